@@ -1,0 +1,174 @@
+"""A live copy of one resource: listed once, watched on, listed again when the server forgot.
+
+Readers take `snapshot()`, an immutable mapping that is replaced, never changed, so that no lock is held while anyone
+reads. Listeners are called on the watching thread, in order, after the snapshot holds the change.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_kube.names import Resource
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""(namespace, name); the namespace of a cluster-scoped object is empty."""
+
+Listener = Callable[[str, Object], None]
+"""Called with ADDED, MODIFIED or DELETED and the object (for DELETED: the last state known)."""
+
+
+def object_key(item: Mapping[str, Any]) -> Key:
+    """The cache key of an object."""
+    metadata = item["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+class WatchCache:
+    """Watches one resource on a daemon thread.
+
+    ``clock`` gives monotonic seconds. ``reduce`` may cut an object down to what its readers need, to save memory.
+    A listener that raises is logged and the others still hear; the watch goes on.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resource: Resource,
+        *,
+        clock: Callable[[], float],
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        reduce: Callable[[Object], Object] | None = None,
+        watch_seconds: int = 240,
+    ) -> None:
+        self._client = client
+        self._resource = resource
+        self._clock = clock
+        self._namespace = namespace
+        self._label_selector = label_selector
+        self._field_selector = field_selector
+        self._reduce = reduce or (lambda item: item)
+        self._watch_seconds = watch_seconds
+        self._items: dict[Key, Object] = {}
+        self._snapshot: Mapping[Key, Object] | None = MappingProxyType({})
+        self._lock = threading.Lock()
+        self._listeners: list[Listener] = []
+        self._synced = threading.Event()
+        self._stopped = threading.Event()
+        self._last_contact = clock()
+        self._thread = threading.Thread(target=self._run, name=f"watch-{resource.plural}", daemon=True)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call ``listener`` on every change; add it before `start` to hear all."""
+        self._listeners.append(listener)
+
+    def start(self) -> None:
+        """Begin to list and watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; it does so at the latest when the running watch times out."""
+        self._stopped.set()
+
+    def wait_synced(self, timeout_seconds: float) -> bool:
+        """Whether the first list arrived within ``timeout_seconds``."""
+        return self._synced.wait(timeout_seconds)
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the first list has arrived."""
+        return self._synced.is_set()
+
+    def age_seconds(self) -> float:
+        """Seconds since the server last said anything, bookmarks included (about one a minute)."""
+        return self._clock() - self._last_contact
+
+    def snapshot(self) -> Mapping[Key, Object]:
+        """All objects now, by (namespace, name)."""
+        with self._lock:
+            if self._snapshot is None:
+                self._snapshot = MappingProxyType(dict(self._items))
+            return self._snapshot
+
+    def get(self, name: str, namespace: str = "") -> Object | None:
+        """One object, or None."""
+        return self._items.get((namespace, name))
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                version = self._relist()
+                failures = 0
+                self._follow(version)
+            except ApiError as error:
+                if error.is_expired:
+                    continue
+                failures += 1
+                delay_seconds = min(10.0, 0.25 * 2 ** min(failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311
+                log.warning(
+                    "watch of %s: %s; again in %.1f s", self._resource.plural, error, delay_seconds
+                )
+                self._stopped.wait(delay_seconds)
+            except Exception:
+                log.exception("watch of %s failed; again in 5 s", self._resource.plural)
+                self._stopped.wait(5.0)
+
+    def _relist(self) -> str:
+        items, version = self._client.list_objects_with_version(
+            self._resource,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
+        self._last_contact = self._clock()
+        fresh = {object_key(item): self._reduce(item) for item in items}
+        for key in self._items.keys() - fresh.keys():
+            self._apply("DELETED", key, self._items[key])
+        for key, item in fresh.items():
+            known = self._items.get(key)
+            if known is None:
+                self._apply("ADDED", key, item)
+            elif known["metadata"].get("resourceVersion") != item["metadata"].get("resourceVersion"):
+                self._apply("MODIFIED", key, item)
+        self._synced.set()
+        return version
+
+    def _follow(self, version: str) -> None:
+        while not self._stopped.is_set():
+            for kind, item in self._client.watch(
+                self._resource,
+                self._namespace,
+                resource_version=version,
+                label_selector=self._label_selector,
+                field_selector=self._field_selector,
+                timeout_seconds=self._watch_seconds,
+            ):
+                self._last_contact = self._clock()
+                version = item["metadata"]["resourceVersion"]
+                if kind != "BOOKMARK":
+                    self._apply(kind, object_key(item), self._reduce(item))
+                if self._stopped.is_set():
+                    return
+
+    def _apply(self, kind: str, key: Key, item: Object) -> None:
+        with self._lock:
+            if kind == "DELETED":
+                self._items.pop(key, None)
+            else:
+                self._items[key] = item
+            self._snapshot = None
+        for listener in self._listeners:
+            try:
+                listener(kind, item)
+            except Exception:
+                log.exception("a listener of %s failed on %s %s", self._resource.plural, kind, key)
