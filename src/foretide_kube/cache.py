@@ -115,9 +115,7 @@ class WatchCache:
                     continue
                 failures += 1
                 delay_seconds = min(10.0, 0.25 * 2 ** min(failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311
-                log.warning(
-                    "watch of %s: %s; again in %.1f s", self._resource.plural, error, delay_seconds
-                )
+                log.warning("watch of %s: %s; again in %.1f s", self._resource.plural, error, delay_seconds)
                 self._stopped.wait(delay_seconds)
             except Exception:
                 log.exception("watch of %s failed; again in 5 s", self._resource.plural)

@@ -129,9 +129,7 @@ class KubeClient:
         items: list[Object] = []
         while True:
             page = self._json("GET", _path(resource, namespace), query=query)
-            items.extend(
-                {"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in page["items"]
-            )
+            items.extend({"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in page["items"])
             following = page["metadata"].get("continue")
             if not following:
                 return items, page["metadata"]["resourceVersion"]
@@ -156,9 +154,7 @@ class KubeClient:
             "fieldSelector": field_selector,
             "timeoutSeconds": str(timeout_seconds),
         }
-        response = self._send(
-            "GET", _path(resource, namespace), query=query, timeout_seconds=timeout_seconds + 15.0
-        )
+        response = self._send("GET", _path(resource, namespace), query=query, timeout_seconds=timeout_seconds + 15.0)
         try:
             rest = b""
             for chunk in response.stream(65536, decode_content=True):
@@ -235,7 +231,7 @@ class KubeClient:
     ) -> Object:
         response = self._send(method, path, query=query, body=body, content_type=content_type)
         try:
-            return cast(Object, msgspec.json.decode(response.data))
+            return cast("Object", msgspec.json.decode(response.data))
         except msgspec.DecodeError as error:
             raise ApiError(0, "NotJson", f"{method} {path}: {error}") from error
         finally:
@@ -277,7 +273,11 @@ class KubeClient:
 
 
 def _path(resource: Resource, namespace: str | None, name: str = "", subresource: str = "") -> str:
-    parts = ["/apis" if resource.group else "/api", *([resource.group] if resource.group else []), resource.version]
+    parts = [
+        "/apis" if resource.group else "/api",
+        *([resource.group] if resource.group else []),
+        resource.version,
+    ]
     if resource.namespaced and namespace is not None:
         parts += ["namespaces", quote(namespace, safe="")]
     parts.append(resource.plural)

@@ -1,0 +1,78 @@
+# Two commands do all the set-up on a fresh Linux machine: `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MEMBERS := . operator extender profiler-job
+SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
+
+.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-devcluster bench-model
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+$(READY): requirements/dev.txt pyproject.toml $(wildcard */pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Foretide needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	@echo "==> Python environment in $(VENV) (about a minute the first time)"
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV); \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt; \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ./,$(MEMBERS)); \
+	else \
+	  $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }; \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt; \
+	  $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix -e ./,$(MEMBERS)); \
+	fi
+	@touch $@
+
+$(VENV): $(READY)
+
+demo: $(READY) ## The main job, end to end, on real nodes of this machine (KEEP=1 leaves the cluster up)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+test: $(READY) ## All tests, those on a real control plane and real nodes included
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m pytest
+
+test-fast: $(READY) ## The tests that need no cluster
+	@$(BIN)/python -m pytest -m "not cluster"
+
+lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell and Dockerfile linters; warnings are errors
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy $(SOURCES)
+	@PYTHONSAFEPATH=1 $(BIN)/lint-imports --no-logo 2>/dev/null || PYTHONSAFEPATH=1 $(BIN)/lint-imports
+	@$(BIN)/yamllint --strict .
+	@$(BIN)/shellcheck .ci/run
+	@$(BIN)/hadolint operator/Dockerfile extender/Dockerfile profiler-job/Dockerfile.onnx profiler-job/Dockerfile.torch
+
+bench-extender: $(READY) ## Latency of filter and prioritize at 1,000 names
+	@$(BIN)/python bench/extender_latency.py
+
+bench-devcluster: $(READY) ## Five cycles of up, one Job per node, down: nothing may be left
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.devcluster_cycles
+
+bench-model: $(READY) ## Errors of the completion-time model on a table of times: make bench-model CSV=path
+	@$(BIN)/python bench/model_public.py $(CSV)
+
+charts: $(READY) ## Copy crds/ into the chart
+	@$(BIN)/python charts/sync-crds.py
+
+requirements: $(READY) ## Pin requirements/*.in again
+	@for name in operator extender profiler-onnx profiler-torch dev; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    requirements/$$name.in -o requirements/$$name.txt; done
+
+clean: ## Stop every devcluster and delete what was built in the tree (the cache stays: clean-cache)
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m devcluster down --all; fi
+	@rm -rf $(VENV) bench/results build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-cache: ## Delete binaries and images built for devcluster
+	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/foretide"

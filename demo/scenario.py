@@ -1,0 +1,52 @@
+"""What the demo runs, read from `scenario.yaml`, and the order in which tasks arrive."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Profiling(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """How much the operator measures, as the chart's values name it."""
+
+    max_seconds: int
+    min_samples: int
+    min_seconds: int
+    per_class: int
+
+
+class Scenario(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The demo's cluster, workloads and waves."""
+
+    seed: int
+    cluster: str
+    workloads: tuple[str, ...]
+    waves: int
+    tasks_per_wave: int
+    next_wave_when_ended: float
+    profiling: Profiling
+
+    @classmethod
+    def load(cls, path: Path) -> Scenario:
+        """Read a scenario; msgspec.ValidationError names the field at fault."""
+        return msgspec.convert(yaml.safe_load(path.read_text()), cls)
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """The AIWorkload manifests, as files beside the project give them."""
+        return [yaml.safe_load((ROOT / name).read_text()) for name in self.workloads]
+
+    def arrivals(self, names: list[str]) -> list[list[str]]:
+        """The workload of each task, wave by wave: equal shares, shuffled alike in every run."""
+        rng = random.Random(self.seed)  # noqa: S311 - an order of arrival, no secret
+        waves = []
+        for _ in range(self.waves):
+            wave = [names[index % len(names)] for index in range(self.tasks_per_wave)]
+            rng.shuffle(wave)
+            waves.append(wave)
+        return waves
