@@ -1,0 +1,3 @@
+module foretide.dev/devcluster/node
+
+go 1.24
