@@ -1,0 +1,321 @@
+"""AIWorkload: what inference there is to do, and what Foretide found out about it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from foretide.prediction import Prediction
+from foretide.signature import Signature
+from foretide_kube.kinds.common import (
+    ClassName,
+    Conditions,
+    Count,
+    KindError,
+    Labels,
+    LabelSelector,
+    LabelValue,
+    Limits,
+    Metadata,
+    Name,
+    Object,
+    Ratio,
+    Sha256,
+    SmallCount,
+    Toleration,
+    check_limits,
+    convert,
+    cpu_millis_of,
+    memory_bytes_of,
+    plain,
+)
+from foretide_kube.names import API_VERSION
+
+KIND: Final = "AIWorkload"
+MAX_PREDICTIONS: Final = 64
+
+ModelSource = Literal["TorchVision", "ONNX", "TorchExport"]
+DataType = Literal["float32", "float16", "int64", "uint8"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+RunMode = Literal["Job", "Deployment", "None"]
+
+
+class ConfigMapVolume(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A ConfigMap of the workload's namespace."""
+
+    name: Name
+
+
+class ClaimVolume(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A PersistentVolumeClaim of the workload's namespace."""
+
+    claim_name: Name
+
+
+class ImageVolume(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An OCI image mounted as a volume."""
+
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+
+
+class ModelVolume(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where the model file lies: exactly one of the three is set."""
+
+    config_map: ConfigMapVolume | None = None
+    persistent_volume_claim: ClaimVolume | None = None
+    image: ImageVolume | None = None
+
+
+class ModelFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A model file; ``path`` is relative to the root of its volume."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    sha256: Annotated[str, msgspec.Meta(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")]
+    volume: ModelVolume
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The network: ``name`` with source TorchVision, ``file`` with the others."""
+
+    source: ModelSource
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    file: ModelFile | None = None
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One item, without the batch dimension."""
+
+    shape: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=1, le=1_048_576)], ...], msgspec.Meta(min_length=1, max_length=8)
+    ]
+    data_type: DataType = "float32"
+
+
+class Objective(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A deadline from the Pod's creation, and the share of tasks (per cent) that should meet it."""
+
+    deadline_milliseconds: Annotated[int, msgspec.Meta(ge=1, le=604_800_000)] | None = None
+    percentile: Annotated[int, msgspec.Meta(ge=50, le=99)] = 90
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Limits by resource name, cpu and memory among them; requests are equal."""
+
+    limits: Limits
+
+
+class Profiling(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Whether the workload is measured, and at what age of a measurement again."""
+
+    policy: Literal["Always", "Never"] = "Always"
+    max_age_seconds: Annotated[int, msgspec.Meta(ge=60, le=315_360_000)] | None = None
+
+
+class TemplateMetadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Labels and annotations added to run Pods; none under foretide.dev/."""
+
+    labels: Annotated[dict[str, LabelValue], msgspec.Meta(max_length=32)] = msgspec.field(default_factory=dict)
+    annotations: Annotated[dict[str, Annotated[str, msgspec.Meta(max_length=4096)]], msgspec.Meta(max_length=32)] = (
+        msgspec.field(default_factory=dict)
+    )
+
+
+class EnvironmentVariable(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A variable of the container's environment."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    value: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+
+
+class PodTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a workload may choose of its Pods."""
+
+    metadata: TemplateMetadata = TemplateMetadata()
+    node_selector: Labels = msgspec.field(default_factory=dict)
+    tolerations: Annotated[tuple[Toleration, ...], msgspec.Meta(max_length=16)] = ()
+    env: Annotated[tuple[EnvironmentVariable, ...], msgspec.Meta(max_length=32)] = ()
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What Foretide starts; read the numbers through the properties, which know what an absent one means."""
+
+    mode: RunMode = "None"
+    completions: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    parallelism: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    replicas: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
+    template: PodTemplate = PodTemplate()
+
+    @property
+    def task_count(self) -> int:
+        """Tasks that mode Job performs."""
+        return 1 if self.completions is None else self.completions
+
+    @property
+    def tasks_at_once(self) -> int:
+        """Tasks of mode Job that may be at work at once."""
+        return self.task_count if self.parallelism is None else self.parallelism
+
+    @property
+    def replica_count(self) -> int:
+        """Pods that mode Deployment keeps."""
+        return 1 if self.replicas is None else self.replicas
+
+
+class AIWorkloadSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is wanted; see the schema for what may change."""
+
+    model: Model
+    input: Input
+    precision: Precision = "fp32"
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 1
+    inferences: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 1000
+    objective: Objective = Objective()
+    resources: Resources
+    node_class_selector: LabelSelector = LabelSelector()
+    profiling: Profiling = Profiling()
+    max_wait_seconds: Annotated[int, msgspec.Meta(ge=1, le=604_800)] | None = None
+    run: Run = Run()
+    suspend: bool = False
+
+
+class ProfileCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Node classes to be measured, measured, and failed for good."""
+
+    desired: SmallCount
+    measured: SmallCount
+    failed: SmallCount
+    summary: Annotated[str, msgspec.Meta(max_length=32)]
+
+    @classmethod
+    def of(cls, *, desired: int, measured: int, failed: int) -> ProfileCounts:
+        """The counts with their summary for printing."""
+        return cls(desired=desired, measured=measured, failed=failed, summary=f"{measured}/{desired}")
+
+
+class RunCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Tasks of the run Job, or Pods of the Deployment."""
+
+    active: SmallCount
+    succeeded: SmallCount
+    failed: SmallCount
+
+
+class Actuals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Tasks whose times were held against their predictions; the ratio is of sums, in thousandths."""
+
+    count: Count
+    mean_work_milliseconds: Count
+    mean_completion_milliseconds: Count
+    actual_to_predicted_permille: Ratio | None = None
+
+
+class Best(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The node class where one task would finish first on an idle node."""
+
+    node_class: ClassName
+    completion_milliseconds: Count
+    completion_seconds: Annotated[str, msgspec.Meta(max_length=32)]
+
+    @classmethod
+    def of(cls, *, node_class: str, completion_milliseconds: int) -> Best:
+        """The class with its time, the seconds for printing included."""
+        return cls(
+            node_class=node_class,
+            completion_milliseconds=completion_milliseconds,
+            completion_seconds=f"{completion_milliseconds / 1000:.1f}",
+        )
+
+
+class AIWorkloadStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What Foretide found out."""
+
+    observed_generation: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    conditions: Conditions = ()
+    key: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    model_sha256: Sha256 | None = None
+    signature: Signature | None = None
+    profiles: ProfileCounts | None = None
+    runs: RunCounts | None = None
+    actuals: Actuals | None = None
+    best: Best | None = None
+    predictions: Annotated[tuple[Prediction, ...], msgspec.Meta(max_length=MAX_PREDICTIONS)] = ()
+
+
+class AIWorkload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One kind of inference in one namespace."""
+
+    metadata: Metadata
+    spec: AIWorkloadSpec
+    status: AIWorkloadStatus = AIWorkloadStatus()
+
+
+def parse(obj: Object) -> AIWorkload:
+    """An AIWorkload out of a plain object; KindError names the field and the value that do not fit.
+
+    Also refuses, as the API server does, what no single field shows: a name or a file that the source does not
+    take, a volume of no or several kinds, and limits that lack cpu or memory or are no positive quantities.
+    """
+    workload = convert(obj, AIWorkload, KIND)
+    name = f"{workload.metadata.namespace}/{workload.metadata.name}"
+    model = workload.spec.model
+    is_named = model.source == "TorchVision"
+    if (model.name is not None) != is_named:
+        raise KindError(
+            KIND, name, "spec.model.name", model.name, f"source {model.source} {_needs(is_needed=is_named)}"
+        )
+    if (model.file is None) != is_named:
+        raise KindError(
+            KIND, name, "spec.model.file", model.file, f"source {model.source} {_needs(is_needed=not is_named)}"
+        )
+    if model.file is not None and len(plain(model.file.volume)) != 1:
+        raise KindError(
+            KIND,
+            name,
+            "spec.model.file.volume",
+            plain(model.file.volume),
+            "set exactly one of configMap, persistentVolumeClaim and image",
+        )
+    limits = workload.spec.resources.limits
+    for resource in ("cpu", "memory"):
+        if resource not in limits:
+            raise KindError(KIND, name, "spec.resources.limits", limits, f"needs {resource}")
+    check_limits(limits, KIND, name, "spec.resources.limits")
+    return workload
+
+
+def _needs(*, is_needed: bool) -> str:
+    return "needs it" if is_needed else "takes none"
+
+
+def to_object(workload: AIWorkload) -> Object:
+    """A plain object that the API server takes."""
+    return {"apiVersion": API_VERSION, "kind": KIND, **plain(workload)}
+
+
+def cpu_millis(spec: AIWorkloadSpec) -> int:
+    """The CPU limit in thousandths of a CPU."""
+    return cpu_millis_of(spec.resources.limits)
+
+
+def memory_bytes(spec: AIWorkloadSpec) -> int:
+    """The memory limit in bytes."""
+    return memory_bytes_of(spec.resources.limits)
+
+
+def workload_key(spec: AIWorkloadSpec) -> str:
+    """A digest of what is immutable; measurements with the same key speak of the same work.
+
+    Equal for equal quantities however written (cpu ``1`` and ``1000m``), and whether or not the API server has
+    filled in defaults.
+    """
+    immutable = {
+        "model": plain(spec.model),
+        "input": plain(spec.input),
+        "precision": spec.precision,
+        "batchSize": spec.batch_size,
+        "cpuMillis": cpu_millis(spec),
+    }
+    return hashlib.sha256(msgspec.json.encode(immutable, order="sorted")).hexdigest()[:16]
