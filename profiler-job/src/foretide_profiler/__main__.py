@@ -1,0 +1,85 @@
+"""Starts the profiler: notes the time, sets the threads before any library reads them, and reports whatever happens."""
+
+from __future__ import annotations
+
+import time
+
+PROCESS_START_MILLISECONDS = time.time_ns() // 1_000_000
+"""Epoch milliseconds at the first statement of this process."""
+
+import os  # noqa: E402 - the time comes first
+import signal  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from types import FrameType  # noqa: E402
+from typing import Never  # noqa: E402
+
+from foretide_profiler.arguments import Arguments, parse  # noqa: E402
+from foretide_profiler.cgroups import Limits, read_limits  # noqa: E402
+from foretide_profiler.failures import ProfilerError, Stopped  # noqa: E402
+from foretide_profiler.requests import InspectCall, ProbeCall, ProfileCall  # noqa: E402
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Read by the numerical libraries when they are imported; more threads than quota make small models ten times slower."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out the command line; return 0 with a result, 1 with a Failure, 2 for a wrong call."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    limits = read_limits()
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(limits.threads)
+    arguments = None
+    try:
+        arguments = parse(sys.argv[1:] if argv is None else argv)
+        status = _carry_out(arguments, limits)
+    except ProfilerError as error:
+        status = _report(error, arguments)
+    except Stopped:
+        status = _report(ProfilerError("TimedOut", "stopped before there was anything to report"), arguments)
+    except MemoryError:
+        status = _report(ProfilerError("OutOfMemory", "out of memory", "resources.limits.memory"), arguments)
+    except Exception as error:  # noqa: BLE001 - the last resort: a result is written whatever happens
+        status = _report(ProfilerError("InternalError", f"{type(error).__name__}: {error}"), arguments)
+    return status
+
+
+def _carry_out(arguments: Arguments, limits: Limits) -> int:
+    from foretide_profiler import commands, output  # noqa: PLC0415 - after the threads are set
+
+    process = commands.Process(start=PROCESS_START_MILLISECONDS, limits=limits)
+    match arguments.call:
+        case InspectCall() as call:
+            output.write(commands.inspect(call), arguments.result)
+        case ProfileCall() as call:
+            output.write(commands.profile(call, process), arguments.result)
+        case ProbeCall() as call:
+            from foretide_profiler import probe  # noqa: PLC0415 - needs onnxruntime
+
+            output.write(probe.probe(call, process), arguments.result)
+        case call:
+            output.write(commands.run(call, process), arguments.result)
+    return 0
+
+
+def _report(error: ProfilerError, arguments: Arguments | None) -> int:
+    """Write the failure wherever a result would have gone."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    from foretide.results import Failure  # noqa: PLC0415 - kept off the way to the work
+    from foretide_profiler import output  # noqa: PLC0415
+
+    output.progress(str(error))
+    failure = Failure(reason=error.reason, message=error.message, field=error.field)
+    output.write(failure, arguments.result if arguments is not None else None)
+    return 2 if error.reason == "InvalidArgument" else 1
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> Never:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise Stopped
+
+
+if __name__ == "__main__":
+    sys.exit(main())

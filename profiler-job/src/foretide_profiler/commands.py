@@ -1,0 +1,159 @@
+"""Carries out a request: each subcommand that deals with a model turns it into one result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from foretide.results import Distribution, InspectResult, ProfileResult, RunResult
+from foretide_profiler import runtimes
+from foretide_profiler.cgroups import Limits, throttled_periods
+from foretide_profiler.energy import EnergyMeter
+from foretide_profiler.environment import describe
+from foretide_profiler.failures import ProfilerError, Stopped
+from foretide_profiler.measuring import Measurement, Plan, measure, why_unstable
+from foretide_profiler.memory import peak_resident_bytes, resident_bytes
+from foretide_profiler.nvidia import first_gpu
+from foretide_profiler.order_statistics import P90_SAMPLES, P99_SAMPLES, Durations
+from foretide_profiler.output import progress
+from foretide_profiler.requests import InspectCall, ModelRequest, ProfileCall, RunCall
+from foretide_profiler.runtimes import LoadedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What is known of this process before its work: when it started (epoch milliseconds) and what it may use."""
+
+    start: int
+    limits: Limits
+
+
+def epoch_milliseconds() -> int:
+    """Milliseconds since the epoch, by this node's clock."""
+    return time.time_ns() // 1_000_000
+
+
+def inspect(call: InspectCall) -> InspectResult:
+    """Count the signature of the model."""
+    from foretide_profiler import counting  # noqa: PLC0415 - imports onnx, which the other subcommands do without
+
+    signature, digest = counting.count(call.model)
+    return InspectResult(signature=signature, model_sha256=digest)
+
+
+def profile(call: ProfileCall, process: Process) -> ProfileResult:
+    """Measure the model; an interrupted measurement is reported as unstable if it has samples enough."""
+    base = resident_bytes()
+    model = _load(call.model, process)
+    begin = epoch_milliseconds()
+    gpu = first_gpu() if model.accelerator is not None else None
+    plan = Plan(call.max_seconds, call.min_samples, call.min_seconds, is_throttled=process.limits.is_throttled)
+    measurement = Measurement()
+    throttled_before, energy = throttled_periods(), EnergyMeter(gpu)
+    interrupted = ""
+    try:
+        measure(_checked(model, call.model), plan, time.perf_counter_ns, measurement)
+    except Stopped:
+        if not measurement.is_reportable:
+            raise
+        interrupted = "TimedOut: stopped before the measurement was complete"
+    throttled_after, spent = throttled_periods(), energy.spent_microjoules()
+    calls = 1 + measurement.warm_up_inferences + measurement.durations.count
+    reason = interrupted or why_unstable(measurement, plan)
+    if throttled_before is not None and throttled_after is not None and throttled_after > throttled_before:
+        progress(f"the CPU quota ran out in {throttled_after - throttled_before} scheduling periods")
+    return ProfileResult(
+        process_start=process.start,
+        work_begin=begin,
+        work_end=epoch_milliseconds(),
+        load_milliseconds=begin - process.start,
+        first_inference_microseconds=measurement.first_nanoseconds // 1000,
+        warmup_inferences=measurement.warm_up_inferences,
+        inference=distribution(measurement.durations),
+        stable=not reason,
+        unstable_reason=reason,
+        memory_peak_bytes=peak_resident_bytes(),
+        memory_base_bytes=base,
+        accelerator_memory_peak_bytes=model.accelerator_memory_peak_bytes(),
+        energy_microjoules_per_inference=None if spent is None else spent // calls,
+        model_sha256=model.sha256,
+        environment=describe(process.limits, model.runtime, model.accelerator, gpu),
+    )
+
+
+def run(call: RunCall, process: Process) -> RunResult:
+    """Perform the task; with ``repeat``, round after round until stopped, which is then its proper end."""
+    model = _load(call.model, process)
+    begin = epoch_milliseconds()
+    durations = Durations()
+    infer, clock = _checked(model, call.model), time.perf_counter_ns
+    try:
+        while True:
+            before = clock()
+            for _ in range(call.inferences):
+                infer()
+                after = clock()
+                durations.add(after - before)
+                before = after
+            if not call.repeat:
+                break
+            progress(f"{durations.count} inferences in {epoch_milliseconds() - begin} ms")
+    except Stopped:
+        if not call.repeat or durations.count == 0:
+            message = f"stopped after {durations.count} of {call.inferences} inferences"
+            raise ProfilerError("TimedOut", message, "inferences") from None
+    end = epoch_milliseconds()
+    gpu = first_gpu() if model.accelerator is not None else None
+    return RunResult(
+        process_start=process.start,
+        work_begin=begin,
+        work_end=end,
+        inferences=durations.count,
+        inference_median_microseconds=_microseconds(durations.quantiles(0.5)[0]),
+        memory_peak_bytes=peak_resident_bytes(),
+        environment=describe(process.limits, model.runtime, model.accelerator, gpu),
+    )
+
+
+def distribution(durations: Durations) -> Distribution:
+    """Summarise in microseconds; percentiles only where there are samples enough to tell them."""
+    lower, median, upper, p90, p99 = map(_microseconds, durations.quantiles(0.25, 0.5, 0.75, 0.9, 0.99))
+    return Distribution(
+        samples=durations.count,
+        mean=durations.total_nanoseconds // durations.count // 1000,
+        median=median,
+        interquartile_range=upper - lower,
+        p90=p90 if durations.count >= P90_SAMPLES else None,
+        p99=p99 if durations.count >= P99_SAMPLES else None,
+    )
+
+
+def _load(request: ModelRequest, process: Process) -> LoadedModel:
+    try:
+        return runtimes.load(request, process.limits)
+    except MemoryError as error:
+        raise ProfilerError("OutOfMemory", "the model does not fit into memory", "resources.limits.memory") from error
+
+
+def _checked(model: LoadedModel, request: ModelRequest) -> Callable[[], object]:
+    """The model's `infer`, whose failures speak of memory or of the input."""
+
+    def infer() -> object:
+        try:
+            return model.infer()
+        except MemoryError as error:
+            message = "an inference does not fit into memory"
+            raise ProfilerError("OutOfMemory", message, "resources.limits.memory") from error
+        except Exception as error:
+            if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
+                raise ProfilerError("OutOfMemory", str(error), "resources.limits.memory") from error
+            shape = ",".join(map(str, request.input_shape or ()))
+            message = f"the model refuses an input of shape {shape} with batch size {request.batch_size}: {error}"
+            raise ProfilerError("InputRefused", message, "input.shape") from error
+
+    return infer
+
+
+def _microseconds(nanoseconds: float) -> int:
+    return round(nanoseconds / 1000)

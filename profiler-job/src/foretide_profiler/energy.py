@@ -1,0 +1,44 @@
+"""Energy spent between two moments, where the hardware counts it and lets us read it; else None, never 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foretide_profiler.nvidia import Gpu
+
+POWERCAP = Path("/sys/class/powercap")
+
+
+class EnergyMeter:
+    """Adds up the processor packages that RAPL counts, and the GPU where one is used."""
+
+    def __init__(self, gpu: Gpu | None, powercap: Path = POWERCAP) -> None:
+        self._gpu = gpu
+        self._packages = sorted(powercap.glob("intel-rapl:[0-9]*"))
+        self._packages = [package for package in self._packages if package.name.count(":") == 1]
+        self._start = self._read()
+
+    def restart(self) -> None:
+        """Count from now."""
+        self._start = self._read()
+
+    def spent_microjoules(self) -> int | None:
+        """Energy since the start; None where a counter is missing, unreadable, or was seen to turn over."""
+        now = self._read()
+        if self._start is None or now is None or now < self._start:
+            return None
+        return now - self._start
+
+    def _read(self) -> int | None:
+        counts: list[int | None] = [_microjoules(package) for package in self._packages]
+        if self._gpu is not None:
+            counts.append(self._gpu.energy_microjoules())
+        known = [count for count in counts if count is not None]
+        return sum(known) if known and len(known) == len(counts) else None
+
+
+def _microjoules(package: Path) -> int | None:
+    try:
+        return int((package / "energy_uj").read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,21 @@
+"""The one way in which the profiler says that it cannot do what was asked."""
+
+from __future__ import annotations
+
+
+class ProfilerError(Exception):
+    """A failure with a CamelCase `reason`, a `message` to act on, and the `field` of the workload at fault."""
+
+    def __init__(self, reason: str, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
+
+    def __str__(self) -> str:
+        where = f" ({self.field})" if self.field else ""
+        return f"{self.reason}{where}: {self.message}"
+
+
+class Stopped(BaseException):  # noqa: N818 - like KeyboardInterrupt: a request, not an error
+    """The process was told to end (SIGTERM or SIGINT); no library's `except Exception` may swallow it."""

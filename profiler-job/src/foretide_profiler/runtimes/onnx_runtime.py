@@ -1,0 +1,104 @@
+"""ONNX files on onnxruntime, without the `onnx` package, whose import a short task cannot afford."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from foretide_profiler.cgroups import Limits
+from foretide_profiler.failures import ProfilerError
+from foretide_profiler.modelfile import verified_digest
+from foretide_profiler.nvidia import first_gpu
+from foretide_profiler.requests import ModelRequest
+from foretide_profiler.shapes import matching_shape
+
+NUMPY_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(uint8)": "uint8",
+}
+_PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+class OnnxModel:
+    """A session and the batch that it is fed with."""
+
+    accelerator: str | None
+
+    def __init__(self, session: ort.InferenceSession, request: ModelRequest, sha256: str) -> None:
+        provider = session.get_providers()[0]
+        self.sha256: str | None = sha256
+        self.runtime = f"onnxruntime {ort.__version__} {provider}"
+        self.accelerator = _gpu_name() if provider == "CUDAExecutionProvider" else None
+        self._session = session
+        self._feeds = {session.get_inputs()[0].name: _batch(session, request)}
+
+    def infer(self) -> object:
+        """Run the session once; onnxruntime returns when the outputs are in host memory."""
+        return self._session.run(None, self._feeds)
+
+    def accelerator_memory_peak_bytes(self) -> int | None:
+        """Unknown: onnxruntime does not tell."""
+        return None
+
+
+def load(request: ModelRequest, limits: Limits) -> OnnxModel:
+    """Open the file in a session with as many threads as the CPU quota feeds."""
+    if request.file is None:
+        raise ProfilerError("InvalidArgument", "an ONNX model needs a file", "model.file.path")
+    digest = verified_digest(request.file, request.sha256)
+    return OnnxModel(open_session(request.file, limits), request, digest)
+
+
+def open_session(model: Path | bytes, limits: Limits) -> ort.InferenceSession:
+    """Open a model file, or a model's bytes, for inference within `limits`."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = limits.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    if limits.is_throttled:
+        # A thread that spins while it waits burns the quota that the others need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    available = ort.get_available_providers()
+    providers = [provider for provider in _PREFERRED if provider in available]
+    source = str(model) if isinstance(model, Path) else model
+    try:
+        return ort.InferenceSession(source, options, providers)
+    except Exception as error:  # onnxruntime's errors share no base below Exception
+        text = str(error)
+        if "bad_alloc" in text or "Failed to allocate memory" in text:
+            raise ProfilerError("OutOfMemory", f"the model does not fit: {text}", "resources.limits.memory") from error
+        message = f"onnxruntime {ort.__version__} cannot load the file: {text}"
+        raise ProfilerError("ModelFileInvalid", message, "model.file.path") from error
+
+
+def _batch(session: ort.InferenceSession, request: ModelRequest) -> npt.NDArray[np.generic]:
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        names = ", ".join(node.name for node in inputs)
+        message = f"the model takes {len(inputs)} inputs ({names}); only models with one input can be fed"
+        raise ProfilerError("InputRefused", message, "input")
+    wanted = inputs[0]
+    numpy_type = NUMPY_TYPES.get(wanted.type)
+    if numpy_type != request.data_type:
+        message = f"the model takes {wanted.type}, not {request.data_type}; set input.dataType to {numpy_type}"
+        raise ProfilerError("InputRefused", message, "input.dataType")
+    return random_batch(matching_shape(request, wanted.shape, wanted.name), request.data_type)
+
+
+def random_batch(shape: tuple[int, ...], data_type: str) -> npt.NDArray[np.generic]:
+    """Seeded random input; integers are 0 or 1, which every vocabulary has."""
+    generator = np.random.default_rng(0)
+    if data_type.startswith("float"):
+        return generator.standard_normal(shape, dtype=np.float32).astype(data_type, copy=False)
+    return generator.integers(0, 2, shape).astype(data_type)
+
+
+def _gpu_name() -> str:
+    gpu = first_gpu()
+    return gpu.name if gpu is not None else "CUDA"
