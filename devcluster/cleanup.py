@@ -1,0 +1,32 @@
+"""Remove everything of a cluster, whether it is whole, half started, or left by a process that was killed."""
+
+from __future__ import annotations
+
+import shutil
+
+from devcluster import cgroups, netns, processes
+from devcluster.errors import DevclusterError
+from devcluster.paths import ClusterPaths
+
+_STOP_SECONDS = 20.0
+
+
+def remove(cluster: str) -> None:
+    """End the cluster's processes, then remove its groups, namespace and directories; safe to repeat."""
+
+    def gone() -> bool:
+        left = processes.find(cluster)
+        processes.kill(left)
+        pods = cgroups.tasks(cluster)
+        if pods:
+            processes.kill_pids(lambda: cgroups.tasks(cluster))
+        return not left and not pods
+
+    if not processes.exhaust(gone, _STOP_SECONDS):
+        left = [f"{found.pid} {found.component}" for found in processes.find(cluster)]
+        raise DevclusterError(f"{cluster}: processes remain {_STOP_SECONDS:.0f} s after they were killed: {left}")
+    cgroups.remove(cluster)
+    netns.delete(cluster)
+    paths = ClusterPaths.of(cluster)
+    for directory in (paths.disk, paths.run):
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,137 @@
+"""A node: a kubelet with its own containerd, mount namespace and cgroup, that can lose its power and get it back."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devcluster import cgroups, netns, nodeconfig, processes
+from devcluster.binaries import search_path
+from devcluster.controlplane import ControlPlane
+from devcluster.errors import DevclusterError, StartFailed
+from devcluster.images import template as images
+from devcluster.nodeconfig import Machine, NodePlace
+from devcluster.paths import PACKAGE
+
+PROGRAMS = ("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "runtime", "pause")
+
+_SOCKET_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class RunningNode:
+    """A node of a cluster that is up."""
+
+    place: NodePlace
+    control_plane: ControlPlane
+    programs: Mapping[str, Path]
+    logs: Path
+
+    @property
+    def name(self) -> str:
+        """The node's name in Kubernetes."""
+        return self.place.node.name
+
+    def prepare(self, template: Path, machine: Machine) -> None:
+        """Write the node's files and give it its images and its cgroup."""
+        place = self.place
+        for directory in ("kubelet", "cni", "cni-cache", "log", "sysctl", "runtime", "volume-plugins", "pki"):
+            (place.disk / directory).mkdir(parents=True, exist_ok=True)
+        runc = shutil.which("runc", path=search_path([]))
+        if runc is None:
+            raise DevclusterError("runc: not found; apt-get install runc")
+        images.clone(template, place.containerd_root)
+        (place.disk / "containerd.toml").write_text(nodeconfig.containerd(place))
+        (place.disk / "kubelet.yaml").write_text(nodeconfig.kubelet(place, machine, self.control_plane.authority))
+        (place.disk / "cni" / "10-pods.conflist").write_text(nodeconfig.network(place))
+        (place.disk / "runtime" / "node.json").write_text(nodeconfig.runtime(place, Path(runc)))
+        (place.disk / "runtime" / "runc").symlink_to(self.programs["runtime"])
+        cgroups.create_node(place.cluster, self.name, place.node.node_class)
+
+    def start_containerd(self) -> None:
+        """Start containerd; `start_kubelet` waits for it."""
+        (self.place.run / "shims").mkdir(mode=0o711, parents=True, exist_ok=True)
+        place = self.place
+        private = ["unshare", "--mount", "--propagation", "private", "sh", PACKAGE / "node-init.sh"]
+        self._spawn("containerd", [*netns.enter(place.cluster), *private, place.disk, place.run, self.programs["containerd"]])
+
+    def start_kubelet(self) -> None:
+        """Start kubelet in containerd's mount namespace, once containerd listens."""
+        end = time.monotonic() + _SOCKET_SECONDS
+        while not (self.place.socket.exists() and self._containerd()):
+            if time.monotonic() > end:
+                raise StartFailed(f"{self.name}: containerd has not started\n{processes.tail(self._log('containerd'))}")
+            time.sleep(0.05)
+        place = self.place
+        inside = [*netns.enter(place.cluster), f"--mount=/proc/{self._containerd()[0].pid}/ns/mnt"]
+        arguments = [
+            f"--config={place.disk / 'kubelet.yaml'}",
+            f"--kubeconfig={self.control_plane.node_kubeconfig(self.name)}",
+            f"--hostname-override={self.name}",
+            f"--node-ip={place.address}",
+            "--root-dir=/var/lib/kubelet",
+            f"--cert-dir={place.disk / 'pki'}",
+        ]
+        self._spawn("kubelet", [*inside, self.programs["kubelet"], *arguments])
+
+    def power_cut(self) -> None:
+        """End everything of the node at once, as a pulled plug does; the API learns of it by silence."""
+
+        def gone() -> bool:
+            left = processes.find(self.place.cluster, f"{self.name}/")
+            processes.kill(left)
+            pods = cgroups.tasks(self.place.cluster, self.name)
+            processes.kill_pids(lambda: cgroups.tasks(self.place.cluster, self.name))
+            return not left and not pods
+
+        if not processes.exhaust(gone, _STOP_SECONDS):
+            raise DevclusterError(f"{self.name}: processes remain {_STOP_SECONDS:.0f} s after they were killed")
+        self.place.socket.unlink(missing_ok=True)
+
+    def power_on(self) -> None:
+        """Start the node again after a power cut, with the disk as it was left."""
+        shutil.rmtree(self.place.run, ignore_errors=True)
+        self.start_containerd()
+        self.start_kubelet()
+
+    def restart_kubelet(self) -> None:
+        """End kubelet and start it again; the node's pods go on."""
+
+        def gone() -> bool:
+            left = processes.find(self.place.cluster, f"{self.name}/kubelet")
+            processes.kill(left)
+            return not left
+
+        processes.exhaust(gone, _STOP_SECONDS)
+        self.start_kubelet()
+
+    def log_tail(self) -> str:
+        """Return the ends of the node's logs."""
+        return "\n".join(f"--- {part}\n{processes.tail(self._log(part))}" for part in ("kubelet", "containerd"))
+
+    def _containerd(self) -> list[processes.Marked]:
+        return [found for found in processes.find(self.place.cluster, f"{self.name}/containerd") if _is_containerd(found.pid)]
+
+    def _log(self, part: str) -> Path:
+        return self.logs / f"{self.name}-{part}.log"
+
+    def _spawn(self, part: str, argv: list[str | Path]) -> None:
+        processes.spawn(
+            argv,
+            cluster=self.place.cluster,
+            component=f"{self.name}/{part}",
+            log=self._log(part),
+            environment={"PATH": search_path([self.programs["containerd"]])},
+        )
+
+
+def _is_containerd(pid: int) -> bool:
+    """Say whether a process is containerd itself and not one of the shims, which carry its mark."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip() == "containerd"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,137 @@
+"""Say within a second what this machine lacks for a cluster, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from devcluster import cgroups
+from devcluster.binaries import search_path
+from devcluster.errors import PreflightFailed
+from devcluster.nodeconfig import Machine
+from devcluster.paths import cache
+from devcluster.spec import ClusterSpec
+
+_NEEDED_CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_NET_ADMIN": 12}
+_CONTROL_PLANE_MIB = 700
+_NODE_MIB = 160
+_NEEDED_DISK_GIB = 8
+_CONTROLLERS = ("cpu", "cpuset", "memory")
+
+_ALWAYS = {"ip": "iproute2", "nsenter": "util-linux", "openssl": "openssl"}
+_FOR_NODES = {"runc": "runc", "unshare": "util-linux", "mount": "mount"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: `problem` is empty where all is well."""
+
+    what: str
+    problem: str = ""
+
+
+def machine() -> Machine:
+    """Return what this machine has."""
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Machine(cpus=os.cpu_count() or 1, memory_mib=memory_bytes // (1024 * 1024))
+
+
+def check(spec: ClusterSpec) -> None:
+    """Raise `PreflightFailed` with a line for each thing that is missing."""
+    problems = [finding.problem for finding in findings(spec) if finding.problem]
+    if problems:
+        raise PreflightFailed("this machine cannot run the cluster:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def findings(spec: ClusterSpec) -> list[Finding]:
+    """Return every check that the cluster asks for, in the order in which to mend."""
+    found = [_root(), *_capabilities(), *_programs(_ALWAYS), _disk()]
+    if spec.nodes:
+        found += [*_programs(_FOR_NODES), _network_plugins(), *_cgroups(), _overlay(), *_memory(spec)]
+    return found
+
+
+def missing_packages(spec: ClusterSpec, extra: dict[str, str] | None = None) -> list[str]:
+    """Return the Debian packages whose programs are absent."""
+    wanted = {**_ALWAYS, **(_FOR_NODES if spec.nodes else {}), **(extra or {})}
+    absent = {package for program, package in wanted.items() if not shutil.which(program, path=search_path([]))}
+    if spec.nodes and _network_plugins().problem:
+        absent.add("containernetworking-plugins")
+    return sorted(absent)
+
+
+def _root() -> Finding:
+    return Finding("root", "" if os.geteuid() == 0 else "root: needed for namespaces, cgroups and mounts; run with sudo")
+
+
+def _capabilities() -> list[Finding]:
+    status = Path("/proc/self/status").read_text()
+    effective = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+    return [
+        Finding(
+            name,
+            ""
+            if effective >> bit & 1
+            else f"{name}: this process lacks it; in a container, start it privileged or with --cap-add {name[4:]}",
+        )
+        for name, bit in _NEEDED_CAPABILITIES.items()
+    ]
+
+
+def _programs(programs: dict[str, str]) -> list[Finding]:
+    return [
+        Finding(name, "" if shutil.which(name, path=search_path([])) else f"{name}: not found; apt-get install {package}")
+        for name, package in programs.items()
+    ]
+
+
+def _network_plugins() -> Finding:
+    there = any(Path(directory, "bridge").exists() for directory in ("/usr/lib/cni", "/opt/cni/bin"))
+    problem = "CNI plugins: no /usr/lib/cni/bridge; apt-get install containernetworking-plugins"
+    return Finding("CNI plugins", "" if there else problem)
+
+
+def _cgroups() -> list[Finding]:
+    found = cgroups.hierarchies()
+    if not found.roots:
+        return [Finding("cgroups", "cgroups: not mounted; mount -t cgroup2 none /sys/fs/cgroup")]
+    writable = all(os.access(root, os.W_OK) for root in found.roots)
+    problem = f"cgroups: {found.roots[0]} is read-only; in a container, start it privileged"
+    lacking = [name for name in _CONTROLLERS if not found.has(name)]
+    controllers = f"cgroups: no {', '.join(lacking)} controller; enable it in the kernel or in the parent group"
+    return [Finding("cgroups writable", "" if writable else problem), Finding("controllers", controllers if lacking else "")]
+
+
+def _overlay() -> Finding:
+    there = "\toverlay\n" in Path("/proc/filesystems").read_text()
+    return Finding("overlay", "" if there else "overlay: the kernel has no overlay file system; modprobe overlay")
+
+
+def _disk() -> Finding:
+    directory = cache()
+    directory.mkdir(parents=True, exist_ok=True)
+    free_gib = shutil.disk_usage(directory).free / (1 << 30)
+    enough = free_gib >= _NEEDED_DISK_GIB
+    problem = f"disk: {free_gib:.1f} GiB free under {directory}, {_NEEDED_DISK_GIB} needed; free some or set XDG_CACHE_HOME"
+    return Finding("disk", "" if enough else problem)
+
+
+def _memory(spec: ClusterSpec) -> list[Finding]:
+    here = machine()
+    found = []
+    for node in spec.nodes:
+        wanted = node.node_class.memory_mib + 256
+        if wanted > here.memory_mib:
+            problem = f"memory: node {node.name} has {node.node_class.memory_mib} MiB, this machine only {here.memory_mib}"
+            found.append(Finding(f"memory of {node.name}", problem))
+    needed = _CONTROL_PLANE_MIB + _NODE_MIB * len(spec.nodes)
+    free = _available_mib()
+    problem = f"memory: {free} MiB free, about {needed} needed before any pod runs; end something or describe fewer nodes"
+    return [*found, Finding("memory", "" if free >= needed else problem)]
+
+
+def _available_mib() -> int:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:"))

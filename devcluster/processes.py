@@ -1,0 +1,144 @@
+"""Start the cluster's processes, find them again from anywhere, and end them and no others.
+
+Each carries a *mark* in its environment, `FORETIDE_DEVCLUSTER=<cluster>/<component>`. The kernel keeps it for as long as
+the process lives and gives it to its children (a containerd's shims), so there are no pid files to go stale: whoever comes
+after a kill -9 finds exactly what is left. Signals go through a pidfd, after the mark was read, so that a number that
+was given to another process in between is never hit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MARK = "FORETIDE_DEVCLUSTER"
+_PROC = Path("/proc")
+_children: list[subprocess.Popen[bytes]] = []
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A living process of a cluster; `component` is for example `etcd` or `edge-1/kubelet`."""
+
+    pid: int
+    cluster: str
+    component: str
+
+
+def spawn(
+    argv: Sequence[str | Path],
+    *,
+    cluster: str,
+    component: str,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    pass_descriptors: Sequence[int] = (),
+) -> int:
+    """Start a process in a session of its own (Ctrl-C does not reach it) and return its pid; its output goes to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    base = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SSL_CERT_FILE"}}
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [str(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**base, **(environment or {}), MARK: f"{cluster}/{component}"},
+            start_new_session=True,
+            pass_fds=tuple(pass_descriptors),
+        )
+    _children.append(child)
+    return child.pid
+
+
+def read_mark(environ: bytes) -> tuple[str, str] | None:
+    """Return (cluster, component) from the bytes of `/proc/PID/environ`, None where there is no mark."""
+    prefix = MARK.encode() + b"="
+    for entry in environ.split(b"\0"):
+        if entry.startswith(prefix):
+            cluster, _, component = entry[len(prefix) :].decode(errors="replace").partition("/")
+            return cluster, component
+    return None
+
+
+def find(cluster: str | None = None, component: str = "") -> list[Marked]:
+    """Return the living processes of a cluster (of all, where None) whose component begins with `component`."""
+    found: list[Marked] = []
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        marked = _marked(int(entry.name))
+        if marked and cluster in {None, marked.cluster} and marked.component.startswith(component):
+            found.append(marked)
+    return found
+
+
+def alive(cluster: str, component: str) -> bool:
+    """Say whether the component runs."""
+    return any(process.component == component for process in find(cluster, component))
+
+
+def kill(processes: Iterable[Marked]) -> None:
+    """Send SIGKILL to processes that still carry the mark they were found by."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            descriptor = os.pidfd_open(process.pid)
+            try:
+                if _marked(process.pid) == process:
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            finally:
+                os.close(descriptor)
+
+
+def kill_pids(pids: Callable[[], set[int]]) -> None:
+    """Send SIGKILL to the processes that `pids` names now (the tasks of a cgroup)."""
+    for pid in pids():
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                if pid in pids():
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            finally:
+                os.close(descriptor)
+
+
+def exhaust(kill_remaining: Callable[[], bool], timeout_seconds: float) -> bool:
+    """Call `kill_remaining` until it says that nothing is left; False when the time is over."""
+    end = time.monotonic() + timeout_seconds
+    while True:
+        done = kill_remaining()
+        reap()
+        if done:
+            return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+
+
+def reap() -> None:
+    """Collect the exit status of children of this process that have ended."""
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """Return the last lines of a log, empty where there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16_384))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""
+
+
+def _marked(pid: int) -> Marked | None:
+    try:
+        mark = read_mark((_PROC / str(pid) / "environ").read_bytes())
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    return Marked(pid, *mark) if mark else None
