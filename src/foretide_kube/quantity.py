@@ -12,7 +12,8 @@ from decimal import ROUND_UP, Context, Decimal
 from typing import Final
 
 _PATTERN: Final = re.compile(
-    r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:(?P<suffix>[KMGTPE]i|[numkMGTPE]|)|[eE](?P<exponent>[+-]?\d{1,3}))"
+    r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:(?P<suffix>[KMGTPE]i|[numkMGTPE]|)|[eE](?P<exponent>[+-]?\d{1,3}))",
+    re.ASCII,
 )
 _FACTORS: Final[dict[str, Decimal]] = {
     "n": Decimal("1e-9"),
