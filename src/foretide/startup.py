@@ -1,0 +1,89 @@
+"""How long a task takes from bound to its work's begin: pull, container, runtime, model.
+
+From the closest observations that there are, in this order: this workload on this class; this runtime on this class;
+another runtime on this class, by the usual ratio of the two; other classes, by how much slower this one is; a default.
+Medians throughout: an image that had to be pulled first is the exception that must not become the rule.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import Final, Literal
+
+import msgspec
+
+from foretide.observation import DeviceFeatures, Observation, Runtime, Subject
+
+StartupSource = Literal["Workload", "Runtime", "Class", "OtherClass", "Default"]
+
+DEFAULT_MILLISECONDS: Final[Mapping[Runtime, int]] = {"onnx": 3_000, "torch": 8_000}
+"""On a class of which nothing is known: importing the runtime is most of it."""
+MAX_SLOWNESS: Final = 20.0
+"""How many times as long another class is believed to take; starting is not all computation."""
+
+
+class StartupEstimate(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds from bound to the work's begin, and what they were taken from."""
+
+    milliseconds: int
+    source: StartupSource
+
+
+class Startups:
+    """Start-ups that were observed, grouped once to answer many questions."""
+
+    def __init__(self, observations: Iterable[Observation], devices: Mapping[str, DeviceFeatures]) -> None:
+        self._devices = devices
+        own: dict[tuple[str, str], list[int]] = defaultdict(list)
+        runtime_of: dict[str, Runtime] = {}
+        for row in observations:
+            if row.startup_milliseconds is not None and row.startup_milliseconds >= 0:
+                own[row.workload, row.node_class].append(row.startup_milliseconds)
+                runtime_of[row.workload] = row.runtime
+        self._own = {pair: median(times) for pair, times in own.items()}
+        by_runtime: dict[tuple[Runtime, str], list[float]] = defaultdict(list)
+        for (workload, node_class), time in self._own.items():
+            by_runtime[runtime_of[workload], node_class].append(time)
+        self._runtime = {key: median(times) for key, times in by_runtime.items()}
+
+    def estimate(self, subject: Subject) -> StartupEstimate:
+        """The start-up of a workload on a node class."""
+        own = self._own.get((subject.workload, subject.node_class))
+        if own is not None:
+            return _estimate(own, "Workload")
+        same = self._runtime.get((subject.runtime, subject.node_class))
+        if same is not None:
+            return _estimate(same, "Runtime")
+        other: Runtime = "onnx" if subject.runtime == "torch" else "torch"
+        there = self._runtime.get((other, subject.node_class))
+        if there is not None:
+            return _estimate(there * self._ratio(subject.runtime, other), "Class")
+        elsewhere = self._elsewhere(subject)
+        if elsewhere:
+            return _estimate(median(elsewhere), "OtherClass")
+        return _estimate(DEFAULT_MILLISECONDS[subject.runtime], "Default")
+
+    def _ratio(self, runtime: Runtime, other: Runtime) -> float:
+        """How many times as long `runtime` takes as `other`: the median over classes that know both."""
+        ratios = [
+            time / self._runtime[other, node_class]
+            for (name, node_class), time in self._runtime.items()
+            if name == runtime and self._runtime.get((other, node_class), 0) > 0
+        ]
+        return median(ratios) if ratios else DEFAULT_MILLISECONDS[runtime] / DEFAULT_MILLISECONDS[other]
+
+    def _elsewhere(self, subject: Subject) -> Sequence[float]:
+        own = {c: time for (workload, c), time in self._own.items() if workload == subject.workload}
+        others = own or {c: time for (runtime, c), time in self._runtime.items() if runtime == subject.runtime}
+        return [time * self._slowness(subject.node_class, node_class) for node_class, time in others.items()]
+
+    def _slowness(self, node_class: str, other: str) -> float:
+        here, there = self._devices.get(node_class), self._devices.get(other)
+        slowness = here.slowness_against(there) if here and there else None
+        return 1.0 if slowness is None else min(max(slowness, 1 / MAX_SLOWNESS), MAX_SLOWNESS)
+
+
+def _estimate(milliseconds: float, source: StartupSource) -> StartupEstimate:
+    return StartupEstimate(milliseconds=round(milliseconds), source=source)
