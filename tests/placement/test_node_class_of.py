@@ -71,13 +71,7 @@ claims_strategy = st.lists(
     st.builds(
         ClassClaim,
         st.text("abc", min_size=1, max_size=3),
-        st.sampled_from(
-            [
-                LabelSelector(),
-                LabelSelector(match_labels={"arch": "x"}),
-                LabelSelector(match_expressions=(SelectorRequirement(key="y", operator="Exists"),)),
-            ]
-        ),
+        st.sampled_from(SELECTORS),
         st.integers(-1, 1),
         st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]),
     ),

@@ -1,0 +1,123 @@
+"""Which nodes a task must not go to: where it would be killed, or miss its deadline as surely as we know anything.
+
+A refusal is only worth something while another node would do. If a check would refuse every node it refuses none and
+says so: a Pod must never wait for ever because of a prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from foretide.prediction import Prediction
+
+MEMORY_LIMIT_TOO_LOW: Final = "PredictedOutOfMemory"
+"""The predicted memory exceeds the Pod's limit: it would be OOM-killed."""
+NODE_MEMORY_TOO_LOW: Final = "NodeMemoryTooSmall"
+"""The predicted memory exceeds all that the node has to give."""
+DEADLINE_HOPELESS: Final = "DeadlineUnreachable"
+"""Even the lower bound of the predicted completion ends after the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A node as admission sees it; ``prediction`` is None where nothing is predicted, and then nothing is refused."""
+
+    prediction: Prediction | None
+    allocatable_memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the task asks for; ``seconds_left`` until its deadline, None without one."""
+
+    inferences: int
+    memory_limit_bytes: int | None
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a node is out: a constant reason, and a message with the figures."""
+
+    reason: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The outcome for each candidate in order: None where it passes.
+
+    ``overruled`` holds the reasons of the checks that would have left no node and were therefore set aside.
+    """
+
+    refusals: tuple[Refusal | None, ...]
+    overruled: tuple[str, ...] = ()
+
+
+def check_memory(candidate: Candidate, demand: Demand) -> Refusal | None:
+    """Whether the task would run out of memory there."""
+    prediction = candidate.prediction
+    if prediction is None:
+        return None
+    needed = prediction.memory_bytes
+    if demand.memory_limit_bytes is not None and needed > demand.memory_limit_bytes:
+        return Refusal(
+            MEMORY_LIMIT_TOO_LOW,
+            f"needs up to {_mib(needed)} on {prediction.node_class} by prediction ({prediction.source}), "
+            f"the Pod's limit is {_mib(demand.memory_limit_bytes)}",
+        )
+    if candidate.allocatable_memory_bytes is not None and needed > candidate.allocatable_memory_bytes:
+        return Refusal(
+            NODE_MEMORY_TOO_LOW,
+            f"needs up to {_mib(needed)} by prediction ({prediction.source}), "
+            f"the node has {_mib(candidate.allocatable_memory_bytes)} allocatable",
+        )
+    return None
+
+
+def check_deadline(candidate: Candidate, demand: Demand) -> Refusal | None:
+    """Whether the task would miss its deadline there even if it went as fast as the prediction allows."""
+    prediction = candidate.prediction
+    if prediction is None or demand.seconds_left is None:
+        return None
+    earliest = prediction.completion_seconds(demand.inferences, bound="lower")
+    if earliest <= demand.seconds_left:
+        return None
+    return Refusal(
+        DEADLINE_HOPELESS,
+        f"takes at least {earliest:.1f} s on {prediction.node_class} by prediction ({prediction.source}), "
+        f"{max(demand.seconds_left, 0.0):.1f} s are left until the deadline",
+    )
+
+
+_CHECKS: Final[tuple[Callable[[Candidate, Demand], Refusal | None], ...]] = (
+    check_memory,  # would be killed
+    check_deadline,  # would come too late
+)
+
+
+def admit(candidates: Sequence[Candidate], demand: Demand) -> Admission:
+    """Which of ``candidates`` the task may go to; at least one always passes if there is any."""
+    refusals: list[Refusal | None] = [None] * len(candidates)
+    overruled: set[str] = set()
+    for check in _CHECKS:
+        found = {
+            index: refusal
+            for index, candidate in enumerate(candidates)
+            if refusals[index] is None and (refusal := check(candidate, demand)) is not None
+        }
+        if len(found) == refusals.count(None):
+            overruled.update(refusal.reason for refusal in found.values())
+            continue
+        for index, refusal in found.items():
+            refusals[index] = refusal
+    return Admission(tuple(refusals), tuple(sorted(overruled)))
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:.0f} MiB"

@@ -1,0 +1,50 @@
+"""What placement knows of a task and of the workload that it performs.
+
+A *task* is one Pod that performs ``inferences`` of a workload once; a *service* that never ends is counted by its
+CPU alone. Predictions are looked up here and nowhere else, so that who scores and who records agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from foretide.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one Pod asks for.
+
+    ``inferences`` is None where the workload's own number holds. ``cpu_millis`` is the limit of the Pod's containers
+    together, None where one of them has none; so is ``memory_limit_bytes``.
+    """
+
+    inferences: int | None = None
+    cpu_millis: int | None = None
+    memory_limit_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPredictions:
+    """What is published of a workload: its defaults, and its predictions by node class, made for ``cpu_millis``."""
+
+    inferences: int
+    cpu_millis: int
+    deadline_seconds: float | None
+    by_class: Mapping[str, Prediction]
+
+    def inferences_of(self, task: Task) -> int:
+        """How many inferences ``task`` performs."""
+        return self.inferences if task.inferences is None else task.inferences
+
+    def cpu_millis_of(self, task: Task) -> int:
+        """The CPU that ``task`` may use; without a limit it counts as the workload says."""
+        return self.cpu_millis if task.cpu_millis is None else task.cpu_millis
+
+    def prediction_for(self, task: Task, node_class: str | None) -> Prediction | None:
+        """The prediction of ``task`` on a node of ``node_class``, for its own CPU limit; None if there is none."""
+        prediction = None if node_class is None else self.by_class.get(node_class)
+        if prediction is None:
+            return None
+        return prediction.scaled_to_cpu(predicted_millis=self.cpu_millis, actual_millis=self.cpu_millis_of(task))

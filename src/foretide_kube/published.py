@@ -1,0 +1,33 @@
+"""What the operator publishes, as placement reads it: predictions of AIWorkloads, probes of NodeClasses."""
+
+from __future__ import annotations
+
+from foretide.observation import DeviceFeatures
+from foretide.placement.task import WorkloadPredictions
+from foretide_kube.kinds import aiworkload
+from foretide_kube.kinds.aiworkload import AIWorkload
+from foretide_kube.kinds.nodeclass import NodeClass
+
+
+def predictions_of(workload: AIWorkload) -> WorkloadPredictions:
+    """The predictions in a workload's status, with the defaults of its tasks."""
+    deadline = workload.spec.objective.deadline_milliseconds
+    return WorkloadPredictions(
+        inferences=workload.spec.inferences,
+        cpu_millis=aiworkload.cpu_millis(workload.spec),
+        deadline_seconds=None if deadline is None else deadline / 1e3,
+        by_class={prediction.node_class: prediction for prediction in workload.status.predictions},
+    )
+
+
+def features_of(node_class: NodeClass) -> DeviceFeatures:
+    """What is known of a class from its probe."""
+    probe = node_class.status.probe
+    if probe is None:
+        return DeviceFeatures(node_class=node_class.metadata.name)
+    return DeviceFeatures(
+        node_class=node_class.metadata.name,
+        gemm_flops_per_second=probe.gemm_flops_per_second,
+        memory_bandwidth_bytes_per_second=probe.memory_bandwidth_bytes_per_second,
+        model_microseconds=probe.model_microseconds,
+    )
