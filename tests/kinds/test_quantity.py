@@ -25,7 +25,8 @@ def test_cpu_is_counted_in_thousandths_rounded_up(quantity: str | int, expected:
     ("quantity", "expected"),
     [
         ("512Mi", 512 * 2**20), ("1Gi", 2**30), ("1.5Gi", 3 * 2**29), ("64Ki", 2**16), ("1G", 10**9),
-        ("128e6", 128_000_000), ("1E", 10**18), ("1E3", 1000), ("1Ei", 2**60), ("100m", 1), ("0.1", 1), ("123456789", 123456789), (2048, 2048),
+        ("128e6", 128_000_000), ("1E", 10**18), ("1E3", 1000), ("1Ei", 2**60),
+        ("100m", 1), ("0.1", 1), ("123456789", 123456789), (2048, 2048),
     ],
 )  # fmt: skip
 def test_memory_is_counted_in_bytes_rounded_up(quantity: str | int, expected: int) -> None:
