@@ -1,5 +1,6 @@
-"""The cgroups of a cluster: one for all its nodes, and below it one per node that limits what its pods may use.
+"""The cgroups of a cluster: one for all its nodes, below it one per node that limits it, and in that one for its pods.
 
+Kubelet is given the last, since it writes shares and memory of the whole machine to the group that it is given.
 Version 1 has a hierarchy per controller and every one gets the groups; version 2 has one.
 """
 
@@ -16,6 +17,7 @@ from devcluster.spec import NodeClass
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _V2_CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
+_PODS = "pods"
 _ORDINARY_SHARES = 1024
 _SHARES_PER_CPU = 32_000
 _MOST_SHARES = 262_144
@@ -66,9 +68,9 @@ def cluster_group(cluster: str) -> str:
     return f"fd-{cluster}"
 
 
-def node_group(cluster: str, node: str) -> str:
-    """Return a node's group as kubelet and the runtime take it, from the hierarchy's root."""
-    return f"/{cluster_group(cluster)}/{node}"
+def pods_group(cluster: str, node: str) -> str:
+    """Return the group of a node's pods as kubelet and the runtime take it, from the hierarchy's root."""
+    return f"/{cluster_group(cluster)}/{node}/{_PODS}"
 
 
 def node_shares(node_class: NodeClass) -> int:
@@ -123,6 +125,9 @@ def create_node(cluster: str, node: str, node_class: NodeClass) -> None:
                 (group / "cpu.shares").write_text(str(node_shares(node_class)))
             if "memory" in controllers:
                 (group / "memory.limit_in_bytes").write_text(str(limit_bytes))
+            (group / _PODS).mkdir(exist_ok=True)
+            if "cpuset" in controllers:
+                _copy_cpuset(group, group / _PODS)
     elif found.v2:
         group = found.v2 / cluster_group(cluster) / node
         group.mkdir(exist_ok=True)
@@ -133,6 +138,8 @@ def create_node(cluster: str, node: str, node_class: NodeClass) -> None:
         (group / "memory.max").write_text(str(limit_bytes))
         if node_class.cpuset:
             _write(group / "cpuset.cpus", node_class.cpuset)
+        (group / _PODS).mkdir(exist_ok=True)
+        _delegate(group / _PODS)
 
 
 def tasks(cluster: str, node: str = "") -> set[int]:

@@ -62,9 +62,9 @@ class NodePlace:
         return self.disk / "containerd"
 
     @property
-    def cgroup(self) -> str:
-        """The node's cgroup, from the root of each hierarchy."""
-        return cgroups.node_group(self.cluster, self.node.name)
+    def pods_cgroup(self) -> str:
+        """The cgroup of the node's pods, from the root of each hierarchy."""
+        return cgroups.pods_group(self.cluster, self.node.name)
 
 
 def containerd(place: NodePlace) -> str:
@@ -107,7 +107,7 @@ def runtime(place: NodePlace, runc: Path) -> str:
     return json.dumps(
         {
             "runc": str(runc),
-            "cgroupParent": place.cgroup,
+            "cgroupParent": place.pods_cgroup,
             "cpus": node_class.cpus,
             "speed": node_class.speed,
             "periodMicros": node_class.period_micros,
@@ -149,7 +149,7 @@ def kubelet(place: NodePlace, machine: Machine, authority: Path) -> str:
         "podLogsDir": "/var/log/pods",
         "volumePluginDir": str(place.disk / "volume-plugins"),
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": place.cgroup,
+        "cgroupRoot": place.pods_cgroup,
         "cgroupsPerQOS": False,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
