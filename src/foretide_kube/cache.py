@@ -1,7 +1,9 @@
 """A live copy of one resource: listed once, watched on, listed again when the server forgot.
 
 Readers take `snapshot()`, an immutable mapping that is replaced, never changed, so that no lock is held while anyone
-reads. Listeners are called on the watching thread, in order, after the snapshot holds the change.
+reads. Listeners are called on the watching thread, in order, after the snapshot holds the change; what a writer
+hands to `absorb` is told to them on the writer's thread. Versions are compared as numbers, as Kubernetes permits for
+objects of one resource, so that an object never goes back in time.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.names import Resource
 
 log = logging.getLogger(__name__)
+
+_DELETED_REMEMBERED = 1024
 
 Key = tuple[str, str]
 """(namespace, name); the namespace of a cluster-scoped object is empty."""
@@ -59,6 +63,7 @@ class WatchCache:
         self._reduce = reduce or (lambda item: item)
         self._watch_seconds = watch_seconds
         self._items: dict[Key, Object] = {}
+        self._deleted: dict[Key, int] = {}
         self._snapshot: Mapping[Key, Object] | None = MappingProxyType({})
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
@@ -103,6 +108,18 @@ class WatchCache:
         """One object, or None."""
         return self._items.get((namespace, name))
 
+    def absorb(self, item: Object) -> None:
+        """Take note of an object that a write gave back, before the watch tells of it.
+
+        Ignored if the cache knows the object in that version or a later one, or that it was deleted since.
+        """
+        key, version = object_key(item), _version(item)
+        with self._lock:
+            known = self._items.get(key)
+            is_old = version <= (_version(known) if known is not None else self._deleted.get(key, -1))
+        if not is_old:
+            self._apply("ADDED" if known is None else "MODIFIED", key, self._reduce(item))
+
     def _run(self) -> None:
         failures = 0
         while not self._stopped.is_set():
@@ -130,13 +147,16 @@ class WatchCache:
         )
         self._last_contact = self._clock()
         fresh = {object_key(item): self._reduce(item) for item in items}
+        listed = int(version) if version.isdigit() else 0
         for key in self._items.keys() - fresh.keys():
-            self._apply("DELETED", key, self._items[key])
+            known = self._items[key]
+            if _version(known) <= listed:
+                self._apply("DELETED", key, known)
         for key, item in fresh.items():
-            known = self._items.get(key)
-            if known is None:
+            known_now = self._items.get(key)
+            if known_now is None:
                 self._apply("ADDED", key, item)
-            elif known["metadata"].get("resourceVersion") != item["metadata"].get("resourceVersion"):
+            elif known_now["metadata"].get("resourceVersion") != item["metadata"].get("resourceVersion"):
                 self._apply("MODIFIED", key, item)
         self._synced.set()
         return version
@@ -160,8 +180,12 @@ class WatchCache:
 
     def _apply(self, kind: str, key: Key, item: Object) -> None:
         with self._lock:
+            known = self._items.get(key)
             if kind == "DELETED":
                 self._items.pop(key, None)
+                self._remember_deleted(key, _version(item))
+            elif known is not None and _version(item) < _version(known):
+                return
             else:
                 self._items[key] = item
             self._snapshot = None
@@ -170,3 +194,14 @@ class WatchCache:
                 listener(kind, item)
             except Exception:
                 log.exception("a listener of %s failed on %s %s", self._resource.plural, kind, key)
+
+    def _remember_deleted(self, key: Key, version: int) -> None:
+        self._deleted.pop(key, None)
+        self._deleted[key] = version
+        if len(self._deleted) > _DELETED_REMEMBERED:
+            del self._deleted[next(iter(self._deleted))]
+
+
+def _version(item: Mapping[str, Any]) -> int:
+    text = item["metadata"].get("resourceVersion", "")
+    return int(text) if text.isdigit() else 0

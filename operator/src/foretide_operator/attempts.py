@@ -1,0 +1,124 @@
+"""One measurement with bounded retries: which Job counts, what became of it, and what to do next.
+
+The Jobs themselves are the record: each attempt is a Job of its own name, a later one replaces the one before, and
+the last failed one stays, so that the reason survives restarts. Deleting it by hand means: try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from foretide_kube.client import Object
+from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, LABEL_ROLE
+from foretide_operator.actions import Action, Create, Delete, Patch
+from foretide_operator.jobs import ANNOTATION_ATTEMPT, RUN_TTL_SECONDS
+from foretide_operator.outcome import Done, Failed, Outcome, Running
+from foretide_operator.times import seconds_since
+
+MAX_ATTEMPTS: Final = 3
+FIRST_DELAY_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A measuring Job and what became of it."""
+
+    job: Object
+    outcome: Outcome
+
+    @property
+    def number(self) -> int:
+        """Which try this is, from 1."""
+        text = self.job["metadata"].get("annotations", {}).get(ANNOTATION_ATTEMPT, "1")
+        return int(text) if text.isdigit() else 1
+
+    @property
+    def role(self) -> str:
+        """What the Job does."""
+        return str(self.job["metadata"]["labels"].get(LABEL_ROLE, ""))
+
+    @property
+    def key(self) -> str:
+        """What the Job was made for."""
+        return str(self.job["metadata"].get("annotations", {}).get(ANNOTATION_KEY, ""))
+
+    @property
+    def node_class(self) -> str:
+        """The node class that is measured; empty for inspect Jobs."""
+        return str(self.job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a measurement stands.
+
+    ``done`` is its result; ``failed`` is set when it has ended for good; else it is under way or waits, for
+    ``reason`` and ``message``. ``recheck_seconds`` asks to be looked at again after so long.
+    """
+
+    actions: tuple[Action, ...] = ()
+    done: Done | None = None
+    failed: Failed | None = None
+    reason: str = ""
+    message: str = ""
+    is_active: bool = False
+    recheck_seconds: float | None = None
+
+
+def latest(attempts: Iterable[Attempt], *, role: str, key: str, node_class: str = "") -> Attempt | None:
+    """The attempt that counts: the last of those made for ``key``."""
+    return max(
+        (a for a in attempts if a.role == role and a.key == key and a.node_class == node_class),
+        key=lambda attempt: attempt.number,
+        default=None,
+    )
+
+
+def advance(attempt: Attempt | None, make: Callable[[int], Object], *, may_start: bool, now: datetime) -> Step:
+    """What to do next; ``make`` gives the Job of an attempt, ``may_start`` says whether there is room for one."""
+    if attempt is None:
+        if not may_start:
+            return Step(reason="Waiting", message="waiting for its turn")
+        return Step(actions=(Create(JOBS, make(1)),), reason="Started", message="its Job was made", is_active=True)
+    match attempt.outcome:
+        case Done() as done:
+            return Step(done=done)
+        case Running(blocked_reason=reason, message=message):
+            return Step(reason=reason or "InProgress", message=message, is_active=True, recheck_seconds=10.0)
+        case Failed() as failed:
+            return _after_failure(attempt, failed, make, may_start=may_start, now=now)
+
+
+def _after_failure(
+    attempt: Attempt, failed: Failed, make: Callable[[int], Object], *, may_start: bool, now: datetime
+) -> Step:
+    if not failed.is_transient or attempt.number >= MAX_ATTEMPTS:
+        name = attempt.job["metadata"]["name"]
+        tried = f" after {attempt.number} attempts" if attempt.number > 1 else ""
+        return Step(failed=Failed(failed.reason, f"{failed.message} (Job {name}{tried}; delete it to try again)"))
+    remaining = FIRST_DELAY_SECONDS * 2 ** (attempt.number - 1) - seconds_since(failed.ended_time, now)
+    if remaining > 0 or not may_start:
+        message = f"{failed.message}; attempt {attempt.number + 1} of {MAX_ATTEMPTS} follows"
+        return Step(reason=failed.reason, message=message, recheck_seconds=max(1.0, remaining))
+    metadata = attempt.job["metadata"]
+    return Step(
+        actions=(
+            Create(JOBS, make(attempt.number + 1)),
+            Delete(JOBS, metadata.get("namespace", ""), metadata["name"]),
+        ),
+        reason=failed.reason,
+        message=f"{failed.message}; attempt {attempt.number + 1} of {MAX_ATTEMPTS} has begun",
+        is_active=True,
+    )
+
+
+def retire(job: Mapping[str, object]) -> tuple[Action, ...]:
+    """Let Kubernetes remove an ended Job whose result is stored, after an hour for who wants to read its log."""
+    spec, metadata = job.get("spec"), job["metadata"]
+    if not isinstance(metadata, dict) or (isinstance(spec, dict) and spec.get("ttlSecondsAfterFinished") is not None):
+        return ()
+    body: Object = {"spec": {"ttlSecondsAfterFinished": RUN_TTL_SECONDS}}
+    return (Patch(JOBS, metadata.get("namespace", ""), metadata["name"], body),)

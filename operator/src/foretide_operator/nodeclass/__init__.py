@@ -1,0 +1,1 @@
+"""NodeClasses: made from labels, counted, checked against each other, probed."""

@@ -1,0 +1,255 @@
+"""What became of a Job: still on its way (and why not further), done with a result, or failed with a reason.
+
+Everything here comes from outside: the API's view of Job, Pod and Events, and a document written by a container that
+runs someone else's model. Nothing of it can make this module raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from foretide.results import Failure, Result, ResultError, parse
+from foretide.signature import Signature
+from foretide_kube.client import Object
+from foretide_operator.times import epoch_milliseconds, seconds_since
+
+UNSCHEDULABLE_AFTER_SECONDS: Final = 30.0
+BLOCKED_AFTER_SECONDS: Final = 5.0
+"""How long a Job may have no Pod, or a Pod no volume, before Events are asked why."""
+
+TRANSIENT: Final = frozenset(
+    {
+        "ImageMissing",
+        "InternalError",
+        "NodeGone",
+        "PodEvicted",
+        "PodRefused",
+        "QuotaExceeded",
+        "TimedOut",
+        "Unschedulable",
+        "VolumeUnavailable",
+    }
+)
+"""Reasons that may pass by themselves, so that another attempt is worth its time."""
+
+_IMAGE_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
+_KUBELET_REFUSALS: Final = ("OutOf", "UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "Terminated")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Not ended. ``blocked_reason`` says why it does not get further, empty while it does."""
+
+    blocked_reason: str = ""
+    message: str = ""
+    is_started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Ended with a result of the kind that was asked for, from this Pod."""
+
+    result: Result
+    pod: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Ended without one; ``ended_time`` is the API's."""
+
+    reason: str
+    message: str
+    ended_time: str = ""
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether another attempt may go better with nothing changed."""
+        return self.reason in TRANSIENT
+
+
+Outcome = Running | Done | Failed
+
+
+def read_outcome(
+    job: Object,
+    pods: Sequence[Object],
+    events: Sequence[Object],
+    *,
+    expected: type[Any],
+    now: datetime,
+    signature: Signature | None = None,
+) -> Outcome:
+    """What became of ``job``, given its Pods and the warning Events about it and them.
+
+    ``expected`` is the type of `foretide.results` that was asked for; ``signature`` bounds what is believed.
+    """
+    finished = _finished_condition(job)
+    pod = max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
+    if finished is None:
+        return _progress(job, pod, events, now)
+    if finished["type"] == "Complete":
+        if pod is None:
+            return Failed("NodeGone", "the Pod is gone and its result with it", _time(finished))
+        return read_result(pod, expected=expected, signature=signature, ended_time=_time(finished))
+    return _failure(finished, pod, events, expected=expected, now=now)
+
+
+def read_result(
+    pod: Object, *, expected: type[Any], signature: Signature | None = None, ended_time: str = ""
+) -> Done | Failed:
+    """The result that an ended Pod wrote, checked against ``expected`` and the API's own times."""
+    terminated = terminated_state(pod)
+    if terminated is None:
+        return Failed("ResultMissing", "the container's end was never reported", ended_time)
+    started = epoch_milliseconds(terminated.get("startedAt"))
+    ended = epoch_milliseconds(terminated.get("finishedAt"))
+    within = (started, ended) if started is not None and ended is not None else None
+    message = terminated.get("message") or ""
+    try:
+        result = parse(message.encode(), signature=signature, within=within)
+    except ResultError as error:
+        return Failed(error.reason, str(error), ended_time)
+    if isinstance(result, Failure):
+        where = f"{result.field}: " if result.field else ""
+        return Failed(result.reason, where + result.message, ended_time)
+    if not isinstance(result, expected):
+        return Failed(
+            "ResultInvalid", f"a {type(result).__name__} came where {expected.__name__} was asked for", ended_time
+        )
+    return Done(result, pod)
+
+
+def terminated_state(pod: Object) -> Object | None:
+    """How the first container ended, or None if it has not or nobody knows."""
+    for status in pod.get("status", {}).get("containerStatuses", []):
+        terminated: Object | None = status.get("state", {}).get("terminated")
+        if terminated is not None:
+            return terminated
+    return None
+
+
+def bound_milliseconds(pod: Object) -> int | None:
+    """When the Pod was bound, by the API's clock: to the second, so the middle of that second is meant."""
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "True":
+            moment = epoch_milliseconds(condition.get("lastTransitionTime"))
+            return None if moment is None else moment + 500
+    return None
+
+
+def _finished_condition(job: Object) -> Object | None:
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
+            found: Object = condition
+            return found
+    return None
+
+
+def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: datetime) -> Running:
+    if pod is None:
+        age_seconds = seconds_since(job["metadata"].get("creationTimestamp"), now)
+        refusal = _refusal(events) if age_seconds >= BLOCKED_AFTER_SECONDS else None
+        return Running(*refusal) if refusal else Running(message="its Pod is being made")
+    status = pod.get("status", {})
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            waited_seconds = seconds_since(pod["metadata"].get("creationTimestamp"), now)
+            if waited_seconds >= UNSCHEDULABLE_AFTER_SECONDS:
+                return Running("Unschedulable", _one_line(condition.get("message", "no node takes the Pod")))
+            return Running(message="waiting for a node")
+    for container in status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting") or {}
+        if waiting.get("reason") in _IMAGE_REASONS:
+            return Running("ImageMissing", _one_line(f"{container.get('image', '')}: {waiting.get('message', '')}"))
+    volume = _event(events, "FailedMount", "FailedAttachVolume")
+    if volume is not None and status.get("phase") == "Pending":
+        return Running("VolumeUnavailable", _one_line(volume.get("message", "")))
+    return Running(message="at work", is_started=status.get("phase") == "Running")
+
+
+def _failure(
+    finished: Object, pod: Object | None, events: Sequence[Object], *, expected: type[Any], now: datetime
+) -> Failed:
+    ended = _time(finished)
+    if finished.get("reason") == "DeadlineExceeded":
+        reason, message = _hindrance(pod, events, now) or (
+            "DeadlineExceeded",
+            "it had not ended when its time was up and was stopped",
+        )
+        return Failed(reason, message, ended)
+    if pod is None:
+        return Failed("NodeGone", "the Pod is gone, with its node or by someone's hand", ended)
+    refused = _refused_by_node(pod)
+    if refused is not None:
+        return Failed(*refused, ended)
+    terminated = terminated_state(pod)
+    if terminated is not None and terminated.get("reason") == "OOMKilled":
+        return Failed("OOMKilled", "the kernel ended it at its memory limit; raise resources.limits.memory", ended)
+    result = read_result(pod, expected=expected, ended_time=ended)
+    if isinstance(result, Done):
+        return Failed("ResultInvalid", "a result came, and yet the container failed", ended)
+    if result.reason == "ResultMissing" and terminated is not None:
+        return Failed("ResultMissing", f"exit status {terminated.get('exitCode')} and not a word", ended)
+    return result
+
+
+def _hindrance(pod: Object | None, events: Sequence[Object], now: datetime) -> tuple[str, str] | None:
+    """Why a Job whose time was up never began its work; None if it did.
+
+    Its Pods are deleted with the deadline, so mostly Events alone can tell.
+    """
+    refusal = _refusal(events)
+    if refusal is not None:
+        return refusal
+    progress = _progress({"metadata": {}}, pod, events, now) if pod is not None else Running()
+    if progress.blocked_reason:
+        return progress.blocked_reason, progress.message
+    if _event(events, "Started") is not None:
+        return None
+    for reason, event in (
+        ("ImageMissing", _event(events, "Failed", containing="image")),
+        ("VolumeUnavailable", _event(events, "FailedMount", "FailedAttachVolume")),
+        ("Unschedulable", _event(events, "FailedScheduling")),
+    ):
+        if event is not None:
+            return reason, _one_line(event.get("message", ""))
+    return None
+
+
+def _refused_by_node(pod: Object) -> tuple[str, str] | None:
+    status = pod.get("status", {})
+    reason, message = status.get("reason", ""), status.get("message", "")
+    if reason == "Evicted":
+        return "PodEvicted", _one_line(message or "evicted")
+    if reason == "NodeLost":
+        return "NodeGone", _one_line(message or "node lost")
+    if reason.startswith(_KUBELET_REFUSALS):
+        return "PodRefused", _one_line(f"{reason}: {message}")
+    return None
+
+
+def _refusal(events: Sequence[Object]) -> tuple[str, str] | None:
+    event = _event(events, "FailedCreate")
+    if event is None:
+        return None
+    message = _one_line(event.get("message", ""))
+    return ("QuotaExceeded" if "exceeded quota" in message else "PodRefused"), message
+
+
+def _event(events: Sequence[Object], *reasons: str, containing: str = "") -> Object | None:
+    matching = [
+        event for event in events if event.get("reason") in reasons and containing in event.get("message", "").lower()
+    ]
+    return max(matching, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "", default=None)
+
+
+def _time(condition: Object) -> str:
+    return str(condition.get("lastTransitionTime") or "")
+
+
+def _one_line(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 600 else text[:597] + "..."

@@ -1,0 +1,75 @@
+"""What the chart tells the operator, read once from the environment into one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SettingsError(ValueError):
+    """An environment variable that cannot be used; the message names it, its value and what it takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Configuration of the operator; one field per environment variable of docs/operator.md.
+
+    ``scheduler_name`` empty means the cluster's default scheduler. ``profile_*`` and ``probe_max_seconds`` are handed
+    to the profiler; ``job_deadline_seconds`` bounds every inspect, profile and probe Job from outside.
+    """
+
+    namespace: str
+    scheduler_name: str
+    image_onnx: str
+    image_torch: str
+    image_pull_policy: str = "IfNotPresent"
+    profile_max_seconds: int = 30
+    profile_min_samples: int = 64
+    profile_min_seconds: int = 5
+    profiles_per_class: int = 1
+    probe_max_seconds: int = 20
+    job_deadline_seconds: int = 600
+    log_level: str = "INFO"
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings in ``environment``; SettingsError names the variable that is missing or unusable."""
+    return Settings(
+        namespace=_text(environment, "FORETIDE_NAMESPACE"),
+        scheduler_name=environment.get("FORETIDE_SCHEDULER_NAME", ""),
+        image_onnx=_text(environment, "FORETIDE_PROFILER_IMAGE_ONNX"),
+        image_torch=_text(environment, "FORETIDE_PROFILER_IMAGE_TORCH"),
+        image_pull_policy=_one_of(environment, "FORETIDE_IMAGE_PULL_POLICY", "IfNotPresent", PULL_POLICIES),
+        profile_max_seconds=_number(environment, "FORETIDE_PROFILE_MAX_SECONDS", 30),
+        profile_min_samples=_number(environment, "FORETIDE_PROFILE_MIN_SAMPLES", 64),
+        profile_min_seconds=_number(environment, "FORETIDE_PROFILE_MIN_SECONDS", 5),
+        profiles_per_class=_number(environment, "FORETIDE_PROFILES_PER_CLASS", 1),
+        probe_max_seconds=_number(environment, "FORETIDE_PROBE_MAX_SECONDS", 20),
+        job_deadline_seconds=_number(environment, "FORETIDE_JOB_DEADLINE_SECONDS", 600),
+        log_level=_one_of(environment, "FORETIDE_LOG_LEVEL", "INFO", LOG_LEVELS),
+    )
+
+
+def _text(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "").strip()
+    if not value:
+        raise SettingsError(f"{name} is not set; the chart sets it, by hand give it a value")
+    return value
+
+
+def _one_of(environment: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = environment.get(name, default)
+    if value not in allowed:
+        raise SettingsError(f"{name} is {value!r}; it takes one of {', '.join(allowed)}")
+    return value
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1_000_000:
+        raise SettingsError(f"{name} is {text!r}; it takes a whole number from 1 to 1000000")
+    return int(text)

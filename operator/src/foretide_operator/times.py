@@ -1,0 +1,33 @@
+"""The API's times (RFC 3339, whole seconds) as numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """An aware datetime, or None for what is absent or unreadable."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def epoch_milliseconds(text: str | None) -> int | None:
+    """Milliseconds since the epoch, or None."""
+    moment = parse_time(text)
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def seconds_since(text: str | None, now: datetime) -> float:
+    """Seconds from then to ``now``; 0 for what is absent or lies ahead."""
+    moment = parse_time(text)
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """The moment that lies this many milliseconds after the epoch."""
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

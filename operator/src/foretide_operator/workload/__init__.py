@@ -1,0 +1,1 @@
+"""AIWorkloads: from a manifest to a signature, measurements, predictions and a run."""

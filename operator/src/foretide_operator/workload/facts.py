@@ -1,0 +1,49 @@
+"""All that is known when an AIWorkload is looked at: gathered first, so that what follows is a function of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from foretide.signature import Signature
+from foretide_kube.client import Object
+from foretide_kube.kinds.aiworkload import Actuals, AIWorkload, workload_key
+from foretide_kube.kinds.workloadprofile import WorkloadProfile
+from foretide_operator.attempts import Attempt
+from foretide_operator.fleet import ClassMembers
+from foretide_operator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of one workload.
+
+    ``classes`` are the node classes that the workload selects, by name; ``nodes`` every node of the cluster.
+    ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key.
+    ``measuring`` counts the unfinished measuring Jobs per class, of all workloads.
+    """
+
+    workload: AIWorkload
+    classes: tuple[ClassMembers, ...]
+    nodes: tuple[Object, ...]
+    attempts: tuple[Attempt, ...] = ()
+    profiles: tuple[WorkloadProfile, ...] = ()
+    measuring: Mapping[str, int] = field(default_factory=dict)
+    run_jobs: tuple[Object, ...] = ()
+    deployments: tuple[Object, ...] = ()
+    run_pods: tuple[Object, ...] = ()
+    actuals: Actuals | None = None
+    settings: Settings
+    now: datetime
+
+    @property
+    def key(self) -> str:
+        """The digest of what is immutable in the spec."""
+        return workload_key(self.workload.spec)
+
+    @property
+    def known_signature(self) -> Signature | None:
+        """The signature from an earlier look, if it is of the present key."""
+        status = self.workload.status
+        return status.signature if status.key == self.key else None

@@ -1,0 +1,89 @@
+"""Inspected: what one inference costs, counted once per workload by a Job on any node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foretide.results import InspectResult
+from foretide.signature import Signature
+from foretide_kube.names import ROLE_INSPECT
+from foretide_operator.actions import Action, Verdict
+from foretide_operator.attempts import advance, latest, retire
+from foretide_operator.fleet import node_fits
+from foretide_operator.jobs import inspect_job, measuring_key
+from foretide_operator.outcome import Done, Failed
+from foretide_operator.workload.facts import Facts
+
+TYPE = "Inspected"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Where inspection stands; ``is_failed`` is set when it has ended without a signature."""
+
+    verdict: Verdict
+    actions: tuple[Action, ...] = ()
+    signature: Signature | None = None
+    model_sha256: str | None = None
+    is_failed: bool = False
+    recheck_seconds: float | None = None
+
+
+def decide(facts: Facts) -> Inspection:
+    """The next step towards the signature."""
+    attempt = latest(facts.attempts, role=ROLE_INSPECT, key=measuring_key(facts.workload.spec))
+    if facts.known_signature is not None:
+        stored = attempt is not None and isinstance(attempt.outcome, Done)
+        return Inspection(
+            _inspected(facts.known_signature),
+            actions=retire(attempt.job) if attempt is not None and stored else (),
+            signature=facts.known_signature,
+            model_sha256=facts.workload.status.model_sha256,
+        )
+    limits = facts.workload.spec.resources.limits
+    if attempt is None and not any(node_fits(node, limits) for node in facts.nodes):
+        return Inspection(Verdict(TYPE, "Unknown", "TooLargeForEveryNode", "no node takes a Pod with these limits"))
+    step = advance(
+        attempt,
+        lambda number: inspect_job(facts.workload, number, facts.settings),
+        may_start=True,
+        now=facts.now,
+    )
+    if step.done is not None:
+        return _read(facts, step.done)
+    if step.failed is not None:
+        return Inspection(Verdict(TYPE, "False", step.failed.reason, step.failed.message), is_failed=True)
+    return Inspection(
+        Verdict(TYPE, "Unknown", step.reason, step.message),
+        actions=step.actions,
+        recheck_seconds=step.recheck_seconds,
+    )
+
+
+def _read(facts: Facts, done: Done) -> Inspection:
+    result = done.result
+    if not isinstance(result, InspectResult):
+        raise TypeError(f"an inspection gave a {type(result).__name__}")
+    failed = _contradiction(facts, result)
+    if failed is not None:
+        return Inspection(Verdict(TYPE, "False", failed.reason, failed.message), is_failed=True)
+    return Inspection(_inspected(result.signature), signature=result.signature, model_sha256=result.model_sha256)
+
+
+def _contradiction(facts: Facts, result: InspectResult) -> Failed | None:
+    spec = facts.workload.spec
+    if result.signature.batch_size != spec.batch_size:
+        message = f"counted for batch size {result.signature.batch_size}, asked for {spec.batch_size}"
+        return Failed("ResultInvalid", message)
+    if spec.model.file is not None and result.model_sha256 != spec.model.file.sha256:
+        message = f"spec.model.file.sha256 is {spec.model.file.sha256}, the file read has {result.model_sha256}"
+        return Failed("ModelDigestMismatch", message)
+    return None
+
+
+def _inspected(signature: Signature) -> Verdict:
+    gigamacs = signature.macs / 1e9
+    megabytes = signature.parameter_bytes / 1e6
+    return Verdict(
+        TYPE, "True", "Counted", f"{gigamacs:.3g} billion multiply-adds, {megabytes:.3g} MB of parameters an inference"
+    )

@@ -1,0 +1,78 @@
+"""One look at an AIWorkload: every sub-reconciler in order, their actions, and one status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from foretide.prediction import Prediction
+from foretide.signature import Signature
+from foretide_kube.kinds.aiworkload import AIWorkloadStatus
+from foretide_kube.kinds.common import Condition, plain, set_condition
+from foretide_kube.names import AIWORKLOADS
+from foretide_operator.actions import Action, Verdict, WriteStatus
+from foretide_operator.workload import admissibility, inspection, prediction, profiling, readiness, run
+from foretide_operator.workload.facts import Facts
+
+Predict = Callable[[Facts, Signature], Sequence[Prediction]]
+"""Predictions for the selected classes of a workload with this signature; pure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do, and after how many seconds to look again even if nothing happens."""
+
+    actions: tuple[Action, ...]
+    status: AIWorkloadStatus
+    recheck_seconds: float | None = None
+
+
+def decide(facts: Facts, predict: Predict) -> Decision:
+    """The whole decision about one workload; the status is written last, and only if it changed."""
+    inspected = inspection.decide(facts)
+    profiled = profiling.decide(facts, signature=inspected.signature, inspection_failed=inspected.is_failed)
+    fresh = predict(facts, inspected.signature) if inspected.signature is not None and facts.classes else ()
+    forecast = prediction.decide(
+        facts, fresh, inspection_failed=inspected.is_failed, is_inspected=inspected.signature is not None
+    )
+    admissible = admissibility.decide(facts, forecast.predictions)
+    running = run.decide(facts, may_start=forecast.verdict.status == "True", inspection_failed=inspected.is_failed)
+    verdicts = [inspected.verdict, profiled.verdict, forecast.verdict, admissible]
+    if running.verdict is not None:
+        verdicts.append(running.verdict)
+    verdicts.append(readiness.decide(verdicts))
+    before = facts.workload.status
+    status = AIWorkloadStatus(
+        observed_generation=facts.workload.metadata.generation,
+        conditions=_conditions(facts, verdicts),
+        key=facts.key,
+        model_sha256=inspected.model_sha256,
+        signature=inspected.signature,
+        profiles=profiled.counts,
+        runs=running.counts,
+        actuals=facts.actuals,
+        best=forecast.best,
+        predictions=forecast.predictions,
+    )
+    actions = [*inspected.actions, *profiled.actions, *running.actions]
+    if status != before:
+        metadata = facts.workload.metadata
+        actions.append(WriteStatus(AIWORKLOADS, metadata.namespace, metadata.name, metadata.uid, plain(status)))
+    rechecks = [seconds for seconds in (inspected.recheck_seconds, profiled.recheck_seconds) if seconds is not None]
+    return Decision(tuple(actions), status, min(rechecks, default=None))
+
+
+def _conditions(facts: Facts, verdicts: Sequence[Verdict]) -> tuple[Condition, ...]:
+    absent = set(run.TYPES) - {verdict.type for verdict in verdicts}
+    conditions = tuple(c for c in facts.workload.status.conditions if c.type not in absent)
+    for verdict in verdicts:
+        conditions = set_condition(
+            conditions,
+            verdict.type,
+            verdict.status,
+            verdict.reason,
+            verdict.message,
+            observed_generation=facts.workload.metadata.generation,
+            now=facts.now,
+        )
+    return conditions

@@ -1,0 +1,177 @@
+"""RunComplete or Available: the tasks themselves, as a Job, as a Deployment, or as the user's own Pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from foretide_kube.client import Object
+from foretide_kube.kinds.aiworkload import RunCounts
+from foretide_kube.names import AIWORKLOADS, ANNOTATION_KEY, DEPLOYMENTS, JOBS
+from foretide_operator.actions import Action, Apply, Create, Delete, Patch, Verdict
+from foretide_operator.attempts import retire
+from foretide_operator.jobs import deployment_name, run_deployment, run_job, run_key, wanted_replicas
+from foretide_operator.workload.facts import Facts
+
+JOB_TYPE: Final = "RunComplete"
+DEPLOYMENT_TYPE: Final = "Available"
+TYPES: Final = (JOB_TYPE, DEPLOYMENT_TYPE)
+
+ANNOTATION_RUN_KEY: Final = "foretide.dev/run-key"
+"""On an AIWorkload: the run that has ended, so that it is not run again when Kubernetes has removed its Job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where the run stands; without a verdict where there is none to make (mode None)."""
+
+    verdict: Verdict | None
+    counts: RunCounts | None = None
+    actions: tuple[Action, ...] = ()
+
+
+def decide(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
+    """The next step of the run; ``may_start`` once the workload is predicted."""
+    stale = _remove_stale(facts)
+    match facts.workload.spec.run.mode:
+        case "Job":
+            running = _job(facts, may_start=may_start, inspection_failed=inspection_failed)
+        case "Deployment":
+            running = _deployment(facts, may_start=may_start, inspection_failed=inspection_failed)
+        case "None":
+            return Running(None, _own_pods(facts), stale)
+    return Running(running.verdict, running.counts, (*stale, *running.actions))
+
+
+def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
+    key = run_key(facts.workload.spec)
+    metadata = facts.workload.metadata
+    job = next((job for job in facts.run_jobs if _key(job) == key), None)
+    if job is None:
+        if metadata.annotations.get(ANNOTATION_RUN_KEY) == key:
+            return _ended_before(facts)
+        waiting = _waiting(JOB_TYPE, may_start=may_start, inspection_failed=inspection_failed)
+        if waiting is not None:
+            return waiting
+        return Running(
+            Verdict(JOB_TYPE, "Unknown", "Started", "the run Job was made"),
+            RunCounts(active=0, succeeded=0, failed=0),
+            (Create(JOBS, run_job(facts.workload, facts.settings)),),
+        )
+    status = job.get("status", {})
+    total = facts.workload.spec.run.task_count
+    counts = RunCounts(
+        active=status.get("active", 0),
+        succeeded=status.get("succeeded", 0),
+        failed=_count_indexes(status.get("failedIndexes", "")),
+    )
+    ended = next(
+        (c for c in status.get("conditions", []) if c["type"] in {"Complete", "Failed"} and c["status"] == "True"), None
+    )
+    if ended is None:
+        progress = f"{counts.succeeded} of {total} tasks succeeded, {counts.active} active, {counts.failed} failed"
+        reason = "Suspended" if facts.workload.spec.suspend else "InProgress"
+        return Running(Verdict(JOB_TYPE, "Unknown", reason, progress), counts, _adjust(facts, job))
+    actions: tuple[Action, ...] = ()
+    if metadata.annotations.get(ANNOTATION_RUN_KEY) != key:
+        body = {"metadata": {"annotations": {ANNOTATION_RUN_KEY: key}}}
+        actions = (Patch(AIWORKLOADS, metadata.namespace, metadata.name, body),)
+    else:
+        actions = retire(job)
+    if ended["type"] == "Complete":
+        verdict = Verdict(JOB_TYPE, "True", "TasksSucceeded", f"{counts.succeeded} of {total} tasks succeeded")
+    else:
+        message = f"{counts.succeeded} of {total} tasks succeeded, {counts.failed} failed: {ended.get('message', '')}"
+        verdict = Verdict(JOB_TYPE, "False", "TasksFailed", message)
+    return Running(verdict, counts, actions)
+
+
+def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
+    name = deployment_name(facts.workload)
+    deployment = next((item for item in facts.deployments if item["metadata"]["name"] == name), None)
+    if deployment is None:
+        waiting = _waiting(DEPLOYMENT_TYPE, may_start=may_start, inspection_failed=inspection_failed)
+        if waiting is not None:
+            return waiting
+        return Running(
+            Verdict(DEPLOYMENT_TYPE, "Unknown", "Started", "the Deployment was made"),
+            RunCounts(active=0, succeeded=0, failed=0),
+            (Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),),
+        )
+    wanted = wanted_replicas(facts.workload.spec)
+    actions: tuple[Action, ...] = ()
+    if _key(deployment) != run_key(facts.workload.spec) or deployment["spec"].get("replicas") != wanted:
+        actions = (Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),)
+    available = deployment.get("status", {}).get("availableReplicas", 0)
+    counts = RunCounts(active=available, succeeded=0, failed=0)
+    progress = f"{available} of {wanted} Pods available"
+    if facts.workload.spec.suspend:
+        return Running(Verdict(DEPLOYMENT_TYPE, "False", "Suspended", "spec.suspend is true"), counts, actions)
+    if available >= wanted:
+        return Running(Verdict(DEPLOYMENT_TYPE, "True", "PodsAvailable", progress), counts, actions)
+    return Running(Verdict(DEPLOYMENT_TYPE, "False", "PodsMissing", progress), counts, actions)
+
+
+def _waiting(type_: str, *, may_start: bool, inspection_failed: bool) -> Running | None:
+    if inspection_failed:
+        return Running(Verdict(type_, "False", "NotInspected", "not started: see Inspected"))
+    if not may_start:
+        return Running(Verdict(type_, "Unknown", "NotPredicted", "starts once there are predictions"))
+    return None
+
+
+def _ended_before(facts: Facts) -> Running:
+    """The run ended and its Job is gone: what was said then still holds."""
+    old = next((c for c in facts.workload.status.conditions if c.type == JOB_TYPE), None)
+    if old is None or old.status == "Unknown":
+        return Running(Verdict(JOB_TYPE, "True", "Ended", "the run ended and its Job is gone"))
+    return Running(Verdict(JOB_TYPE, old.status, old.reason, old.message), facts.workload.status.runs)
+
+
+def _adjust(facts: Facts, job: Object) -> tuple[Action, ...]:
+    """Bring suspension and parallelism of a Job under way to what is asked for."""
+    spec = job.get("spec", {})
+    wanted = {"suspend": facts.workload.spec.suspend, "parallelism": facts.workload.spec.run.tasks_at_once}
+    different = {name: value for name, value in wanted.items() if spec.get(name) != value}
+    if not different:
+        return ()
+    metadata = job["metadata"]
+    return (Patch(JOBS, metadata.get("namespace", ""), metadata["name"], {"spec": different}),)
+
+
+def _remove_stale(facts: Facts) -> tuple[Action, ...]:
+    """Unfinished run Jobs of another spec, and Deployments where none is asked for, are stopped."""
+    mode, key = facts.workload.spec.run.mode, run_key(facts.workload.spec)
+    stale: list[Action] = []
+    for job in facts.run_jobs:
+        conditions = job.get("status", {}).get("conditions", [])
+        ended = any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)
+        if not ended and (mode != "Job" or _key(job) != key):
+            stale.append(Delete(JOBS, job["metadata"].get("namespace", ""), job["metadata"]["name"]))
+    stale += [
+        Delete(DEPLOYMENTS, item["metadata"].get("namespace", ""), item["metadata"]["name"])
+        for item in facts.deployments
+        if mode != "Deployment" or item["metadata"]["name"] != deployment_name(facts.workload)
+    ]
+    return tuple(stale)
+
+
+def _own_pods(facts: Facts) -> RunCounts | None:
+    """The user's own Pods that carry the workload's label."""
+    if not facts.run_pods:
+        return None
+    phases = [pod.get("status", {}).get("phase") for pod in facts.run_pods]
+    return RunCounts(active=phases.count("Running"), succeeded=phases.count("Succeeded"), failed=phases.count("Failed"))
+
+
+def _key(item: Object) -> str:
+    return str(item["metadata"].get("annotations", {}).get(ANNOTATION_KEY, ""))
+
+
+def _count_indexes(text: str) -> int:
+    """How many indexes a text such as ``1,3-5`` names."""
+    count = 0
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        count += int(last or first) - int(first) + 1
+    return count
