@@ -1,0 +1,88 @@
+"""Starts the extender: ``python -m foretide_extender``."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+
+from foretide_extender.metrics import Metrics
+from foretide_extender.server import Answerer, NotSynced, listen, observe_app, scheduler_app
+from foretide_extender.settings import SettingError, Settings
+from foretide_extender.state import ClusterState, Snapshot
+from foretide_extender.watching import Watches
+from foretide_kube.client import KubeClient
+
+log = logging.getLogger("foretide_extender")
+
+_SWITCH_INTERVAL_SECONDS = 0.0005
+
+
+async def serve(settings: Settings, client: KubeClient) -> None:
+    """Answer until SIGTERM or SIGINT."""
+    metrics, state = Metrics(), ClusterState()
+    watches = Watches(client, state, clock=time.monotonic)
+    metrics.show_watch_ages(watches.resources, watches.age_seconds)
+
+    def snapshot() -> Snapshot:
+        if watches.waiting_for():
+            raise NotSynced
+        return state.snapshot()
+
+    answerer = Answerer(
+        snapshot,
+        metrics,
+        deadline_seconds=settings.decision_deadline_seconds,
+        now_seconds=time.time,
+        clock_seconds=time.perf_counter,
+    )
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    watches.start()
+    scheduler, observe = settings.scheduler_address, settings.observe_address
+    runners = [
+        await listen(scheduler_app(answerer, metrics), scheduler.host, scheduler.port),
+        await listen(observe_app(metrics, watches.waiting_for), observe.host, observe.port),
+    ]
+    log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
+    await stopped.wait()
+    watches.stop()
+    for runner in runners:
+        await runner.cleanup()
+    answerer.close()
+
+
+def main() -> int:
+    """Run; the exit status is 2 for a bad setting, 1 where the process could not start."""
+    try:
+        settings = Settings.read(os.environ)
+    except SettingError as error:
+        print(f"foretide-extender: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        client = KubeClient.connect()
+    except Exception as error:  # noqa: BLE001 - the official client raises many kinds for a bad or absent kubeconfig
+        print(f"foretide-extender: no way to the API server: {error}; run in a Pod or set KUBECONFIG", file=sys.stderr)
+        return 1
+    # Watch threads give way to the thread that answers within half a millisecond, and what was imported is never
+    # again looked through for garbage.
+    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+    gc.collect()
+    gc.freeze()
+    try:
+        asyncio.run(serve(settings, client))
+    except OSError as error:
+        print(f"foretide-extender: cannot listen: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

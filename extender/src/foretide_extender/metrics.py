@@ -1,0 +1,69 @@
+"""What the extender says of itself; names of Pods and nodes never become labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.request_duration_seconds = Histogram(
+            "foretide_extender_request_duration_seconds",
+            "Time from the body read to the answer ready.",
+            ["verb"],
+            buckets=_BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "foretide_extender_errors_total",
+            "Requests that were answered with status 400, by what was wrong with them.",
+            ["verb", "reason"],
+            registry=self.registry,
+        )
+        self.fail_open = Counter(
+            "foretide_extender_fail_open_total",
+            "Requests of ours that were answered without a decision: all nodes pass, scores are equal.",
+            ["verb", "reason"],
+            registry=self.registry,
+        )
+        self.decisions = Counter(
+            "foretide_extender_decisions_total",
+            "Answers by what they rest on: Measured, Learned, Fallback, ClassSpeed, Equal, or Untouched (not our Pod).",
+            ["verb", "source"],
+            registry=self.registry,
+        )
+        self.refusals = Counter(
+            "foretide_extender_node_refusals_total",
+            "Nodes refused in filter, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.overruled = Counter(
+            "foretide_extender_overruled_total",
+            "Filter calls where a check would have left no node and was set aside, by its reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._watch_age_seconds = Gauge(
+            "foretide_extender_watch_age_seconds",
+            "Seconds since the API server last said anything of a resource.",
+            ["resource"],
+            registry=self.registry,
+        )
+
+    def show_watch_ages(self, resources: Sequence[str], age_seconds: Callable[[str], float]) -> None:
+        """Show the age of each watch as it is when somebody looks."""
+        for resource in resources:
+            self._watch_age_seconds.labels(resource).set_function(partial(age_seconds, resource))

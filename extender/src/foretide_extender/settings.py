@@ -1,0 +1,69 @@
+"""Every setting of the extender, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SettingError(ValueError):
+    """A variable of the environment has no usable value; the message names it and says what would be one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; an empty host means all interfaces."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this process runs.
+
+    ``scheduler_address`` (FORETIDE_SCHEDULER_LISTEN, default ``127.0.0.1:8888``): filter and prioritize, for the
+    scheduler beside us; it has no authentication, so keep it on the loopback interface.
+    ``observe_address`` (FORETIDE_OBSERVE_LISTEN, default ``:8082``): /metrics, /healthz and /readyz.
+    ``decision_deadline_seconds`` (FORETIDE_DECISION_DEADLINE_MILLISECONDS, default 50, 1 to 10000): after which an
+    answer is given that changes nothing. Keep it well below the scheduler's httpTimeout.
+    ``log_level`` (FORETIDE_LOG_LEVEL, default INFO).
+    """
+
+    scheduler_address: Address
+    observe_address: Address
+    decision_deadline_seconds: float
+    log_level: str
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """The settings in ``environment``; SettingError for a value that cannot be used."""
+        return cls(
+            scheduler_address=_address(environment, "FORETIDE_SCHEDULER_LISTEN", "127.0.0.1:8888"),
+            observe_address=_address(environment, "FORETIDE_OBSERVE_LISTEN", ":8082"),
+            decision_deadline_seconds=_integer(environment, "FORETIDE_DECISION_DEADLINE_MILLISECONDS", 50, 1, 10_000)
+            / 1e3,
+            log_level=_choice(environment, "FORETIDE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        )
+
+
+def _address(environment: Mapping[str, str], name: str, default: str) -> Address:
+    text = environment.get(name) or default
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise SettingError(f"{name} is {text!r}; write HOST:PORT, as {default}")
+    return Address(host.strip("[]"), int(port))
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise SettingError(f"{name} is {text!r}; write a whole number from {least} to {most}")
+    return int(text)
+
+
+def _choice(environment: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    text = (environment.get(name) or default).upper()
+    if text not in choices:
+        raise SettingError(f"{name} is {text!r}; write one of {', '.join(choices)}")
+    return text

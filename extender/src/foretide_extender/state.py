@@ -1,0 +1,176 @@
+"""The cluster as the extender knows it: events in, immutable snapshots out.
+
+All of it is derived from objects in the API, so a restart loses nothing: what is in flight on a node are the Pods that
+are bound to it and have not ended. Watch threads change the state; decisions read a snapshot, which is copied from
+it only when something changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from foretide.observation import DeviceFeatures
+from foretide.placement.speed import class_speeds
+from foretide.placement.task import WorkloadPredictions
+from foretide_extender.reduced import NodeFacts
+from foretide_kube.kinds import aiworkload, nodeclass
+from foretide_kube.kinds.common import KindError, Object
+from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
+from foretide_kube.published import features_of, predictions_of
+from foretide_kube.task_pods import TaskPod
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeKind:
+    """What nodes have in common that are equal for a decision. One instance for each combination, compared as such."""
+
+    node_class: str | None
+    allocatable_millis: int
+    allocatable_memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The cluster at one moment.
+
+    ``kinds`` and ``free_millis`` (allocatable CPU minus what everything bound may use, negative where limits exceed
+    the cores) by node name, ``pods`` in flight by node name, ``workloads`` by (namespace, name), ``speeds`` relative
+    by node class.
+    """
+
+    kinds: Mapping[str, NodeKind] = field(default_factory=dict)
+    free_millis: Mapping[str, int] = field(default_factory=dict)
+    pods: Mapping[str, tuple[TaskPod, ...]] = field(default_factory=dict)
+    workloads: Mapping[tuple[str, str], WorkloadPredictions] = field(default_factory=dict)
+    speeds: Mapping[str, float] = field(default_factory=dict)
+
+
+def cpu_millis_in_use(pod: TaskPod) -> int:
+    """The CPU that a bound Pod is counted with: our tasks use all they may, others what they reserve."""
+    limit = pod.task.cpu_millis
+    return limit if pod.is_task and limit is not None else pod.requested_millis
+
+
+class ClusterState:
+    """Takes changes from watch threads and gives snapshots to any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._nodes: dict[str, NodeFacts] = {}
+        self._pods: dict[str, dict[str, TaskPod]] = {}
+        self._node_of_pod: dict[str, str] = {}
+        self._workloads: dict[tuple[str, str], WorkloadPredictions] = {}
+        self._claims: dict[str, ClassClaim] = {}
+        self._ordered_claims: tuple[ClassClaim, ...] = ()
+        self._probes: dict[str, DeviceFeatures] = {}
+        self._interned: dict[tuple[str | None, int, int | None], NodeKind] = {}
+        self._kinds: dict[str, NodeKind] = {}
+        self._free_millis: dict[str, int] = {}
+        self._bound: dict[str, tuple[TaskPod, ...]] = {}
+        self._speeds: Mapping[str, float] = {}
+        self._snapshot: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The state now."""
+        with self._lock:
+            if self._snapshot is None:
+                self._snapshot = Snapshot(
+                    kinds=MappingProxyType(dict(self._kinds)),
+                    free_millis=MappingProxyType(dict(self._free_millis)),
+                    pods=MappingProxyType(dict(self._bound)),
+                    workloads=MappingProxyType(dict(self._workloads)),
+                    speeds=self._speeds,
+                )
+            return self._snapshot
+
+    def node_changed(self, event: str, facts: NodeFacts) -> None:
+        """Take note of a Node."""
+        with self._lock:
+            if event == "DELETED":
+                self._nodes.pop(facts.name, None)
+            else:
+                self._nodes[facts.name] = facts
+            self._refresh_node(facts.name)
+            self._snapshot = None
+
+    def pod_changed(self, event: str, pod: TaskPod) -> None:
+        """Take note of a Pod, bound or not."""
+        with self._lock:
+            before = self._node_of_pod.get(pod.uid)
+            if event != "DELETED" and before is not None and self._pods[before][pod.uid] == pod:
+                return
+            if before is not None:
+                del self._node_of_pod[pod.uid]
+                del self._pods[before][pod.uid]
+                self._refresh_node(before)
+            if event != "DELETED" and pod.node is not None and not pod.is_finished:
+                self._node_of_pod[pod.uid] = pod.node
+                self._pods.setdefault(pod.node, {})[pod.uid] = pod
+                self._refresh_node(pod.node)
+            self._snapshot = None
+
+    def workload_changed(self, event: str, item: Object) -> None:
+        """Take note of an AIWorkload; one that cannot be read counts as one without predictions."""
+        key = item["metadata"]["namespace"], item["metadata"]["name"]
+        predictions = None
+        if event != "DELETED":
+            try:
+                predictions = predictions_of(aiworkload.parse(item))
+            except KindError as error:
+                log.warning("an AIWorkload is left out: %s", error)
+        with self._lock:
+            if predictions is None:
+                self._workloads.pop(key, None)
+            else:
+                self._workloads[key] = predictions
+            self._snapshot = None
+
+    def class_changed(self, event: str, item: Object) -> None:
+        """Take note of a NodeClass; one that cannot be read counts as absent."""
+        name: str = item["metadata"]["name"]
+        found = None
+        if event != "DELETED":
+            try:
+                found = nodeclass.parse(item)
+            except KindError as error:
+                log.warning("a NodeClass is left out: %s", error)
+        with self._lock:
+            claim = None if found is None else ClassClaim.of(found)
+            is_same_claim = self._claims.get(name) == claim
+            if found is None or claim is None:
+                self._claims.pop(name, None)
+                self._probes.pop(name, None)
+            else:
+                self._claims[name] = claim
+                self._probes[name] = features_of(found)
+            self._speeds = MappingProxyType(class_speeds(self._probes))
+            if not is_same_claim:
+                self._ordered_claims = in_order(self._claims.values())
+                for node in self._nodes:
+                    self._refresh_node(node)
+            self._snapshot = None
+
+    def _refresh_node(self, name: str) -> None:
+        pods = self._pods.get(name)
+        if pods:
+            self._bound[name] = tuple(pods.values())
+        else:
+            self._pods.pop(name, None)
+            self._bound.pop(name, None)
+        facts = self._nodes.get(name)
+        if facts is None:
+            self._kinds.pop(name, None)
+            self._free_millis.pop(name, None)
+            return
+        node_class = node_class_of(facts.labels, self._ordered_claims).node_class
+        form = (node_class, facts.allocatable_millis, facts.allocatable_memory_bytes)
+        self._kinds[name] = self._interned.setdefault(form, NodeKind(*form))
+        self._free_millis[name] = facts.allocatable_millis - sum(
+            cpu_millis_in_use(pod) for pod in self._bound.get(name, ())
+        )

@@ -1,0 +1,51 @@
+"""The watches that feed the state: which objects, cut down how, and whether all have been listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from foretide_extender.reduced import facts_of, reduce_node, reduce_pod
+from foretide_extender.state import ClusterState
+from foretide_kube.cache import WatchCache
+from foretide_kube.client import KubeClient
+from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS
+
+_IN_FLIGHT = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+
+
+class Watches:
+    """Watches Nodes, Pods in flight, AIWorkloads and NodeClasses into ``state``."""
+
+    def __init__(self, client: KubeClient, state: ClusterState, *, clock: Callable[[], float]) -> None:
+        pods = WatchCache(client, PODS, clock=clock, field_selector=_IN_FLIGHT, reduce=reduce_pod)
+        nodes = WatchCache(client, NODES, clock=clock, reduce=reduce_node)
+        workloads = WatchCache(client, AIWORKLOADS, clock=clock)
+        classes = WatchCache(client, NODE_CLASSES, clock=clock)
+        pods.add_listener(lambda event, item: state.pod_changed(event, facts_of(item)))
+        nodes.add_listener(lambda event, item: state.node_changed(event, facts_of(item)))
+        workloads.add_listener(state.workload_changed)
+        classes.add_listener(state.class_changed)
+        self._caches = {"nodeclasses": classes, "aiworkloads": workloads, "nodes": nodes, "pods": pods}
+
+    def start(self) -> None:
+        """Begin to list and watch."""
+        for cache in self._caches.values():
+            cache.start()
+
+    def stop(self) -> None:
+        """Ask the watches to end."""
+        for cache in self._caches.values():
+            cache.stop()
+
+    def waiting_for(self) -> list[str]:
+        """The resources that have not been listed yet."""
+        return [name for name, cache in self._caches.items() if not cache.is_synced]
+
+    def age_seconds(self, resource: str) -> float:
+        """Seconds since the API server last said anything of ``resource``."""
+        return self._caches[resource].age_seconds()
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What is watched."""
+        return tuple(self._caches)

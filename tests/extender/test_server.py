@@ -1,0 +1,249 @@
+"""The extender on real sockets: both forms, what is malformed, and failing open."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import test_utils
+from prometheus_client import CollectorRegistry
+
+from foretide_extender.metrics import Metrics
+from foretide_extender.server import (
+    MAX_BODY_BYTES,
+    Answerer,
+    NotSynced,
+    observe_app,
+    scheduler_app,
+)
+from foretide_extender.state import Snapshot
+from tests.extender.cluster_values import NODES, NOW_SECONDS, cluster, node_object, pod_object, workload_object
+
+JSON = {"Content-Type": "application/json"}
+
+
+@asynccontextmanager
+async def serving(
+    snapshot: Callable[[], Snapshot], *, deadline_seconds: float = 5.0
+) -> AsyncIterator[tuple[test_utils.TestClient[Any, Any], Metrics]]:
+    metrics = Metrics()
+    answerer = Answerer(
+        snapshot,
+        metrics,
+        deadline_seconds=deadline_seconds,
+        now_seconds=lambda: NOW_SECONDS,
+        clock_seconds=time.perf_counter,
+    )
+    async with test_utils.TestClient(test_utils.TestServer(scheduler_app(answerer, metrics))) as client:
+        yield client, metrics
+    answerer.close()
+
+
+def args(pod: dict[str, Any], *, names: list[str] | None = None, nodes: list[dict[str, Any]] | None = None) -> bytes:
+    return msgspec.json.encode(
+        {"Pod": pod, "Nodes": None if nodes is None else {"metadata": {}, "items": nodes}, "NodeNames": names}
+    )
+
+
+async def post(client: test_utils.TestClient[Any, Any], verb: str, body: bytes) -> tuple[int, Any]:
+    async with client.post(f"/{verb}", data=body, headers=JSON) as response:
+        data = await response.read()
+        assert response.headers["Content-Length"] == str(len(data))
+        return response.status, msgspec.json.decode(data) if response.status == 200 else data.decode()
+
+
+def value(registry: CollectorRegistry, name: str, **labels: str) -> float:
+    return registry.get_sample_value(name, labels) or 0.0
+
+
+ALL = list(NODES)
+
+
+async def test_names_are_scored_by_predicted_completion_and_answered_as_names() -> None:
+    state = cluster(workload_object())
+    async with serving(state.snapshot) as (client, metrics):
+        body = args(pod_object(), names=ALL)
+        status, passed = await post(client, "filter", body)
+        assert status == 200
+        assert passed == {
+            "NodeNames": ALL,
+            "Nodes": None,
+            "FailedNodes": {},
+            "FailedAndUnresolvableNodes": {},
+            "Error": "",
+        }
+        status, scored = await post(client, "prioritize", body)
+        assert status == 200
+        assert [item["Host"] for item in scored] == ALL
+        score = {item["Host"]: item["Score"] for item in scored}
+        assert score["fast-1"] == 10
+        assert score["fast-1"] > score["medium-1"] > score["slow-1"] >= 0
+        assert all(type(item["Score"]) is int for item in scored)
+        assert value(metrics.registry, "foretide_extender_decisions_total", verb="prioritize", source="Measured") == 1
+
+
+async def test_whole_nodes_are_answered_as_whole_nodes_byte_for_byte_and_without_the_refused() -> None:
+    state = cluster(workload_object(deadline_milliseconds=3000))
+    nodes = [node_object(name, node_class) for name, node_class in NODES.items()]
+    async with serving(state.snapshot) as (client, _):
+        status, passed = await post(client, "filter", args(pod_object(), nodes=nodes))
+        assert status == 200
+        assert passed["NodeNames"] is None
+        assert set(passed["FailedAndUnresolvableNodes"]) == {"slow-1", "slow-2"}
+        assert passed["Nodes"]["items"] == [node for node in nodes if not node["metadata"]["name"].startswith("slow")]
+        assert "DeadlineUnreachable" in passed["FailedAndUnresolvableNodes"]["slow-1"]
+        status, scored = await post(client, "prioritize", args(pod_object(), nodes=nodes))
+        assert [item["Host"] for item in scored] == ALL
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "BodyEmpty"),
+        (b"  \n", "BodyEmpty"),
+        (b"{", "NotJson"),
+        (args(pod_object(), names=ALL)[:-20], "NotJson"),
+        (b"\xff\xfe\x00", "NotJson"),
+        (b"[" * 100_000, "WrongForm"),
+        (b"[]", "WrongForm"),
+        (b"null", "WrongForm"),
+        (b"{}", "WrongForm"),
+        (b'{"Pod":null,"NodeNames":[]}', "WrongForm"),
+        (b'{"Pod":{"metadata":{}}}', "NodesMissing"),
+        (b'{"Pod":{"metadata":{}},"Nodes":null,"NodeNames":null}', "NodesMissing"),
+        (b'{"Pod":{"metadata":{}},"NodeNames":[1]}', "WrongForm"),
+        (b'{"Pod":{"metadata":{"labels":{"a":1}}},"NodeNames":["a"]}', "WrongForm"),
+        (b'{"Pod":{"metadata":{}},"Nodes":{"items":[{}]}}', "WrongForm"),
+        (b'{"Pod":{"metadata":{}},"Nodes":{"items":[{"metadata":{"name":"a"}},' + b"[" * 5000, "NotJson"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["filter", "prioritize"])
+async def test_a_malformed_request_gets_400_with_its_reason_and_harms_nobody(
+    verb: str, body: bytes, reason: str
+) -> None:
+    state = cluster(workload_object())
+    async with serving(state.snapshot) as (client, metrics):
+        status, text = await post(client, verb, body)
+        assert (status, text.split(":")[0]) == (400, reason)
+        assert value(metrics.registry, "foretide_extender_errors_total", verb=verb, reason=reason) == 1
+        assert (await post(client, verb, args(pod_object(), names=ALL)))[0] == 200
+
+
+async def test_a_huge_request_is_refused_before_it_is_read() -> None:
+    async with serving(cluster().snapshot) as (client, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(f"POST /filter HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY_BYTES + 1}\r\n\r\n".encode())
+        answer = await asyncio.wait_for(reader.readuntil(b"bytes\n"), 10)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"BodyTooLarge" in answer
+        writer.close()
+        assert (await post(client, "filter", args(pod_object(), names=ALL)))[0] == 200
+
+
+async def test_a_huge_request_of_unknown_length_is_refused_too() -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        for _ in range(MAX_BODY_BYTES // 2**20 + 2):
+            yield b" " * 2**20
+
+    async with serving(cluster().snapshot) as (client, _):
+        try:
+            async with client.post("/filter", data=stream(), headers=JSON) as response:
+                assert response.status == 400
+                assert "BodyTooLarge" in await response.text()
+        except aiohttp.ClientConnectionError:
+            pass  # the server may close before all has been sent
+        assert (await post(client, "filter", args(pod_object(), names=ALL)))[0] == 200
+
+
+async def test_a_client_that_goes_away_in_the_middle_harms_nobody() -> None:
+    async with serving(cluster(workload_object()).snapshot) as (client, _):
+        _, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(b'POST /filter HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"Pod":')
+        await writer.drain()
+        writer.close()
+        assert (await post(client, "filter", args(pod_object(), names=ALL)))[0] == 200
+
+
+async def test_a_late_decision_is_answered_open_in_time_and_counted() -> None:
+    released = threading.Event()
+    snapshot = cluster(workload_object(deadline_milliseconds=3000)).snapshot()
+
+    def stuck() -> Snapshot:
+        released.wait(20)
+        return snapshot
+
+    async with serving(stuck, deadline_seconds=0.05) as (client, metrics):
+        body = args(pod_object(), names=ALL)
+        try:
+            for _ in range(6):  # more than there are worker threads
+                assert (await post(client, "filter", body))[1]["NodeNames"] == ALL
+            status, scored = await post(client, "prioritize", body)
+        finally:
+            released.set()
+        assert status == 200
+        assert {item["Score"] for item in scored} == {0}
+        name = "foretide_extender_fail_open_total"
+        assert value(metrics.registry, name, verb="filter", reason="DeadlineExceeded") == 6
+        assert value(metrics.registry, name, verb="prioritize", reason="DeadlineExceeded") == 1
+
+
+async def test_other_pods_are_answered_even_while_decisions_are_stuck() -> None:
+    released = threading.Event()
+
+    def stuck() -> Snapshot:
+        released.wait(20)
+        raise AssertionError
+
+    async with serving(stuck, deadline_seconds=0.01) as (client, metrics):
+        try:
+            status, passed = await post(client, "filter", args(pod_object(workload=None), names=ALL))
+        finally:
+            released.set()
+        assert (status, passed["NodeNames"]) == (200, ALL)
+        assert value(metrics.registry, "foretide_extender_decisions_total", verb="filter", source="Untouched") == 1
+
+
+async def test_an_error_in_a_decision_fails_open_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Snapshot:
+        raise RuntimeError("state is broken")
+
+    async with serving(broken) as (client, metrics):
+        assert (await post(client, "filter", args(pod_object(), names=ALL)))[1]["NodeNames"] == ALL
+        assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="InternalError") == 1
+    assert "state is broken" in caplog.text
+
+
+async def test_before_the_first_list_answers_are_open_and_readiness_names_what_is_missing() -> None:
+    def not_synced() -> Snapshot:
+        raise NotSynced
+
+    async with serving(not_synced) as (client, metrics):
+        assert (await post(client, "filter", args(pod_object(), names=ALL)))[1]["NodeNames"] == ALL
+        assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="NotSynced") == 1
+        missing = ["pods"]
+        async with test_utils.TestClient(test_utils.TestServer(observe_app(metrics, lambda: missing))) as observe:
+            async with observe.get("/readyz") as response:
+                assert (response.status, "pods" in await response.text()) == (503, True)
+            async with observe.get("/healthz") as response:
+                assert response.status == 200
+            missing.clear()
+            async with observe.get("/readyz") as response:
+                assert response.status == 200
+            async with observe.get("/metrics") as response:
+                text = await response.text()
+    assert 'foretide_extender_fail_open_total{reason="NotSynced",verb="filter"} 1.0' in text
+    assert "foretide_extender_request_duration_seconds_bucket" in text
+
+
+async def test_an_empty_list_of_nodes_is_answered_with_an_empty_list() -> None:
+    async with serving(cluster(workload_object()).snapshot) as (client, _):
+        for body in (args(pod_object(), names=[]), args(pod_object(), nodes=[])):
+            assert (await post(client, "filter", body))[0] == 200
+            assert await post(client, "prioritize", body) == (200, [])
