@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devcluster import golang, releases, wheels
-from devcluster.errors import BinaryMissing
+from devcluster.errors import BinaryError
 from devcluster.locks import held
 from devcluster.paths import PACKAGE, cache
 from devcluster.progress import Progress
@@ -55,7 +55,7 @@ _KUBERNETES_FLAGS = " ".join(
         f"-X k8s.io/component-base/version.{key}={value}"
         for key, value in {
             "gitVersion": f"v{KUBERNETES_VERSION}",
-            "gitMajor": KUBERNETES_VERSION.split(".")[0],
+            "gitMajor": KUBERNETES_VERSION.split(".", maxsplit=1)[0],
             "gitMinor": KUBERNETES_VERSION.split(".")[1],
         }.items()
     ]
@@ -96,7 +96,7 @@ BUNDLES = (
 
 
 def ensure(names: Iterable[str], progress: Progress) -> dict[str, Path]:
-    """Return the path of each program, got in the order that the module names; raises `BinaryMissing`."""
+    """Return the path of each program, got in the order that the module names; raises `BinaryError`."""
     wanted = set(names)
     found: dict[str, Path] = {}
     for bundle in BUNDLES:
@@ -105,7 +105,7 @@ def ensure(names: Iterable[str], progress: Progress) -> dict[str, Path]:
         directory = _ensure_bundle(bundle, wanted & set(bundle.names), progress)
         found |= {name: directory / name for name in bundle.names}
     if unknown := wanted - found.keys():
-        raise BinaryMissing(f"{', '.join(sorted(unknown))}: not among the programs of devcluster")
+        raise BinaryError(f"{', '.join(sorted(unknown))}: not among the programs of devcluster")
     return {name: found[name] for name in wanted}
 
 

@@ -1,6 +1,7 @@
 """The cgroups of a cluster: one for all its nodes, below it one per node that limits it, and in that one for its pods.
 
-Kubelet is given the last, since it writes shares and memory of the whole machine to the group that it is given.
+Kubelet is given the last, since it writes shares, memory and CPUs of the whole machine to the group that it is given; a
+class's cpuset is therefore set on each container, by the runtime.
 Version 1 has a hierarchy per controller and every one gets the groups; version 2 has one.
 """
 
@@ -12,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster.errors import DevclusterError, PreflightFailed
+from devcluster.errors import DevclusterError, PreflightError
 from devcluster.spec import NodeClass
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -92,7 +93,9 @@ def create_cluster(cluster: str) -> None:
         try:
             group.mkdir(exist_ok=True)
         except OSError as error:
-            raise PreflightFailed(f"{group}: {error.strerror}; devcluster needs writable cgroups (a privileged container?)") from error
+            raise PreflightError(
+                f"{group}: {error.strerror}; devcluster needs writable cgroups (a privileged container?)"
+            ) from error
     if found.v1:
         for root, controllers in found.v1:
             group = root / cluster_group(cluster)
@@ -117,8 +120,6 @@ def create_node(cluster: str, node: str, node_class: NodeClass) -> None:
             group.mkdir(exist_ok=True)
             if "cpuset" in controllers:
                 _copy_cpuset(group.parent, group)
-                if node_class.cpuset:
-                    _write(group / "cpuset.cpus", node_class.cpuset)
             if "cpu" in controllers:
                 (group / "cpu.cfs_period_us").write_text(str(node_class.period_micros))
                 (group / "cpu.cfs_quota_us").write_text(str(node_class.quota_micros))
@@ -136,8 +137,6 @@ def create_node(cluster: str, node: str, node_class: NodeClass) -> None:
         weight = node_shares(node_class) * _MOST_WEIGHT // _MOST_SHARES
         (group / "cpu.weight").write_text(str(max(1, weight)))
         (group / "memory.max").write_text(str(limit_bytes))
-        if node_class.cpuset:
-            _write(group / "cpuset.cpus", node_class.cpuset)
         (group / _PODS).mkdir(exist_ok=True)
         _delegate(group / _PODS)
 
@@ -193,14 +192,7 @@ def _delegate(group: Path) -> None:
     try:
         (group / "cgroup.subtree_control").write_text(wanted)
     except OSError as error:
-        raise PreflightFailed(
+        raise PreflightError(
             f"{group}/cgroup.subtree_control: {error.strerror} writing {wanted!r}; "
             "run where this group holds no processes (on the host, or in a container with --cgroupns=host)"
         ) from error
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text)
-    except OSError as error:
-        raise DevclusterError(f"{file}: {error.strerror} writing {text!r}; choose CPUs that this machine has") from error

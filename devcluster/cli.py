@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from devcluster import binaries, leftovers, preflight
 from devcluster.cluster import Cluster, down
 from devcluster.errors import DevclusterError
+from devcluster.images.catalogue import CATALOGUE, archive
 from devcluster.paths import PACKAGE
+from devcluster.progress import timed
 from devcluster.spec import ClusterSpec
 
 _DEFAULT_SPEC = PACKAGE / "clusters" / "demo.yaml"
@@ -48,11 +50,19 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="list clusters, their nodes and what they hold")
     status.set_defaults(action=_status)
 
-    for program, text in (("kubectl", "run kubectl"), ("helm", "run helm"), ("exec", "run a command in the cluster's network")):
+    for program, text in (
+        ("kubectl", "run kubectl"),
+        ("helm", "run helm"),
+        ("exec", "run a command in the cluster's network"),
+    ):
         command = commands.add_parser(program, help=f"{text}; python -m devcluster {program} [--name NAME] ARGUMENT …")
         command.add_argument("--name", default="demo")
         command.add_argument("words", nargs=argparse.REMAINDER)
         command.set_defaults(action=_run, program=program)
+
+    images = commands.add_parser("images", help="build images, all of the catalogue or those named")
+    images.add_argument("images", nargs="*", metavar="IMAGE", help=", ".join(CATALOGUE))
+    images.set_defaults(action=_images)
 
     check = commands.add_parser("preflight", help="say what this machine lacks")
     check.add_argument("--spec", default=_DEFAULT_SPEC)
@@ -88,7 +98,9 @@ def _status(_options: argparse.Namespace) -> int:
         for node in cluster.spec.nodes:
             kind = node.node_class
             state = "Ready" if node.name in ready else "NotReady"
-            _say(f"  {node.name:<20} {state:<9} {kind.name:<14} {kind.cpus} x {kind.speed:.2f} CPU, {kind.memory_mib} MiB")
+            _say(
+                f"  {node.name:<20} {state:<9} {kind.name:<14} {kind.cpus} x {kind.speed:.2f} CPU, {kind.memory_mib} MiB"
+            )
     return 0
 
 
@@ -102,6 +114,14 @@ def _run(options: argparse.Namespace) -> int:
         argv = cluster.exec_argv(*options.words)
     sys.stdout.flush()
     os.execvp(argv[0], argv)  # noqa: S606
+
+
+def _images(options: argparse.Namespace) -> int:
+    steps = timed(_say)
+    for name in options.images or CATALOGUE:
+        path = archive(name, steps)
+        _say(f"{name:<16} {path.stat().st_size >> 20:>5} MiB  {CATALOGUE[name].reference}")
+    return 0
 
 
 def _preflight(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from devcluster.api import Api
 from devcluster.command import run
 from devcluster.controlplane import ADDRESS, PORT, ControlPlane
 from devcluster.controlplane import PROGRAMS as CONTROL_PLANE_PROGRAMS
-from devcluster.errors import ClusterInUse, ClusterNotFound, CommandFailed, DevclusterError, StartFailed
+from devcluster.errors import ClusterInUseError, ClusterNotFoundError, CommandError, DevclusterError, StartError
 from devcluster.images import catalogue, template
 from devcluster.locks import Lock
 from devcluster.node import PROGRAMS as NODE_PROGRAMS
@@ -73,14 +73,16 @@ class Cluster:
 
         `images` are names of the catalogue (`operator`, `profiler-onnx`, …), built when the cache has none, or archives;
         every node has them all. `replace` takes down a cluster of the name that was left up on purpose. Raises
-        `PreflightFailed`, `ClusterInUse`, `BinaryMissing`, `ImageBuildFailed` or `StartFailed`, and leaves nothing.
+        `PreflightError`, `ClusterInUseError`, `BinaryError`, `ImageBuildError` or `StartError`, and leaves nothing.
         """
         steps = timed(progress)
         preflight.check(spec)
         lock = Lock(ClusterPaths.of(spec.name).lock)
         if not lock.try_acquire():
             lock.release()
-            raise ClusterInUse(f"{spec.name}: another process is using the cluster; end it, or give this one another name")
+            raise ClusterInUseError(
+                f"{spec.name}: another process is using the cluster; end it, or give this one another name"
+            )
         try:
             _clear_remains(spec.name, steps, replace=replace)
             programs = binaries.ensure([*CONTROL_PLANE_PROGRAMS, *(NODE_PROGRAMS if spec.nodes else ())], steps)
@@ -102,13 +104,15 @@ class Cluster:
 
     @classmethod
     def attach(cls, name: str) -> Self:
-        """Return a cluster that another process has brought up, without owning it; raises `ClusterNotFound`."""
+        """Return a cluster that another process has brought up, without owning it; raises `ClusterNotFoundError`."""
         paths = ClusterPaths.of(name)
         try:
             record: dict[str, Any] = json.loads(paths.record.read_text())
             spec = parse(record["spec"])
         except (FileNotFoundError, ValueError, KeyError) as error:
-            raise ClusterNotFound(f"{name}: no cluster of this name is up; python -m devcluster status lists them") from error
+            raise ClusterNotFoundError(
+                f"{name}: no cluster of this name is up; python -m devcluster status lists them"
+            ) from error
         programs = {program: Path(path) for program, path in record["programs"].items()}
         return cls(spec, programs, port=record["port"], token=record["token"])
 
@@ -134,7 +138,7 @@ class Cluster:
         return bool(record["detached"])
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout_seconds: float | None = 120) -> str:
-        """Run kubectl on the host and return its stdout; raises `CommandFailed` with its stderr."""
+        """Run kubectl on the host and return its stdout; raises `CommandError` with its stderr."""
         return run([*self.kubectl_argv(), *arguments], stdin=stdin, timeout_seconds=timeout_seconds)
 
     def kubectl_argv(self) -> list[str]:
@@ -142,7 +146,7 @@ class Cluster:
         return [str(self._programs["kubectl"]), "--kubeconfig", str(self.kubeconfig)]
 
     def helm(self, *arguments: str, timeout_seconds: float | None = 300) -> str:
-        """Run helm on the host and return its stdout; raises `CommandFailed` with its stderr."""
+        """Run helm on the host and return its stdout; raises `CommandError` with its stderr."""
         helm = binaries.ensure(["helm"], self._progress)["helm"]
         return run([helm, "--kubeconfig", self.kubeconfig, *arguments], timeout_seconds=timeout_seconds)
 
@@ -165,7 +169,9 @@ class Cluster:
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise DevclusterError(f"{name}: not a node of {self.name}; its nodes are {', '.join(n.name for n in self.nodes)}")
+        raise DevclusterError(
+            f"{name}: not a node of {self.name}; its nodes are {', '.join(n.name for n in self.nodes)}"
+        )
 
     @property
     def nodes(self) -> list[RunningNode]:
@@ -184,7 +190,7 @@ class Cluster:
         }
 
     def wait_ready(self, timeout_seconds: float = _READY_SECONDS) -> None:
-        """Wait until every node is Ready; raises `StartFailed` with the logs of those that are not."""
+        """Wait until every node is Ready; raises `StartError` with the logs of those that are not."""
         self._wait_for_nodes(timeout_seconds)
 
     def detach(self) -> None:
@@ -278,10 +284,10 @@ class Cluster:
         while not api.ready():
             for component in ("etcd", "kube-apiserver"):
                 if not processes.alive(self.name, component):
-                    raise StartFailed(f"{component}: has ended\n{processes.tail(self._log(component))}")
+                    raise StartError(f"{component}: has ended\n{processes.tail(self._log(component))}")
             if time.monotonic() > end:
                 log = processes.tail(self._log("kube-apiserver"))
-                raise StartFailed(f"kube-apiserver: not ready after {_READY_SECONDS:.0f} s\n{log}")
+                raise StartError(f"kube-apiserver: not ready after {_READY_SECONDS:.0f} s\n{log}")
             time.sleep(0.1)
 
     def _wait_for_default_account(self) -> None:
@@ -291,7 +297,7 @@ class Cluster:
         while not self._api().get(path)["items"]:
             if time.monotonic() > end or not processes.alive(self.name, "kube-controller-manager"):
                 log = processes.tail(self._log("kube-controller-manager"))
-                raise StartFailed(f"kube-controller-manager: has not made the default service account\n{log}")
+                raise StartError(f"kube-controller-manager: has not made the default service account\n{log}")
             time.sleep(0.1)
 
     def _wait_for_nodes(self, timeout_seconds: float) -> None:
@@ -302,7 +308,7 @@ class Cluster:
             if ended or time.monotonic() > end:
                 what = "kubelet has ended" if ended else f"not Ready after {timeout_seconds:.0f} s"
                 first = sorted(ended or missing)[0]
-                raise StartFailed(f"{', '.join(sorted(ended or missing))}: {what}\n{self.node(first).log_tail()}")
+                raise StartError(f"{', '.join(sorted(ended or missing))}: {what}\n{self.node(first).log_tail()}")
             time.sleep(0.2)
 
     def _record(self, *, detached: bool) -> None:
@@ -321,11 +327,13 @@ class Cluster:
 
 
 def down(name: str, progress: Progress = lambda _line: None) -> None:
-    """Take down a cluster by name, whoever brought it up; raises `ClusterInUse` while its owner lives."""
+    """Take down a cluster by name, whoever brought it up; raises `ClusterInUseError` while its owner lives."""
     lock = Lock(ClusterPaths.of(name).lock)
     try:
         if not lock.try_acquire():
-            raise ClusterInUse(f"{name}: the process that brought it up is still using it; end that one (Ctrl-C takes it down)")
+            raise ClusterInUseError(
+                f"{name}: the process that brought it up is still using it; end that one (Ctrl-C takes it down)"
+            )
         cleanup.remove(name)
         progress(f"{name}: down, nothing left")
     finally:
@@ -335,10 +343,10 @@ def down(name: str, progress: Progress = lambda _line: None) -> None:
 def _clear_remains(name: str, progress: Progress, *, replace: bool) -> None:
     try:
         kept = Cluster.attach(name).detached
-    except ClusterNotFound:
+    except ClusterNotFoundError:
         kept = False
     if kept and not replace and processes.find(name):
-        raise ClusterInUse(f"{name}: is up already; python -m devcluster down {name} takes it down")
+        raise ClusterInUseError(f"{name}: is up already; python -m devcluster down {name} takes it down")
     paths = ClusterPaths.of(name)
     if paths.disk.exists() or paths.run.exists() or netns.exists(name) or processes.find(name) or cgroups.groups(name):
         progress(f"{name}: removing what an earlier run left")
@@ -396,4 +404,4 @@ def _as_yaml(spec: ClusterSpec) -> dict[str, Any]:
     return {"name": spec.name, "classes": classes, "nodes": nodes, "audit": spec.audit}
 
 
-__all__ = ["Cluster", "CommandFailed", "down"]
+__all__ = ["Cluster", "CommandError", "down"]

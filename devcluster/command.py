@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from devcluster.errors import CommandFailed
+from devcluster.errors import CommandError
 
 
 def run(
@@ -20,7 +20,7 @@ def run(
 ) -> str:
     """Return stdout of a program that succeeded.
 
-    `environment` is added to this process's own. Raises `CommandFailed` when the exit status is not 0, when the program
+    `environment` is added to this process's own. Raises `CommandError` when the exit status is not 0, when the program
     is absent (status 127) and when it takes longer than `timeout_seconds` (status 124).
     """
     words = [str(word) for word in argv]
@@ -36,9 +36,9 @@ def run(
             timeout=timeout_seconds,
         )
     except FileNotFoundError as error:
-        raise CommandFailed(words, 127, f"{words[0]}: not found") from error
+        raise CommandError(words, 127, f"{words[0]}: not found") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandFailed(words, 124, f"no answer within {timeout_seconds} s") from error
+        raise CommandError(words, 124, f"no answer within {timeout_seconds} s") from error
     if done.returncode != 0:
-        raise CommandFailed(words, done.returncode, done.stderr or done.stdout)
+        raise CommandError(words, done.returncode, done.stderr or done.stdout)
     return done.stdout

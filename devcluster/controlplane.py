@@ -64,7 +64,9 @@ class ControlPlane:
         tokens.write_text("\n".join(lines) + "\n")
         if self.audit:
             policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"]}
-            (self.directory / "audit-policy.yaml").write_text(yaml.safe_dump({**policy, "rules": [{"level": "Metadata"}]}))
+            (self.directory / "audit-policy.yaml").write_text(
+                yaml.safe_dump({**policy, "rules": [{"level": "Metadata"}]})
+            )
         return admin
 
     def commands(self, programs: Mapping[str, Path]) -> dict[str, list[str]]:

@@ -9,49 +9,49 @@ class DevclusterError(Exception):
     reason = "DevclusterFailed"
 
 
-class SpecInvalid(DevclusterError):
+class SpecError(DevclusterError):
     """A cluster description that cannot be carried out."""
 
     reason = "SpecInvalid"
 
 
-class PreflightFailed(DevclusterError):
+class PreflightError(DevclusterError):
     """This machine lacks something; each line of the message names it and what to do."""
 
     reason = "PreflightFailed"
 
 
-class BinaryMissing(DevclusterError):
+class BinaryError(DevclusterError):
     """A program could be neither found, nor downloaded, nor built."""
 
     reason = "BinaryMissing"
 
 
-class ImageBuildFailed(DevclusterError):
+class ImageBuildError(DevclusterError):
     """An image could not be built."""
 
     reason = "ImageBuildFailed"
 
 
-class ClusterInUse(DevclusterError):
+class ClusterInUseError(DevclusterError):
     """A cluster of this name is up, or another process is working on it."""
 
     reason = "ClusterInUse"
 
 
-class ClusterNotFound(DevclusterError):
+class ClusterNotFoundError(DevclusterError):
     """No cluster of this name is up."""
 
     reason = "ClusterNotFound"
 
 
-class StartFailed(DevclusterError):
+class StartError(DevclusterError):
     """A part of the cluster did not become ready; the message carries the end of its log."""
 
     reason = "StartFailed"
 
 
-class CommandFailed(DevclusterError):
+class CommandError(DevclusterError):
     """A program returned an error.
 
     `returncode` is its exit status, `stderr` what it wrote there.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from devcluster import wheels
 from devcluster.command import run
-from devcluster.errors import BinaryMissing, CommandFailed
+from devcluster.errors import BinaryError, CommandError
 from devcluster.paths import cache
 from devcluster.progress import Progress
 
@@ -31,8 +31,10 @@ def build(
         argv = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", tags, "-ldflags", linker_flags]
         try:
             run([*argv, "-o", directory / name, package], directory=module, environment={"CGO_ENABLED": "0"})
-        except CommandFailed as error:
-            raise BinaryMissing(f"{name}: the build failed; go needs its module proxy or a filled module cache\n{error}") from error
+        except CommandError as error:
+            raise BinaryError(
+                f"{name}: the build failed; go needs its module proxy or a filled module cache\n{error}"
+            ) from error
         progress(f"{name}: built in {time.monotonic() - begin:.0f} s")
 
 
@@ -47,12 +49,12 @@ def _go(module: Path, progress: Progress) -> str:
     for candidate in sorted(directory.glob("**/bin/go")):
         if _version(str(candidate)) >= wanted:
             return str(candidate)
-    raise BinaryMissing(f"go: {module.name} needs Go {wanted[0]}.{wanted[1]} or newer; install it and run again")
+    raise BinaryError(f"go: {module.name} needs Go {wanted[0]}.{wanted[1]} or newer; install it and run again")
 
 
 def _version(go: str) -> tuple[int, int]:
     try:
         match = re.search(r"go(\d+)\.(\d+)", run([go, "env", "GOVERSION"]))
-    except CommandFailed:
+    except CommandError:
         return (0, 0)
     return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from devcluster import cgroups, netns, nodeconfig, processes
 from devcluster.binaries import search_path
 from devcluster.controlplane import ControlPlane
-from devcluster.errors import DevclusterError, StartFailed
+from devcluster.errors import DevclusterError, StartError
 from devcluster.images import template as images
 from devcluster.nodeconfig import Machine, NodePlace
 from devcluster.paths import PACKAGE
@@ -57,14 +57,16 @@ class RunningNode:
         (self.place.run / "shims").mkdir(mode=0o711, parents=True, exist_ok=True)
         place = self.place
         private = ["unshare", "--mount", "--propagation", "private", "sh", PACKAGE / "node-init.sh"]
-        self._spawn("containerd", [*netns.enter(place.cluster), *private, place.disk, place.run, self.programs["containerd"]])
+        self._spawn(
+            "containerd", [*netns.enter(place.cluster), *private, place.disk, place.run, self.programs["containerd"]]
+        )
 
     def start_kubelet(self) -> None:
         """Start kubelet in containerd's mount namespace, once containerd listens."""
         end = time.monotonic() + _SOCKET_SECONDS
         while not (self.place.socket.exists() and self._containerd()):
             if time.monotonic() > end:
-                raise StartFailed(f"{self.name}: containerd has not started\n{processes.tail(self._log('containerd'))}")
+                raise StartError(f"{self.name}: containerd has not started\n{processes.tail(self._log('containerd'))}")
             time.sleep(0.05)
         place = self.place
         inside = [*netns.enter(place.cluster), f"--mount=/proc/{self._containerd()[0].pid}/ns/mnt"]
@@ -114,7 +116,11 @@ class RunningNode:
         return "\n".join(f"--- {part}\n{processes.tail(self._log(part))}" for part in ("kubelet", "containerd"))
 
     def _containerd(self) -> list[processes.Marked]:
-        return [found for found in processes.find(self.place.cluster, f"{self.name}/containerd") if _is_containerd(found.pid)]
+        return [
+            found
+            for found in processes.find(self.place.cluster, f"{self.name}/containerd")
+            if _is_containerd(found.pid)
+        ]
 
     def _log(self, part: str) -> Path:
         return self.logs / f"{self.name}-{part}.log"

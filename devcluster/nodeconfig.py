@@ -53,12 +53,12 @@ class NodePlace:
 
     @property
     def socket(self) -> Path:
-        """containerd's socket."""
+        """Containerd's socket."""
         return self.run / "containerd.sock"
 
     @property
     def containerd_root(self) -> Path:
-        """containerd's images and snapshots."""
+        """Containerd's images and snapshots."""
         return self.disk / "containerd"
 
     @property
@@ -111,6 +111,7 @@ def runtime(place: NodePlace, runc: Path) -> str:
             "cpus": node_class.cpus,
             "speed": node_class.speed,
             "periodMicros": node_class.period_micros,
+            "cpuset": node_class.cpuset or "",
             "environment": dict(node_class.environment),
         },
         indent=1,
@@ -126,7 +127,13 @@ def network(place: NodePlace) -> str:
         "ranges": ranges,
         "routes": [{"dst": "0.0.0.0/0"}],
     }
-    bridge = {"type": "bridge", "bridge": f"pods{place.index}", "isGateway": True, "hairpinMode": True, "ipam": address_management}
+    bridge = {
+        "type": "bridge",
+        "bridge": f"pods{place.index}",
+        "isGateway": True,
+        "hairpinMode": True,
+        "ipam": address_management,
+    }
     return json.dumps({"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge]}, indent=1)
 
 
@@ -180,6 +187,9 @@ def kubelet(place: NodePlace, machine: Machine, authority: Path) -> str:
         "volumeStatsAggPeriod": "5m",
         "maxPods": 60,
         "serializeImagePulls": True,
+        # There is no DNS; the API server's address refuses at once, so that a lookup fails instead of hanging.
+        "clusterDNS": ["10.0.0.1"],
+        "clusterDomain": "cluster.local",
         "resolvConf": "",
         "logging": {"verbosity": 1},
     }

@@ -25,9 +25,21 @@ def create(directory: Path) -> None:
     _openssl(directory, "req", "-x509", *_CURVE, "-keyout", "ca.key", "-out", "ca.crt", "-days", _DAYS, *authority)
     _leaf(directory, "apiserver", "/CN=kube-apiserver", f"extendedKeyUsage=serverAuth\nsubjectAltName={_NAMES}\n")
     _leaf(
-        directory, "apiserver-kubelet-client", "/O=system:masters/CN=apiserver-kubelet-client", "extendedKeyUsage=clientAuth\n"
+        directory,
+        "apiserver-kubelet-client",
+        "/O=system:masters/CN=apiserver-kubelet-client",
+        "extendedKeyUsage=clientAuth\n",
     )
-    _openssl(directory, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-out", "service-account.key")
+    _openssl(
+        directory,
+        "genpkey",
+        "-algorithm",
+        "EC",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-out",
+        "service-account.key",
+    )
     _openssl(directory, "pkey", "-in", "service-account.key", "-pubout", "-out", "service-account.pub")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from devcluster import cgroups
 from devcluster.binaries import search_path
-from devcluster.errors import PreflightFailed
+from devcluster.errors import PreflightError
 from devcluster.nodeconfig import Machine
 from devcluster.paths import cache
 from devcluster.spec import ClusterSpec
@@ -39,10 +39,12 @@ def machine() -> Machine:
 
 
 def check(spec: ClusterSpec) -> None:
-    """Raise `PreflightFailed` with a line for each thing that is missing."""
+    """Raise `PreflightError` with a line for each thing that is missing."""
     problems = [finding.problem for finding in findings(spec) if finding.problem]
     if problems:
-        raise PreflightFailed("this machine cannot run the cluster:\n" + "\n".join(f"  {problem}" for problem in problems))
+        raise PreflightError(
+            "this machine cannot run the cluster:\n" + "\n".join(f"  {problem}" for problem in problems)
+        )
 
 
 def findings(spec: ClusterSpec) -> list[Finding]:
@@ -63,7 +65,9 @@ def missing_packages(spec: ClusterSpec, extra: dict[str, str] | None = None) -> 
 
 
 def _root() -> Finding:
-    return Finding("root", "" if os.geteuid() == 0 else "root: needed for namespaces, cgroups and mounts; run with sudo")
+    return Finding(
+        "root", "" if os.geteuid() == 0 else "root: needed for namespaces, cgroups and mounts; run with sudo"
+    )
 
 
 def _capabilities() -> list[Finding]:
@@ -82,7 +86,9 @@ def _capabilities() -> list[Finding]:
 
 def _programs(programs: dict[str, str]) -> list[Finding]:
     return [
-        Finding(name, "" if shutil.which(name, path=search_path([])) else f"{name}: not found; apt-get install {package}")
+        Finding(
+            name, "" if shutil.which(name, path=search_path([])) else f"{name}: not found; apt-get install {package}"
+        )
         for name, package in programs.items()
     ]
 
@@ -101,7 +107,10 @@ def _cgroups() -> list[Finding]:
     problem = f"cgroups: {found.roots[0]} is read-only; in a container, start it privileged"
     lacking = [name for name in _CONTROLLERS if not found.has(name)]
     controllers = f"cgroups: no {', '.join(lacking)} controller; enable it in the kernel or in the parent group"
-    return [Finding("cgroups writable", "" if writable else problem), Finding("controllers", controllers if lacking else "")]
+    return [
+        Finding("cgroups writable", "" if writable else problem),
+        Finding("controllers", controllers if lacking else ""),
+    ]
 
 
 def _overlay() -> Finding:
@@ -114,7 +123,9 @@ def _disk() -> Finding:
     directory.mkdir(parents=True, exist_ok=True)
     free_gib = shutil.disk_usage(directory).free / (1 << 30)
     enough = free_gib >= _NEEDED_DISK_GIB
-    problem = f"disk: {free_gib:.1f} GiB free under {directory}, {_NEEDED_DISK_GIB} needed; free some or set XDG_CACHE_HOME"
+    problem = (
+        f"disk: {free_gib:.1f} GiB free under {directory}, {_NEEDED_DISK_GIB} needed; free some or set XDG_CACHE_HOME"
+    )
     return Finding("disk", "" if enough else problem)
 
 
@@ -124,11 +135,15 @@ def _memory(spec: ClusterSpec) -> list[Finding]:
     for node in spec.nodes:
         wanted = node.node_class.memory_mib + 256
         if wanted > here.memory_mib:
-            problem = f"memory: node {node.name} has {node.node_class.memory_mib} MiB, this machine only {here.memory_mib}"
+            problem = (
+                f"memory: node {node.name} has {node.node_class.memory_mib} MiB, this machine only {here.memory_mib}"
+            )
             found.append(Finding(f"memory of {node.name}", problem))
     needed = _CONTROL_PLANE_MIB + _NODE_MIB * len(spec.nodes)
     free = _available_mib()
-    problem = f"memory: {free} MiB free, about {needed} needed before any pod runs; end something or describe fewer nodes"
+    problem = (
+        f"memory: {free} MiB free, about {needed} needed before any pod runs; end something or describe fewer nodes"
+    )
     return [*found, Finding("memory", "" if free >= needed else problem)]
 
 

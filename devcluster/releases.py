@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache as memoised
 from pathlib import Path
 
-from devcluster.errors import BinaryMissing
+from devcluster.errors import BinaryError
 from devcluster.progress import Progress
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -80,10 +80,10 @@ def _unreachable(host: str) -> str:
 
 
 def fetch(release: Release, directory: Path) -> None:
-    """Download a release into `directory` and check it; raises `BinaryMissing`, leaving no file under its final name."""
+    """Download a release into `directory` and check it; raises `BinaryError`, leaving no file under its final name."""
     expected = published_checksum(_read_text(release.checksum_url), release.url.rsplit("/", 1)[1])
     if expected is None:
-        raise BinaryMissing(f"{release.checksum_url}: names no checksum for {release.url}")
+        raise BinaryError(f"{release.checksum_url}: names no checksum for {release.url}")
     part = directory / f".{release.name}.part"
     digest = hashlib.sha256()
     try:
@@ -92,9 +92,9 @@ def fetch(release: Release, directory: Path) -> None:
                 digest.update(block)
                 target.write(block)
     except (OSError, urllib.error.URLError) as error:
-        raise BinaryMissing(f"{release.url}: {error}; run again when the network is back") from error
+        raise BinaryError(f"{release.url}: {error}; run again when the network is back") from error
     if digest.hexdigest() != expected:
-        raise BinaryMissing(f"{release.url}: SHA-256 is {digest.hexdigest()}, published is {expected}; not used")
+        raise BinaryError(f"{release.url}: SHA-256 is {digest.hexdigest()}, published is {expected}; not used")
     if not release.members:
         part.rename(directory / release.name)
         return
@@ -102,7 +102,7 @@ def fetch(release: Release, directory: Path) -> None:
         for member, name in release.members.items():
             content = archive.extractfile(member)
             if content is None:
-                raise BinaryMissing(f"{release.url}: holds no file {member}")
+                raise BinaryError(f"{release.url}: holds no file {member}")
             (directory / name).write_bytes(content.read())
     part.unlink()
 
@@ -121,4 +121,4 @@ def _read_text(url: str) -> str:
         with urllib.request.urlopen(url, timeout=_READ_SECONDS) as source:  # noqa: S310
             return bytes(source.read(1 << 20)).decode()
     except (OSError, urllib.error.URLError) as error:
-        raise BinaryMissing(f"{url}: {error}; run again when the network is back") from error
+        raise BinaryError(f"{url}: {error}; run again when the network is back") from error

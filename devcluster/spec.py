@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from devcluster.errors import SpecInvalid
+from devcluster.errors import SpecError
 
 NODE_CLASS_LABEL = "foretide.dev/node-class"
 
@@ -89,23 +89,25 @@ class ClusterSpec:
 
     @classmethod
     def load(cls, path: Path | str) -> ClusterSpec:
-        """Read a YAML file; raises `SpecInvalid` with the field, the value and what is allowed."""
+        """Read a YAML file; raises `SpecError` with the field, the value and what is allowed."""
         try:
             text = Path(path).read_text(encoding="utf-8")
         except OSError as error:
-            raise SpecInvalid(f"{path}: {error.strerror}; name a cluster file, for example devcluster/clusters/demo.yaml") from error
+            raise SpecError(
+                f"{path}: {error.strerror}; name a cluster file, for example devcluster/clusters/demo.yaml"
+            ) from error
         try:
             content = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise SpecInvalid(f"{path}: not YAML: {error}") from error
+            raise SpecError(f"{path}: not YAML: {error}") from error
         try:
             return parse(content)
-        except SpecInvalid as error:
-            raise SpecInvalid(f"{path}: {error}") from error
+        except SpecError as error:
+            raise SpecError(f"{path}: {error}") from error
 
 
 def parse(content: object) -> ClusterSpec:
-    """Check a cluster description as YAML gives it; raises `SpecInvalid`."""
+    """Check a cluster description as YAML gives it; raises `SpecError`."""
     top = _mapping("the file", content, required={"name", "nodes"}, optional={"classes", "audit"})
     name = _name("name", top["name"], _LONGEST_CLUSTER_NAME)
     classes = {
@@ -116,10 +118,10 @@ def parse(content: object) -> ClusterSpec:
     for i, value in enumerate(_list("nodes", top["nodes"])):
         node = _node(f"nodes[{i}]", value, classes)
         if node.name in {other.name for other in nodes}:
-            raise SpecInvalid(f"nodes[{i}].name: {node.name!r} is taken by an earlier node; names must differ")
+            raise SpecError(f"nodes[{i}].name: {node.name!r} is taken by an earlier node; names must differ")
         nodes.append(node)
     if len(nodes) > 200:
-        raise SpecInvalid(f"nodes: {len(nodes)} are too many; 200 is the most that addresses are laid out for")
+        raise SpecError(f"nodes: {len(nodes)} are too many; 200 is the most that addresses are laid out for")
     return ClusterSpec(name, tuple(nodes), audit=_flag("audit", top.get("audit", False)))
 
 
@@ -131,14 +133,18 @@ def _node_class(where: str, name: str, value: object) -> NodeClass:
     cpus, speed, memory = fields["cpus"], fields["speed"], fields["memoryMiB"]
     machine_cpus = os.cpu_count() or 1
     if isinstance(cpus, bool) or not isinstance(cpus, int) or not 1 <= cpus <= machine_cpus:
-        raise SpecInvalid(f"{where}.cpus: {cpus!r} is not a whole number from 1 to {machine_cpus}, the CPUs of this machine")
+        raise SpecError(
+            f"{where}.cpus: {cpus!r} is not a whole number from 1 to {machine_cpus}, the CPUs of this machine"
+        )
     if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0.01 <= speed <= 1:
-        raise SpecInvalid(f"{where}.speed: {speed!r} is not a number from 0.01 to 1 (the share of one CPU of this machine)")
+        raise SpecError(
+            f"{where}.speed: {speed!r} is not a number from 0.01 to 1 (the share of one CPU of this machine)"
+        )
     if isinstance(memory, bool) or not isinstance(memory, int) or memory < 64:
-        raise SpecInvalid(f"{where}.memoryMiB: {memory!r} is not a whole number of at least 64")
+        raise SpecError(f"{where}.memoryMiB: {memory!r} is not a whole number of at least 64")
     cpuset = fields.get("cpuset")
     if cpuset is not None and (not isinstance(cpuset, str) or not _CPUSET.fullmatch(cpuset)):
-        raise SpecInvalid(f'{where}.cpuset: {cpuset!r} is not a list of CPUs in quotes, like "0" or "0-1,3"')
+        raise SpecError(f'{where}.cpuset: {cpuset!r} is not a list of CPUs in quotes, like "0" or "0-1,3"')
     environment = _strings(f"{where}.environment", fields.get("environment", {}))
     unlabelled = _flag(f"{where}.unlabelled", fields.get("unlabelled", False))
     return NodeClass(name, cpus, float(speed), memory, cpuset, environment, unlabelled)
@@ -149,36 +155,43 @@ def _node(where: str, value: object, classes: Mapping[str, NodeClass]) -> Node:
     name = _name(f"{where}.name", fields["name"], _LONGEST_NODE_NAME)
     named = fields["class"]
     if named not in classes:
-        raise SpecInvalid(f"{where}.class: {named!r} is not one of the classes: {', '.join(sorted(classes)) or 'none given'}")
-    taints = tuple(_taint(f"{where}.taints[{i}]", taint) for i, taint in enumerate(_list(f"{where}.taints", fields.get("taints", []))))
+        raise SpecError(
+            f"{where}.class: {named!r} is not one of the classes: {', '.join(sorted(classes)) or 'none given'}"
+        )
+    taints = tuple(
+        _taint(f"{where}.taints[{i}]", taint)
+        for i, taint in enumerate(_list(f"{where}.taints", fields.get("taints", [])))
+    )
     return Node(name, classes[named], _strings(f"{where}.labels", fields.get("labels", {})), taints)
 
 
 def _taint(where: str, value: object) -> Taint:
     match = _TAINT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise SpecInvalid(f"{where}: {value!r} is not a taint, like 'dedicated=edge:NoSchedule'")
+        raise SpecError(f"{where}: {value!r} is not a taint, like 'dedicated=edge:NoSchedule'")
     return Taint(match["key"], match["value"] or "", match["effect"])
 
 
 def _any_mapping(where: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise SpecInvalid(f"{where}: {value!r} is not a mapping of names to values")
+        raise SpecError(f"{where}: {value!r} is not a mapping of names to values")
     return value
 
 
 def _mapping(where: str, value: object, *, required: set[str], optional: set[str]) -> dict[str, Any]:
     found = _any_mapping(where, value)
     if missing := required - found.keys():
-        raise SpecInvalid(f"{where}: {', '.join(sorted(missing))} must be given")
+        raise SpecError(f"{where}: {', '.join(sorted(missing))} must be given")
     if unknown := found.keys() - required - optional:
-        raise SpecInvalid(f"{where}: {', '.join(sorted(unknown))} is unknown; known are {', '.join(sorted(required | optional))}")
+        raise SpecError(
+            f"{where}: {', '.join(sorted(unknown))} is unknown; known are {', '.join(sorted(required | optional))}"
+        )
     return found
 
 
 def _list(where: str, value: object) -> list[Any]:
     if not isinstance(value, list):
-        raise SpecInvalid(f"{where}: {value!r} is not a list")
+        raise SpecError(f"{where}: {value!r} is not a list")
     return value
 
 
@@ -186,17 +199,17 @@ def _strings(where: str, value: object) -> dict[str, str]:
     found = _any_mapping(where, value)
     for key, text in found.items():
         if not isinstance(text, str):
-            raise SpecInvalid(f"{where}.{key}: {text!r} is not text; put it in quotes")
+            raise SpecError(f"{where}.{key}: {text!r} is not text; put it in quotes")
     return found
 
 
 def _flag(where: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise SpecInvalid(f"{where}: {value!r} is neither true nor false")
+        raise SpecError(f"{where}: {value!r} is neither true nor false")
     return value
 
 
 def _name(where: str, value: object, longest: int) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value) or len(value) > longest:
-        raise SpecInvalid(f"{where}: {value!r} is not a name of at most {longest} small letters, digits and hyphens")
+        raise SpecError(f"{where}: {value!r} is not a name of at most {longest} small letters, digits and hyphens")
     return value

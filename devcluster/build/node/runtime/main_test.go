@@ -31,7 +31,7 @@ func TestParseFindsTheSubcommandBehindGlobalOptions(t *testing.T) {
 }
 
 func TestContainerGetsItsLimitTimesTheSpeed(t *testing.T) {
-	slow := node{Runc: "runc", CgroupParent: "/fd-x/n", CPUs: 2, Speed: 0.06, PeriodMicros: 50_000, Environment: map[string]string{"ISA": "SSE41"}}
+	slow := node{Runc: "runc", CgroupParent: "/fd-x/n", CPUs: 2, Speed: 0.06, PeriodMicros: 50_000, CPUSet: "1", Environment: map[string]string{"ISA": "SSE41"}}
 	cases := map[string]struct {
 		cpu           string
 		quota, period int64
@@ -52,18 +52,22 @@ func TestContainerGetsItsLimitTimesTheSpeed(t *testing.T) {
 			t.Fatal(err)
 		}
 		written, _ := os.ReadFile(file)
+		type cpu struct {
+			Quota, Period int64
+			CPUs          string
+		}
 		var got struct {
 			Kept    json.Number
 			Process struct{ Env []string }
 			Linux   struct {
 				CgroupsPath string
-				Resources   struct{ CPU struct{ Quota, Period int64 } }
+				Resources   struct{ CPU cpu }
 			}
 		}
 		if err := json.Unmarshal(written, &got); err != nil {
 			t.Fatal(err)
 		}
-		if cpu := got.Linux.Resources.CPU; cpu.Quota != c.quota || cpu.Period != c.period {
+		if cpu := got.Linux.Resources.CPU; cpu.Quota != c.quota || cpu.Period != c.period || cpu.CPUs != "1" {
 			t.Errorf("%s: got %d per %d, want %d per %d", name, cpu.Quota, cpu.Period, c.quota, c.period)
 		}
 		if want := []string{"A=1", "ISA=SSE41"}; !reflect.DeepEqual(got.Process.Env, want) {
