@@ -1,0 +1,52 @@
+"""Install the chart into the demo's cluster, as a user would, and say how to look around."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from demo.scenario import ROOT, Profiling
+from devcluster import Cluster
+from foretide_operator.settings import Settings
+
+SYSTEM_NAMESPACE = "foretide-system"
+TAG = "dev"
+IMAGES = ["operator", "extender", "profiler-onnx", "profiler-torch", "kube-scheduler"]
+TASK_SETTINGS = Settings(
+    namespace=SYSTEM_NAMESPACE,
+    scheduler_name="",
+    image_onnx=f"foretide/profiler:{TAG}-onnx",
+    image_torch=f"foretide/profiler:{TAG}-torch",
+)
+
+
+def install(cluster: Cluster, profiling: Profiling, say: Callable[[str], None]) -> None:
+    """Run `helm install` and wait until operator and scheduler are available; raises with helm's words if not."""
+    values = {
+        "image.tag": TAG,
+        "image.pullPolicy": "IfNotPresent",
+        "profiling.maxSeconds": profiling.max_seconds,
+        "profiling.minSamples": profiling.min_samples,
+        "profiling.minSeconds": profiling.min_seconds,
+        "profiling.perClass": profiling.per_class,
+    }
+    chart = str(ROOT / "charts" / "foretide")
+    arguments = ["install", "foretide", chart, "--namespace", SYSTEM_NAMESPACE, "--create-namespace"]
+    for key, value in values.items():
+        arguments += ["--set", f"{key}={value}"]
+    say("helm install foretide charts/foretide --namespace " + SYSTEM_NAMESPACE)
+    cluster.helm(*arguments, "--wait", "--timeout", "3m")
+    say("operator and scheduler are available")
+
+
+def look_around(cluster: Cluster) -> str:
+    """What to type next, for who keeps the cluster."""
+    return f"""
+The cluster is still up. Look around:
+
+  alias k='.venv/bin/python -m devcluster kubectl --name {cluster.name}'
+  k get nodes -L foretide.dev/node-class
+  k get aiw,nclass,wprof,ctmodel
+  k describe aiw mobilenet
+  k get pods -o wide
+  .venv/bin/python -m devcluster down {cluster.name}     # when you are done
+"""
