@@ -21,14 +21,14 @@ OPSET = 17
 IR_VERSION = 8
 
 CNN_IMAGE_SIZE = 256
-CNN_CHANNELS = (24, 32, 48, 64, 88)
+CNN_CHANNELS = (20, 32, 48, 56, 64)
 CNN_CLASSES = 10
 
 MIXER_TOKENS = 512
 MIXER_CHANNELS = 64
 MIXER_HIDDEN_TOKENS = 64
 MIXER_HIDDEN_CHANNELS = 192
-MIXER_BLOCKS = 24
+MIXER_ROUNDS = 32
 MIXER_CLASSES = 6
 
 
@@ -61,10 +61,8 @@ def edge_cnn() -> onnx.ModelProto:
     """Five stages of dense 3x3 convolutions with a residual branch, on a 3-channel image."""
     graph, value, channels = _Graph(seed=1), "image", 3
     for stage, width in enumerate(CNN_CHANNELS):
-        stride = 2 if stage in (0, 2, 3, 4) else 1
-        value = _convolution(graph, value, channels, width, stride)
-        value = graph.node("Relu", value)
-        branch = graph.node("Relu", _convolution(graph, value, width, width, 1)) if stage < 4 else value
+        value = graph.node("Relu", _convolution(graph, value, channels, width, stride=1 if stage == 0 else 2))
+        branch = graph.node("Relu", _convolution(graph, value, width, width, stride=1))
         value = graph.node("Add", value, branch)
         channels = width
     value = graph.node("Flatten", graph.node("GlobalAveragePool", value), axis=1)
@@ -73,18 +71,23 @@ def edge_cnn() -> onnx.ModelProto:
 
 
 def sensor_mixer() -> onnx.ModelProto:
-    """An MLP mixer: along the tokens, then along the channels, each with a layer normalisation and a residual."""
+    """An MLP mixer on a window of readings: along the tokens, then along the channels, with residuals.
+
+    All rounds share their weights, as ALBERT's do, so that much work fits into a small file.
+    """
     graph, value = _Graph(seed=2), "window"
-    for _ in range(MIXER_BLOCKS):
-        mixed = graph.node("Transpose", _normalised(graph, value), perm=[0, 2, 1])
-        mixed = _perceptron(graph, mixed, MIXER_TOKENS, MIXER_HIDDEN_TOKENS)
-        value = graph.node("Add", value, graph.node("Transpose", mixed, perm=[0, 2, 1]))
-        mixed = _perceptron(graph, _normalised(graph, value), MIXER_CHANNELS, MIXER_HIDDEN_CHANNELS)
+    norm = graph.constant(np.ones(MIXER_CHANNELS, np.float32)), graph.weight(MIXER_CHANNELS)
+    along_tokens = _perceptron_weights(graph, MIXER_TOKENS, MIXER_HIDDEN_TOKENS)
+    along_channels = _perceptron_weights(graph, MIXER_CHANNELS, MIXER_HIDDEN_CHANNELS)
+    for _ in range(MIXER_ROUNDS):
+        mixed = graph.node("Transpose", graph.node("LayerNormalization", value, *norm, axis=-1), perm=[0, 2, 1])
+        mixed = graph.node("Transpose", _perceptron(graph, mixed, along_tokens), perm=[0, 2, 1])
         value = graph.node("Add", value, mixed)
-    value = graph.node("ReduceMean", _normalised(graph, value), axes=[1], keepdims=0)
-    value = graph.node(
-        "Gemm", value, graph.weight(MIXER_CLASSES, MIXER_CHANNELS), graph.weight(MIXER_CLASSES), transB=1
-    )
+        mixed = _perceptron(graph, graph.node("LayerNormalization", value, *norm, axis=-1), along_channels)
+        value = graph.node("Add", value, mixed)
+    value = graph.node("ReduceMean", graph.node("LayerNormalization", value, *norm, axis=-1), axes=[1], keepdims=0)
+    head = graph.weight(MIXER_CLASSES, MIXER_CHANNELS), graph.weight(MIXER_CLASSES)
+    value = graph.node("Gemm", value, *head, transB=1)
     return _model("sensor-mixer", graph, "window", (MIXER_TOKENS, MIXER_CHANNELS), value, MIXER_CLASSES)
 
 
@@ -108,18 +111,21 @@ def _convolution(graph: _Graph, value: str, inputs: int, outputs: int, stride: i
     return graph.node("Conv", value, *weights, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[stride, stride])
 
 
-def _normalised(graph: _Graph, value: str) -> str:
-    scale = graph.constant(np.ones(MIXER_CHANNELS, np.float32))
-    return graph.node("LayerNormalization", value, scale, graph.weight(MIXER_CHANNELS), axis=-1)
+def _perceptron_weights(graph: _Graph, width: int, hidden: int) -> tuple[str, ...]:
+    """Weights of two linear layers, and the constants of the GELU between them."""
+    constants = [graph.constant(np.array(value, np.float32)) for value in (2**0.5, 1.0, 0.5)]
+    return (
+        graph.weight(width, hidden), graph.weight(hidden), *constants, graph.weight(hidden, width), graph.weight(width)
+    )  # fmt: skip
 
 
-def _perceptron(graph: _Graph, value: str, width: int, hidden: int) -> str:
+def _perceptron(graph: _Graph, value: str, weights: tuple[str, ...]) -> str:
     """Two linear layers with a GELU between, spelt out as exporters do."""
-    value = graph.node("Add", graph.node("MatMul", value, graph.weight(width, hidden)), graph.weight(hidden))
-    scaled = graph.node("Div", value, graph.constant(np.float32(2**0.5).reshape(())))
-    gate = graph.node("Add", graph.node("Erf", scaled), graph.constant(np.float32(1).reshape(())))
-    value = graph.node("Mul", graph.node("Mul", value, gate), graph.constant(np.float32(0.5).reshape(())))
-    return graph.node("Add", graph.node("MatMul", value, graph.weight(hidden, width)), graph.weight(width))
+    rise, rise_bias, root_of_two, one, half, fall, fall_bias = weights
+    value = graph.node("Add", graph.node("MatMul", value, rise), rise_bias)
+    gate = graph.node("Add", graph.node("Erf", graph.node("Div", value, root_of_two)), one)
+    value = graph.node("Mul", graph.node("Mul", value, gate), half)
+    return graph.node("Add", graph.node("MatMul", value, fall), fall_bias)
 
 
 def _model(

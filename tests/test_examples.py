@@ -1,0 +1,40 @@
+"""The examples stand on their own: every manifest is of its kind's form, and names the file that it needs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from demo.scenario import ROOT, Scenario
+from examples.models import make_onnx
+from foretide_kube.kinds import aiworkload
+
+MANIFESTS = sorted((ROOT / "examples").rglob("*.yaml"))
+SCENARIO = Scenario.load(ROOT / "demo" / "scenario.yaml")
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_every_workload_among_the_examples_is_of_its_kinds_form(path: Path) -> None:
+    for manifest in yaml.safe_load_all(path.read_text()):
+        if manifest["kind"] == "AIWorkload":
+            assert aiworkload.parse(manifest).metadata.name
+
+
+def test_manifests_name_the_digest_of_the_file_that_the_script_writes(tmp_path: Path) -> None:
+    files = make_onnx.build(tmp_path)
+    named = {
+        manifest["spec"]["model"]["file"]["path"]: manifest["spec"]["model"]["file"]["sha256"]
+        for manifest in SCENARIO.manifests()
+        if "file" in manifest["spec"]["model"]
+    }
+    assert named == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
+
+
+def test_both_schedulers_are_given_the_same_arrivals_with_equal_shares() -> None:
+    names = ["a", "b", "c", "d"]
+    waves = SCENARIO.arrivals(names)
+    assert waves == SCENARIO.arrivals(names)
+    assert [sorted(wave) for wave in waves] == [sorted(names * (SCENARIO.tasks_per_wave // 4))] * SCENARIO.waves
