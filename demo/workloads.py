@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +31,6 @@ def apply(client: KubeClient, manifests: list[Object], namespace: str) -> list[s
             if model_file is not None:
                 name = model_file["volume"]["configMap"]["name"]
                 content = files[name].read_bytes()
-                model_file["sha256"] = hashlib.sha256(content).hexdigest()
                 data = {model_file["path"]: base64.b64encode(content).decode()}
                 body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "binaryData": data}
                 client.create(CONFIG_MAPS, body, namespace)
@@ -115,8 +113,8 @@ def _say_profile(profile: Object, said: set[str], say: Callable[[str], None]) ->
     key = f"profile {profile['metadata']['uid']}"
     if key not in said:
         said.add(key)
-        inference = spec["measurement"]["inference"]
+        inference, stable = spec["measurement"]["inference"], spec["measurement"]["stable"]
         say(
-            f"  measured {spec['workload']['name']} on {spec['nodeClass']}: {inference['median'] / 1e3:.1f} ms an inference"
-            f" ({inference['samples']} samples{'' if spec['measurement']['stable'] else ', not stable'})"
+            f"  measured {spec['workload']['name']} on {spec['nodeClass']}: {inference['median'] / 1e3:.1f} ms"
+            f" an inference ({inference['samples']} samples{'' if stable else ', not stable'})"
         )
