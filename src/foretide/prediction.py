@@ -3,8 +3,8 @@
 `predict_workload` makes the predictions of one workload. Measured beats learned beats fallback:
 
 * *Measured*: the mean of the class's own profile. Its interval: the mean of n of its samples scatters by their
-  deviation over √n, and a later run differs from the profiled one by `RUN_TO_RUN` (`UNSTABLE_RUN_TO_RUN` where the profile was
-  unstable); both are combined as independent errors of the logarithm.
+  deviation over √n, and a later run differs from the profiled one by `RUN_TO_RUN` (`UNSTABLE_RUN_TO_RUN` where the
+  profile was unstable); both are combined as independent errors of the logarithm.
 * *Learned*: the model's median and 90 % interval.
 * *Fallback*: counted multiply-adds and bytes over the class's probed speeds, within a wide interval; over the speeds of
   a middling board within a very wide one where the class was not probed.

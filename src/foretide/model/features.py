@@ -22,7 +22,6 @@ import numpy as np
 from foretide.model.table import SIZES, Array, Table
 
 CPU_LIMIT: Final = "x_cpu_millis"
-_LARGE: Final = 1e3  # a feature beyond it is a quantity and enters as its logarithm
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,9 +44,9 @@ def amounts(table: Table) -> dict[str, Array]:
 
 
 def cpus(table: Table) -> Array:
-    """The CPU limit in CPUs, 1 where it is not known."""
+    """The CPU limit in CPUs, at least a thousandth; 1 where it is not known."""
     millis = table.number(CPU_LIMIT)
-    return np.where(np.isfinite(millis) & (millis > 0), millis, 1e3) / 1e3
+    return np.maximum(np.where(np.isfinite(millis) & (millis > 0), millis, 1e3), 1.0) / 1e3
 
 
 def _parts(table: Table, unit: str) -> list[str]:
@@ -108,10 +107,8 @@ def _raw_shape(table: Table) -> dict[str, Array]:
             unit = name.rsplit("_", 1)[-1]
             if unit in whole:
                 out[name] = np.clip(column / np.maximum(whole[unit], 1.0), 0.0, 1.0)
-            elif np.nanmax(np.abs(column), initial=0.0) > _LARGE or name == CPU_LIMIT:
+            else:  # a flag stays a flag, a quantity becomes its logarithm
                 out[name] = np.sign(column) * np.log1p(np.abs(column))
-            else:
-                out[name] = column
     for over, under in (("macs", "activation_bytes"), ("macs", "parameter_bytes"), ("macs", "op_count")):
         if over in table.numbers and under in table.numbers:
             out[f"{over}/{under}"] = np.log(

@@ -1,0 +1,132 @@
+import gzip
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretide.model.table import Table
+from foretide.observation import DeviceFeatures, Observation, to_columns
+from foretide.observation_table import (
+    MAX_PLAIN_BYTES,
+    ShardError,
+    decode_shard,
+    decode_shards,
+    encode_shards,
+    thin,
+)
+from tests.foretide.workloads import DEVICES, SIGNATURE, observation
+
+
+def many(count: int) -> list[Observation]:
+    return [
+        observation(
+            workload=f"team-{index % 3}/net-{index % 40}/k",
+            node_class=("fast", "slow")[index % 2],
+            inference_microseconds=1000 + 7919 * index % 100_003,
+            observed_milliseconds=1_700_000_000_000 + index,
+        )
+        for index in range(count)
+    ]
+
+
+def test_columns_carry_sizes_kinds_flags_and_probes() -> None:
+    rows = [
+        observation(precision="int8"),
+        observation(node_class="unprobed", runtime="torch", precision="bf16", inference_microseconds=2),
+    ]
+    columns, seconds = to_columns(rows, DEVICES)
+    assert seconds == [0.02, 2e-6]
+    assert columns["macs"] == [300e6, 300e6]
+    assert columns["x_depthwise_macs"] == [30e6, 30e6]
+    assert columns["x_elementwise_bytes"] == [2e6, 2e6]
+    assert (columns["x_torch"], columns["x_int8"], columns["x_half"]) == ([0, 1], [1, 0], [0, 1])
+    assert columns["device_probe_convnet_seconds"][0] == 0.001
+    assert math.isnan(float(columns["device_probe_convnet_seconds"][1]))
+    assert len(Table.of(columns)) == 2
+
+
+def test_slowness_is_the_mean_ratio_of_common_probes_and_gemm_without_them() -> None:
+    assert DEVICES["slow"].slowness_against(DEVICES["fast"]) == pytest.approx(4.0)
+    only_gemm = DeviceFeatures(node_class="x", gemm_flops_per_second=20_000_000_000)
+    assert only_gemm.slowness_against(DEVICES["fast"]) == pytest.approx(2.0)
+    assert DeviceFeatures(node_class="y").slowness_against(DEVICES["fast"]) is None
+
+
+def test_shards_hold_every_row_and_do_not_depend_on_their_order() -> None:
+    rows = many(500)
+    shuffled = rows.copy()
+    random.Random(1).shuffle(shuffled)
+    shards = encode_shards(rows, max_bytes=3_000)
+    assert len(shards) > 1
+    assert max(map(len, shards)) <= 3_000
+    assert encode_shards(shuffled, max_bytes=3_000) == shards
+    decoded, errors = decode_shards({f"shard-{index:03d}": shard for index, shard in enumerate(shards)})
+    assert not errors
+    assert sorted(decoded, key=lambda row: row.observed_milliseconds) == rows
+
+
+def test_an_empty_table_has_no_shards() -> None:
+    assert encode_shards([]) == []
+    assert decode_shards({}) == ([], [])
+
+
+def test_a_corrupt_shard_is_named_and_the_others_are_kept() -> None:
+    (sound,) = encode_shards(many(3))
+    rows, errors = decode_shards({"a": sound, "b": b"garbage", "c": sound[:-9], "d": gzip.compress(b'{"workload": 1}')})
+    assert len(rows) == 3
+    assert [error.shard for error in errors] == ["b", "c", "d"]
+    assert "line 1" in str(errors[2])
+    assert {error.reason for error in errors} == {"ObservationShardCorrupt"}
+
+
+def test_a_shard_that_unpacks_beyond_its_bound_is_refused() -> None:
+    with pytest.raises(ShardError, match="unpacks to more"):
+        decode_shard("bomb", gzip.compress(b"\n" * (MAX_PLAIN_BYTES + 1)))
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_a_shard_error(garbage: bytes) -> None:
+    with pytest.raises(ShardError):
+        decode_shard("x", garbage)
+
+
+def test_thinning_keeps_profiles_before_runs_and_newer_before_older() -> None:
+    old = observation(observed_milliseconds=1)
+    new = observation(observed_milliseconds=3)
+    run = observation(origin="Run", observed_milliseconds=9)
+    late = observation(origin="Run", observed_milliseconds=10)
+    assert thin([run, old, late, new], 10) == [new, old, late, run]
+    assert thin([run, old, late, new], 10, per_pair=3) == [new, old, late]
+
+
+def test_thinning_keeps_every_pair_before_it_keeps_any_twice() -> None:
+    rows = many(500)
+    kept = thin(rows, 80)
+    pairs = {(row.workload, row.node_class) for row in rows}
+    assert {(row.workload, row.node_class) for row in thin(rows, len(pairs))} == pairs
+    assert len(kept) == 80
+    assert max(row.observed_milliseconds for row in kept) == max(row.observed_milliseconds for row in rows)
+
+
+def test_one_namespace_cannot_crowd_out_another() -> None:
+    flood = [observation(workload=f"loud/net-{index}/k") for index in range(1000)]
+    quiet = [observation(workload=f"quiet/net-{index}/k", observed_milliseconds=5) for index in range(10)]
+    kept = thin(flood + quiet, 50)
+    assert sum(row.workload.startswith("quiet/") for row in kept) == 10
+
+
+@given(st.permutations(range(30)), st.integers(0, 40))
+def test_thinning_is_bounded_and_independent_of_order(order: list[int], limit: int) -> None:
+    rows = many(30)
+    kept = thin([rows[index] for index in order], limit)
+    assert kept == thin(rows, limit)
+    assert len(kept) == min(limit, 30)
+
+
+def test_signatures_survive_storage() -> None:
+    (shard,) = encode_shards([observation(memory_peak_bytes=5, startup_milliseconds=0)])
+    (row,) = decode_shard("s", shard)
+    assert row.signature == SIGNATURE
+    assert (row.memory_peak_bytes, row.startup_milliseconds) == (5, 0)

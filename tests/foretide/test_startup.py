@@ -1,0 +1,41 @@
+from foretide.observation import Observation, Question
+from foretide.startup import DEFAULT_MILLISECONDS, StartupEstimate, Startups
+from tests.foretide.workloads import DEVICES, observation, question
+
+
+def estimate(rows: list[Observation], asked: Question) -> StartupEstimate:
+    return Startups(rows, DEVICES).estimate(asked)
+
+
+def test_a_workloads_own_median_comes_first() -> None:
+    rows = [observation(startup_milliseconds=time) for time in (2000, 2200, 60_000)]
+    rows.append(observation(workload="team/other/1", startup_milliseconds=9000))
+    assert estimate(rows, question()) == StartupEstimate(milliseconds=2200, source="Workload")
+
+
+def test_other_workloads_of_the_runtime_on_the_class_come_next() -> None:
+    rows = [observation(workload=f"team/{name}/1", startup_milliseconds=time) for name, time in (("a", 1), ("b", 3))]
+    assert estimate(rows, question()) == StartupEstimate(milliseconds=2, source="Runtime")
+
+
+def test_another_runtime_on_the_class_is_scaled_by_the_ratio_seen_elsewhere() -> None:
+    rows = [
+        observation(workload="team/a/1", node_class="slow", runtime="torch", startup_milliseconds=9000),
+        observation(workload="team/b/1", node_class="slow", startup_milliseconds=3000),
+        observation(workload="team/c/1", runtime="torch", startup_milliseconds=6000),
+    ]
+    assert estimate(rows, question()) == StartupEstimate(milliseconds=2000, source="Class")
+
+
+def test_another_class_is_scaled_by_the_probes() -> None:
+    rows = [observation(startup_milliseconds=2000)]
+    asked = question(node_class="slow")
+    assert estimate(rows, asked) == StartupEstimate(milliseconds=8000, source="OtherClass")
+    assert estimate(rows, question(node_class="unprobed")).milliseconds == 2000
+
+
+def test_nothing_known_is_the_default_of_the_runtime() -> None:
+    rows = [observation(startup_milliseconds=None)]
+    assert estimate(rows, question(runtime="torch")) == StartupEstimate(
+        milliseconds=DEFAULT_MILLISECONDS["torch"], source="Default"
+    )

@@ -1,0 +1,102 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretide.model import CompletionTimeModel
+from foretide.model.artefact import MAX_ARTEFACT_BYTES, ArtefactError
+from foretide.model.predictor import CompletionTimePredictor
+from tests.model.fleet import fleet
+
+
+@pytest.fixture(scope="module")
+def model() -> CompletionTimeModel:
+    return CompletionTimeModel(trees=8).fit(*fleet(devices=5, workloads=16, seed=2))
+
+
+@pytest.fixture(scope="module")
+def artefact(model: CompletionTimeModel) -> bytes:
+    return model.predictor_.save()
+
+
+def test_a_loaded_model_answers_to_the_last_bit_as_the_saved_one(model: CompletionTimeModel, artefact: bytes) -> None:
+    asked, _ = fleet(devices=7, workloads=20, seed=2)
+    loaded = CompletionTimePredictor.load(artefact)
+    np.testing.assert_array_equal(loaded.predict(asked), model.predict(asked))
+    np.testing.assert_array_equal(loaded.predict_interval(asked), model.predict_interval(asked))
+    assert loaded.save() == artefact
+
+
+@given(st.data())
+def test_any_changed_byte_is_refused(artefact: bytes, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(artefact) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda value: value != artefact[place]))
+    with pytest.raises(ArtefactError):
+        CompletionTimePredictor.load(artefact[:place] + bytes([byte]) + artefact[place + 1 :])
+
+
+@given(st.data())
+def test_any_truncation_is_refused(artefact: bytes, data: st.DataObject) -> None:
+    length = data.draw(st.integers(0, len(artefact) - 1))
+    with pytest.raises(ArtefactError):
+        CompletionTimePredictor.load(artefact[:length])
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_malformed(garbage: bytes) -> None:
+    with pytest.raises(ArtefactError) as caught:
+        CompletionTimePredictor.load(garbage)
+    assert caught.value.reason == "ArtefactMalformed"
+
+
+def test_a_damaged_payload_is_a_checksum_mismatch(artefact: bytes) -> None:
+    with pytest.raises(ArtefactError) as caught:
+        CompletionTimePredictor.load(artefact[:-1] + b" ")
+    assert caught.value.reason == "ArtefactChecksumMismatch"
+
+
+def test_another_version_is_named(artefact: bytes) -> None:
+    with pytest.raises(ArtefactError, match="version 2") as caught:
+        CompletionTimePredictor.load(artefact.replace(b'"version":1', b'"version":2', 1))
+    assert caught.value.reason == "ArtefactVersionUnknown"
+
+
+def test_more_than_a_config_map_holds_is_not_even_read() -> None:
+    with pytest.raises(ArtefactError) as caught:
+        CompletionTimePredictor.load(b"{" * (MAX_ARTEFACT_BYTES + 1))
+    assert caught.value.reason == "ArtefactMalformed"
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda payload: payload["effects"]["shared"].pop(),
+        lambda payload: payload["effects"]["devices"]["class-000"]["coefficients"].pop(),
+        lambda payload: payload["effects"]["devices"]["class-000"]["covariance"].reverse(),
+        lambda payload: payload["effects"].update(noise=-1.0),
+        lambda payload: payload["base"]["costs"].update(macs=-1.0),
+        lambda payload: payload["residual"]["ensembles"][0]["left"].__setitem__(0, 0),
+        lambda payload: payload["effects"]["workloads"]["workload-000"].update(fold=99),
+        lambda payload: payload["intervals"]["scores"].update(pair=[2.0, 1.0]),
+        lambda payload: payload.update(extra=1),
+    ],
+)
+def test_parts_that_do_not_fit_are_malformed_though_the_checksum_holds(artefact: bytes, forge: object) -> None:
+    payload = json.loads(artefact.partition(b"\n")[2])
+    forge(payload)  # type: ignore[operator]
+    body = json.dumps(payload).encode()
+    digest = hashlib.sha256(body).hexdigest()
+    header = f'{{"format":"foretide.dev/completion-time-model","version":1,"sha256":"{digest}","bytes":{len(body)}}}\n'
+    with pytest.raises(ArtefactError) as caught:
+        CompletionTimePredictor.load(header.encode() + body)
+    assert caught.value.reason == "ArtefactMalformed"
+
+
+def test_fifty_devices_and_five_hundred_workloads_fit_a_config_map() -> None:
+    table, seconds = fleet(devices=50, workloads=500, seed=3)
+    some = np.random.default_rng(0).permutation(len(table))[:4000]
+    model = CompletionTimeModel(calibrate=False).fit(table.take(some), seconds[some])
+    assert len(model.predictor_.save()) < MAX_ARTEFACT_BYTES

@@ -1,0 +1,122 @@
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GroupKFold, cross_val_score
+
+from foretide.model import CompletionTimeModel
+from foretide.model.table import Table, TableError
+from tests.model.fleet import columns, fleet
+
+
+class Frame:
+    """Columns by name, rows by index, as cross-validation wants them."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.shape = (len(table), 3 + len(table.numbers))
+
+    def keys(self) -> list[str]:
+        return list(columns(self.table))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, key: Any) -> Any:
+        return columns(self.table)[key] if isinstance(key, str) else Frame(self.table.take(key))
+
+
+def test_clone_and_parameters_follow_scikit_learn() -> None:
+    model = CompletionTimeModel(trees=3, seed=5)
+    assert model.get_params()["trees"] == 3
+    twin = clone(model).set_params(trees=7)
+    assert (twin.trees, twin.seed, model.trees) == (7, 5, 3)
+
+
+def test_predicting_before_fitting_says_so() -> None:
+    with pytest.raises(NotFittedError):
+        CompletionTimeModel().predict({"device": ["a"]})
+
+
+def test_cross_validation_takes_a_frame() -> None:
+    table, seconds = fleet(devices=4, workloads=12, seed=4)
+    scores = cross_val_score(
+        CompletionTimeModel(calibrate=False, trees=0), Frame(table), seconds, cv=GroupKFold(3), groups=table.workload
+    )
+    assert len(scores) == 3
+    assert (scores > -0.6).all()
+
+
+def test_equal_data_and_seed_give_equal_bytes_whatever_was_fitted_before() -> None:
+    table, seconds = fleet(devices=4, workloads=16, seed=5)
+    other, others = fleet(devices=3, workloads=12, seed=6)
+    fresh = CompletionTimeModel(trees=10).fit(table, seconds)
+    used = CompletionTimeModel(trees=10).fit(other, others).fit(columns(table), seconds.tolist())
+    assert fresh.predictor_.save() == used.predictor_.save()
+
+
+def test_a_table_without_rows_is_refused() -> None:
+    with pytest.raises(TableError, match="no rows"):
+        CompletionTimeModel().fit({"device": []}, [])
+
+
+def test_a_process_that_only_predicts_imports_no_training_library() -> None:
+    probe = (
+        "import sys, foretide.model.predictor, foretide.prediction\n"
+        "print([m for m in ('sklearn', 'xgboost', 'scipy', 'pandas') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
+    assert out.stdout.strip() == "[]"
+
+
+sizes = st.one_of(st.just(float("nan")), st.just(0.0), st.floats(0, 1e18))
+features = st.one_of(st.just(float("nan")), st.sampled_from([0.0, 1.0]), st.floats(-1e18, 1e18))
+names = st.text(max_size=3)
+
+
+@st.composite
+def tables(draw: st.DrawFn, rows: int) -> dict[str, list[Any]]:
+    out: dict[str, list[Any]] = {"device": draw(st.lists(names, min_size=rows, max_size=rows))}
+    for name in ("workload", "family"):
+        if draw(st.booleans()):
+            out[name] = draw(st.lists(names, min_size=rows, max_size=rows))
+    for name in ("macs", "parameter_bytes", "activation_bytes", "op_count", "batch_size"):
+        if draw(st.booleans()):
+            out[name] = draw(st.lists(sizes, min_size=rows, max_size=rows))
+    for name in ("x_flag", "x_depthwise_macs", "x_cpu_millis", "device_speed_per_second", "device_probe_seconds"):
+        if draw(st.booleans()):
+            out[name] = draw(st.lists(features, min_size=rows, max_size=rows))
+    return out
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), rows=st.integers(1, 12), asked=st.integers(0, 5), coverage=st.floats(0.01, 0.99))
+def test_whatever_comes_predictions_are_finite_positive_and_within_their_intervals(
+    data: st.DataObject, rows: int, asked: int, coverage: float
+) -> None:
+    seconds = data.draw(st.lists(st.floats(1e-9, 86_400), min_size=rows, max_size=rows))
+    model = CompletionTimeModel(trees=3).fit(data.draw(tables(rows)), seconds)
+    question = data.draw(tables(asked))
+    median = model.predict(question)
+    lower, upper = model.predict_interval(question, coverage)
+    assert len(median) == asked
+    assert np.isfinite(upper).all()
+    assert (lower > 0).all()
+    assert ((lower <= median) & (median <= upper)).all()
+
+
+def test_duplicated_rows_and_hundredfold_outliers_do_not_spoil_the_rest() -> None:
+    table, seconds = fleet(devices=6, workloads=30, seed=7)
+    rows = np.concatenate([np.arange(len(table)), np.zeros(40, dtype=int)])
+    spoilt = seconds.copy()
+    spoilt[::25] *= 100
+    model = CompletionTimeModel(calibrate=False).fit(table.take(rows), spoilt[rows])
+    sound = np.arange(len(table)) % 25 != 0
+    error = np.abs(model.predict(table.take(sound)) / seconds[sound] - 1)
+    assert np.median(error) < 0.12
