@@ -1,4 +1,4 @@
-"""The few requests that devcluster itself makes to the API server, without a client library and without starting kubectl."""
+"""The few requests that devcluster itself makes to the API server, without a client library or a kubectl."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Hierarchies:
 
 
 def parse(mountinfo: str) -> Hierarchies:
-    """Find the cgroup mounts in the text of `/proc/self/mountinfo`; a version 2 beside version 1 holds no controllers."""
+    """Find the cgroup mounts in the text of `/proc/self/mountinfo`; version 2 beside version 1 has no controllers."""
     v1: dict[Path, frozenset[str]] = {}
     v2: Path | None = None
     for line in mountinfo.splitlines():
@@ -77,8 +77,9 @@ def pods_group(cluster: str, node: str) -> str:
 def node_shares(node_class: NodeClass) -> int:
     """Return a node's weight (version 1) when the machine is busy.
 
-    In proportion to its speed, so that the ratios between nodes hold under load; high, because its quota is a hard limit
-    already and what the control plane takes must not distort what is measured. Unlabelled nodes weigh as a process.
+    In proportion to its speed, so that the ratios between nodes hold under load; high, because its quota is a hard
+    limit already and what the control plane takes must not distort what is measured. Unlabelled nodes weigh as a
+    process does.
     """
     if node_class.unlabelled:
         return _ORDINARY_SHARES

@@ -98,9 +98,8 @@ def _status(_options: argparse.Namespace) -> int:
         for node in cluster.spec.nodes:
             kind = node.node_class
             state = "Ready" if node.name in ready else "NotReady"
-            _say(
-                f"  {node.name:<20} {state:<9} {kind.name:<14} {kind.cpus} x {kind.speed:.2f} CPU, {kind.memory_mib} MiB"
-            )
+            size = f"{kind.cpus} x {kind.speed:.2f} CPU, {kind.memory_mib} MiB"
+            _say(f"  {node.name:<20} {state:<9} {kind.name:<14} {size}")
     return 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from devcluster import binaries, cgroups, cleanup, kubeconfig, netns, preflight, processes, relay
+from devcluster import binaries, cgroups, cleanup, kubeconfig, netns, packages, preflight, processes, relay
 from devcluster.api import Api
 from devcluster.command import run
 from devcluster.controlplane import ADDRESS, PORT, ControlPlane
@@ -71,11 +71,13 @@ class Cluster:
     ) -> Self:
         """Bring a cluster up and return it when the API server and every node are ready.
 
-        `images` are names of the catalogue (`operator`, `profiler-onnx`, …), built when the cache has none, or archives;
-        every node has them all. `replace` takes down a cluster of the name that was left up on purpose. Raises
-        `PreflightError`, `ClusterInUseError`, `BinaryError`, `ImageBuildError` or `StartError`, and leaves nothing.
+        `images` are names of the catalogue (`operator`, `profiler-onnx`, …), built when the cache has none, or
+        archives; every node has them all. `replace` takes down a cluster of the name that was left up on purpose.
+        Raises `PreflightError`, `ClusterInUseError`, `BinaryError`, `ImageBuildError` or `StartError`, and leaves
+        nothing.
         """
         steps = timed(progress)
+        packages.install(preflight.missing_packages(spec), steps)
         preflight.check(spec)
         lock = Lock(ClusterPaths.of(spec.name).lock)
         if not lock.try_acquire():
@@ -151,12 +153,12 @@ class Cluster:
         return run([helm, "--kubeconfig", self.kubeconfig, *arguments], timeout_seconds=timeout_seconds)
 
     def exec_argv(self, *argv: str) -> list[str]:
-        """Return the words that run a command inside the cluster's network, where pods and nodes have their addresses."""
+        """Return the words that run a command inside the cluster's network, where pods have their addresses."""
         return [*netns.enter(self.name), *argv]
 
     @contextmanager
     def forward(self, address: str, port: int) -> Iterator[int]:
-        """Relay a free port of 127.0.0.1 to an address inside (a pod's), for as long as the block lasts; yield the port."""
+        """Relay a free port of 127.0.0.1 to an address inside (a pod's) while the block lasts; yield the port."""
         component = f"relay/{address}:{port}/{os.getpid()}-{time.monotonic_ns()}"
         near = self._relay(component, address, port)
         try:
@@ -307,7 +309,7 @@ class Cluster:
             ended = [name for name in missing if not processes.alive(self.name, f"{name}/kubelet")]
             if ended or time.monotonic() > end:
                 what = "kubelet has ended" if ended else f"not Ready after {timeout_seconds:.0f} s"
-                first = sorted(ended or missing)[0]
+                first = min(ended or missing)
                 raise StartError(f"{', '.join(sorted(ended or missing))}: {what}\n{self.node(first).log_tail()}")
             time.sleep(0.2)
 

@@ -1,7 +1,7 @@
-"""The control plane: etcd, kube-apiserver, kube-controller-manager and kube-scheduler, unchanged, with Node and RBAC rights.
+"""The control plane: etcd, kube-apiserver, kube-controller-manager and kube-scheduler, unchanged.
 
 The API server listens on 10.0.0.1:443, an address of the namespace's loopback and at once the cluster IP of the Service
-`kubernetes`: in-cluster configuration works without kube-proxy.
+`kubernetes`: in-cluster configuration works without kube-proxy. Node and RBAC authorisation are on.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster import cgroups, netns, nodeconfig, processes
+from devcluster import cgroups, netns, nodeconfig, packages, processes
 from devcluster.binaries import search_path
 from devcluster.controlplane import ControlPlane
 from devcluster.errors import DevclusterError, StartError
@@ -41,7 +41,7 @@ class RunningNode:
         place = self.place
         for directory in ("kubelet", "cni", "cni-cache", "log", "sysctl", "runtime", "volume-plugins", "pki"):
             (place.disk / directory).mkdir(parents=True, exist_ok=True)
-        runc = shutil.which("runc", path=search_path([]))
+        runc = packages.which("runc")
         if runc is None:
             raise DevclusterError("runc: not found; apt-get install runc")
         images.clone(template, place.containerd_root)
@@ -56,7 +56,7 @@ class RunningNode:
         """Start containerd; `start_kubelet` waits for it."""
         (self.place.run / "shims").mkdir(mode=0o711, parents=True, exist_ok=True)
         place = self.place
-        private = ["unshare", "--mount", "--propagation", "private", "sh", PACKAGE / "node-init.sh"]
+        private: list[str | Path] = ["unshare", "--mount", "--propagation", "private", "sh", PACKAGE / "node-init.sh"]
         self._spawn(
             "containerd", [*netns.enter(place.cluster), *private, place.disk, place.run, self.programs["containerd"]]
         )

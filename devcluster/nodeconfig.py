@@ -16,6 +16,11 @@ from devcluster.spec import Node
 SANDBOX_IMAGE = "registry.k8s.io/pause:3.10.1"
 
 _EVICTION_MIB = 64
+_DISABLED_PLUGINS = [
+    "io.containerd.nri.v1.nri",
+    "io.containerd.internal.v1.tracing",
+    "io.containerd.tracing.processor.v1.otlp",
+]
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,14 @@ class NodePlace:
 def containerd(place: NodePlace) -> str:
     """Return containerd's TOML.
 
-    `restrict_oom_score_adj`: without it the sandbox fails where root lacks CAP_SYS_RESOURCE. `netns_mounts_under_state_dir`:
-    so that the pods' namespaces are mounted in the node's mount namespace alone and end with it.
+    `restrict_oom_score_adj`: without it the sandbox fails where root lacks CAP_SYS_RESOURCE.
+    `netns_mounts_under_state_dir`: so that the pods' namespaces are mounted in the node's mount namespace alone and end
+    with it.
     """
     return f"""version = 3
 root = "{place.containerd_root}"
 state = "{place.run / "state"}"
-disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.tracing", "io.containerd.tracing.processor.v1.otlp"]
+disabled_plugins = {_DISABLED_PLUGINS!r}
 [grpc]
 address = "{place.socket}"
 [debug]
@@ -140,9 +146,9 @@ def network(place: NodePlace) -> str:
 def kubelet(place: NodePlace, machine: Machine, authority: Path) -> str:
     """Return kubelet's configuration.
 
-    The machine's resources less the class's are reserved, so that what is allocatable is the class. There are no cgroups
-    per pod (`cgroupsPerQOS: false`): kubelet would give them the limits of nominal CPUs, which version 1 refuses under a
-    slower node. The node's own cgroup holds memory and CPU as a whole, and the runtime places each container under it.
+    The machine's resources less the class's are reserved, so that what is allocatable is the class. There are no
+    cgroups per pod (`cgroupsPerQOS: false`): kubelet would give them the limits of nominal CPUs, which version 1
+    refuses under a slower node. The node's own cgroup limits it as a whole; the runtime places containers under it.
     """
     node_class = place.node.node_class
     content: dict[str, Any] = {

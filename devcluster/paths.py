@@ -1,4 +1,4 @@
-"""Where devcluster keeps things: a cache that outlives clusters, and per cluster one directory on disk and one for sockets."""
+"""Where things lie: a cache that outlives clusters, and per cluster one directory on disk and one for sockets."""
 
 from __future__ import annotations
 

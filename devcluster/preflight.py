@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster import cgroups
-from devcluster.binaries import search_path
+from devcluster import cgroups, packages
 from devcluster.errors import PreflightError
 from devcluster.nodeconfig import Machine
 from devcluster.paths import cache
@@ -19,9 +19,6 @@ _CONTROL_PLANE_MIB = 700
 _NODE_MIB = 160
 _NEEDED_DISK_GIB = 8
 _CONTROLLERS = ("cpu", "cpuset", "memory")
-
-_ALWAYS = {"ip": "iproute2", "nsenter": "util-linux", "openssl": "openssl"}
-_FOR_NODES = {"runc": "runc", "unshare": "util-linux", "mount": "mount"}
 
 
 @dataclass(frozen=True)
@@ -49,19 +46,17 @@ def check(spec: ClusterSpec) -> None:
 
 def findings(spec: ClusterSpec) -> list[Finding]:
     """Return every check that the cluster asks for, in the order in which to mend."""
-    found = [_root(), *_capabilities(), *_programs(_ALWAYS), _disk()]
+    found = [_root(), *_capabilities(), *_programs(packages.FOR_ALL), _disk()]
     if spec.nodes:
-        found += [*_programs(_FOR_NODES), _network_plugins(), *_cgroups(), _overlay(), *_memory(spec)]
+        found += [*_programs(packages.FOR_NODES), _network_plugins(), *_cgroups(), _overlay(), *_memory(spec)]
     return found
 
 
-def missing_packages(spec: ClusterSpec, extra: dict[str, str] | None = None) -> list[str]:
-    """Return the Debian packages whose programs are absent."""
-    wanted = {**_ALWAYS, **(_FOR_NODES if spec.nodes else {}), **(extra or {})}
-    absent = {package for program, package in wanted.items() if not shutil.which(program, path=search_path([]))}
-    if spec.nodes and _network_plugins().problem:
-        absent.add("containernetworking-plugins")
-    return sorted(absent)
+def missing_packages(spec: ClusterSpec) -> list[str]:
+    """Return the Debian packages that the cluster needs and that are absent."""
+    absent = packages.missing({**packages.FOR_ALL, **(packages.FOR_NODES if spec.nodes else {})})
+    plugins = ["containernetworking-plugins"] if spec.nodes and not packages.has_network_plugins() else []
+    return [*absent, *plugins]
 
 
 def _root() -> Finding:
@@ -84,19 +79,18 @@ def _capabilities() -> list[Finding]:
     ]
 
 
-def _programs(programs: dict[str, str]) -> list[Finding]:
+def _programs(programs: Mapping[str, str]) -> list[Finding]:
     return [
-        Finding(
-            name, "" if shutil.which(name, path=search_path([])) else f"{name}: not found; apt-get install {package}"
-        )
+        Finding(name, "" if packages.which(name) else f"{name}: not found; apt-get install {package}")
         for name, package in programs.items()
     ]
 
 
 def _network_plugins() -> Finding:
-    there = any(Path(directory, "bridge").exists() for directory in ("/usr/lib/cni", "/opt/cni/bin"))
-    problem = "CNI plugins: no /usr/lib/cni/bridge; apt-get install containernetworking-plugins"
-    return Finding("CNI plugins", "" if there else problem)
+    problem = (
+        f"CNI plugins: not in {' or '.join(packages.NETWORK_PLUGINS)}; apt-get install containernetworking-plugins"
+    )
+    return Finding("CNI plugins", "" if packages.has_network_plugins() else problem)
 
 
 def _cgroups() -> list[Finding]:

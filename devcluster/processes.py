@@ -1,9 +1,9 @@
 """Start the cluster's processes, find them again from anywhere, and end them and no others.
 
-Each carries a *mark* in its environment, `FORETIDE_DEVCLUSTER=<cluster>/<component>`. The kernel keeps it for as long as
-the process lives and gives it to its children (a containerd's shims), so there are no pid files to go stale: whoever comes
-after a kill -9 finds exactly what is left. Signals go through a pidfd, after the mark was read, so that a number that
-was given to another process in between is never hit.
+Each carries a *mark* in its environment, `FORETIDE_DEVCLUSTER=<cluster>/<component>`. The kernel keeps it for as long
+as the process lives and gives it to its children (a containerd's shims), so there are no pid files to go stale: whoever
+comes after a kill -9 finds exactly what is left. Signals go through a pidfd, after the mark was read, so that a number
+that was given to another process in between is never hit.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     pass_descriptors: Sequence[int] = (),
 ) -> int:
-    """Start a process in a session of its own (Ctrl-C does not reach it) and return its pid; its output goes to `log`."""
+    """Start a process in a session of its own, out of reach of Ctrl-C, and return its pid; its output goes to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     base = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SSL_CERT_FILE"}}
     with log.open("ab") as output:

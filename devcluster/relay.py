@@ -1,7 +1,8 @@
 """Carry connections from a port of the host's loopback to an address inside a cluster's network namespace.
 
-The listening socket is made in the host's namespace by `start`; the program below runs inside the cluster's and is given
-the socket, so that it accepts on one side and connects on the other. It uses the standard library alone and runs as a file.
+The listening socket is made in the host's namespace by `listen`; the program below runs inside the cluster's and is
+given the socket, so that it accepts on one side and connects on the other. It uses the standard library alone and runs
+as a file.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _READ_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Release:
-    """One download: `members` maps paths inside an archive to program names, empty where the file is the program `name`."""
+    """One download: `members` maps paths in an archive to program names, empty where the file is the program."""
 
     name: str
     url: str

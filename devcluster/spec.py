@@ -27,9 +27,9 @@ class NodeClass:
     """A kind of hardware.
 
     `cpus` is what a node offers to Kubernetes; `speed` is how fast each of them is, as a share of one CPU of this
-    machine, so that a node gets `cpus * speed` CPU seconds a second. `environment` is what the hardware imposes on every
-    container, for example the instruction set that numeric libraries may use. Nodes of an unlabelled class carry no node
-    class and their share of a busy machine is that of an ordinary process.
+    machine, so that a node gets `cpus * speed` CPU seconds a second. `environment` is what the hardware imposes on
+    every container, for example the instruction set that numeric libraries may use. Nodes of an unlabelled class carry
+    no node class and their share of a busy machine is that of an ordinary process.
     """
 
     name: str
@@ -42,7 +42,7 @@ class NodeClass:
 
     @property
     def period_micros(self) -> int:
-        """Period of the CPU quota: short, so that latencies are smooth, with at least 2 ms a period for a limit of one CPU."""
+        """Period of the CPU quota: short, so that latencies are smooth; at least 2 ms of it for a limit of one CPU."""
         for period in (20_000, 50_000):
             if self.speed * period >= 2_000:
                 return period

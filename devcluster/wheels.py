@@ -47,7 +47,16 @@ def install(wheel: Wheel, directory: Path, progress: Progress) -> None:
         requirements = Path(scratch) / "requirements.txt"
         requirements.write_text(f"{wheel.distribution}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
         target = Path(scratch) / "target"
-        options = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", target, "-r", requirements]
+        options: list[str | Path] = [
+            "--no-deps",
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+            "--target",
+            target,
+            "-r",
+            requirements,
+        ]
         try:
             run([*_installer(), *options])
         except CommandError as error:

@@ -1,1 +1,1 @@
-"""Images: built from the project's Dockerfiles without an engine or a registry, and loaded into nodes without copying."""
+"""Images: built from the project's Dockerfiles without engine or registry, loaded into nodes without copying."""

@@ -18,7 +18,7 @@ _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def write_from_files(target: Path, reference: str, files: Mapping[str, Path], entrypoint: Sequence[str]) -> None:
-    """Write an image of a few programs; `files` maps a path in the image to a file here. The same input gives the same bytes."""
+    """Write an image of a few programs; `files` maps a path in the image to a file here. Reproducible."""
     with tempfile.NamedTemporaryFile(suffix=".tar", dir=target.parent) as layer:
         with tarfile.open(fileobj=layer, mode="w") as tar:
             for inside, file in sorted(files.items()):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devcluster import packages
 from devcluster.command import run
 from devcluster.errors import CommandError, ImageBuildError
 from devcluster.images import archive, buildah
@@ -53,6 +54,7 @@ TORCH = Base(
 
 def ensure(base: Base, progress: Progress) -> str:
     """Have buildah's storage hold the base and return its identity; raises `ImageBuildError`."""
+    packages.install(packages.missing(packages.FOR_IMAGES), progress)
     with held(
         cache() / "locks" / f"base-{base.name}",
         lambda: progress(f"base {base.name}: another process makes it; waiting"),

@@ -40,6 +40,7 @@ def pull(reference: str) -> None:
 
 def build(
     reference: str,
+    *,
     dockerfile: Path,
     context: Path,
     arguments: dict[str, str],

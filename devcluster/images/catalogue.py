@@ -134,7 +134,14 @@ def _build(image: BuiltImage, context_files: Sequence[Path], target: Path) -> No
             (context / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(image.root / relative, context / relative)
         log = cache() / "logs" / f"image-{image.name}.log"
-        buildah.build(image.reference, image.root / image.dockerfile, context, arguments, settings.detect(), log)
+        buildah.build(
+            image.reference,
+            dockerfile=image.root / image.dockerfile,
+            context=context,
+            arguments=arguments,
+            pip=settings.detect(),
+            log=log,
+        )
         buildah.save(image.reference, target)
 
 

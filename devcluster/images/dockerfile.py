@@ -1,4 +1,4 @@
-"""Find which files of the repository a Dockerfile takes, so that only they are its context and decide when it is built again."""
+"""Find which files a Dockerfile takes, so that they alone are its context and decide when it is built again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def instructions(text: str) -> Iterator[tuple[str, str]]:
 
 
 def sources(text: str) -> list[str]:
-    """Return the paths and patterns that COPY and ADD take from the context (not from another stage, not from a URL)."""
+    """Return the paths and patterns that COPY and ADD take from the context (not from another stage or a URL)."""
     found: list[str] = []
     for name, arguments in instructions(text):
         if name not in {"COPY", "ADD"}:
@@ -47,7 +47,7 @@ def sources(text: str) -> list[str]:
 
 
 def files(root: Path, taken: list[str]) -> list[Path]:
-    """Return the files, relative to `root`, that these sources stand for, sorted; raises `ImageBuildError` where one is absent."""
+    """Return the files, relative to `root`, that sources stand for; raises `ImageBuildError` where one is absent."""
     found: set[Path] = set()
     for source in taken:
         pattern = source.strip("/") or "."

@@ -1,4 +1,4 @@
-"""How this machine reaches package indexes: its CA file and pip's settings, lent to a build by mounts and never copied."""
+"""How this machine reaches package indexes: its CA file and pip's settings, lent to a build, never copied."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PipSettings:
         return "\n".join(lines) + "\n"
 
     def volumes(self, configuration: Path) -> list[str]:
-        """Return buildah's volumes: the pip.conf written to `configuration`, the CA file, and local directories of wheels."""
+        """Return buildah's volumes: the pip.conf at `configuration`, the CA file, local directories of wheels."""
         found = [f"{configuration}:/etc/pip.conf:ro"]
         if self.authority:
             found.append(f"{self.authority}:{_BASE_AUTHORITIES}:ro")

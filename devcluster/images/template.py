@@ -1,8 +1,8 @@
 """Load images once into a containerd root kept in the cache, then give every node its own by links instead of copies.
 
-A snapshot of an image layer is never written again (overlayfs writes to the upper directory only), so each node's root
-holds a symbolic link to it; content is hard-linked, and containerd's two small databases are copied. Six nodes with 2 GB
-of images so cost no more than one, in time and in space.
+A snapshot of an image layer is never written again (overlayfs writes to the upper directory only), so each node's
+root holds a symbolic link to it; content is hard-linked, and containerd's two small databases are copied. Six nodes
+with 2 GB of images so cost no more than one, in time and in space.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _make(directory: Path, archives: Sequence[Path], programs: Mapping[str, Path
             environment={"PATH": search_path([programs["containerd"]])},
         )
         _wait_for(socket, run_directory / "log")
-        control = [programs["ctr"], "--address", socket, "--namespace", "k8s.io", "images", "import"]
+        control: list[str | Path] = [programs["ctr"], "--address", socket, "--namespace", "k8s.io", "images", "import"]
         for archive in archives:
             begin = time.monotonic()
             run([*control, "--local", "--discard-unpacked-layers", archive])
