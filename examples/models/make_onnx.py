@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a program to run by itself
 """Builds the two ONNX models of the examples: small enough for a ConfigMap, and of different operators.
 
 `edge-cnn` is made of dense convolutions on an image, `sensor-mixer` of matrix products, normalisations and
@@ -35,14 +36,16 @@ MIXER_CLASSES = 6
 class _Graph:
     """Nodes and weights in the order in which they are added; each `node` returns the name of its output."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, name: str, input_name: str, seed: int) -> None:
+        self.name = name
+        self.input = input_name
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self._random = np.random.Generator(np.random.PCG64(seed))
 
-    def node(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def node(self, operator: str, *inputs: str, **attributes: int | list[int]) -> str:
         output = f"{operator.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [output], output, **attributes))
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], output, None, None, None, **attributes))
         return output
 
     def weight(self, *shape: int) -> str:
@@ -59,7 +62,8 @@ class _Graph:
 
 def edge_cnn() -> onnx.ModelProto:
     """Five stages of dense 3x3 convolutions with a residual branch, on a 3-channel image."""
-    graph, value, channels = _Graph(seed=1), "image", 3
+    graph, channels = _Graph("edge-cnn", "image", seed=1), 3
+    value = graph.input
     for stage, width in enumerate(CNN_CHANNELS):
         value = graph.node("Relu", _convolution(graph, value, channels, width, stride=1 if stage == 0 else 2))
         branch = graph.node("Relu", _convolution(graph, value, width, width, stride=1))
@@ -67,7 +71,7 @@ def edge_cnn() -> onnx.ModelProto:
         channels = width
     value = graph.node("Flatten", graph.node("GlobalAveragePool", value), axis=1)
     value = graph.node("Gemm", value, graph.weight(CNN_CLASSES, channels), graph.weight(CNN_CLASSES), transB=1)
-    return _model("edge-cnn", graph, "image", (3, CNN_IMAGE_SIZE, CNN_IMAGE_SIZE), value, CNN_CLASSES)
+    return _model(graph, (3, CNN_IMAGE_SIZE, CNN_IMAGE_SIZE), value, CNN_CLASSES)
 
 
 def sensor_mixer() -> onnx.ModelProto:
@@ -75,7 +79,8 @@ def sensor_mixer() -> onnx.ModelProto:
 
     All rounds share their weights, as ALBERT's do, so that much work fits into a small file.
     """
-    graph, value = _Graph(seed=2), "window"
+    graph = _Graph("sensor-mixer", "window", seed=2)
+    value = graph.input
     norm = graph.constant(np.ones(MIXER_CHANNELS, np.float32)), graph.weight(MIXER_CHANNELS)
     along_tokens = _perceptron_weights(graph, MIXER_TOKENS, MIXER_HIDDEN_TOKENS)
     along_channels = _perceptron_weights(graph, MIXER_CHANNELS, MIXER_HIDDEN_CHANNELS)
@@ -88,7 +93,7 @@ def sensor_mixer() -> onnx.ModelProto:
     value = graph.node("ReduceMean", graph.node("LayerNormalization", value, *norm, axis=-1), axes=[1], keepdims=0)
     head = graph.weight(MIXER_CLASSES, MIXER_CHANNELS), graph.weight(MIXER_CLASSES)
     value = graph.node("Gemm", value, *head, transB=1)
-    return _model("sensor-mixer", graph, "window", (MIXER_TOKENS, MIXER_CHANNELS), value, MIXER_CLASSES)
+    return _model(graph, (MIXER_TOKENS, MIXER_CHANNELS), value, MIXER_CLASSES)
 
 
 MODELS = {"edge-cnn": edge_cnn, "sensor-mixer": sensor_mixer}
@@ -128,21 +133,19 @@ def _perceptron(graph: _Graph, value: str, weights: tuple[str, ...]) -> str:
     return graph.node("Add", graph.node("MatMul", value, fall), fall_bias)
 
 
-def _model(
-    name: str, graph: _Graph, input_name: str, item: tuple[int, ...], output: str, classes: int
-) -> onnx.ModelProto:
-    batch = [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, ["batch", *item])]
+def _model(graph: _Graph, item: tuple[int, ...], output: str, classes: int) -> onnx.ModelProto:
+    batch = [helper.make_tensor_value_info(graph.input, TensorProto.FLOAT, ["batch", *item])]
     scores = [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", classes])]
     model = helper.make_model(
-        helper.make_graph(graph.nodes, name, batch, scores, graph.weights),
+        helper.make_graph(graph.nodes, graph.name, batch, scores, graph.weights),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="foretide-examples",
     )
-    helper.set_model_props(model, {"family": name})
+    helper.set_model_props(model, {"family": graph.name})
     return model
 
 
 if __name__ == "__main__":
-    for _name, _path in build(Path(sys.argv[1])).items():
+    for _path in build(Path(sys.argv[1])).values():
         print(f"{hashlib.sha256(_path.read_bytes()).hexdigest()}  {_path}")

@@ -7,7 +7,7 @@ Durations are integers with their unit in the name; times are milliseconds since
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -24,9 +24,7 @@ Text = Annotated[str, msgspec.Meta(max_length=256)]
 ProbeName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 
-class Document(
-    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag_field="kind"
-):
+class Document(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag_field="kind"):
     """What every result carries: the version of its schema."""
 
     schema: Literal["foretide.dev/result/v1"] = SCHEMA
@@ -62,7 +60,7 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     p99: Microseconds | None = None
 
 
-class Failure(Document, kw_only=True, tag="Failure"):
+class Failure(Document, frozen=True, kw_only=True, tag="Failure"):
     """Why nothing was measured: a CamelCase reason, the field at fault if there is one, and what to do."""
 
     reason: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Za-z0-9]{2,63}$")]
@@ -70,14 +68,14 @@ class Failure(Document, kw_only=True, tag="Failure"):
     field: Text = ""
 
 
-class InspectResult(Document, kw_only=True, tag="Inspect"):
+class InspectResult(Document, frozen=True, kw_only=True, tag="Inspect"):
     """The signature of a workload, and the digest of its file where it has one."""
 
     signature: Signature
     model_sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
-class ProfileResult(Document, kw_only=True, tag="Profile"):
+class ProfileResult(Document, frozen=True, kw_only=True, tag="Profile"):
     """One workload measured on one node.
 
     ``inference`` times single calls one after the other. ``load_milliseconds`` runs from the process's first
@@ -102,7 +100,7 @@ class ProfileResult(Document, kw_only=True, tag="Profile"):
     environment: Environment
 
 
-class ProbeResult(Document, kw_only=True, tag="Probe"):
+class ProbeResult(Document, frozen=True, kw_only=True, tag="Probe"):
     """How a node class behaves on a fixed set of small tasks: a description no data sheet gives."""
 
     process_start: EpochMilliseconds
@@ -114,7 +112,7 @@ class ProbeResult(Document, kw_only=True, tag="Probe"):
     environment: Environment
 
 
-class RunResult(Document, kw_only=True, tag="Run"):
+class RunResult(Document, frozen=True, kw_only=True, tag="Run"):
     """One task performed: what it really took."""
 
     process_start: EpochMilliseconds
@@ -218,12 +216,13 @@ def _decode(data: bytes) -> Result:
     if len(data) > MAX_RESULT_BYTES:
         raise ResultError("ResultInvalid", "", f"{len(data)} bytes; at most {MAX_RESULT_BYTES} are allowed")
     try:
-        return _decoder.decode(data)
+        result: Result = _decoder.decode(data)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `")
         raise ResultError("ResultInvalid", path.rstrip("`").removeprefix("$").removeprefix("."), message) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ResultError("ResultInvalid", "", f"not a JSON document of {SCHEMA}: {error}") from error
+    return result
 
 
 def _check_times(result: ProfileResult | RunResult) -> None:
@@ -242,7 +241,8 @@ def _check_profile(result: ProfileResult) -> None:
         raise _impossible("inference", f"{measured} us of inferences do not fit into {work_milliseconds} ms of work")
     loading = result.work_begin - result.process_start
     if result.load_milliseconds > loading + _ROUNDING_MILLISECONDS:
-        raise _impossible("loadMilliseconds", f"{result.load_milliseconds} is more than the {loading} ms before the work")
+        message = f"{result.load_milliseconds} is more than the {loading} ms before the work"
+        raise _impossible("loadMilliseconds", message)
     if result.memory_peak_bytes < result.memory_base_bytes:
         raise _impossible(
             "memoryPeakBytes", f"{result.memory_peak_bytes} is below memoryBaseBytes {result.memory_base_bytes}"
@@ -328,7 +328,7 @@ def _impossible(field: str, message: str) -> ResultError:
     return ResultError("ResultImpossible", field, message)
 
 
-def _shortened(value: Any, limit: int) -> Any:
+def _shortened(value: object, limit: int) -> object:
     """`value` as plain JSON types, its free texts at most `limit` characters long and within their own bound."""
     match value:
         case msgspec.Struct():

@@ -18,7 +18,9 @@ INSTRUCTION_SETS = (
 MOST_INSTRUCTION_SETS = 16
 
 
-def describe(limits: Limits, runtime: str, accelerator: str | None, gpu: Gpu | None, root: Path = Path("/")) -> Environment:
+def describe(
+    limits: Limits, runtime: str, accelerator: str | None, gpu: Gpu | None, root: Path = Path("/")
+) -> Environment:
     """Describe this machine, as this process may use it."""
     processor = _first_processor(root)
     flags = (processor.get("flags") or processor.get("Features") or "").split()

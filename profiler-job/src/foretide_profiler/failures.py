@@ -17,5 +17,8 @@ class ProfilerError(Exception):
         return f"{self.reason}{where}: {self.message}"
 
 
-class Stopped(BaseException):  # noqa: N818 - like KeyboardInterrupt: a request, not an error
-    """The process was told to end (SIGTERM or SIGINT); no library's `except Exception` may swallow it."""
+class Stopped(BaseException):
+    """The process was told to end (SIGTERM or SIGINT).
+
+    Like KeyboardInterrupt a request and not an error: no library's `except Exception` may swallow it.
+    """

@@ -1,9 +1,9 @@
 """When to stop warming up, when to stop measuring, and whether the result can be relied upon.
 
 Warm-up ends when the mean durations of three windows in a row agree within 10 %, and at the latest after a third of
-the time; measuring ends with enough samples and enough seconds, or with the time. Where a CPU quota throttles the process,
-single durations swing between "in one go" and "stopped until the next period": so windows span ten periods there, and
-the spread of single durations says nothing about stability, only the drift of their mean does.
+the time; measuring ends with enough samples and enough seconds, or with the time. Where a CPU quota throttles the
+process, single durations swing between "in one go" and "stopped until the next period": so windows span ten periods
+there, and the spread of single durations says nothing about stability, only the drift of their mean does.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def why_unstable(measurement: Measurement, plan: Plan) -> str:
     return ""
 
 
-def _warm_up(
-    infer: Callable[[], object], plan: Plan, clock: Clock, measurement: Measurement, begin: int
-) -> None:
+def _warm_up(infer: Callable[[], object], plan: Plan, clock: Clock, measurement: Measurement, begin: int) -> None:
     end = begin + int(plan.max_seconds * WARM_UP_SHARE * SECOND)
     window = int(plan.window_seconds * SECOND)
     means: deque[float] = deque(maxlen=WINDOWS_THAT_AGREE)
@@ -102,9 +100,7 @@ def _warm_up(
         measurement.is_settled = len(means) == WINDOWS_THAT_AGREE and max(means) <= (1 + AGREEMENT) * min(means)
 
 
-def _sample(
-    infer: Callable[[], object], plan: Plan, clock: Clock, measurement: Measurement, begin: int
-) -> None:
+def _sample(infer: Callable[[], object], plan: Plan, clock: Clock, measurement: Measurement, begin: int) -> None:
     durations = measurement.durations
     end = begin + int(plan.max_seconds * SECOND)
     opened = before = clock()

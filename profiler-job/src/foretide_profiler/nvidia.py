@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
 
 
 class Gpu:
     """The first GPU that this container sees."""
 
-    def __init__(self, library: ModuleType, handle: Any) -> None:
+    def __init__(self, library: ModuleType, handle: object) -> None:
         self._library = library
         self._handle = handle
 

@@ -11,8 +11,8 @@ from foretide_profiler.requests import ModelRequest
 def matching_shape(request: ModelRequest, declared: Sequence[int | str | None], name: str) -> tuple[int, ...]:
     """The batch's full shape: what is asked for, if the shape that the model declares for its input `name` allows it.
 
-    ``declared`` holds an integer where the model fixes a size, a name or None where it leaves it open. Without a shape in
-    the request the declared one is taken. Raises ProfilerError InputRefused, saying what the model takes.
+    ``declared`` holds an integer where the model fixes a size, a name or None where it leaves it open. Without a shape
+    in the request the declared one is taken. Raises ProfilerError InputRefused, saying what the model takes.
     """
     wants = ",".join(str(size) if isinstance(size, int) else "any" for size in declared)
     item = request.input_shape

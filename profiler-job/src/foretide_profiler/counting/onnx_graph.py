@@ -17,17 +17,22 @@ from foretide_profiler.failures import ProfilerError
 from foretide_profiler.requests import ModelRequest
 from foretide_profiler.shapes import matching_shape
 
-NORMALIZATION = frozenset(
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+NORMALIZATION = _names(
     "BatchNormalization InstanceNormalization LayerNormalization GroupNormalization LpNormalization LRN "
     "MeanVarianceNormalization RMSNormalization SimplifiedLayerNormalization SkipLayerNormalization "
-    "Softmax LogSoftmax".split()
+    "Softmax LogSoftmax"
 )
-ELEMENTWISE = frozenset(
-    "Abs Add Cast Ceil Clip Cos Div Dropout Elu Equal Erf Exp FastGelu Floor Gelu Greater HardSigmoid HardSwish LeakyRelu "
-    "Less Log Max Mean Min Mish Mod Mul Neg Not Or And PRelu Pow QuickGelu Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus "
-    "Softsign Sqrt Sub Sum Swish Tanh ThresholdedRelu Where Xor".split()
+ELEMENTWISE = _names(
+    "Abs Add And Cast Ceil Clip Cos Div Dropout Elu Equal Erf Exp FastGelu Floor Gelu Greater HardSigmoid HardSwish "
+    "LeakyRelu Less Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow QuickGelu Reciprocal Relu Round Selu Sigmoid "
+    "Sign Sin Softplus Softsign Sqrt Sub Sum Swish Tanh ThresholdedRelu Where Xor"
 )
-FREE = frozenset("Constant Flatten Identity Reshape Shape Squeeze Unsqueeze".split())
+FREE = _names("Constant Flatten Identity Reshape Shape Squeeze Unsqueeze")
 """Operators that write nothing: their output is another view of their input."""
 
 Shape = tuple[int, ...]
@@ -55,7 +60,7 @@ class _Operands:
 def count(request: ModelRequest) -> Signature:
     """Count the graph of the file; raises ProfilerError ModelFileInvalid or InputRefused."""
     if request.file is None:
-        raise ProfilerError("InvalidArgument", "an ONNX model needs a file", "model.file")
+        raise ProfilerError("InvalidArgument", "an ONNX model needs a file", "model.file.path")
     try:
         model = onnx.load(str(request.file), load_external_data=False)
         onnx.checker.check_model(model)
@@ -201,10 +206,12 @@ def _shape(value: onnx.ValueInfoProto) -> Shape | None:
 
 
 def _tensor_bytes(tensor: onnx.TensorProto) -> int:
-    return math.prod(tensor.dims) * _element_bytes(tensor.data_type)
+    elements: int = math.prod(tensor.dims)
+    return elements * _element_bytes(tensor.data_type)
 
 
 def _element_bytes(data_type: int) -> int:
-    if data_type == onnx.TensorProto.UNDEFINED or data_type == onnx.TensorProto.STRING:
+    if data_type in {onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING}:
         return 0
-    return int(onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize)
+    width: int = onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize
+    return width

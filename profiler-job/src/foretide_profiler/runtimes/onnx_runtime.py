@@ -33,7 +33,7 @@ class OnnxModel:
     def __init__(self, session: ort.InferenceSession, request: ModelRequest, sha256: str) -> None:
         provider = session.get_providers()[0]
         self.sha256: str | None = sha256
-        self.runtime = f"onnxruntime {ort.__version__} {provider}"
+        self.runtime = runtime_name(provider)
         self.accelerator = _gpu_name() if provider == "CUDAExecutionProvider" else None
         self._session = session
         self._feeds = {session.get_inputs()[0].name: _batch(session, request)}
@@ -53,6 +53,11 @@ def load(request: ModelRequest, limits: Limits) -> OnnxModel:
         raise ProfilerError("InvalidArgument", "an ONNX model needs a file", "model.file.path")
     digest = verified_digest(request.file, request.sha256)
     return OnnxModel(open_session(request.file, limits), request, digest)
+
+
+def runtime_name(provider: str) -> str:
+    """Name, version and execution provider."""
+    return f"onnxruntime {ort.__version__} {provider}"
 
 
 def open_session(model: Path | bytes, limits: Limits) -> ort.InferenceSession:

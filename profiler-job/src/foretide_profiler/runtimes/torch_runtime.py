@@ -1,0 +1,52 @@
+"""torch modules on the CPU, or on the first CUDA device where there is one."""
+
+from __future__ import annotations
+
+import torch
+
+from foretide_profiler import torch_modules
+from foretide_profiler.cgroups import Limits
+from foretide_profiler.failures import ProfilerError
+from foretide_profiler.modelfile import verified_digest
+from foretide_profiler.requests import ModelRequest
+
+
+class TorchModel:
+    """A module on its device, and the batch that it is fed with."""
+
+    accelerator: str | None
+
+    def __init__(self, module: torch.nn.Module, batch: torch.Tensor, sha256: str | None) -> None:
+        self.sha256 = sha256
+        self._module = module
+        self._batch = batch
+        self._is_on_gpu = batch.is_cuda
+        self.accelerator = torch.cuda.get_device_name() if self._is_on_gpu else None
+        device = "CUDA" if self._is_on_gpu else f"CPU {torch.backends.cpu.get_cpu_capability()}"
+        self.runtime = f"torch {torch.__version__} {device}"
+
+    def infer(self) -> object:
+        """One forward pass; on a GPU, ended when the device is done."""
+        with torch.inference_mode():
+            output = self._module(self._batch)
+            if self._is_on_gpu:
+                torch.cuda.synchronize()
+            return output
+
+    def accelerator_memory_peak_bytes(self) -> int | None:
+        """The allocator's peak on the GPU."""
+        return int(torch.cuda.max_memory_allocated()) if self._is_on_gpu else None
+
+
+def load(request: ModelRequest, limits: Limits) -> TorchModel:
+    """Build the module with as many threads as the CPU quota feeds, and put it where it runs."""
+    torch.set_num_threads(limits.threads)
+    torch.set_num_interop_threads(1)
+    digest = verified_digest(request.file, request.sha256) if request.file is not None else None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        module, shape = torch_modules.build(request)
+        batch = torch_modules.random_batch(shape, request.data_type, device)
+        return TorchModel(module.to(device), batch, digest)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ProfilerError("OutOfMemory", f"the model does not fit: {error}", "resources.limits.memory") from error
