@@ -8,12 +8,12 @@ import msgspec
 
 from foretide.placement.task import WorkloadPredictions
 from foretide.prediction import Interval, Prediction, Source
-from foretide_extender.reduced import facts_of, reduce_node, reduce_pod
 from foretide_extender.state import ClusterState
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.aiworkload import parse as parse_workload
 from foretide_kube.names import API_VERSION
 from foretide_kube.published import predictions_of
+from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
 
 NOW_SECONDS = 1_790_000_000.0
 CREATED_TIME = "2026-09-21T14:13:20Z"
@@ -153,11 +153,11 @@ def cluster(*workloads: dict[str, Any], is_probed: bool = True) -> ClusterState:
     """The state of the small cluster with ``workloads``, nothing bound."""
     state = ClusterState()
     for name in FACTORS:
-        state.class_changed("ADDED", class_object(name, is_probed=is_probed))
+        state.class_changed(name, facts_of(reduce_class(class_object(name, is_probed=is_probed))))
     for name, node_class in NODES.items():
         state.node_changed("ADDED", facts_of(reduce_node(node_object(name, node_class))))
     for item in workloads:
-        state.workload_changed("ADDED", item)
+        state.workload_changed(("team", item["metadata"]["name"]), facts_of(reduce_workload(item)))
     return state
 
 

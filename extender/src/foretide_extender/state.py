@@ -7,7 +7,6 @@ it only when something changed.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +15,11 @@ from types import MappingProxyType
 from foretide.observation import DeviceFeatures
 from foretide.placement.speed import class_speeds
 from foretide.placement.task import WorkloadPredictions
-from foretide_extender.reduced import NodeFacts
-from foretide_kube.kinds import aiworkload, nodeclass
-from foretide_kube.kinds.common import KindError, Object
+from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
-from foretide_kube.published import features_of, predictions_of
+from foretide_kube.published import features_of
+from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,15 +111,8 @@ class ClusterState:
                 self._refresh_node(pod.node)
             self._snapshot = None
 
-    def workload_changed(self, event: str, item: Object) -> None:
-        """Take note of an AIWorkload; one that cannot be read counts as one without predictions."""
-        key = item["metadata"]["namespace"], item["metadata"]["name"]
-        predictions = None
-        if event != "DELETED":
-            try:
-                predictions = predictions_of(aiworkload.parse(item))
-            except KindError as error:
-                log.warning("an AIWorkload is left out: %s", error)
+    def workload_changed(self, key: tuple[str, str], predictions: WorkloadPredictions | None) -> None:
+        """Take note of the AIWorkload ``key`` (namespace, name); None where it is gone or cannot be read."""
         with self._lock:
             if predictions is None:
                 self._workloads.pop(key, None)
@@ -131,15 +120,8 @@ class ClusterState:
                 self._workloads[key] = predictions
             self._snapshot = None
 
-    def class_changed(self, event: str, item: Object) -> None:
-        """Take note of a NodeClass; one that cannot be read counts as absent."""
-        name: str = item["metadata"]["name"]
-        found = None
-        if event != "DELETED":
-            try:
-                found = nodeclass.parse(item)
-            except KindError as error:
-                log.warning("a NodeClass is left out: %s", error)
+    def class_changed(self, name: str, found: NodeClass | None) -> None:
+        """Take note of a NodeClass; None where it is gone or cannot be read."""
         with self._lock:
             claim = None if found is None else ClassClaim.of(found)
             is_same_claim = self._claims.get(name) == claim

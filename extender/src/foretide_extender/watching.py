@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from foretide_extender.reduced import facts_of, reduce_node, reduce_pod
 from foretide_extender.state import ClusterState
-from foretide_kube.cache import WatchCache
-from foretide_kube.client import KubeClient
+from foretide_kube.cache import WatchCache, object_key
+from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS
+from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
 
 _IN_FLIGHT = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
@@ -19,12 +20,12 @@ class Watches:
     def __init__(self, client: KubeClient, state: ClusterState, *, clock: Callable[[], float]) -> None:
         pods = WatchCache(client, PODS, clock=clock, field_selector=_IN_FLIGHT, reduce=reduce_pod)
         nodes = WatchCache(client, NODES, clock=clock, reduce=reduce_node)
-        workloads = WatchCache(client, AIWORKLOADS, clock=clock)
-        classes = WatchCache(client, NODE_CLASSES, clock=clock)
+        workloads = WatchCache(client, AIWORKLOADS, clock=clock, reduce=reduce_workload)
+        classes = WatchCache(client, NODE_CLASSES, clock=clock, reduce=reduce_class)
         pods.add_listener(lambda event, item: state.pod_changed(event, facts_of(item)))
         nodes.add_listener(lambda event, item: state.node_changed(event, facts_of(item)))
-        workloads.add_listener(state.workload_changed)
-        classes.add_listener(state.class_changed)
+        workloads.add_listener(lambda event, item: state.workload_changed(object_key(item), _present(event, item)))
+        classes.add_listener(lambda event, item: state.class_changed(object_key(item)[1], _present(event, item)))
         self._caches = {"nodeclasses": classes, "aiworkloads": workloads, "nodes": nodes, "pods": pods}
 
     def start(self) -> None:
@@ -49,3 +50,7 @@ class Watches:
     def resources(self) -> tuple[str, ...]:
         """What is watched."""
         return tuple(self._caches)
+
+
+def _present(event: str, item: Object) -> Any:  # noqa: ANN401 - as `facts_of`
+    return None if event == "DELETED" else facts_of(item)
