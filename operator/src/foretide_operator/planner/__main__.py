@@ -1,0 +1,91 @@
+"""Starts the planner: ``python -m foretide_operator.planner``."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+
+from foretide_kube.client import KubeClient
+from foretide_operator.planner.leadership import Elector
+from foretide_operator.planner.metrics import Metrics
+from foretide_operator.planner.observe import serve
+from foretide_operator.planner.recorder import Recorder
+from foretide_operator.planner.settings import SettingError, Settings
+from foretide_operator.planner.watching import View
+
+_STUCK_SECONDS = 60.0
+
+
+def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> None:
+    """Plan until ``stopped`` is set; OSError if the port is taken."""
+    metrics = Metrics()
+    view = View(client, clock=time.monotonic)
+    elector = Elector(
+        client,
+        settings.namespace,
+        f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
+        clock=time.monotonic,
+        now=lambda: datetime.now(UTC),
+    )
+    recorder = Recorder(
+        client, view, metrics, is_leader=lambda: elector.is_leader, clock=time.monotonic, now_seconds=time.time
+    )
+    view.on_pod(recorder.heard)
+    metrics.show(is_leader=lambda: elector.is_leader, pending=recorder.pending)
+    metrics.show_watch_ages(view.resources, view.age_seconds)
+
+    def unhealthy() -> str:
+        silent = recorder.silent_seconds()
+        return f"nothing was done for {silent:.0f} s" if silent > _STUCK_SECONDS else ""
+
+    def unready() -> str:
+        missing = view.waiting_for()
+        return f"not listed yet: {', '.join(missing)}" if missing else ""
+
+    server = serve(settings.port, metrics.registry, unhealthy=unhealthy, unready=unready)
+    view.start()
+    recorder.start()
+    elector.start(on_gain=recorder.look_again)
+    stopped.wait()
+    recorder.stop()
+    elector.stop()
+    view.stop()
+    server.shutdown()
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; the exit status is 2 for a bad setting, 1 where the process could not start."""
+    try:
+        settings = Settings.read(os.environ)
+    except SettingError as error:
+        print(f"foretide-planner: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        client = KubeClient.connect()
+    except Exception as error:  # noqa: BLE001 - the official client raises many kinds for a bad or absent kubeconfig
+        print(f"foretide-planner: no way to the API server: {error}; run in a Pod or set KUBECONFIG", file=sys.stderr)
+        return 1
+    gc.collect()
+    gc.freeze()
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopped.set())
+    try:
+        run(settings, client, stopped)
+    except OSError as error:
+        print(f"foretide-planner: cannot listen on port {settings.port}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

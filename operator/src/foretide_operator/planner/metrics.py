@@ -1,0 +1,55 @@
+"""What the planner says of itself; names of Pods and nodes never become labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.process_collector import ProcessCollector
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.predictions = Counter(
+            "foretide_predictions_total",
+            "Predictions written on Pods, once for each Pod.",
+            ["node_class", "source"],
+            registry=self.registry,
+        )
+        self.not_predicted = Counter(
+            "foretide_planner_not_predicted_total",
+            "Tasks that were bound and for which no prediction could be written, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.write_errors = Counter(
+            "foretide_planner_write_errors_total",
+            "Writes on Pods that failed and were tried again or given up, by the API's reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._leader = Gauge("foretide_planner_leader", "1 while this process holds the Lease.", registry=self.registry)
+        self._pending = Gauge(
+            "foretide_planner_pending", "Pods that wait for their prediction to be written.", registry=self.registry
+        )
+        self._watch_age_seconds = Gauge(
+            "foretide_planner_watch_age_seconds",
+            "Seconds since the API server last said anything of a resource.",
+            ["resource"],
+            registry=self.registry,
+        )
+
+    def show(self, *, is_leader: Callable[[], bool], pending: Callable[[], int]) -> None:
+        """Show leadership and the queue as they are when somebody looks."""
+        self._leader.set_function(lambda: float(is_leader()))
+        self._pending.set_function(lambda: float(pending()))
+
+    def show_watch_ages(self, resources: Sequence[str], age_seconds: Callable[[str], float]) -> None:
+        """Show the age of each watch as it is when somebody looks."""
+        for resource in resources:
+            self._watch_age_seconds.labels(resource).set_function(partial(age_seconds, resource))

@@ -1,0 +1,40 @@
+"""Every setting of the planner, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SettingError(ValueError):
+    """A variable of the environment has no usable value; the message names it and says what would be one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this process runs.
+
+    ``namespace`` (FORETIDE_NAMESPACE, required): where the Lease is kept.
+    ``port`` (FORETIDE_PLANNER_PORT, default 8081): /metrics, /healthz and /readyz on all interfaces.
+    ``log_level`` (FORETIDE_LOG_LEVEL, default INFO).
+    """
+
+    namespace: str
+    port: int
+    log_level: str
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """The settings in ``environment``; SettingError for one that is missing or cannot be used."""
+        namespace = environment.get("FORETIDE_NAMESPACE", "")
+        if not namespace:
+            raise SettingError("FORETIDE_NAMESPACE is not set; give the namespace that Foretide is installed in")
+        port = environment.get("FORETIDE_PLANNER_PORT") or "8081"
+        if not port.isdecimal() or not 0 <= int(port) <= 65535:
+            raise SettingError(f"FORETIDE_PLANNER_PORT is {port!r}; write a port number, as 8081")
+        level = (environment.get("FORETIDE_LOG_LEVEL") or "INFO").upper()
+        if level not in LOG_LEVELS:
+            raise SettingError(f"FORETIDE_LOG_LEVEL is {level!r}; write one of {', '.join(LOG_LEVELS)}")
+        return cls(namespace, int(port), level)

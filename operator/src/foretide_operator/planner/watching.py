@@ -1,0 +1,84 @@
+"""The planner's view of the cluster: tasks, nodes, workloads and node classes, each watched and cut down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from foretide.placement.task import WorkloadPredictions
+from foretide_kube.cache import WatchCache
+from foretide_kube.client import KubeClient
+from foretide_kube.names import AIWORKLOADS, LABEL_WORKLOAD, NODE_CLASSES, NODES, PODS
+from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
+from foretide_kube.reduced import NodeFacts, facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
+from foretide_kube.task_pods import TaskPod
+
+
+class View:
+    """Watches; every reader sees what was last heard."""
+
+    def __init__(self, client: KubeClient, *, clock: Callable[[], float]) -> None:
+        self._pods = WatchCache(client, PODS, clock=clock, label_selector=LABEL_WORKLOAD, reduce=reduce_pod)
+        self._nodes = WatchCache(client, NODES, clock=clock, reduce=reduce_node)
+        self._workloads = WatchCache(client, AIWORKLOADS, clock=clock, reduce=reduce_workload)
+        self._classes = WatchCache(client, NODE_CLASSES, clock=clock, reduce=reduce_class)
+        self._claims: tuple[ClassClaim, ...] = ()
+        self._classes.add_listener(lambda _event, _item: self._read_claims())
+        self._caches = {
+            "nodeclasses": self._classes,
+            "aiworkloads": self._workloads,
+            "nodes": self._nodes,
+            "pods": self._pods,
+        }
+
+    def on_pod(self, listener: Callable[[str, TaskPod], None]) -> None:
+        """Call ``listener`` with ADDED, MODIFIED or DELETED and the Pod; add it before `start`."""
+        self._pods.add_listener(lambda event, item: listener(event, facts_of(item)))
+
+    def start(self) -> None:
+        """Begin to list and watch."""
+        for cache in self._caches.values():
+            cache.start()
+
+    def stop(self) -> None:
+        """Ask the watches to end."""
+        for cache in self._caches.values():
+            cache.stop()
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What is watched."""
+        return tuple(self._caches)
+
+    def waiting_for(self) -> list[str]:
+        """The resources that have not been listed yet."""
+        return [name for name, cache in self._caches.items() if not cache.is_synced]
+
+    def age_seconds(self, resource: str) -> float:
+        """Seconds since the API server last said anything of ``resource``."""
+        return self._caches[resource].age_seconds()
+
+    def pods(self) -> list[TaskPod]:
+        """All Pods of workloads."""
+        return [facts_of(item) for item in self._pods.snapshot().values()]
+
+    def pod(self, namespace: str, name: str) -> TaskPod | None:
+        """One Pod, or None."""
+        item = self._pods.get(name, namespace)
+        return None if item is None else facts_of(item)
+
+    def workload(self, namespace: str, name: str) -> WorkloadPredictions | None:
+        """The published predictions of a workload, or None if it is absent or cannot be read."""
+        item = self._workloads.get(name, namespace)
+        return None if item is None else facts_of(item)
+
+    def class_of(self, node: str) -> str | None:
+        """The class of a node, or None."""
+        item = self._nodes.get(node)
+        if item is None:
+            return None
+        facts: NodeFacts = facts_of(item)
+        return node_class_of(facts.labels, self._claims).node_class
+
+    def _read_claims(self) -> None:
+        known = [facts_of(item) for _, item in sorted(self._classes.snapshot().items())]
+        self._claims = in_order(ClassClaim.of(node_class) for node_class in known if node_class is not None)
