@@ -1,0 +1,27 @@
+{{/* Environment variables of operator and planner; their meaning stands in docs/architecture.md. */}}
+{{- define "foretide.operatorEnvironment" -}}
+- name: FORETIDE_NAMESPACE
+  value: {{ .Release.Namespace }}
+- name: FORETIDE_SCHEDULER_NAME
+  value: {{ include "foretide.schedulerName" . | quote }}
+- name: FORETIDE_PROFILER_IMAGE_ONNX
+  value: {{ include "foretide.image" (list . "profiler" "-onnx") }}
+- name: FORETIDE_PROFILER_IMAGE_TORCH
+  value: {{ include "foretide.image" (list . "profiler" "-torch") }}
+- name: FORETIDE_IMAGE_PULL_POLICY
+  value: {{ .Values.image.pullPolicy }}
+- name: FORETIDE_PROFILE_MAX_SECONDS
+  value: {{ .Values.profiling.maxSeconds | int | quote }}
+- name: FORETIDE_PROFILE_MIN_SAMPLES
+  value: {{ .Values.profiling.minSamples | int | quote }}
+- name: FORETIDE_PROFILE_MIN_SECONDS
+  value: {{ .Values.profiling.minSeconds | int | quote }}
+- name: FORETIDE_PROFILES_PER_CLASS
+  value: {{ .Values.profiling.perClass | int | quote }}
+- name: FORETIDE_PROBE_MAX_SECONDS
+  value: {{ .Values.profiling.probeMaxSeconds | int | quote }}
+- name: FORETIDE_JOB_DEADLINE_SECONDS
+  value: {{ .Values.profiling.jobDeadlineSeconds | int | quote }}
+- name: FORETIDE_LOG_LEVEL
+  value: {{ .Values.logLevel }}
+{{- end }}
