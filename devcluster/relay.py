@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import socket
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 _CHUNK_BYTES = 65_536
@@ -30,21 +31,43 @@ def argv(descriptor: int, host: str, port: int) -> list[str]:
 
 
 async def serve(listening: socket.socket, host: str, port: int) -> None:
-    """Relay until cancelled."""
+    """Relay until cancelled; connections that are open then are closed."""
+    open_connections: set[asyncio.Task[None]] = set()
 
     async def connected(near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(_relay(near_in, near_out, host, port))
+        open_connections.add(task)
+        task.add_done_callback(open_connections.discard)
+
+    server = await asyncio.start_server(connected, sock=listening, limit=_CHUNK_BYTES)
+    try:
+        async with server:
+            await server.serve_forever()
+    finally:
+        for task in open_connections:
+            task.cancel()
+        await asyncio.gather(*open_connections, return_exceptions=True)
+
+
+async def _relay(near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter, host: str, port: int) -> None:
+    async with _closing(near_out):
         try:
             far_in, far_out = await asyncio.open_connection(host, port)
         except OSError:
             near_out.transport.abort()
             return
-        await asyncio.gather(_copy(near_in, far_out), _copy(far_in, near_out))
-        for side in (near_out, far_out):
-            side.close()
+        async with _closing(far_out):
+            await asyncio.gather(_copy(near_in, far_out), _copy(far_in, near_out))
 
-    server = await asyncio.start_server(connected, sock=listening, limit=_CHUNK_BYTES)
-    async with server:
-        await server.serve_forever()
+
+@contextlib.asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
