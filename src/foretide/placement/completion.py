@@ -11,12 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
-_STANDARD = NormalDist()
-_UPPER_QUANTILE_Z = _STANDARD.inv_cdf(0.95)
-_LEAST_SPREAD = 0.02
-_FAR_TAIL_Z = 30.0
+_LOG_ODDS_UPPER = math.log(0.95 / 0.05)
+_SHARPEST = 100.0
 LEAST_SECONDS = 1e-3
 """The shortest completion that is told from none; all times are at least this, so that ratios exist."""
 
@@ -56,20 +53,19 @@ class NodeLoad:
 def remaining_seconds(task: RunningTask) -> float:
     """The median of what remains of a task, given that it has not ended yet.
 
-    Completion is taken as log-normal through the median and the upper bound (95 % quantile). A task that overruns is
-    not expected to end at once: the longer it is over, the longer it will go on.
+    Completion is taken as log-logistic through the median and the upper bound (95 % quantile): like log-normal, with
+    a heavier tail. A task that overruns is therefore not expected to end at once: what remains grows with what has
+    passed.
     """
     median = max(task.median_seconds, LEAST_SECONDS)
     if task.elapsed_seconds <= 0:
         return median
-    spread = max(math.log(max(task.upper_seconds / median, 1.0)) / _UPPER_QUANTILE_Z, _LEAST_SPREAD)
-    z = math.log(task.elapsed_seconds / median) / spread
-    if z < _FAR_TAIL_Z:
-        still_running = math.erfc(z / math.sqrt(2)) / 2
-        later = -_STANDARD.inv_cdf(still_running / 2)
-    else:  # P(Z > z + ln 2 / z) is half of P(Z > z) out there
-        later = z + math.log(2) / z
-    return max(median * math.exp(spread * later) - task.elapsed_seconds, 0.0)
+    spread = math.log(max(task.upper_seconds / median, 1.0))
+    sharpness = min(_LOG_ODDS_UPPER / spread, _SHARPEST) if spread > 0 else _SHARPEST
+    # The odds that it has ended are (elapsed / median) ** sharpness; half of the chance to go on is left at 1 + 2 odds.
+    log_odds = sharpness * (math.log(task.elapsed_seconds) - math.log(median))
+    longer = max(0.0, log_odds + math.log(2)) + math.log1p(math.exp(-abs(log_odds + math.log(2))))
+    return max(median * math.exp(longer / sharpness) - task.elapsed_seconds, 0.0)
 
 
 def completion_seconds(alone_seconds: float, cpu_millis: int, load: NodeLoad) -> float:

@@ -1,0 +1,226 @@
+"""Decisions over snapshots of a small cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretide_extender.decide import decide_filter, decide_prioritize
+from foretide_extender.state import ClusterState
+from foretide_kube.reduced import facts_of, reduce_node, reduce_workload
+from foretide_kube.task_pods import PodForm, TaskPod, read_pod
+from tests.extender.cluster_values import NODES, NOW_SECONDS, bind, cluster, node_object, pod_object, workload_object
+
+ALL = list(NODES)
+
+
+def pod(**options: Any) -> TaskPod:
+    return read_pod(msgspec.convert(pod_object(**options), PodForm))
+
+
+def scored(state: ClusterState, asked: TaskPod, *, now: float = NOW_SECONDS) -> dict[str, int]:
+    return dict(zip(ALL, decide_prioritize(state.snapshot(), asked, ALL, now).scores, strict=True))
+
+
+def test_an_idle_cluster_is_scored_by_class() -> None:
+    # alone: 1.5 s, 3.2 s and 6.9 s
+    assert scored(cluster(workload_object()), pod()) == {
+        "fast-1": 10,
+        "medium-1": 7,
+        "medium-2": 7,
+        "slow-1": 4,
+        "slow-2": 4,
+        "bare": 7,
+    }
+
+
+def test_a_full_fast_node_loses_against_a_free_slower_one() -> None:
+    state = cluster(workload_object(inferences=1000))
+    for index in range(6):
+        bind(state, pod_object(f"busy-{index}", node="fast-1"))
+    result = scored(state, pod())
+    assert result["medium-1"] == 10
+    assert result["fast-1"] < 10
+
+
+def test_tasks_that_fit_into_the_cores_slow_nobody() -> None:
+    state = cluster(workload_object())
+    bind(state, pod_object("busy", node="fast-1"))
+    assert scored(state, pod()) == scored(cluster(workload_object()), pod())
+
+
+def test_a_task_that_ended_or_was_deleted_counts_no_more() -> None:
+    state = cluster(workload_object(inferences=1000))
+    idle = scored(state, pod())
+    for index in range(6):
+        bind(state, pod_object(f"busy-{index}", node="fast-1"))
+    assert scored(state, pod()) != idle
+    for index in range(3):
+        bind(state, pod_object(f"busy-{index}", node="fast-1", phase="Succeeded"), "MODIFIED")
+    for index in range(3, 6):
+        bind(state, pod_object(f"busy-{index}", node="fast-1"), "DELETED")
+    assert scored(state, pod()) == idle
+
+
+def test_remaining_work_counts_not_what_is_done() -> None:
+    state = cluster(workload_object(inferences=1000))  # 10.5 s on the fastest
+    for index in range(2):
+        bind(state, pod_object(f"busy-{index}", node="fast-1"))
+    assert scored(state, pod(), now=NOW_SECONDS + 10.0)["fast-1"] == 10
+    assert scored(state, pod(), now=NOW_SECONDS)["fast-1"] <= 10
+    early = decide_prioritize(state.snapshot(), pod(), ["fast-1", "medium-1"], NOW_SECONDS).scores
+    late = decide_prioritize(state.snapshot(), pod(), ["fast-1", "medium-1"], NOW_SECONDS + 10.0).scores
+    assert late[1] < early[1]  # the fast node gains on the other
+
+
+def test_pods_of_others_count_with_what_they_reserve() -> None:
+    state = cluster(workload_object())
+    bind(state, pod_object("database", workload=None, cpu="8", node="fast-1"))
+    assert scored(state, pod())["fast-1"] < scored(state, pod())["medium-1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "source"),
+    [({"workload": "unknown"}, "ClassSpeed"), ({"role": "inspect"}, "ClassSpeed"), ({"workload": None}, "Untouched")],
+)
+def test_without_a_prediction_the_speed_of_the_class_decides(options: dict[str, Any], source: str) -> None:
+    answer = decide_prioritize(cluster(workload_object()).snapshot(), pod(**options), ALL, NOW_SECONDS)
+    assert answer.source == source
+    expected = [0] * 6 if source == "Untouched" else [10, 6, 6, 3, 3, 6]
+    assert list(answer.scores) == expected
+
+
+def test_without_prediction_and_probe_all_are_equal() -> None:
+    answer = decide_prioritize(cluster(is_probed=False).snapshot(), pod(), ALL, NOW_SECONDS)
+    assert (answer.source, set(answer.scores)) == ("Equal", {0})
+
+
+def test_a_class_without_prediction_is_guessed_by_its_speed() -> None:
+    partial = scored(cluster(workload_object(classes=("fast", "medium"))), pod())
+    assert partial["fast-1"] > partial["medium-1"] > partial["slow-1"] > 0
+
+
+def test_another_cpu_limit_scales_and_the_answer_says_fallback() -> None:
+    state = cluster(workload_object())
+    assert decide_prioritize(state.snapshot(), pod(), ALL, NOW_SECONDS).source == "Measured"
+    assert decide_prioritize(state.snapshot(), pod(cpu="500m"), ALL, NOW_SECONDS).source == "Fallback"
+
+
+@pytest.mark.parametrize("role", ["profile", "probe"])
+def test_measuring_pods_are_left_alone(role: str) -> None:
+    state = cluster(workload_object(deadline_milliseconds=1))
+    assert not decide_filter(state.snapshot(), pod(role=role), ALL, NOW_SECONDS).refused
+    assert decide_prioritize(state.snapshot(), pod(role=role), ALL, NOW_SECONDS).source == "Untouched"
+
+
+def test_nodes_that_cannot_meet_the_deadline_are_refused_while_one_can() -> None:
+    state = cluster(workload_object(deadline_milliseconds=3000))
+    answer = decide_filter(state.snapshot(), pod(), ALL, NOW_SECONDS)
+    assert set(answer.refused) == {"slow-1", "slow-2"}
+    assert answer.reasons == {"DeadlineUnreachable": 2}
+
+
+def test_waiting_uses_the_deadline_up_and_at_last_all_pass_again() -> None:
+    state = cluster(workload_object(deadline_milliseconds=6000))
+    refused = [
+        len(decide_filter(state.snapshot(), pod(), ALL[:5], NOW_SECONDS + waited).refused) for waited in (0, 3, 5, 60)
+    ]
+    assert refused == [0, 2, 4, 0]
+    assert decide_filter(state.snapshot(), pod(), ALL[:5], NOW_SECONDS + 60).overruled == ("DeadlineUnreachable",)
+
+
+def test_inferences_of_the_pod_count_and_a_bad_annotation_does_not() -> None:
+    state = cluster(workload_object(deadline_milliseconds=6000))
+
+    def refused(text: str) -> set[str]:
+        asked = pod(annotations={"foretide.dev/inferences": text})
+        return set(decide_filter(state.snapshot(), asked, ALL, NOW_SECONDS).refused)
+
+    assert refused("500") == {"medium-1", "medium-2", "slow-1", "slow-2"}
+    for bad in ("", "-5", "1e9", "0", "99999999999", "٣", "many", " 500"):
+        assert refused(bad) == set()
+
+
+def test_a_node_too_small_is_refused() -> None:
+    state = cluster(workload_object(memory_mib=900))
+    state.node_changed("MODIFIED", facts_of(reduce_node(node_object("fast-1", "fast", memory="512Mi"))))
+    answer = decide_filter(state.snapshot(), pod(memory=None), ALL, NOW_SECONDS)
+    assert set(answer.refused) == {"fast-1"}
+    assert answer.reasons == {"NodeMemoryTooSmall": 1}
+
+
+def test_the_planned_node_is_alone_on_top() -> None:
+    result = scored(cluster(workload_object()), pod(annotations={"foretide.dev/planned-node": "slow-2"}))
+    assert result["slow-2"] == 10
+    assert sorted(result.values())[-2] == 9
+
+
+def test_a_planned_node_that_is_no_candidate_changes_nothing() -> None:
+    state = cluster(workload_object())
+    assert scored(state, pod(annotations={"foretide.dev/planned-node": "gone"})) == scored(state, pod())
+
+
+def test_a_snapshot_is_not_changed_by_what_comes_after() -> None:
+    state = cluster(workload_object())
+    before = state.snapshot()
+    state.workload_changed(("team", "resnet"), None)
+    state.node_changed("DELETED", facts_of(reduce_node(node_object("fast-1", "fast"))))
+    assert ("team", "resnet") in before.workloads
+    assert "fast-1" in before.kinds
+    assert "fast-1" not in state.snapshot().kinds
+    assert state.snapshot() is state.snapshot()
+
+
+def test_a_node_that_changes_its_class_is_scored_as_the_new_one() -> None:
+    state = cluster(workload_object())
+    state.node_changed("MODIFIED", facts_of(reduce_node(node_object("slow-1", "fast"))))
+    assert scored(state, pod())["slow-1"] == 10
+    state.class_changed("fast", None)
+    assert scored(state, pod())["slow-1"] == scored(state, pod())["bare"]
+
+
+def test_a_workload_that_cannot_be_read_counts_as_unknown(caplog: pytest.LogCaptureFixture) -> None:
+    broken = workload_object()
+    broken["status"]["predictions"][0]["workMicrosecondsPerInference"]["median"] = "soon"
+    assert facts_of(reduce_workload(broken)) is None
+    assert "median" in caplog.text
+
+
+names = st.lists(st.sampled_from([*ALL, "unknown-1", "unknown-2"]), unique=True, max_size=8)
+bound = st.lists(
+    st.builds(
+        pod_object,
+        st.text("abcdef", min_size=1, max_size=2),
+        node=st.sampled_from(ALL),
+        workload=st.sampled_from(["resnet", "unknown", None]),
+        cpu=st.sampled_from(["1", "250m", "4", None]),
+    ),
+    max_size=12,
+)
+asked = st.builds(
+    pod,
+    workload=st.sampled_from(["resnet", "unknown", None]),
+    role=st.sampled_from([None, "run", "inspect", "profile", "odd"]),
+    cpu=st.sampled_from(["1", "100m", "32", None]),
+    memory=st.sampled_from(["1Mi", "512Mi", None]),
+    annotations=st.sampled_from([None, {"foretide.dev/planned-node": "slow-1"}]),
+)
+
+
+@given(names, bound, asked, st.none() | st.integers(1, 100_000), st.floats(-1e4, 1e6))
+def test_every_name_asked_is_answered_and_one_always_passes(
+    candidates: list[str], others: list[dict[str, Any]], task: TaskPod, deadline: int | None, later: float
+) -> None:
+    state = cluster(workload_object(deadline_milliseconds=deadline))
+    for item in others:
+        bind(state, item)
+    passed = decide_filter(state.snapshot(), task, candidates, NOW_SECONDS + later)
+    assert set(passed.refused) <= set(candidates)
+    assert not candidates or len(passed.refused) < len(candidates)
+    answer = decide_prioritize(state.snapshot(), task, candidates, NOW_SECONDS + later)
+    assert len(answer.scores) == len(candidates)
+    assert all(type(score) is int and 0 <= score <= 10 for score in answer.scores)
