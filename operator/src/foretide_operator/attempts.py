@@ -7,7 +7,7 @@ the last failed one stays, so that the reason survives restarts. Deleting it by 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +20,8 @@ from foretide_operator.times import seconds_since
 
 MAX_ATTEMPTS: Final = 3
 FIRST_DELAY_SECONDS: Final = 10.0
+REFUSED_DELAY_SECONDS: Final = 30.0
+"""After so long a Job that the API server refused is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,42 +79,63 @@ def latest(attempts: Iterable[Attempt], *, role: str, key: str, node_class: str 
     )
 
 
-def advance(attempt: Attempt | None, make: Callable[[int], Object], *, may_start: bool, now: datetime) -> Step:
-    """What to do next; ``make`` gives the Job of an attempt, ``may_start`` says whether there is room for one."""
+def advance(
+    attempt: Attempt | None,
+    make: Callable[[int], Object],
+    *,
+    may_start: bool,
+    refusals: Mapping[str, Failed],
+    now: datetime,
+) -> Step:
+    """What to do next; ``make`` gives the Job of an attempt, ``may_start`` says whether there is room for one.
+
+    ``refusals`` are Jobs, by name, that the API server would not take just now.
+    """
     if attempt is None:
         if not may_start:
             return Step(reason="Waiting", message="waiting for its turn")
-        return Step(actions=(Create(JOBS, make(1)),), reason="Started", message="its Job was made", is_active=True)
+        return _start(make(1), (), Step(reason="Started", message="its Job was made"), refusals)
     match attempt.outcome:
         case Done() as done:
             return Step(done=done)
         case Running(blocked_reason=reason, message=message):
             return Step(reason=reason or "InProgress", message=message, is_active=True, recheck_seconds=10.0)
         case Failed() as failed:
-            return _after_failure(attempt, failed, make, may_start=may_start, now=now)
+            return _after_failure(attempt, failed, make, may_start=may_start, refusals=refusals, now=now)
 
 
 def _after_failure(
-    attempt: Attempt, failed: Failed, make: Callable[[int], Object], *, may_start: bool, now: datetime
+    attempt: Attempt,
+    failed: Failed,
+    make: Callable[[int], Object],
+    *,
+    may_start: bool,
+    refusals: Mapping[str, Failed],
+    now: datetime,
 ) -> Step:
-    if not failed.is_transient or attempt.number >= MAX_ATTEMPTS:
-        name = attempt.job["metadata"]["name"]
-        tried = f" after {attempt.number} attempts" if attempt.number > 1 else ""
-        return Step(failed=Failed(failed.reason, f"{failed.message} (Job {name}{tried}; delete it to try again)"))
-    remaining = FIRST_DELAY_SECONDS * 2 ** (attempt.number - 1) - seconds_since(failed.ended_time, now)
-    if remaining > 0 or not may_start:
-        message = f"{failed.message}; attempt {attempt.number + 1} of {MAX_ATTEMPTS} follows"
-        return Step(reason=failed.reason, message=message, recheck_seconds=max(1.0, remaining))
     metadata = attempt.job["metadata"]
-    return Step(
-        actions=(
-            Create(JOBS, make(attempt.number + 1)),
-            Delete(JOBS, metadata.get("namespace", ""), metadata["name"]),
-        ),
-        reason=failed.reason,
-        message=f"{failed.message}; attempt {attempt.number + 1} of {MAX_ATTEMPTS} has begun",
-        is_active=True,
+    if not failed.is_transient or attempt.number >= MAX_ATTEMPTS:
+        tried = f" after {attempt.number} attempts" if attempt.number > 1 else ""
+        message = f"{failed.message} (Job {metadata['name']}{tried}; delete it to try again)"
+        return Step(failed=Failed(failed.reason, message))
+    remaining = FIRST_DELAY_SECONDS * 2 ** (attempt.number - 1) - seconds_since(failed.ended_time, now)
+    which = f"attempt {attempt.number + 1} of {MAX_ATTEMPTS}"
+    if remaining > 0 or not may_start:
+        message = f"{failed.message}; {which} follows"
+        return Step(reason=failed.reason, message=message, recheck_seconds=max(1.0, remaining))
+    return _start(
+        make(attempt.number + 1),
+        (Delete(JOBS, metadata.get("namespace", ""), metadata["name"]),),
+        Step(reason=failed.reason, message=f"{failed.message}; {which} has begun"),
+        refusals,
     )
+
+
+def _start(job: Object, then: tuple[Action, ...], step: Step, refusals: Mapping[str, Failed]) -> Step:
+    refused = refusals.get(job["metadata"]["name"])
+    if refused is not None:
+        return Step(reason=refused.reason, message=refused.message, recheck_seconds=REFUSED_DELAY_SECONDS)
+    return replace(step, actions=(Create(JOBS, job), *then), is_active=True)
 
 
 def retire(job: Mapping[str, object]) -> tuple[Action, ...]:

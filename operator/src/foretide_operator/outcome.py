@@ -35,6 +35,9 @@ TRANSIENT: Final = frozenset(
 )
 """Reasons that may pass by themselves, so that another attempt is worth its time."""
 
+SETTLE_SECONDS: Final = 5.0
+"""Job and Pod are watched apart: for so long after a Job's end, its Pod's may not be known yet."""
+
 _IMAGE_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
 _KUBELET_REFUSALS: Final = ("OutOf", "UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "Terminated")
 
@@ -90,6 +93,8 @@ def read_outcome(
     pod = max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
     if finished is None:
         return _progress(job, pod, events, now)
+    if (pod is None or terminated_state(pod) is None) and seconds_since(_time(finished), now) < SETTLE_SECONDS:
+        return Running(message="its end is being read")
     if finished["type"] == "Complete":
         if pod is None:
             return Failed("NodeGone", "the Pod is gone and its result with it", _time(finished))

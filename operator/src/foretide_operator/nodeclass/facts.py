@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers
+from foretide_operator.outcome import Failed
 from foretide_operator.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of one node class; ``measuring`` counts the unfinished measuring Jobs on it."""
+    """What is known of one node class; ``measuring`` counts the unfinished measuring Jobs on it.
+
+    ``refusals`` are Jobs, by name, that the API server would not take just now.
+    """
 
     members: ClassMembers
     attempts: tuple[Attempt, ...] = ()
     measuring: int = 0
+    refusals: Mapping[str, Failed] = field(default_factory=dict)
     settings: Settings
     now: datetime

@@ -58,6 +58,7 @@ def decide(facts: Facts) -> Probing:
         attempt,
         lambda number: probe_job(members.node_class, number, members.lost, facts.settings),
         may_start=facts.measuring < facts.settings.profiles_per_class,
+        refusals=facts.refusals,
         now=facts.now,
     )
     if step.failed is not None:

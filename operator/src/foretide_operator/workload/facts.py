@@ -12,6 +12,7 @@ from foretide_kube.kinds.aiworkload import Actuals, AIWorkload, workload_key
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers
+from foretide_operator.outcome import Failed
 from foretide_operator.settings import Settings
 
 
@@ -21,7 +22,8 @@ class Facts:
 
     ``classes`` are the node classes that the workload selects, by name; ``nodes`` every node of the cluster.
     ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key.
-    ``measuring`` counts the unfinished measuring Jobs per class, of all workloads.
+    ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
+    are Jobs, by name, that the API server would not take just now.
     """
 
     workload: AIWorkload
@@ -30,6 +32,7 @@ class Facts:
     attempts: tuple[Attempt, ...] = ()
     profiles: tuple[WorkloadProfile, ...] = ()
     measuring: Mapping[str, int] = field(default_factory=dict)
+    refusals: Mapping[str, Failed] = field(default_factory=dict)
     run_jobs: tuple[Object, ...] = ()
     deployments: tuple[Object, ...] = ()
     run_pods: tuple[Object, ...] = ()

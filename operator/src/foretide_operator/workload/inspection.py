@@ -47,6 +47,7 @@ def decide(facts: Facts) -> Inspection:
         attempt,
         lambda number: inspect_job(facts.workload, number, facts.settings),
         may_start=True,
+        refusals=facts.refusals,
         now=facts.now,
     )
     if step.done is not None:

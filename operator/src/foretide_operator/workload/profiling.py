@@ -107,6 +107,7 @@ def _stand(facts: Facts, members: ClassMembers, *, room: int) -> _ClassStand:
             settings=facts.settings,
         ),
         may_start=room > 0,
+        refusals=facts.refusals,
         now=facts.now,
     )
     return _from_step(facts, name, step, old=profile)

@@ -1,0 +1,127 @@
+"""Carries out what was decided: each action one request, and the caches told of what came back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_kube.events import event_body
+from foretide_kube.names import ANNOTATION_KEY, EVENTS, JOBS
+from foretide_operator.actions import Action, Announce, Apply, Create, Delete, Patch, WriteStatus
+from foretide_operator.world import World
+
+log = logging.getLogger(__name__)
+
+FIELD_MANAGER: Final = "foretide-operator"
+
+
+class NameTakenError(Exception):
+    """An object of that name is there and was made for something else; it may be on its way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A Job that the API server would not take: by a quota, an admission policy, or because it is not valid."""
+
+    job_name: str
+    reason: str
+    message: str
+
+
+def apply_actions(
+    actions: Iterable[Action], client: KubeClient, world: World, *, own_namespace: str, now: datetime
+) -> Refusal | None:
+    """Carry out ``actions`` in order, until a Job is refused: then nothing after it is done, and the refusal given.
+
+    Raises ApiError for what may go better later (nothing after it is done; the next look decides anew) and
+    `NameTakenError`.
+    """
+    for action in actions:
+        match action:
+            case Create():
+                refusal = _create(action, client, world)
+                if refusal is not None:
+                    return refusal
+            case Apply(resource=resource, body=body):
+                metadata = body["metadata"]
+                made = client.patch(
+                    resource,
+                    metadata["name"],
+                    body,
+                    metadata.get("namespace"),
+                    patch_type="apply",
+                    field_manager=FIELD_MANAGER,
+                    force=True,
+                )
+                world.absorb(resource, made)
+            case Patch():
+                _patch(action, client, world)
+            case Delete(resource=resource, namespace=namespace, name=name):
+                client.delete(resource, name, namespace)
+            case WriteStatus():
+                _write_status(action, client, world)
+            case Announce(about=about, severity=severity, reason=reason, message=message):
+                body = event_body(
+                    about, severity, reason, message, component=FIELD_MANAGER, fallback_namespace=own_namespace, now=now
+                )
+                client.create(EVENTS, body, body["metadata"]["namespace"])
+    return None
+
+
+def _create(action: Create, client: KubeClient, world: World) -> Refusal | None:
+    metadata = action.body["metadata"]
+    name, namespace = metadata["name"], metadata.get("namespace")
+    try:
+        made = client.create(action.resource, action.body, namespace)
+    except ApiError as error:
+        if error.is_already_there:
+            world.absorb(action.resource, _adopted(action, client.get(action.resource, name, namespace)))
+            return None
+        if action.resource == JOBS and error.status in {403, 422} and "being terminated" not in error.message:
+            reason = "QuotaExceeded" if "exceeded quota" in error.message else "PodRefused"
+            return Refusal(name, reason, error.message)
+        raise
+    log.info("made %s %s", action.resource.kind, "/".join(filter(None, (namespace, name))))
+    world.absorb(action.resource, made)
+    return None
+
+
+def _adopted(action: Create, found: Object) -> Object:
+    wanted = action.body["metadata"]
+    existing = found["metadata"]
+    same_key = existing.get("annotations", {}).get(ANNOTATION_KEY) == wanted.get("annotations", {}).get(ANNOTATION_KEY)
+    owners = {owner["uid"] for owner in existing.get("ownerReferences", [])}
+    same_owner = all(owner["uid"] in owners for owner in wanted.get("ownerReferences", []))
+    if same_key and same_owner and "deletionTimestamp" not in existing:
+        return found
+    raise NameTakenError(
+        f"{action.resource.kind} {wanted['name']} is there and was made for something else; delete it if it stays"
+    )
+
+
+def _patch(action: Patch, client: KubeClient, world: World) -> None:
+    try:
+        world.absorb(action.resource, client.patch(action.resource, action.name, action.body, action.namespace))
+    except ApiError as error:
+        if not error.is_not_found:
+            raise
+
+
+def _write_status(action: WriteStatus, client: KubeClient, world: World) -> None:
+    body: list[Object] = [
+        {"op": "test", "path": "/metadata/uid", "value": action.uid},
+        {"op": "add", "path": "/status", "value": action.status},
+    ]
+    try:
+        made = client.patch(
+            action.resource, action.name, body, action.namespace, patch_type="json", subresource="status"
+        )
+    except ApiError as error:
+        if error.is_not_found:
+            return
+        raise
+    world.absorb(action.resource, made)

@@ -1,0 +1,225 @@
+"""Looks at one key after the other: gather, decide, apply. One thread, so no two decisions see half-done work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final, cast
+
+from foretide.observation import DeviceFeatures
+from foretide.prediction import Predictor
+from foretide_kube.client import KubeClient, Object
+from foretide_kube.kinds import aiworkload, workloadprofile
+from foretide_kube.names import DEPLOYMENTS
+from foretide_kube.published import features_of
+from foretide_operator.actions import Action
+from foretide_operator.apply import Refusal, apply_actions
+from foretide_operator.attempts import REFUSED_DELAY_SECONDS
+from foretide_operator.config_maps import owner_reference
+from foretide_operator.forecasting import Knowledge
+from foretide_operator.gather import Gatherer, is_alive
+from foretide_operator.metrics import Metrics
+from foretide_operator.model_keeper import ModelKeeper
+from foretide_operator.nodeclass import discovery
+from foretide_operator.nodeclass import reconcile as nodeclass_reconcile
+from foretide_operator.outcome import Failed
+from foretide_operator.pairing import ledger as ledgers
+from foretide_operator.pairing.pairer import Pairer
+from foretide_operator.queue import Key, KeyedQueue
+from foretide_operator.settings import Settings
+from foretide_operator.training import table as tables
+from foretide_operator.training.trainer import Trainer
+from foretide_operator.workload import profiles as profile_statuses
+from foretide_operator.workload import reconcile as workload_reconcile
+from foretide_operator.world import World
+
+log = logging.getLogger(__name__)
+
+DEPLOYMENT_NAME: Final = "foretide-operator"
+
+WORKLOADS: Final = Key("all-workloads")
+NODE_CLASSES: Final = Key("node-classes")
+MODEL: Final = Key("model")
+PAIRING: Final = Key("pairing")
+TABLE: Final = Key("table")
+ALL: Final = (NODE_CLASSES, TABLE, PAIRING, MODEL, WORKLOADS)
+
+
+class Controller:
+    """Everything that the operator does, by key. ``wall`` gives the time of day, ``monotonic`` seconds that only grow.
+
+    Not thread-safe but for the queue; `load` first, once the caches are filled.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        world: World,
+        settings: Settings,
+        *,
+        queue: KeyedQueue,
+        trainer: Trainer,
+        metrics: Metrics,
+        wall: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._world = world
+        self._settings = settings
+        self._queue = queue
+        self._metrics = metrics
+        self._wall = wall
+        self._monotonic = monotonic
+        self._gatherer = Gatherer(client, world, settings)
+        self._table = tables.ObservationTable()
+        self._owner: Object | None = None
+        self._knowledge = Knowledge()
+        self._knowledge_made_of: tuple[int, str, dict[str, DeviceFeatures]] | None = None
+        self._refusals: dict[str, tuple[float, Failed]] = {}
+        self._announced: tuple[str, ...] = ()
+        self._model = ModelKeeper(client, world, settings, trainer, metrics, monotonic=monotonic)
+        self._pairer = Pairer(client, world, settings, metrics)
+
+    def load(self) -> None:
+        """Read what was stored: the training table, the ledger, the operator's own Deployment."""
+        deployment = self._client.find(DEPLOYMENTS, DEPLOYMENT_NAME, self._settings.namespace)
+        self._owner = owner_reference(deployment) if deployment is not None else None
+        if deployment is None:
+            log.warning(
+                "no Deployment %s in %s: what is stored has no owner", DEPLOYMENT_NAME, self._settings.namespace
+            )
+        stored = list(self._world.config_maps.snapshot().values())
+        self._table, errors = tables.load(stored)
+        for error in errors:
+            log.warning("%s", error)
+        found = next((item for item in stored if item["metadata"]["name"] == ledgers.NAME), None)
+        self._pairer.load(ledgers.load(found))
+        self._metrics.observations.set(len(self._table))
+
+    def look(self, key: Key) -> None:
+        """Look at ``key`` once. Raises what went wrong, to be tried again later."""
+        match key.kind:
+            case "workload":
+                self._look_at_workload(key)
+            case "all-workloads":
+                for namespace, name in self._world.workloads.snapshot():
+                    self._ask(Key("workload", namespace, name))
+            case "node-classes":
+                self._look_at_node_classes()
+            case "model":
+                self._look_at_model()
+            case "pairing":
+                self._look_at_ended_pods()
+            case "table":
+                self._look_at_profiles()
+            case _:
+                raise ValueError(f"nothing is known of the kind {key.kind}")
+
+    def _look_at_workload(self, key: Key) -> None:
+        item = self._world.workloads.get(key.name, key.namespace)
+        if item is None or not is_alive(item):
+            return
+        now = self._wall()
+        for _ in range(2):  # a second time only when the API server refused a Job: the status has to say so
+            facts = self._gatherer.workload_facts(
+                item, ledger=self._pairer.ledger, refusals=self._current_refusals(), now=now
+            )
+            decision = workload_reconcile.decide(facts, self._current_knowledge().predict)
+            actions = (*decision.actions, *profile_statuses.decide(facts, self._pairer.ledger))
+            refusal = self._apply(actions, now)
+            if refusal is None:
+                break
+            self._remember(refusal)
+        if decision.recheck_seconds is not None:
+            self._ask(key, decision.recheck_seconds)
+
+    def _look_at_node_classes(self) -> None:
+        now = self._wall()
+        nodes = self._world.nodes.snapshot().values()
+        existing = {name for _, name in self._world.node_classes.snapshot()}
+        found = discovery.decide(nodes, existing, self._announced)
+        self._announced = found.unusable
+        self._apply(found.actions, now)
+        for name in sorted(self._gatherer.fleet().classes):
+            for _ in range(2):
+                facts = self._gatherer.node_class_facts(name, refusals=self._current_refusals(), now=now)
+                if facts is None:
+                    break
+                decision = nodeclass_reconcile.decide(facts)
+                refusal = self._apply(decision.actions, now)
+                if decision.recheck_seconds is not None:
+                    self._ask(NODE_CLASSES, decision.recheck_seconds)
+                if refusal is None:
+                    break
+                self._remember(refusal)
+
+    def _look_at_model(self) -> None:
+        before = self._model.version
+        recheck_seconds = self._model.look(self._table, self._devices(), self._owner, self._wall())
+        if self._model.version != before:
+            self._ask(WORKLOADS)
+        if recheck_seconds is not None:
+            self._ask(MODEL, recheck_seconds)
+
+    def _look_at_ended_pods(self) -> None:
+        before = self._table.revision
+        done = self._pairer.look(self._table, self._gatherer.fleet(), self._owner, self._wall())
+        for namespace, workload in done.workloads:
+            self._ask(Key("workload", namespace, workload), 0.5)
+        if self._table.revision != before:
+            self._table_changed()
+        if done.recheck_seconds is not None:
+            self._ask(PAIRING, done.recheck_seconds)
+
+    def _look_at_profiles(self) -> None:
+        rows = []
+        for item in self._world.profiles.snapshot().values():
+            profile = workloadprofile.parse(item)
+            owner = self._world.workloads.get(profile.spec.workload.name, profile.metadata.namespace)
+            if owner is None:
+                continue
+            workload = aiworkload.parse(owner)
+            status = workload.status
+            if status.signature is not None and status.key == profile.spec.workload.key:
+                row = tables.profile_row(profile, workload.spec, status.signature)
+                if row is not None:
+                    rows.append(row)
+        for row in sorted(rows, key=lambda item: item.observed_milliseconds):
+            self._metrics.profile_measured.labels(row.node_class).set(row.observed_milliseconds / 1000)
+        if self._table.extend(rows):
+            self._table_changed()
+        stored = self._world.config_maps.snapshot().values()
+        self._apply(tables.store(self._table, stored, self._settings.namespace, self._owner), self._wall())
+
+    def _table_changed(self) -> None:
+        self._metrics.observations.set(len(self._table))
+        self._ask(MODEL)
+        self._ask(WORKLOADS, 1.0)
+
+    def _apply(self, actions: Iterable[Action], now: datetime) -> Refusal | None:
+        return apply_actions(actions, self._client, self._world, own_namespace=self._settings.namespace, now=now)
+
+    def _devices(self) -> dict[str, DeviceFeatures]:
+        return {name: features_of(members.node_class) for name, members in self._gatherer.fleet().classes.items()}
+
+    def _current_knowledge(self) -> Knowledge:
+        devices = self._devices()
+        made_of = (self._table.revision, self._model.version, devices)
+        if made_of != self._knowledge_made_of:
+            predictor = cast("Predictor | None", self._model.predictor)  # arrays are as good as the sequences it names
+            self._knowledge = Knowledge.of(self._table.rows, devices, predictor, self._model.version)
+            self._knowledge_made_of = made_of
+        return self._knowledge
+
+    def _current_refusals(self) -> dict[str, Failed]:
+        now_seconds = self._monotonic()
+        self._refusals = {name: entry for name, entry in self._refusals.items() if entry[0] > now_seconds}
+        return {name: failed for name, (_, failed) in self._refusals.items()}
+
+    def _remember(self, refusal: Refusal) -> None:
+        until_seconds = self._monotonic() + REFUSED_DELAY_SECONDS - 1.0
+        self._refusals[refusal.job_name] = (until_seconds, Failed(refusal.reason, refusal.message))
+
+    def _ask(self, key: Key, delay_seconds: float = 0.0) -> None:
+        self._queue.add(key, self._monotonic() + delay_seconds)

@@ -1,0 +1,184 @@
+"""Reads all that a look at one object needs: from the caches, and Events from the API only where something is stuck."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from foretide.results import InspectResult, ProbeResult, ProfileResult
+from foretide.signature import Signature
+from foretide_kube.client import KubeClient, Object
+from foretide_kube.kinds import aiworkload, nodeclass, workloadprofile
+from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
+from foretide_kube.names import (
+    EVENTS,
+    LABEL_JOB_NODE_CLASS,
+    LABEL_ROLE,
+    ROLE_INSPECT,
+    ROLE_PROBE,
+    ROLE_PROFILE,
+    ROLE_RUN,
+)
+from foretide_operator.attempts import Attempt
+from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
+from foretide_operator.nodeclass.facts import Facts as NodeClassFacts
+from foretide_operator.outcome import BLOCKED_AFTER_SECONDS, Failed, Outcome, read_outcome
+from foretide_operator.pairing.ledger import Ledger
+from foretide_operator.settings import Settings
+from foretide_operator.times import seconds_since
+from foretide_operator.workload.facts import Facts as WorkloadFacts
+from foretide_operator.world import World
+
+MEASURING_ROLES: Final = frozenset({ROLE_PROFILE, ROLE_PROBE})
+_EXPECTED: Final[Mapping[str, type[Any]]] = {
+    ROLE_INSPECT: InspectResult,
+    ROLE_PROFILE: ProfileResult,
+    ROLE_PROBE: ProbeResult,
+}
+_PENDING_SECONDS: Final = 20.0
+
+
+class Gatherer:
+    """Gathers facts from the world; one thread at a time."""
+
+    def __init__(self, client: KubeClient, world: World, settings: Settings) -> None:
+        self._client = client
+        self._world = world
+        self._settings = settings
+        self._fleet_of: tuple[object, object] | None = None
+        self._fleet = Fleet({}, {})
+
+    def fleet(self) -> Fleet:
+        """The nodes by class, as of now."""
+        seen = (self._world.node_classes.snapshot(), self._world.nodes.snapshot())
+        if self._fleet_of is None or any(a is not b for a, b in zip(seen, self._fleet_of, strict=True)):
+            classes = [nodeclass.parse(item) for item in seen[0].values() if is_alive(item)]
+            self._fleet = read_fleet(classes, seen[1].values())
+            self._fleet_of = seen
+        return self._fleet
+
+    def workload_facts(
+        self, item: Object, *, ledger: Ledger, refusals: Mapping[str, Failed], now: datetime
+    ) -> WorkloadFacts:
+        """What is known of an AIWorkload; KindError if it is none."""
+        workload = aiworkload.parse(item)
+        namespace, name = workload.metadata.namespace, workload.metadata.name
+        jobs = [job for job in self._world.jobs_by_workload.of(namespace, name) if is_alive(job)]
+        pods = self._world.pods_by_workload.of(namespace, name)
+        key = workload_key(workload.spec)
+        profiles = [workloadprofile.parse(p) for p in self._world.profiles_by_workload.of(namespace, name)]
+        return WorkloadFacts(
+            workload=workload,
+            classes=selected(workload, self.fleet()),
+            nodes=tuple(self._world.nodes.snapshot().values()),
+            attempts=self._attempts(
+                [job for job in jobs if _role(job) in {ROLE_INSPECT, ROLE_PROFILE}],
+                pods,
+                signature=workload.status.signature,
+                now=now,
+            ),
+            profiles=tuple(profile for profile in profiles if profile.spec.workload.key == key),
+            measuring=self._measuring(),
+            refusals=refusals,
+            run_jobs=tuple(job for job in jobs if _role(job) == ROLE_RUN),
+            deployments=tuple(filter(is_alive, self._world.deployments_by_workload.of(namespace, name))),
+            run_pods=tuple(pod for pod in pods if _role(pod) in {"", ROLE_RUN}),
+            actuals=ledger.of_workload(namespace, name),
+            settings=self._settings,
+            now=now,
+        )
+
+    def node_class_facts(self, name: str, *, refusals: Mapping[str, Failed], now: datetime) -> NodeClassFacts | None:
+        """What is known of a NodeClass; None if it is gone."""
+        members = self.fleet().classes.get(name)
+        if members is None:
+            return None
+        jobs = [
+            job
+            for job in self._world.jobs.snapshot().values()
+            if _role(job) == ROLE_PROBE
+            and is_alive(job)
+            and job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS) == name
+            and any(owner["uid"] == members.node_class.metadata.uid for owner in job["metadata"]["ownerReferences"])
+        ]
+        return NodeClassFacts(
+            members=members,
+            attempts=self._attempts(jobs, list(self._world.probe_pods.snapshot().values()), signature=None, now=now),
+            measuring=self._measuring().get(name, 0),
+            refusals=refusals,
+            settings=self._settings,
+            now=now,
+        )
+
+    def _measuring(self) -> Counter[str]:
+        return Counter(
+            job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS, "")
+            for job in self._world.jobs.snapshot().values()
+            if _role(job) in MEASURING_ROLES and not is_finished(job)
+        )
+
+    def _attempts(
+        self, jobs: Iterable[Object], pods: Sequence[Object], *, signature: Signature | None, now: datetime
+    ) -> tuple[Attempt, ...]:
+        attempts = []
+        for job in jobs:
+            uid = job["metadata"]["uid"]
+            own = [p for p in pods if any(o["uid"] == uid for o in p["metadata"].get("ownerReferences", []))]
+            outcome: Outcome = read_outcome(
+                job,
+                own,
+                self._events(job) if _is_stuck(job, own, now) else (),
+                expected=_EXPECTED[_role(job)],
+                signature=signature if _role(job) == ROLE_PROFILE else None,
+                now=now,
+            )
+            attempts.append(Attempt(job, outcome))
+        return tuple(attempts)
+
+    def _events(self, job: Object) -> list[Object]:
+        """Events about a Job and the Pods that it made, those that are gone included."""
+        name = job["metadata"]["name"]
+        return [
+            event
+            for event in self._client.list_objects(EVENTS, job["metadata"]["namespace"])
+            if event["involvedObject"].get("name") == name
+            or str(event["involvedObject"].get("name", "")).startswith(f"{name}-")
+        ]
+
+
+def selected(workload: AIWorkload, fleet: Fleet) -> tuple[ClassMembers, ...]:
+    """The node classes that a workload selects, by name."""
+    return tuple(
+        members
+        for name, members in sorted(fleet.classes.items())
+        if workload.spec.node_class_selector.matches(members.node_class.metadata.labels)
+    )
+
+
+def is_alive(item: Object) -> bool:
+    """Whether an object is not being deleted."""
+    return item["metadata"].get("deletionTimestamp") is None
+
+
+def is_finished(job: Object) -> bool:
+    """Whether a Job has ended, well or not."""
+    return any(
+        condition["type"] in {"Complete", "Failed"} and condition["status"] == "True"
+        for condition in job.get("status", {}).get("conditions", [])
+    )
+
+
+def _is_stuck(job: Object, pods: Sequence[Object], now: datetime) -> bool:
+    """Whether Events are worth a request: a Job that gets no Pod, a Pod that does not start, a deadline passed."""
+    if is_finished(job):
+        return any(c.get("reason") == "DeadlineExceeded" for c in job["status"].get("conditions", []))
+    age_seconds = seconds_since(job["metadata"].get("creationTimestamp"), now)
+    if not pods:
+        return age_seconds >= BLOCKED_AFTER_SECONDS
+    return age_seconds >= _PENDING_SECONDS and any(pod["status"].get("phase") == "Pending" for pod in pods)
+
+
+def _role(item: Object) -> str:
+    return str(item["metadata"].get("labels", {}).get(LABEL_ROLE, ""))

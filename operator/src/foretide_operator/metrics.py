@@ -1,0 +1,114 @@
+"""The operator's metrics; labels are bounded, and never names of Pods, nodes or workloads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.process_collector import ProcessCollector
+
+from foretide.pairing import Quantity
+from foretide_operator.pairing.ended import Ended
+
+RATIO_BUCKETS: Final = (0.25, 0.5, 0.667, 0.8, 0.909, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
+QUANTITIES: Final[tuple[Quantity, ...]] = ("work", "startup", "completion")
+
+
+class Metrics:
+    """All metrics on a registry of their own; one object per process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        registry = self.registry
+        by_quantity = ("node_class", "quantity")
+        self.tasks = Counter("foretide_tasks_ended", "Tasks that ended, by how.", ("ending",), registry=registry)
+        self.resolved = Counter(
+            "foretide_predictions_resolved",
+            "Predictions held against what happened.",
+            ("node_class", "source"),
+            registry=registry,
+        )
+        self.predicted = Counter(
+            "foretide_predicted_seconds",
+            "Sum of predicted seconds of resolved predictions.",
+            by_quantity,
+            registry=registry,
+        )
+        self.actual = Counter(
+            "foretide_actual_seconds",
+            "Sum of actual seconds of resolved predictions.",
+            by_quantity,
+            registry=registry,
+        )
+        self.absolute_error = Counter(
+            "foretide_prediction_absolute_error_seconds",
+            "Sum of absolute differences of predicted and actual seconds.",
+            by_quantity,
+            registry=registry,
+        )
+        self.ratio = Histogram(
+            "foretide_actual_to_predicted_ratio",
+            "Actual over predicted seconds of resolved predictions.",
+            by_quantity,
+            buckets=RATIO_BUCKETS,
+            registry=registry,
+        )
+        self.interval = Counter(
+            "foretide_prediction_interval",
+            "Where actual work lay against its 90 % interval: below, inside, above.",
+            ("node_class", "outcome"),
+            registry=registry,
+        )
+        self.deadline = Counter(
+            "foretide_deadline", "Tasks with a deadline, by whether they met it.", ("outcome",), registry=registry
+        )
+        self.model_info = Info("foretide_model", "The model version in use.", registry=registry)
+        self.model_trained = Gauge(
+            "foretide_model_trained_timestamp_seconds", "When the version in use was trained.", registry=registry
+        )
+        self.observations = Gauge("foretide_model_observations", "Rows of the training table.", registry=registry)
+        self.training = Counter(
+            "foretide_trainings", "Trainings that ended, by outcome.", ("outcome",), registry=registry
+        )
+        self.profile_measured = Gauge(
+            "foretide_profile_measured_timestamp_seconds",
+            "When the newest profile of a node class was measured.",
+            ("node_class",),
+            registry=registry,
+        )
+        self.reconciles = Counter(
+            "foretide_reconciles", "Looks at objects, by kind and outcome.", ("kind", "outcome"), registry=registry
+        )
+        self.reconcile_seconds = Histogram(
+            "foretide_reconcile_duration_seconds",
+            "Seconds that a look took, requests included.",
+            ("kind",),
+            buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0),
+            registry=registry,
+        )
+        self.queue_length = Gauge(
+            "foretide_reconcile_queue_length", "Objects waiting to be looked at.", registry=registry
+        )
+
+    def count(self, ended: Ended) -> None:
+        """Count one ended task; to be called once per Pod."""
+        self.tasks.labels(ended.ending).inc()
+        pairing = ended.pairing
+        if pairing is None:
+            return
+        name = pairing.prediction.node_class
+        self.resolved.labels(name, pairing.prediction.source).inc()
+        for quantity in QUANTITIES:
+            actual_milliseconds = pairing.actual_milliseconds(quantity)
+            if actual_milliseconds is None:
+                continue
+            predicted, actual = pairing.predicted_milliseconds(quantity) / 1e3, actual_milliseconds / 1e3
+            self.predicted.labels(name, quantity).inc(predicted)
+            self.actual.labels(name, quantity).inc(actual)
+            self.absolute_error.labels(name, quantity).inc(abs(predicted - actual))
+            if predicted > 0:
+                self.ratio.labels(name, quantity).observe(actual / predicted)
+        self.interval.labels(name, pairing.interval_outcome).inc()
+        if pairing.is_deadline_met is not None:
+            self.deadline.labels("met" if pairing.is_deadline_met else "missed").inc()

@@ -1,0 +1,149 @@
+"""Keeps the one model: has it trained, loads the version in use, and finds out when a stored version was altered."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from foretide.model.artefact import ArtefactError
+from foretide.model.predictor import CompletionTimePredictor
+from foretide.observation import DeviceFeatures
+from foretide.observation_table import thin
+from foretide_kube.client import KubeClient, Object
+from foretide_kube.kinds import completiontimemodel
+from foretide_kube.kinds.common import Metadata
+from foretide_kube.kinds.completiontimemodel import NAME, CompletionTimeModel, Version
+from foretide_kube.names import COMPLETION_TIME_MODELS
+from foretide_operator.actions import Action, Create
+from foretide_operator.apply import apply_actions
+from foretide_operator.metrics import Metrics
+from foretide_operator.settings import Settings
+from foretide_operator.times import parse_time
+from foretide_operator.training import artefacts
+from foretide_operator.training.protocol import TrainingRequest
+from foretide_operator.training.reconcile import Facts, decide
+from foretide_operator.training.table import ObservationTable
+from foretide_operator.training.trainer import Trained, Trainer
+from foretide_operator.world import World
+
+log = logging.getLogger(__name__)
+
+MAX_TRAINING_ROWS = 5_000
+"""More rows than these cost minutes on a small node and teach little: `foretide.observation_table.thin` chooses."""
+
+
+class ModelKeeper:
+    """The predictor in use, and what it takes to keep one in use."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        world: World,
+        settings: Settings,
+        trainer: Trainer,
+        metrics: Metrics,
+        *,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._world = world
+        self._settings = settings
+        self._trainer = trainer
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._version = ""
+        self._predictor: CompletionTimePredictor | None = None
+        self._revision = -1
+        self._changed_seconds = monotonic()
+        self._trained_digest = ""
+
+    @property
+    def version(self) -> str:
+        """The version in use; empty if none is."""
+        return self._version
+
+    @property
+    def predictor(self) -> CompletionTimePredictor | None:
+        """The model in use."""
+        return self._predictor
+
+    def look(
+        self, table: ObservationTable, devices: Mapping[str, DeviceFeatures], owner: Object | None, now: datetime
+    ) -> float | None:
+        """Take the next step; gives after how many seconds to look again."""
+        item = self._world.models.get(NAME)
+        if item is None:
+            body = completiontimemodel.to_object(CompletionTimeModel(metadata=Metadata(name=NAME)))
+            body.pop("status", None)
+            self._apply([Create(COMPLETION_TIME_MODELS, body)], now)
+            return 1.0
+        model = completiontimemodel.parse(item)
+        if table.revision != self._revision:
+            self._revision, self._changed_seconds = table.revision, self._monotonic()
+        request = TrainingRequest(observations=tuple(thin(table.rows, MAX_TRAINING_ROWS)), devices=dict(devices))
+        digest = hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
+        outcome = self._trainer.take()
+        if outcome is not None:
+            self._trained_digest = outcome.input_digest
+            self._metrics.training.labels("trained" if isinstance(outcome, Trained) else "failed").inc()
+        decision = decide(
+            Facts(
+                model=model,
+                rows=len(request.observations),
+                digest=digest,
+                quiet_seconds=self._monotonic() - self._changed_seconds,
+                trained_digest=self._trained_digest,
+                is_training=self._trainer.is_running,
+                outcome=outcome,
+                defects=self._defects(model),
+                config_maps={name: item for (_, name), item in self._world.config_maps.snapshot().items()},
+                namespace=self._settings.namespace,
+                owner=owner,
+                now=now,
+            )
+        )
+        self._apply(decision.actions, now)
+        self._use(decision.status.active_version, decision.status.versions)
+        if decision.train and not self._trainer.is_running:
+            log.info("training on %d observations", len(request.observations))
+            self._trainer.start(request, digest)
+        return decision.recheck_seconds
+
+    def _defects(self, model: CompletionTimeModel) -> dict[str, tuple[str, str]]:
+        """Versions that cannot be loaded as they are stored now: the one in use, and if it cannot, the others."""
+        defects: dict[str, tuple[str, str]] = {}
+        active = model.status.active_version
+        for version in sorted(model.status.versions, key=lambda item: item.version != active):
+            if version.version != active and active not in defects:
+                break
+            try:
+                artefacts.load(version.artefact, self._config_maps())
+            except ArtefactError as error:
+                defects[version.version] = (error.reason, str(error))
+        return defects
+
+    def _use(self, active: str, versions: tuple[Version, ...]) -> None:
+        version = next((item for item in versions if item.version == active), None)
+        if version is None or active == self._version:
+            return
+        try:
+            self._predictor = artefacts.load(version.artefact, self._config_maps())
+        except ArtefactError as error:
+            log.warning("version %s is not used: %s", active, error)
+            return
+        self._version = active
+        self._metrics.model_info.info({"version": active})
+        trained = parse_time(version.trained_time)
+        if trained is not None:
+            self._metrics.model_trained.set(trained.timestamp())
+        log.info("version %s, from %d observations, is in use", active, version.observations)
+
+    def _config_maps(self) -> dict[str, Object]:
+        return {name: item for (_, name), item in self._world.config_maps.snapshot().items()}
+
+    def _apply(self, actions: Iterable[Action], now: datetime) -> None:
+        apply_actions(actions, self._client, self._world, own_namespace=self._settings.namespace, now=now)

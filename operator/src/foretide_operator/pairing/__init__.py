@@ -1,0 +1,1 @@
+"""Ended Pods held against their predictions, each once."""

@@ -1,0 +1,182 @@
+"""One ended task Pod: what it really took, held against its prediction, believed only as far as the API bears it out.
+
+Annotations and results can be forged by those who make Pods. A prediction that does not fit the Pod is refused and
+counts nowhere; what is learned is the work that the runner reports, within the API's own times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from foretide.observation import Observation
+from foretide.pairing import Pairing
+from foretide.prediction import PodPrediction
+from foretide.results import RunResult
+from foretide.signature import Signature
+from foretide_kube.client import Object
+from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
+from foretide_kube.names import ANNOTATION_PAIRED, ANNOTATION_PREDICTION, LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUN
+from foretide_kube.quantity import QuantityError, millis
+from foretide_operator.forecasting import runtime_of, workload_column
+from foretide_operator.outcome import Done, Failed, bound_milliseconds, read_result, terminated_state
+from foretide_operator.times import epoch_milliseconds, seconds_since
+
+GRACE_SECONDS: Final = 10.0
+"""How long a prediction is waited for after a Pod's end: the planner may be a moment behind."""
+CLOCK_TOLERANCE_MILLISECONDS: Final = 5_000
+
+Ending = Literal["Paired", "Unpredicted", "PredictionRefused", "Failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What an ended Pod tells. ``row`` is for the training table, ``pairing`` for metrics and summaries."""
+
+    namespace: str
+    name: str
+    uid: str
+    workload: str
+    node_class: str
+    ending: Ending
+    reason: str = ""
+    pairing: Pairing | None = None
+    row: Observation | None = None
+
+
+def is_waiting_to_be_paired(pod: Object) -> bool:
+    """Whether a Pod is an ended task that was not paired yet."""
+    labels = pod["metadata"].get("labels", {})
+    return (
+        pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+        and LABEL_WORKLOAD in labels
+        and labels.get(LABEL_ROLE, ROLE_RUN) == ROLE_RUN
+        and ANNOTATION_PAIRED not in pod["metadata"].get("annotations", {})
+    )
+
+
+def seconds_to_wait(pod: Object, now: datetime) -> float:
+    """Seconds for which a prediction may still come; 0 when it is there or nothing more is to be waited for."""
+    if ANNOTATION_PREDICTION in pod["metadata"].get("annotations", {}) or not pod["spec"].get("nodeName"):
+        return 0.0
+    terminated = terminated_state(pod)
+    ended = terminated.get("finishedAt") if terminated is not None else None
+    return max(0.0, GRACE_SECONDS - seconds_since(ended, now)) if ended else 0.0
+
+
+def read_ended(pod: Object, workload: AIWorkload | None, node_class: str | None, signature: Signature | None) -> Ended:
+    """What the Pod tells; ``node_class`` is that of its node, ``workload`` its AIWorkload if it still is there."""
+    metadata = pod["metadata"]
+    base = Ended(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        workload=metadata["labels"][LABEL_WORKLOAD],
+        node_class=node_class or "",
+        ending="Unpredicted",
+    )
+    result = read_result(pod, expected=RunResult, signature=signature)
+    if pod.get("status", {}).get("phase") == "Failed":
+        return _with(base, ending="Failed", reason=_failure_reason(pod, result))
+    run = result.result if isinstance(result, Done) and isinstance(result.result, RunResult) else None
+    row = _row(pod, workload, node_class, signature, run)
+    text = metadata.get("annotations", {}).get(ANNOTATION_PREDICTION)
+    if text is None:
+        return _with(base, row=row)
+    prediction, problem = _prediction(pod, text, node_class)
+    if prediction is None:
+        return _with(base, ending="PredictionRefused", reason=problem, row=row)
+    created = epoch_milliseconds(metadata.get("creationTimestamp"))
+    terminated = terminated_state(pod) or {}
+    ended = epoch_milliseconds(terminated.get("finishedAt"))
+    if created is None or ended is None:
+        return _with(base, reason="EndUnknown", row=row)
+    deadline = workload.spec.objective.deadline_milliseconds if workload is not None else None
+    pairing = Pairing.of(
+        prediction,
+        created_milliseconds=created,
+        ended_milliseconds=ended,
+        work_begin_milliseconds=run.work_begin if run else None,
+        work_end_milliseconds=run.work_end if run else None,
+        deadline_milliseconds=deadline,
+    )
+    return _with(base, ending="Paired", pairing=pairing, row=row)
+
+
+def _prediction(pod: Object, text: str, node_class: str | None) -> tuple[PodPrediction | None, str]:
+    try:
+        prediction = msgspec.json.decode(text, type=PodPrediction)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        return None, f"it cannot be read: {error}"
+    node = pod["spec"].get("nodeName")
+    if prediction.node != node:
+        return None, f"it speaks of node {prediction.node[:64]}, the Pod was on {node}"
+    if node_class is not None and prediction.node_class != node_class:
+        return None, f"it speaks of node class {prediction.node_class[:64]}, the node is of {node_class}"
+    work = prediction.work_milliseconds
+    if not 0 <= work.lower <= work.median <= work.upper <= 10**12 or not 1 <= prediction.inferences <= 10**12:
+        return None, "its figures are out of order"
+    if not 0 <= prediction.startup_milliseconds <= 10**9:
+        return None, "its start-up is out of bounds"
+    bound = bound_milliseconds(pod)
+    if bound is None or abs(bound - prediction.bound_milliseconds) > CLOCK_TOLERANCE_MILLISECONDS:
+        return None, "it speaks of another time of binding than the API"
+    return prediction, ""
+
+
+def _row(
+    pod: Object,
+    workload: AIWorkload | None,
+    node_class: str | None,
+    signature: Signature | None,
+    run: RunResult | None,
+) -> Observation | None:
+    """What is learned from the Pod: the mean time of its inferences, and what starting it took."""
+    cpu_millis = _cpu_millis(pod)
+    if run is None or workload is None or signature is None or not node_class or cpu_millis is None:
+        return None
+    work_milliseconds = run.work_end - run.work_begin
+    if work_milliseconds <= 0:
+        return None
+    bound = bound_milliseconds(pod)
+    startup = None if bound is None else run.work_begin - bound
+    metadata = workload.metadata
+    return Observation(
+        workload=workload_column(metadata.namespace, metadata.name, workload_key(workload.spec)),
+        node_class=node_class,
+        signature=signature,
+        precision=workload.spec.precision,
+        cpu_millis=cpu_millis,
+        inference_microseconds=max(1, round(1000 * work_milliseconds / run.inferences)),
+        startup_milliseconds=startup if startup is not None and startup >= 0 else None,
+        memory_peak_bytes=run.memory_peak_bytes or None,
+        runtime=runtime_of(workload.spec),
+        origin="Run",
+        observed_milliseconds=run.work_end,
+    )
+
+
+def _cpu_millis(pod: Object) -> int | None:
+    total = 0
+    for container in pod["spec"].get("containers", []):
+        try:
+            total += millis(container.get("resources", {}).get("limits", {})["cpu"])
+        except (KeyError, QuantityError):
+            return None
+    return total or None
+
+
+def _failure_reason(pod: Object, result: Done | Failed) -> str:
+    terminated = terminated_state(pod) or {}
+    if terminated.get("reason") == "OOMKilled":
+        return "OOMKilled"
+    said = result.reason if isinstance(result, Failed) and result.reason != "ResultMissing" else ""
+    return str(pod.get("status", {}).get("reason") or said or "Failed")
+
+
+def _with(base: Ended, **changes: object) -> Ended:
+    values = {name: getattr(base, name) for name in base.__dataclass_fields__}
+    return Ended(**{**values, **changes})

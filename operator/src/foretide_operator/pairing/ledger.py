@@ -1,0 +1,134 @@
+"""Sums over all tasks that were paired, per workload and node class, each Pod counted once whatever is interrupted.
+
+Sums cannot be added to twice without harm, so the Pods of the latest additions are kept beside the sums in the same
+ConfigMap: one write stores both. Only then the Pods are annotated as paired; who finds a Pod that is not annotated
+but in the list only annotates it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import logging
+import zlib
+from collections.abc import Collection, Iterable
+from typing import Final
+
+import msgspec
+
+from foretide.pairing import Pairing
+from foretide_kube.client import Object
+from foretide_kube.kinds.aiworkload import Actuals
+from foretide_kube.kinds.workloadprofile import RunSummary
+from foretide_operator.config_maps import config_map
+from foretide_operator.pairing.ended import Ended
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "foretide-pairings"
+COMPONENT: Final = "pairings"
+MAX_PAIRS: Final = 20_000
+"""Pairs of workload and class whose sums are kept; beyond, those that were not added to for longest are dropped."""
+_DATA: Final = "ledger.json.gz"
+_MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over the paired tasks of one workload on one node class; work and start-up where the runner told them."""
+
+    count: int = 0
+    timed: int = 0
+    work_milliseconds: int = 0
+    startup_milliseconds: int = 0
+    completion_milliseconds: int = 0
+    predicted_work_milliseconds: int = 0
+
+    def plus(self, pairing: Pairing) -> Sums:
+        """With one more task."""
+        work, startup = pairing.actual_work_milliseconds, pairing.actual_startup_milliseconds
+        timed = work is not None and startup is not None
+        return Sums(
+            count=self.count + 1,
+            timed=self.timed + int(timed),
+            work_milliseconds=self.work_milliseconds + (work or 0),
+            startup_milliseconds=self.startup_milliseconds + (startup or 0),
+            completion_milliseconds=self.completion_milliseconds + pairing.actual_completion_milliseconds,
+            predicted_work_milliseconds=self.predicted_work_milliseconds
+            + (pairing.predicted_milliseconds("work") if timed else 0),
+        )
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums by ``namespace/name/class`` of an AIWorkload, least recently added to first; UIDs counted, not annotated."""
+
+    sums: dict[str, Sums] = msgspec.field(default_factory=dict)
+    counted: tuple[str, ...] = ()
+
+    def plus(self, ended: Iterable[Ended], *, annotated: Collection[str]) -> Ledger:
+        """With these tasks counted, but for those that were; ``annotated`` need not be remembered any more."""
+        sums = dict(self.sums)
+        counted = [uid for uid in self.counted if uid not in annotated]
+        known = set(counted)
+        for task in ended:
+            if task.uid in known:
+                continue
+            counted.append(task.uid)
+            known.add(task.uid)
+            if task.pairing is not None:
+                key = f"{task.namespace}/{task.workload}/{task.pairing.prediction.node_class}"
+                sums[key] = sums.pop(key, Sums()).plus(task.pairing)
+        for key in list(sums)[: max(0, len(sums) - MAX_PAIRS)]:
+            del sums[key]
+        return Ledger(sums=sums, counted=tuple(counted))
+
+    def of_class(self, namespace: str, workload: str, node_class: str) -> RunSummary | None:
+        """The summary for a WorkloadProfile; None if no task ended there."""
+        sums = self.sums.get(f"{namespace}/{workload}/{node_class}")
+        if sums is None or not sums.timed:
+            return None
+        return RunSummary(
+            count=sums.count,
+            mean_work_milliseconds=round(sums.work_milliseconds / sums.timed),
+            mean_startup_milliseconds=round(sums.startup_milliseconds / sums.timed),
+            actual_to_predicted_permille=_permille(sums),
+        )
+
+    def of_workload(self, namespace: str, workload: str) -> Actuals | None:
+        """The summary for an AIWorkload; None if no task was paired."""
+        prefix = f"{namespace}/{workload}/"
+        total = sum((sums for key, sums in self.sums.items() if key.startswith(prefix)), start=Sums())
+        if not total.count:
+            return None
+        return Actuals(
+            count=total.count,
+            mean_work_milliseconds=round(total.work_milliseconds / total.timed) if total.timed else 0,
+            mean_completion_milliseconds=round(total.completion_milliseconds / total.count),
+            actual_to_predicted_permille=_permille(total),
+        )
+
+    def to_config_map(self, namespace: str, owner: Object | None) -> Object:
+        """The ConfigMap that keeps it."""
+        data = gzip.compress(msgspec.json.encode(self), mtime=0)
+        return config_map(NAME, namespace, COMPONENT, {_DATA: data}, owner)
+
+
+def load(item: Object | None) -> Ledger:
+    """The ledger as it was stored; an empty one, with a word in the log, where it cannot be read."""
+    if item is None:
+        return Ledger()
+    try:
+        data = base64.b64decode(item.get("binaryData", {}).get(_DATA, ""))
+        plain = zlib.decompressobj(wbits=31).decompress(data, _MAX_BYTES)
+        return msgspec.json.decode(plain, type=Ledger)
+    except (ValueError, zlib.error, msgspec.DecodeError) as error:
+        log.warning("ConfigMap %s cannot be read (%s): sums begin anew", NAME, error)
+        return Ledger()
+
+
+def _permille(sums: Sums) -> int | None:
+    if not sums.predicted_work_milliseconds:
+        return None
+    return min(10**9, round(1000 * sums.work_milliseconds / sums.predicted_work_milliseconds))

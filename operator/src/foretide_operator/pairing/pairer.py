@@ -1,0 +1,105 @@
+"""Pairs all ended Pods that wait for it in one go: rows stored, sums stored, Pods marked, metrics counted.
+
+Whatever is interrupted is done again from the start and changes nothing twice: rows have an identity, the ledger
+knows the Pods that it counted, the mark on the Pod comes after both, and metrics begin at zero with the process.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from foretide_kube.client import KubeClient, Object
+from foretide_kube.kinds import aiworkload
+from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
+from foretide_kube.kinds.common import KindError, to_time
+from foretide_kube.names import ANNOTATION_PAIRED, CONFIG_MAPS, LABEL_WORKLOAD, PODS
+from foretide_operator.actions import Action, Apply, Patch
+from foretide_operator.apply import apply_actions
+from foretide_operator.fleet import Fleet
+from foretide_operator.metrics import Metrics
+from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, read_ended, seconds_to_wait
+from foretide_operator.pairing.ledger import Ledger
+from foretide_operator.settings import Settings
+from foretide_operator.training import table as tables
+from foretide_operator.training.table import ObservationTable
+from foretide_operator.world import World
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """The workloads (namespace, name) whose tasks were paired, and when to look again for those that must wait."""
+
+    workloads: frozenset[tuple[str, str]]
+    recheck_seconds: float | None
+
+
+class Pairer:
+    """Keeps the ledger; ``load`` it first."""
+
+    def __init__(self, client: KubeClient, world: World, settings: Settings, metrics: Metrics) -> None:
+        self._client = client
+        self._world = world
+        self._settings = settings
+        self._metrics = metrics
+        self._ledger = Ledger()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The sums as they are stored."""
+        return self._ledger
+
+    def load(self, ledger: Ledger) -> None:
+        """Begin with what was stored."""
+        self._ledger = ledger
+
+    def look(self, table: ObservationTable, fleet: Fleet, owner: Object | None, now: datetime) -> Paired:
+        """Pair what can be paired now. Raises ApiError if something could not be stored; nothing is lost then."""
+        waiting = [pod for pod in self._world.task_pods.snapshot().values() if is_waiting_to_be_paired(pod)]
+        delays = {pod["metadata"]["uid"]: seconds_to_wait(pod, now) for pod in waiting}
+        ended = [self._read(pod, fleet) for pod in waiting if not delays[pod["metadata"]["uid"]]]
+        later = [delay for delay in delays.values() if delay]
+        if ended:
+            self._store(ended, table, owner, now)
+            self._mark(ended, now)
+        return Paired(frozenset((task.namespace, task.workload) for task in ended), min(later) + 0.1 if later else None)
+
+    def _read(self, pod: Object, fleet: Fleet) -> Ended:
+        metadata = pod["metadata"]
+        workload = self._workload(metadata["namespace"], metadata["labels"][LABEL_WORKLOAD])
+        signature = None
+        if workload is not None and workload.status.key == workload_key(workload.spec):
+            signature = workload.status.signature
+        ended = read_ended(pod, workload, fleet.class_of.get(pod["spec"].get("nodeName") or ""), signature)
+        if ended.ending == "PredictionRefused":
+            log.warning("the prediction on Pod %s/%s is not believed: %s", ended.namespace, ended.name, ended.reason)
+        return ended
+
+    def _workload(self, namespace: str, name: str) -> AIWorkload | None:
+        item = self._world.workloads.get(name, namespace)
+        try:
+            return aiworkload.parse(item) if item is not None else None
+        except KindError:
+            return None
+
+    def _store(self, ended: Sequence[Ended], table: ObservationTable, owner: Object | None, now: datetime) -> None:
+        table.extend(task.row for task in ended if task.row is not None)
+        stored = self._world.config_maps.snapshot().values()
+        actions: list[Action] = tables.store(table, stored, self._settings.namespace, owner)
+        waiting = {task.uid for task in ended}
+        ledger = self._ledger.plus(ended, annotated=set(self._ledger.counted) - waiting)
+        if ledger != self._ledger:
+            actions.append(Apply(CONFIG_MAPS, ledger.to_config_map(self._settings.namespace, owner)))
+        apply_actions(actions, self._client, self._world, own_namespace=self._settings.namespace, now=now)
+        self._ledger = ledger
+
+    def _mark(self, ended: Sequence[Ended], now: datetime) -> None:
+        body = {"metadata": {"annotations": {ANNOTATION_PAIRED: to_time(now)}}}
+        for task in ended:
+            mark = Patch(PODS, task.namespace, task.name, {**body, "metadata": {**body["metadata"], "uid": task.uid}})
+            apply_actions([mark], self._client, self._world, own_namespace=self._settings.namespace, now=now)
+            self._metrics.count(task)

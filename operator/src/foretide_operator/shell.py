@@ -1,0 +1,57 @@
+"""The kopf side: it runs the process and its signals, and watches our own kinds as a reason to look at them.
+
+What a look reads comes from `foretide_operator.world`, and looks go through one queue: kopf's handlers only name the
+object that changed. docs/operator.md says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import kopf
+
+from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, GROUP, NODE_CLASSES, VERSION
+from foretide_operator import controller
+from foretide_operator.process import Operator
+from foretide_operator.queue import Key
+
+WATCH_SECONDS = 240
+
+
+def register(operator: Operator, registry: kopf.OperatorRegistry) -> None:
+    """Register the handlers; none returns a value, and none writes to an object."""
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: object) -> None:
+        configure(settings)
+        await asyncio.to_thread(operator.start)
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: object) -> None:
+        await asyncio.to_thread(operator.stop)
+
+    @kopf.on.event(GROUP, VERSION, AIWORKLOADS.plural, registry=registry)
+    async def workload_changed(namespace: str | None, name: str | None, **_: object) -> None:
+        operator.ask(Key("workload", namespace or "", name or ""))
+
+    @kopf.on.event(GROUP, VERSION, NODE_CLASSES.plural, registry=registry)
+    async def node_class_changed(**_: object) -> None:
+        operator.ask(controller.NODE_CLASSES)
+
+    @kopf.on.event(GROUP, VERSION, COMPLETION_TIME_MODELS.plural, registry=registry)
+    async def model_changed(**_: object) -> None:
+        operator.ask(controller.MODEL)
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Keep kopf to what it is used for: no finalizers, no peering, no scanning, nothing that blocks an uninstall."""
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.posting.level = logging.WARNING
+    settings.persistence.finalizer = f"{GROUP}/finalizer"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.client_timeout = WATCH_SECONDS + 15
+    settings.networking.request_timeout = 15
