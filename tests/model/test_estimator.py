@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, cross_val_score
 
 from foretide.model import CompletionTimeModel
+from foretide.model.predictor import CompletionTimePredictor
 from foretide.model.table import Table, TableError
 from tests.model.fleet import columns, fleet
 
@@ -109,6 +110,27 @@ def test_whatever_comes_predictions_are_finite_positive_and_within_their_interva
     assert np.isfinite(upper).all()
     assert (lower > 0).all()
     assert ((lower <= median) & (median <= upper)).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_table_large_enough_for_every_part_survives_holes_constants_and_absurd_values(seed: int) -> None:
+    table, seconds = fleet(devices=7, workloads=14, seed=seed)
+    random = np.random.default_rng(seed)
+    spoilt = columns(table)
+    for name in sorted(table.numbers):
+        column = spoilt[name] = table.numbers[name].copy()
+        column[random.random(len(column)) < 0.3] = np.nan
+        column[random.integers(len(column))] = 1e18
+        if random.random() < 0.2:
+            column[:] = random.choice([0.0, 1e18, np.nan])
+    times = seconds * np.where(random.random(len(seconds)) < 0.05, 1e3, 1.0)
+    model = CompletionTimeModel(trees=5).fit(spoilt, times)
+    assert model.predictor_.parts.residual.ensembles
+    assert model.predictor_.parts.intervals.scores
+    lower, upper = model.predict_interval(spoilt)
+    assert np.isfinite(upper).all()
+    assert (lower > 0).all()
+    CompletionTimePredictor.load(model.predictor_.save())
 
 
 def test_duplicated_rows_and_hundredfold_outliers_do_not_spoil_the_rest() -> None:
