@@ -196,11 +196,12 @@ class ProfileCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RunCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Tasks of the run Job, or Pods of the Deployment."""
+    """Tasks of the run Job, or Pods of the Deployment; ``ended_key`` digests the run that has ended."""
 
     active: SmallCount
     succeeded: SmallCount
     failed: SmallCount
+    ended_key: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 class Actuals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import RunCounts
-from foretide_kube.names import AIWORKLOADS, ANNOTATION_KEY, DEPLOYMENTS, JOBS
+from foretide_kube.names import ANNOTATION_KEY, DEPLOYMENTS, JOBS
 from foretide_operator.actions import Action, Apply, Create, Delete, Patch, Verdict
 from foretide_operator.attempts import retire
 from foretide_operator.jobs import deployment_name, run_deployment, run_job, run_key, wanted_replicas
@@ -16,9 +18,6 @@ from foretide_operator.workload.facts import Facts
 JOB_TYPE: Final = "RunComplete"
 DEPLOYMENT_TYPE: Final = "Available"
 TYPES: Final = (JOB_TYPE, DEPLOYMENT_TYPE)
-
-ANNOTATION_RUN_KEY: Final = "foretide.dev/run-key"
-"""On an AIWorkload: the run that has ended, so that it is not run again when Kubernetes has removed its Job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +44,10 @@ def decide(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running
 
 def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
     key = run_key(facts.workload.spec)
-    metadata = facts.workload.metadata
+    ended_key = facts.workload.status.runs.ended_key if facts.workload.status.runs is not None else None
     job = next((job for job in facts.run_jobs if _key(job) == key), None)
     if job is None:
-        if metadata.annotations.get(ANNOTATION_RUN_KEY) == key:
+        if ended_key == key:
             return _ended_before(facts)
         waiting = _waiting(JOB_TYPE, may_start=may_start, inspection_failed=inspection_failed)
         if waiting is not None:
@@ -72,12 +71,8 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         progress = f"{counts.succeeded} of {total} tasks succeeded, {counts.active} active, {counts.failed} failed"
         reason = "Suspended" if facts.workload.spec.suspend else "InProgress"
         return Running(Verdict(JOB_TYPE, "Unknown", reason, progress), counts, _adjust(facts, job))
-    actions: tuple[Action, ...] = ()
-    if metadata.annotations.get(ANNOTATION_RUN_KEY) != key:
-        body = {"metadata": {"annotations": {ANNOTATION_RUN_KEY: key}}}
-        actions = (Patch(AIWORKLOADS, metadata.namespace, metadata.name, body),)
-    else:
-        actions = retire(job)
+    counts = replace(counts, ended_key=key)
+    actions = retire(job) if ended_key == key else ()  # the Job may go once the status says that it ended
     if ended["type"] == "Complete":
         verdict = Verdict(JOB_TYPE, "True", "TasksSucceeded", f"{counts.succeeded} of {total} tasks succeeded")
     else:
