@@ -28,9 +28,8 @@ def main() -> int:
     operator.open_port()
     if not _wait_for_kinds(operator):
         return 0
-    registry = kopf.OperatorRegistry()
-    register(operator, registry)
-    kopf.run(registry=registry, standalone=True, clusterwide=True)
+    register(operator)
+    kopf.run(standalone=True, clusterwide=True)
     return 0
 
 

@@ -19,27 +19,27 @@ from foretide_operator.queue import Key
 WATCH_SECONDS = 240
 
 
-def register(operator: Operator, registry: kopf.OperatorRegistry) -> None:
-    """Register the handlers; none returns a value, and none writes to an object."""
+def register(operator: Operator) -> None:
+    """Register the handlers with kopf's own registry; none returns a value, and none writes to an object."""
 
-    @kopf.on.startup(registry=registry)
+    @kopf.on.startup()
     async def start(settings: kopf.OperatorSettings, **_: object) -> None:
         configure(settings)
         await asyncio.to_thread(operator.start)
 
-    @kopf.on.cleanup(registry=registry)
+    @kopf.on.cleanup()
     async def stop(**_: object) -> None:
         await asyncio.to_thread(operator.stop)
 
-    @kopf.on.event(GROUP, VERSION, AIWORKLOADS.plural, registry=registry)
+    @kopf.on.event(GROUP, VERSION, AIWORKLOADS.plural)
     async def workload_changed(namespace: str | None, name: str | None, **_: object) -> None:
         operator.ask(Key("workload", namespace or "", name or ""))
 
-    @kopf.on.event(GROUP, VERSION, NODE_CLASSES.plural, registry=registry)
+    @kopf.on.event(GROUP, VERSION, NODE_CLASSES.plural)
     async def node_class_changed(**_: object) -> None:
         operator.ask(controller.NODE_CLASSES)
 
-    @kopf.on.event(GROUP, VERSION, COMPLETION_TIME_MODELS.plural, registry=registry)
+    @kopf.on.event(GROUP, VERSION, COMPLETION_TIME_MODELS.plural)
     async def model_changed(**_: object) -> None:
         operator.ask(controller.MODEL)
 
