@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,15 @@ def test_the_base_never_falls_when_an_amount_rises(amounts: list[float], which: 
     table = Table.of({"device": ["a", "a"], **{name: [low[name], high[name]] for name in names}})
     first, second = base.seconds(table)
     assert second >= first > 0
+
+
+def test_costs_stay_as_they_were_where_the_solver_does_not_converge(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cycles(*_: object, **__: object) -> None:
+        raise RuntimeError("Maximum number of iterations reached.")
+
+    monkeypatch.setattr("foretide.model.training.base.nnls", cycles)
+    table = Table.of({"device": ["a"], "macs": [1e9]})
+    assert np.isclose(learn_base(table, np.array([0.2])).seconds(table)[0], 0.2)
 
 
 def test_half_the_cpus_take_twice_the_time() -> None:

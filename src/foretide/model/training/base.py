@@ -56,7 +56,10 @@ def _costs(units: Array, target: Array, start: Array) -> Array:
     # the prior keeps its shape and follows the overall scale, which the devices' scales hold
     design = np.vstack([root * units / target[:, None], np.sqrt(PRIOR_ROWS) * np.eye(count) * _share(units, start)])
     wanted = np.concatenate([root[:, 0], np.sqrt(PRIOR_ROWS) * _share(units, start)])
-    costs, _ = nnls(design, wanted, maxiter=100 * count)
+    try:
+        costs, _ = nnls(design, wanted, maxiter=100 * count)
+    except RuntimeError:  # it may cycle on nearly collinear amounts; the costs so far are sound
+        return start
     return np.asarray(np.maximum(costs, 1e-6), dtype=np.float64)
 
 
