@@ -8,37 +8,34 @@ PROCESS_START_MILLISECONDS = time.time_ns() // 1_000_000
 """Epoch milliseconds at the first statement of this process."""
 
 import os  # noqa: E402 - the time comes first
-import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
-from types import FrameType  # noqa: E402
-from typing import Never  # noqa: E402
+from pathlib import Path  # noqa: E402
 
+from foretide_profiler import stopping  # noqa: E402
 from foretide_profiler.arguments import Arguments, parse  # noqa: E402
 from foretide_profiler.cgroups import Limits, read_limits  # noqa: E402
-from foretide_profiler.failures import ProfilerError, Stopped  # noqa: E402
+from foretide_profiler.failures import ProfilerError  # noqa: E402
 from foretide_profiler.requests import InspectCall, ProbeCall, ProfileCall  # noqa: E402
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out the command line; return 0 with a result, 1 with a Failure, 2 for a wrong call."""
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
     limits = read_limits()
     os.environ.update(_thread_variables(limits))
-    arguments = None
+    result: Path | None = None
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
-        status = _carry_out(arguments, limits)
+        result = arguments.result
+        stopped = ProfilerError("TimedOut", "stopped before there was anything to report")
+        stopping.end_with(lambda: _report(stopped, result))
+        return _carry_out(arguments, limits)
     except ProfilerError as error:
-        status = _report(error, arguments)
-    except Stopped:
-        status = _report(ProfilerError("TimedOut", "stopped before there was anything to report"), arguments)
+        return _report(error, result)
     except MemoryError:
-        status = _report(ProfilerError("OutOfMemory", "out of memory", "resources.limits.memory"), arguments)
+        return _report(ProfilerError("OutOfMemory", "out of memory", "resources.limits.memory"), result)
     except Exception as error:  # noqa: BLE001 - the last resort: a result is written whatever happens
-        status = _report(ProfilerError("InternalError", f"{type(error).__name__}: {error}"), arguments)
-    return status
+        return _report(ProfilerError("InternalError", f"{type(error).__name__}: {error}"), result)
 
 
 def _thread_variables(limits: Limits) -> dict[str, str]:
@@ -72,22 +69,16 @@ def _carry_out(arguments: Arguments, limits: Limits) -> int:
     return 0
 
 
-def _report(error: ProfilerError, arguments: Arguments | None) -> int:
+def _report(error: ProfilerError, result: Path | None) -> int:
     """Write the failure wherever a result would have gone."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    stopping.ignore()
     from foretide.results import Failure  # noqa: PLC0415 - kept off the way to the work
     from foretide_profiler import output  # noqa: PLC0415
 
     output.progress(str(error))
     failure = Failure(reason=error.reason, message=error.message, field=error.field)
-    output.write(failure, arguments.result if arguments is not None else None)
+    output.write(failure, result)
     return 2 if error.reason == "InvalidArgument" else 1
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> Never:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise Stopped
 
 
 if __name__ == "__main__":

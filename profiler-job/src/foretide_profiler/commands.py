@@ -11,14 +11,15 @@ from foretide_profiler import runtimes
 from foretide_profiler.cgroups import Limits, throttled_periods
 from foretide_profiler.energy import EnergyMeter
 from foretide_profiler.environment import describe
-from foretide_profiler.failures import ProfilerError, Stopped
-from foretide_profiler.measuring import Measurement, Plan, measure, why_unstable
+from foretide_profiler.failures import ProfilerError
+from foretide_profiler.measuring import Clock, Measurement, Plan, measure, why_unstable
 from foretide_profiler.memory import peak_resident_bytes, resident_bytes
 from foretide_profiler.nvidia import first_gpu
 from foretide_profiler.order_statistics import P90_SAMPLES, P99_SAMPLES, Durations
 from foretide_profiler.output import progress
 from foretide_profiler.requests import InspectCall, ModelRequest, ProfileCall, RunCall
 from foretide_profiler.runtimes import LoadedModel
+from foretide_profiler.stopping import Stopped, interruptible
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,11 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
     throttled_before, energy = throttled_periods(), EnergyMeter(gpu)
     interrupted = ""
     try:
-        measure(_checked(model, call.model), plan, time.perf_counter_ns, measurement)
+        with interruptible():
+            measure(_checked(model, call.model), plan, time.perf_counter_ns, measurement)
     except Stopped:
         if not measurement.is_reportable:
-            raise
+            raise ProfilerError("TimedOut", "stopped before there were samples enough") from None
         interrupted = "TimedOut: stopped before the measurement was complete"
     throttled_after, spent = throttled_periods(), energy.spent_microjoules()
     calls = 1 + measurement.warm_up_inferences + measurement.durations.count
@@ -73,7 +75,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
         inference=distribution(measurement.durations),
         stable=not reason,
         unstable_reason=reason,
-        memory_peak_bytes=peak_resident_bytes(),
+        memory_peak_bytes=max(base, peak_resident_bytes()),
         memory_base_bytes=base,
         accelerator_memory_peak_bytes=model.accelerator_memory_peak_bytes(),
         energy_microjoules_per_inference=None if spent is None else spent // calls,
@@ -89,16 +91,11 @@ def run(call: RunCall, process: Process) -> RunResult:
     durations = Durations()
     infer, clock = _checked(model, call.model), time.perf_counter_ns
     try:
-        while True:
-            before = clock()
-            for _ in range(call.inferences):
-                infer()
-                after = clock()
-                durations.add(after - before)
-                before = after
-            if not call.repeat:
-                break
-            progress(f"{durations.count} inferences in {epoch_milliseconds() - begin} ms")
+        with interruptible():
+            _perform(infer, call.inferences, clock, durations)
+            while call.repeat:
+                progress(f"{durations.count} inferences in {epoch_milliseconds() - begin} ms")
+                _perform(infer, call.inferences, clock, durations)
     except Stopped:
         if not call.repeat or durations.count == 0:
             message = f"stopped after {durations.count} of {call.inferences} inferences"
@@ -114,6 +111,16 @@ def run(call: RunCall, process: Process) -> RunResult:
         memory_peak_bytes=peak_resident_bytes(),
         environment=describe(process.limits, model.runtime, model.accelerator, gpu),
     )
+
+
+def _perform(infer: Callable[[], object], inferences: int, clock: Clock, durations: Durations) -> None:
+    """One round of the task, each inference timed from the end of the one before."""
+    before = clock()
+    for _ in range(inferences):
+        infer()
+        after = clock()
+        durations.add(after - before)
+        before = after
 
 
 def distribution(durations: Durations) -> Distribution:

@@ -15,10 +15,3 @@ class ProfilerError(Exception):
     def __str__(self) -> str:
         where = f" ({self.field})" if self.field else ""
         return f"{self.reason}{where}: {self.message}"
-
-
-class Stopped(BaseException):
-    """The process was told to end (SIGTERM or SIGINT).
-
-    Like KeyboardInterrupt a request and not an error: no library's `except Exception` may swallow it.
-    """

@@ -90,6 +90,10 @@ def _fix_input(graph: onnx.GraphProto, request: ModelRequest) -> Shape:
         message = f"the model takes {len(inputs)} inputs ({names}); only models with one input can be fed"
         raise ProfilerError("InputRefused", message, "input")
     tensor = inputs[0].type.tensor_type
+    wanted = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    if wanted != request.data_type:
+        message = f"the model takes {wanted}, not {request.data_type}; set input.dataType to {wanted}"
+        raise ProfilerError("InputRefused", message, "input.dataType")
     declared = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
     shape = matching_shape(request, declared, inputs[0].name)
     for size, asked in zip(tensor.shape.dim, shape, strict=True):

@@ -89,9 +89,9 @@ def _batch(session: ort.InferenceSession, request: ModelRequest) -> npt.NDArray[
         message = f"the model takes {len(inputs)} inputs ({names}); only models with one input can be fed"
         raise ProfilerError("InputRefused", message, "input")
     wanted = inputs[0]
-    numpy_type = NUMPY_TYPES.get(wanted.type)
+    numpy_type = NUMPY_TYPES.get(wanted.type, wanted.type)
     if numpy_type != request.data_type:
-        message = f"the model takes {wanted.type}, not {request.data_type}; set input.dataType to {numpy_type}"
+        message = f"the model takes {numpy_type}, not {request.data_type}; set input.dataType to {numpy_type}"
         raise ProfilerError("InputRefused", message, "input.dataType")
     return random_batch(matching_shape(request, wanted.shape, wanted.name), request.data_type)
 

@@ -1,0 +1,55 @@
+"""What SIGTERM and SIGINT do: end the process with a word about it, or, while work is under way, interrupt the work.
+
+An exception raised by a signal handler anywhere else is easily lost: extension modules turn it into errors of their own
+while they are imported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(BaseException):
+    """The process was told to end.
+
+    Like KeyboardInterrupt a request and not an error: no library's `except Exception` may swallow it.
+    """
+
+
+def end_with(report: Callable[[], int]) -> None:
+    """From now on a signal makes `report` write why there is no result, and ends the process with its status."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ignore()
+        os._exit(report())
+
+    for number in _SIGNALS:
+        signal.signal(number, end)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within, a signal raises Stopped; afterwards signals are ignored, since only the result is still to be written."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        ignore()
+        raise Stopped
+
+    for number in _SIGNALS:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        ignore()
+
+
+def ignore() -> None:
+    """From now on signals do nothing."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

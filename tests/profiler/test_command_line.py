@@ -1,0 +1,142 @@
+"""The program as a container starts it: real onnxruntime, real files, one document for every outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult, encode, parse
+from foretide.signature import Signature
+from tests.profiler.conftest import ROOT, Profiler
+
+
+def _file(path: Path) -> list[object]:
+    return ["--source", "ONNX", "--file", path]
+
+
+def test_inspect_tells_the_signature_and_the_digest(profiler: Profiler, model_file: Path, tmp_path: Path) -> None:
+    status, document = profiler("inspect", *_file(model_file), "--result", tmp_path / "result")
+    result = parse((tmp_path / "result").read_bytes())
+    assert status == 0
+    assert isinstance(result, InspectResult)
+    assert json.loads(encode(result)) == document
+    assert result.model_sha256 == hashlib.sha256(model_file.read_bytes()).hexdigest()
+
+
+def test_profile_measures_what_parse_believes(profiler: Profiler, model_file: Path) -> None:
+    status, document = profiler(
+        "profile", *_file(model_file), "--max-seconds", 3, "--min-seconds", 0.3, "--batch-size", 2
+    )
+    _, inspected = profiler("inspect", *_file(model_file), "--batch-size", 2)
+    signature = msgspec.convert(inspected["signature"], Signature)
+    result = parse(json.dumps(document).encode(), signature=signature)
+    assert status == 0
+    assert isinstance(result, ProfileResult)
+    assert result.inference.samples >= 64
+    assert result.inference.p90 is not None
+    assert result.memory_peak_bytes > result.memory_base_bytes
+    assert result.environment.runtime.startswith("onnxruntime ")
+
+
+def test_run_performs_the_task(profiler: Profiler, model_file: Path) -> None:
+    status, document = profiler("run", *_file(model_file), "--inferences", 25, "--input", "3,8,8")
+    result = parse(json.dumps(document).encode())
+    assert status == 0
+    assert isinstance(result, RunResult)
+    assert result.inferences == 25
+
+
+def test_run_imports_neither_onnx_nor_torch(model_file: Path) -> None:
+    done = _start("-X", "importtime", "-m", "foretide_profiler", "run", *_file(model_file), "--inferences", 1)
+    _, progress = done.communicate(timeout=60)
+    imported = {line.rpartition("|")[2].strip() for line in progress.splitlines()}
+    assert "onnxruntime" in imported
+    assert not imported & {"onnx", "torch", "google.protobuf", "pynvml", "asyncio"}
+
+
+def test_probe_describes_the_machine_in_time(profiler: Profiler) -> None:
+    status, document = profiler("probe", "--max-seconds", 4)
+    result = parse(json.dumps(document).encode())
+    assert status == 0
+    assert isinstance(result, ProbeResult)
+    assert set(result.model_microseconds) == {"dense-convolution", "depthwise-convolution", "linear", "elementwise"}
+    assert result.gemm_flops_per_second > 0
+
+
+@pytest.mark.parametrize("command", ["inspect", "profile", "run"])
+def test_a_model_that_cannot_be_used_has_its_reason(
+    profiler: Profiler, model_file: Path, tmp_path: Path, command: str
+) -> None:
+    whole = model_file.read_bytes()
+    truncated, garbage = tmp_path / "truncated.onnx", tmp_path / "garbage.onnx"
+    truncated.write_bytes(whole[: len(whole) // 2])
+    garbage.write_bytes(b"not a model at all")
+    empty = tmp_path / "empty.onnx"
+    empty.write_bytes(b"")
+    task = ["--inferences", 1] if command == "run" else []
+    for arguments, reason, field, message in (
+        (_file(tmp_path / "absent.onnx"), "ModelFileMissing", "model.file.path", "mount"),
+        (_file(tmp_path), "ModelFileMissing", "model.file.path", "directory"),
+        (_file(truncated), "ModelFileInvalid", "model.file.path", ""),
+        (_file(garbage), "ModelFileInvalid", "model.file.path", ""),
+        (_file(empty), "ModelFileInvalid", "model.file.path", ""),
+        ([*_file(model_file), "--sha256", "0" * 64], "ModelDigestMismatch", "model.file.sha256", "0" * 64),
+        ([*_file(model_file), "--input", "3,9,9"], "InputRefused", "input.shape", "any,3,8,8"),
+        ([*_file(model_file), "--data-type", "int64"], "InputRefused", "input.dataType", "float32"),
+        ([*_file(model_file), "--precision", "int8"], "PrecisionUnsupported", "precision", "fp32"),
+    ):
+        status, document = profiler(command, *arguments, *task)
+        assert (status, document["kind"]) == (1, "Failure")
+        assert (document["reason"], document["field"]) == (reason, field)
+        assert message in document["message"]
+
+
+def test_a_source_whose_runtime_this_image_lacks_says_so(profiler: Profiler) -> None:
+    if find_spec("torch") is not None:
+        pytest.skip("torch is installed here")
+    status, document = profiler("inspect", "--source", "TorchVision", "--name", "resnet18", "--input", "3,224,224")
+    assert (status, document["reason"], document["field"]) == (1, "RuntimeMissing", "model.source")
+
+
+def test_a_wrong_call_is_a_failure_with_status_2(profiler: Profiler) -> None:
+    status, document = profiler("run", "--source", "ONNX", "--file", "/m", "--inferences", "-3")
+    assert (status, document["reason"], document["field"]) == (2, "InvalidArgument", "inferences")
+
+
+def test_an_endless_task_ends_well_when_stopped(model_file: Path) -> None:
+    process = _start("-m", "foretide_profiler", "run", *_file(model_file), "--inferences", 50, "--repeat")
+    assert process.stderr is not None
+    assert process.stderr.readline()  # the first round is done
+    process.send_signal(signal.SIGTERM)
+    result = parse(process.communicate(timeout=30)[0].encode())
+    assert process.returncode == 0
+    assert isinstance(result, RunResult)
+    assert result.inferences >= 50
+
+
+def test_a_task_that_is_stopped_early_says_how_far_it_came(model_file: Path) -> None:
+    process = _start("-m", "foretide_profiler", "run", *_file(model_file), "--inferences", 10**12)
+    while "libonnxruntime" not in Path(f"/proc/{process.pid}/maps").read_text() and process.poll() is None:
+        pass
+    process.send_signal(signal.SIGTERM)
+    document = json.loads(process.communicate(timeout=30)[0])
+    assert (process.returncode, document["reason"]) == (1, "TimedOut")
+
+
+def _start(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/src:{ROOT}/profiler-job/src"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,151 @@
+"""The signature of an ONNX graph, checked against counts made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from examples.models import make_onnx
+from foretide.signature import OperatorCost
+from foretide_profiler.counting.onnx_graph import count
+from foretide_profiler.failures import ProfilerError
+from foretide_profiler.requests import ModelRequest
+from tests.profiler.conftest import small_model
+
+
+def _request(file: Path, *, shape: tuple[int, ...] | None = (3, 8, 8), batch_size: int = 1) -> ModelRequest:
+    return ModelRequest("ONNX", "", file, None, shape, "float32", batch_size, "fp32")
+
+
+def test_every_operator_is_counted_by_its_kind(model_file: Path) -> None:
+    signature = count(_request(model_file))
+    dense, half = 6 * 8 * 8, 6 * 4 * 4
+    assert signature.by_kind == {
+        "denseConvolution": OperatorCost(macs=dense * 3 * 9, bytes_written=4 * dense, count=1),
+        "depthwiseConvolution": OperatorCost(macs=half * 9, bytes_written=4 * half, count=1),
+        "linear": OperatorCost(macs=24, bytes_written=16, count=1),
+        "elementwise": OperatorCost(bytes_written=4 * (dense + half), count=2),
+        "normalization": OperatorCost(bytes_written=16, count=1),
+        "other": OperatorCost(bytes_written=24, count=1),
+    }
+    assert signature.macs == dense * 27 + half * 9 + 24
+    assert signature.parameter_bytes == 4 * (6 * 27 + 6 + 54 + 24 + 4)
+    assert signature.activation_bytes == 4 * (2 * dense + 2 * half + 6 + 4 + 4)
+    assert signature.peak_activation_bytes == 4 * 2 * dense  # the first convolution's output and its ReLU
+    assert (signature.input_pixels, signature.operator_count) == (64, 7)
+    assert signature.family == "denseConvolution"
+
+
+@settings(deadline=None, max_examples=10)
+@given(batch_size=st.integers(1, 64))
+def test_work_grows_with_the_batch_and_parameters_do_not(
+    batch_size: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("model") / "small.onnx"
+    file.write_bytes(small_model().SerializeToString())
+    one, many = count(_request(file)), count(_request(file, batch_size=batch_size))
+    assert (many.macs, many.activation_bytes) == (one.macs * batch_size, one.activation_bytes * batch_size)
+    assert (many.parameter_bytes, many.input_pixels, many.batch_size) == (one.parameter_bytes, 64, batch_size)
+
+
+def test_attention_is_told_from_linear_layers_by_its_operands(tmp_path: Path) -> None:
+    tokens, width = 16, 8
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["q"]),
+        helper.make_node("Transpose", ["x"], ["k"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["q", "k"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["shares"], axis=-1),
+        helper.make_node("MatMul", ["shares", "x"], ["y"]),
+    ]
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", tokens, width]) for name in "xy"]
+    weights = [numpy_helper.from_array(np.ones((width, width), np.float32), "w")]
+    graph = helper.make_graph(nodes, "attention", value[:1], value[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {"family": "tiny-transformer"})
+    file = tmp_path / "attention.onnx"
+    file.write_bytes(model.SerializeToString())
+    signature = count(_request(file, shape=(tokens, width)))
+    assert signature.by_kind["linear"].macs == tokens * width * width
+    assert signature.by_kind["attention"].macs == 2 * tokens * tokens * width
+    assert (signature.input_pixels, signature.family) == (tokens, "tiny-transformer")
+
+
+def test_constants_and_views_cost_nothing(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["two"], value=numpy_helper.from_array(np.array(2, np.float32))),
+        helper.make_node("Mul", ["two", "two"], ["four"]),
+        helper.make_node("Reshape", ["x", "shape"], ["flat"]),
+        helper.make_node("Mul", ["flat", "four"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "views",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 16])],
+        [numpy_helper.from_array(np.array([-1, 16]), "shape")],
+    )
+    file = tmp_path / "views.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    file.write_bytes(model.SerializeToString())
+    signature = count(_request(file, shape=(4, 4)))
+    assert (signature.operator_count, signature.activation_bytes, signature.peak_activation_bytes) == (1, 64, 128)
+
+
+def test_without_a_shape_the_declared_one_is_taken(model_file: Path) -> None:
+    assert count(_request(model_file, shape=None)) == count(_request(model_file))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape", "wants"),
+    [
+        (("batch", 3, 8, 8), (3, 9, 8), "any,3,8,8"),
+        (("batch", 3, 8, 8), (8, 8), "any,3,8,8"),
+        ((4, 3, 8, 8), (3, 8, 8), "4,3,8,8"),
+        (("batch", 3, "h", "w"), None, "any,3,any,any"),
+    ],
+)
+def test_a_refused_shape_is_answered_with_what_the_model_takes(
+    tmp_path: Path, sizes: tuple[int | str, ...], shape: tuple[int, ...] | None, wants: str
+) -> None:
+    file = tmp_path / "small.onnx"
+    file.write_bytes(small_model(sizes).SerializeToString())
+    with pytest.raises(ProfilerError) as caught:
+        count(_request(file, shape=shape))
+    assert (caught.value.reason, caught.value.field) == ("InputRefused", "input.shape")
+    assert wants in caught.value.message
+
+
+def test_a_shape_that_an_operator_inside_refuses_is_refused(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "tokens", "width"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "tokens", 4])],
+        [numpy_helper.from_array(np.ones((8, 4), np.float32), "w")],
+    )
+    file = tmp_path / "product.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    file.write_bytes(model.SerializeToString())
+    assert count(_request(file, shape=(5, 8))).macs == 5 * 8 * 4
+    with pytest.raises(ProfilerError) as caught:
+        count(_request(file, shape=(5, 9)))
+    assert (caught.value.reason, caught.value.field) == ("InputRefused", "input.shape")
+
+
+def test_the_examples_are_small_and_of_different_kinds(tmp_path: Path) -> None:
+    files = make_onnx.build(tmp_path / "a")
+    again = make_onnx.build(tmp_path / "b")
+    kinds = {}
+    for name, file in files.items():
+        assert file.stat().st_size <= 710_000
+        assert file.read_bytes() == again[name].read_bytes()
+        onnx.checker.check_model(onnx.load(file), full_check=True)
+        by_kind = count(_request(file, shape=None)).by_kind
+        kinds[name] = max(by_kind, key=lambda kind: by_kind[kind].macs)
+    assert kinds == {"edge-cnn": "denseConvolution", "sensor-mixer": "linear"}

@@ -1,0 +1,70 @@
+"""What is told of the machine: its processor, its energy counters, this process's memory; absent is None, never 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from foretide.results import Environment
+from foretide_profiler.cgroups import Limits
+from foretide_profiler.energy import EnergyMeter
+from foretide_profiler.environment import describe
+from foretide_profiler.memory import peak_resident_bytes, resident_bytes
+
+LIMITS = Limits(cpu_millis=150, memory_bytes=2**28, cpus=2)
+
+
+def _describe(root: Path, cpuinfo: str) -> Environment:
+    (root / "proc").mkdir()
+    (root / "proc/cpuinfo").write_text(cpuinfo)
+    return describe(LIMITS, "onnxruntime 1", None, None, root)
+
+
+def test_an_x86_processor(tmp_path: Path) -> None:
+    seen = _describe(
+        tmp_path, "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2 fma sse4_2\n\nprocessor\t: 1\n"
+    )
+    assert (seen.cpu_model, seen.instruction_sets) == ("AMD EPYC", ("sse4_2", "avx2", "fma"))
+    assert (seen.cpu_millis, seen.threads, seen.memory_limit_bytes) == (150, 1, 2**28)
+    assert (seen.governor, seen.driver, seen.accelerator, seen.co_runners) == (None, None, None, None)
+
+
+def test_an_arm_board(tmp_path: Path) -> None:
+    (tmp_path / "sys/devices/system/cpu/cpu0/cpufreq").mkdir(parents=True)
+    (tmp_path / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").write_text("ondemand\n")
+    cpuinfo = "processor\t: 0\nFeatures\t: fp asimd asimddp crc32\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n\n"
+    seen = _describe(tmp_path, cpuinfo + "Model\t\t: Raspberry Pi 5 Model B Rev 1.0\n")
+    assert (seen.cpu_model, seen.governor) == ("Raspberry Pi 5 Model B Rev 1.0", "ondemand")
+    assert seen.instruction_sets == ("asimd", "asimddp")
+
+
+def test_an_arm_processor_without_a_name(tmp_path: Path) -> None:
+    assert _describe(tmp_path, "CPU implementer\t: 0x41\nCPU part\t: 0xd0b\n").cpu_model == "0x41:0xd0b"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "spent"), [("1000", "1500", 500), ("1000", "900", None), ("1000", "unreadable", None)]
+)
+def test_energy_is_the_counters_difference_unless_it_turned_over(
+    tmp_path: Path, before: str, after: str, spent: int | None
+) -> None:
+    package, core = tmp_path / "intel-rapl:0", tmp_path / "intel-rapl:0:0"
+    for zone in (package, core):
+        zone.mkdir()
+        (zone / "energy_uj").write_text(before)
+    meter = EnergyMeter(None, tmp_path)
+    (package / "energy_uj").write_text(after)
+    assert meter.spent_microjoules() == spent
+
+
+def test_energy_that_nothing_counts_is_none(tmp_path: Path) -> None:
+    assert EnergyMeter(None, tmp_path).spent_microjoules() is None
+
+
+def test_the_peak_of_memory_stays_when_memory_is_given_back() -> None:
+    held = bytearray(64 * 2**20)
+    full = resident_bytes()
+    del held
+    counters_lag_bytes = 2**20
+    assert resident_bytes() < full <= peak_resident_bytes() + counters_lag_bytes
