@@ -1,0 +1,122 @@
+"""What is written on a Pod, and when nothing is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from foretide.prediction import Interval, PodPrediction
+from foretide_kube.task_pods import PodForm, TaskPod, epoch_seconds, read_pod
+from foretide_operator.planner.recording import NotPredicted, annotation_patch, needs_prediction, predict
+from tests.extender.cluster_values import CREATED_TIME, MIB, NOW_SECONDS, pod_object, workload
+
+NOW_MILLISECONDS = round(NOW_SECONDS * 1e3)
+
+
+def pod(**options: Any) -> TaskPod:
+    return read_pod(msgspec.convert(pod_object(**({"node": "medium-1"} | options)), PodForm))
+
+
+def test_the_prediction_is_that_of_the_node_it_is_bound_to() -> None:
+    assert predict(pod(), "medium", workload(), NOW_MILLISECONDS + 450) == PodPrediction(
+        node="medium-1",
+        node_class="medium",
+        inferences=100,
+        work_milliseconds=Interval(lower=2160, median=2700, upper=3375),
+        startup_milliseconds=500,
+        memory_bytes=300 * MIB,
+        source="Measured",
+        model_version="v1",
+        bound_milliseconds=NOW_MILLISECONDS + 450,
+    )
+
+
+def test_it_is_for_the_inferences_and_the_cpu_of_the_pod() -> None:
+    prediction = predict(
+        pod(cpu="500m", annotations={"foretide.dev/inferences": "10"}), "fast", workload(), NOW_MILLISECONDS
+    )
+    assert isinstance(prediction, PodPrediction)
+    assert (prediction.inferences, prediction.work_milliseconds.median, prediction.source) == (10, 200, "Fallback")
+
+
+@pytest.mark.parametrize(
+    ("seen_later_milliseconds", "expected"),
+    [(0, 0), (999, 999), (2999, 2999), (3000, 0), (60_000, 0), (-1, 0)],
+)
+def test_our_clock_tells_the_binding_only_just_after_it(seen_later_milliseconds: int, expected: int) -> None:
+    prediction = predict(pod(), "fast", workload(), NOW_MILLISECONDS + seen_later_milliseconds)
+    assert isinstance(prediction, PodPrediction)
+    assert prediction.bound_milliseconds == NOW_MILLISECONDS + expected
+
+
+@pytest.mark.parametrize(
+    ("node_class", "known", "reason"),
+    [
+        ("fast", False, "WorkloadUnknown"),
+        (None, True, "NodeClassUnknown"),
+        ("other", True, "ClassNotPredicted"),
+    ],
+)
+def test_without_a_prediction_the_reason_is_told(node_class: str | None, known: bool, reason: str) -> None:  # noqa: FBT001
+    result = predict(pod(), node_class, workload() if known else None, NOW_MILLISECONDS)
+    assert isinstance(result, NotPredicted)
+    assert result.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, True),
+        ({"role": "run"}, True),
+        ({"phase": "Running"}, True),
+        ({"role": "inspect"}, False),
+        ({"role": "profile"}, False),
+        ({"workload": None}, False),
+        ({"node": None}, False),
+        ({"phase": "Succeeded"}, False),
+        ({"phase": "Failed"}, False),
+        ({"annotations": {"foretide.dev/prediction": "{}"}}, False),
+    ],
+)
+def test_only_bound_tasks_that_run_and_have_none_get_a_prediction(options: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
+    assert needs_prediction(pod(**options)) is expected
+
+
+def test_the_patch_names_the_pod_by_uid_and_can_be_read_back() -> None:
+    prediction = predict(pod(), "fast", workload(), NOW_MILLISECONDS)
+    assert isinstance(prediction, PodPrediction)
+    patch = annotation_patch(pod(), prediction)
+    assert patch["metadata"]["uid"] == "uid-task-1"
+    text = patch["metadata"]["annotations"]["foretide.dev/prediction"]
+    assert msgspec.json.decode(text, type=PodPrediction) == prediction
+    assert len(text) < 1024
+
+
+@pytest.mark.parametrize(
+    ("limits", "cpu_millis", "memory_bytes"),
+    [
+        ([{"cpu": "500m", "memory": "1Gi"}], 500, 2**30),
+        ([{"cpu": 2}], 2000, None),
+        ([{"cpu": "1"}, {"cpu": "250m", "memory": "64Mi"}], 1250, None),
+        ([{"cpu": "1"}, {}], None, None),
+        ([{"cpu": "plenty", "memory": "64MB"}], None, None),
+        ([None], None, None),
+        ([], None, None),
+    ],
+)
+def test_limits_are_those_of_all_containers_or_none(
+    limits: list[dict[str, str] | None], cpu_millis: int | None, memory_bytes: int | None
+) -> None:
+    item = pod_object()
+    item["spec"]["containers"] = [{"resources": {"limits": each}} for each in limits]
+    task = read_pod(msgspec.convert(item, PodForm)).task
+    assert (task.cpu_millis, task.memory_limit_bytes) == (cpu_millis, memory_bytes)
+
+
+def test_times_are_read_as_the_api_writes_them() -> None:
+    assert epoch_seconds(CREATED_TIME) == NOW_SECONDS
+    assert epoch_seconds("2026-09-21T14:13:20.500000Z") == NOW_SECONDS + 0.5
+    assert epoch_seconds(None) is None
+    assert epoch_seconds("yesterday") is None

@@ -1,0 +1,24 @@
+"""Settings of the planner: each bad one is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from foretide_operator.planner.settings import SettingError, Settings
+
+
+def test_what_is_not_set_has_its_default() -> None:
+    assert Settings.read({"FORETIDE_NAMESPACE": "x"}) == Settings("x", 8081, "INFO")
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, "FORETIDE_NAMESPACE"),
+        ({"FORETIDE_NAMESPACE": "x", "FORETIDE_PLANNER_PORT": "http"}, "'http'"),
+        ({"FORETIDE_NAMESPACE": "x", "FORETIDE_LOG_LEVEL": "loud"}, "'LOUD'"),
+    ],
+)
+def test_a_bad_setting_is_named(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        Settings.read(environment)
