@@ -17,6 +17,7 @@ from demo.scenario import ROOT, Scenario
 from demo.tasks import task_job
 from demo.waves import Task, WaveRun
 from devcluster import Cluster, ClusterSpec
+from devcluster.errors import DevclusterError
 from foretide_kube.client import KubeClient
 from foretide_kube.kinds import aiworkload
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, SCHEDULER_NAME, WORKLOAD_PROFILES
@@ -49,7 +50,7 @@ def main() -> int:
 def run(cluster: Cluster, scenario: Scenario, console: Console) -> dict[str, Any]:
     """Everything after the cluster is up; returns the figures of `demo.json`."""
     console.heading("install the chart")
-    install.install(cluster, scenario.profiling, console.say)
+    install.install(cluster, console.say)
     client = KubeClient.connect(str(cluster.kubeconfig))
 
     console.heading("node classes are made from labels and probed")
@@ -118,4 +119,9 @@ def _waves(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (DevclusterError, TimeoutError) as error:
+        sys.exit(f"the demo ended early: {error}")

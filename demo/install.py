@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from demo.scenario import ROOT, Profiling
+from demo.scenario import ROOT
 from devcluster import Cluster
 from foretide_operator.settings import Settings
 
@@ -19,21 +19,12 @@ TASK_SETTINGS = Settings(
 )
 
 
-def install(cluster: Cluster, profiling: Profiling, say: Callable[[str], None]) -> None:
+def install(cluster: Cluster, say: Callable[[str], None]) -> None:
     """Run `helm install` and wait until operator and scheduler are available; raises with helm's words if not."""
-    values = {
-        "image.tag": TAG,
-        "image.pullPolicy": "IfNotPresent",
-        "profiling.maxSeconds": profiling.max_seconds,
-        "profiling.minSamples": profiling.min_samples,
-        "profiling.minSeconds": profiling.min_seconds,
-        "profiling.perClass": profiling.per_class,
-    }
-    chart = str(ROOT / "charts" / "foretide")
-    arguments = ["install", "foretide", chart, "--namespace", SYSTEM_NAMESPACE, "--create-namespace"]
-    for key, value in values.items():
-        arguments += ["--set", f"{key}={value}"]
-    say("helm install foretide charts/foretide --namespace " + SYSTEM_NAMESPACE)
+    chart, values = ROOT / "charts" / "foretide", ROOT / "demo" / "values.yaml"
+    arguments = ["install", "foretide", str(chart), "--namespace", SYSTEM_NAMESPACE, "--create-namespace"]
+    arguments += ["--values", str(values)]
+    say("helm install foretide charts/foretide --namespace " + SYSTEM_NAMESPACE + " --values demo/values.yaml")
     cluster.helm(*arguments, "--wait", "--timeout", "3m")
     say("operator and scheduler are available")
 

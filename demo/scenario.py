@@ -12,15 +12,6 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Profiling(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """How much the operator measures, as the chart's values name it."""
-
-    max_seconds: int
-    min_samples: int
-    min_seconds: int
-    per_class: int
-
-
 class Scenario(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The demo's cluster, workloads and waves."""
 
@@ -30,7 +21,6 @@ class Scenario(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     waves: int
     tasks_per_wave: int
     next_wave_when_ended: float
-    profiling: Profiling
 
     @classmethod
     def load(cls, path: Path) -> Scenario:
