@@ -1,4 +1,4 @@
-"""`helm uninstall` leaves the CRDs and nothing else. The last of the end-to-end tests: it removes what they stand on."""
+"""`helm uninstall` leaves the CRDs and nothing else: the last end-to-end test, it removes what the others stand on."""
 
 from __future__ import annotations
 
