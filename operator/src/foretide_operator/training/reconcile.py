@@ -87,7 +87,7 @@ def decide(facts: Facts) -> Decision:
     if active in defects:
         sound = [version.version for version in versions if version.version not in defects]
         active = sound[-1] if sound else active
-    train, wait_seconds = _should_train(facts, has_sound=bool(active) and active not in defects)
+    train, wait_seconds = _should_train(facts, versions, has_sound=bool(active) and active not in defects)
     verdicts = [_trained(facts, versions, active), _artefact_valid(before.active_version, active, defects)]
     verdicts.append(_ready(verdicts))
     conditions = before.conditions
@@ -137,13 +137,13 @@ def _is_fresh(facts: Facts, version: str) -> bool:
     return isinstance(facts.outcome, Trained) and artefacts.version_of(facts.outcome.artefact) == version
 
 
-def _should_train(facts: Facts, *, has_sound: bool) -> tuple[bool, float | None]:
+def _should_train(facts: Facts, versions: tuple[Version, ...], *, has_sound: bool) -> tuple[bool, float | None]:
     """Whether to train now, or else after how many seconds to ask again."""
     if facts.is_training or facts.rows < facts.model.spec.minimum_observations:
         return False, None
     if isinstance(facts.outcome, NotTrained):
         return False, RETRY_SECONDS
-    latest = facts.model.status.versions[-1] if facts.model.status.versions else None
+    latest = versions[-1] if versions else None
     trained_digest = facts.outcome.input_digest if facts.outcome is not None else facts.trained_digest
     if has_sound:
         if trained_digest == facts.digest:

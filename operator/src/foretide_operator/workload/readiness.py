@@ -10,16 +10,15 @@ TYPE = "Ready"
 
 
 def decide(verdicts: Sequence[Verdict]) -> Verdict:
-    """True when predictions are published and some class will do; else what is in the way, the first first.
+    """True when predictions are published and some class will do; else what refuses it, or else what is waited for.
 
     A missing measurement does not make a workload unready: the model predicts what was not measured.
     """
     by_type = {verdict.type: verdict for verdict in verdicts}
-    for type_ in ("Inspected", "Admissible", "Predicted"):
-        verdict = by_type[type_]
-        if verdict.status != "True":
-            return Verdict(TYPE, verdict.status, verdict.reason, f"{type_}: {verdict.message}")
+    needed = [by_type[type_] for type_ in ("Inspected", "Admissible", "Predicted")]
     run = by_type.get("RunComplete")
-    if run is not None and run.status == "False":
-        return Verdict(TYPE, "False", run.reason, f"RunComplete: {run.message}")
+    refused = [verdict for verdict in (*needed, run) if verdict is not None and verdict.status == "False"]
+    open_ = [verdict for verdict in needed if verdict.status == "Unknown"]
+    for verdict in (*refused, *open_):
+        return Verdict(TYPE, verdict.status, verdict.reason, f"{verdict.type}: {verdict.message}")
     return Verdict(TYPE, "True", "Predicted", by_type["Predicted"].message)
