@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+from devcluster import command
+from devcluster.images import buildah, catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +75,37 @@ def profiler() -> Profiler:
             check=False,
             timeout=120,
         )
+        return done.returncode, json.loads(done.stdout)
+
+    return call
+
+
+InImage = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def in_torch_image() -> Iterator[InImage]:
+    """Runs a command in the image that carries torch, built if the cache has none; without any cluster."""
+    catalogue.archive("profiler-torch", lambda _text: None)
+    reference = catalogue.CATALOGUE["profiler-torch"].reference
+    container = command.run([*buildah._buildah(), "from", "--pull-never", reference]).strip()
+
+    def call(*argv: object) -> subprocess.CompletedProcess[str]:
+        prefix = [*buildah._buildah(), "run", "--isolation", "chroot", container, "--"]
+        return subprocess.run(
+            [str(word) for word in (*prefix, *argv)], capture_output=True, text=True, check=False, timeout=300
+        )
+
+    yield call
+    command.run([*buildah._buildah(), "rm", container])
+
+
+@pytest.fixture(scope="session")
+def torch_profiler(in_torch_image: InImage) -> Profiler:
+    """Runs the program in the image that carries torch; gives its exit status and the document on stdout."""
+
+    def call(*arguments: object) -> tuple[int, dict[str, Any]]:
+        done = in_torch_image("python3", "-m", "foretide_profiler", *arguments)
         return done.returncode, json.loads(done.stdout)
 
     return call

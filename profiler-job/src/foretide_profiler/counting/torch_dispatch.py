@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import torch
@@ -67,7 +67,8 @@ def count(request: ModelRequest) -> Signature:
 
 
 def _count_on(device: str, request: ModelRequest) -> Signature:
-    with torch.device(device):
+    # Only an architecture is made of new tensors; a file's are loaded as they are, and moved.
+    with torch.device(device) if request.source == "TorchVision" else nullcontext():
         module, shape = torch_modules.build(request)
     module = module.to(device)
     batch = torch_modules.random_batch(shape, request.data_type, device)

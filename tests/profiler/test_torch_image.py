@@ -1,0 +1,130 @@
+"""torch as it is in the image: architectures by name, exported files, and counts that agree with those of ONNX."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from foretide.results import ProfileResult, RunResult, parse
+from foretide.signature import Signature
+from foretide_profiler.counting.onnx_graph import count
+from foretide_profiler.requests import ModelRequest
+from tests.profiler.conftest import InImage, Profiler
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+SMALL_MODEL = """
+import torch
+from torch import nn
+
+net = nn.Sequential(
+    nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1, groups=6, bias=False), nn.Hardswish(),
+    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4), nn.Softmax(1),
+).eval()
+torch.export.save(torch.export.export(net, (torch.randn(1, 3, 8, 8),)), "/tmp/small.pt2")
+open("/tmp/truncated.pt2", "wb").write(open("/tmp/small.pt2", "rb").read()[:2000])
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(in_torch_image: InImage) -> str:
+    """The same small network as the ONNX file of these tests, exported by torch inside the image."""
+    done = in_torch_image("python3", "-c", SMALL_MODEL)
+    assert done.returncode == 0, done.stderr
+    return "/tmp/small.pt2"
+
+
+def _vision(name: str, shape: str = "3,224,224") -> list[str]:
+    return ["--source", "TorchVision", "--name", name, "--input", shape]
+
+
+def test_torch_and_onnx_count_the_same_network_alike(torch_profiler: Profiler, exported: str, model_file: Path) -> None:
+    status, document = torch_profiler("inspect", "--source", "TorchExport", "--file", exported)
+    assert status == 0, document
+    by_torch = msgspec.convert(document["signature"], Signature)
+    by_onnx = count(ModelRequest("ONNX", "", model_file, None, (3, 8, 8), "float32", 1, "fp32"))
+    assert by_torch == by_onnx
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "million_macs", "kinds"),
+    [
+        ("mobilenet_v3_small", "mobilenet_v3", 56.5, {"denseConvolution", "depthwiseConvolution", "linear"}),
+        ("resnet18", "resnet", 1814, {"denseConvolution", "linear"}),
+        ("vit_b_16", "vit", 17_564, {"denseConvolution", "linear", "attention"}),
+        ("swin_v2_t", "swin_v2", 4_938, {"denseConvolution", "linear", "attention"}),
+    ],
+)
+def test_the_signature_of_known_architectures(
+    torch_profiler: Profiler, name: str, family: str, million_macs: float, kinds: set[str]
+) -> None:
+    status, document = torch_profiler("inspect", *_vision(name))
+    signature = document["signature"]
+    assert status == 0
+    assert signature["family"] == family
+    assert signature["macs"] / 1e6 == pytest.approx(million_macs, rel=0.01)
+    assert {kind for kind, cost in signature["byKind"].items() if cost["macs"]} == kinds
+
+
+def test_profile_measures_an_architecture(torch_profiler: Profiler) -> None:
+    status, document = torch_profiler(
+        "profile", *_vision("mobilenet_v3_small", "3,64,64"), "--max-seconds", 4, "--min-seconds", 0.5
+    )
+    result = parse(json.dumps(document).encode())
+    assert status == 0
+    assert isinstance(result, ProfileResult)
+    assert result.environment.runtime.startswith("torch 2.")
+
+
+def test_run_performs_an_exported_model(torch_profiler: Profiler, exported: str) -> None:
+    status, document = torch_profiler("run", "--source", "TorchExport", "--file", exported, "--inferences", 5)
+    assert status == 0, document
+    assert isinstance(parse(json.dumps(document).encode()), RunResult)
+
+
+def test_detection_runs_though_torchs_compiler_was_not_imported_beforehand(torch_profiler: Profiler) -> None:
+    status, document = torch_profiler(
+        "run", *_vision("fasterrcnn_mobilenet_v3_large_320_fpn", "3,64,64"), "--inferences", 1
+    )
+    assert status == 0, document
+
+
+def test_torchvision_is_imported_without_torchs_compiler(in_torch_image: InImage) -> None:
+    done = in_torch_image(
+        "python3",
+        "-X",
+        "importtime",
+        "-m",
+        "foretide_profiler",
+        "run",
+        *_vision("resnet18", "3,64,64"),
+        "--inferences",
+        1,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "torchvision.models" in imported
+    assert not imported & {"torch._dynamo", "sympy", "torchvision.datasets"}
+
+
+def test_what_cannot_be_used_has_its_reason(torch_profiler: Profiler, exported: str) -> None:
+    file = ["--source", "TorchExport", "--file"]
+    for arguments, reason, field, message in (
+        (_vision("resnet5"), "UnknownModel", "model.name", "did you mean resnet50"),
+        (_vision("../../etc/passwd"), "UnknownModel", "model.name", "are known"),
+        (_vision("resnet18", "4,64,64"), "InputRefused", "input.shape", "3 channels"),
+        ([*file, exported, "--input", "3,9,9"], "InputRefused", "input.shape", "1,3,8,8"),
+        ([*file, exported, "--data-type", "uint8"], "InputRefused", "input.dataType", "float32"),
+        ([*file, "/tmp/truncated.pt2"], "ModelFileInvalid", "model.file.path", ""),
+        ([*file, exported, "--sha256", "0" * 64], "ModelDigestMismatch", "model.file.sha256", ""),
+    ):
+        status, document = torch_profiler("run", *arguments, "--inferences", 1)
+        assert (status, document["kind"]) == (1, "Failure")
+        assert (document["reason"], document["field"]) == (reason, field)
+        assert message in document["message"]
+
+
+def test_the_image_runs_as_nobody_in_particular(in_torch_image: InImage) -> None:
+    assert in_torch_image("id", "-u").stdout.strip() == "65532"
