@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from devcluster import binaries, cgroups, cleanup, kubeconfig, netns, packages, preflight, processes, relay
+from devcluster import binaries, cgroups, cleanup, inotify, kubeconfig, netns, packages, preflight, processes, relay
 from devcluster.api import Api
 from devcluster.command import run
 from devcluster.controlplane import ADDRESS, PORT, ControlPlane
@@ -78,6 +78,7 @@ class Cluster:
         """
         steps = timed(progress)
         packages.install(preflight.missing_packages(spec), steps)
+        inotify.make_room(len(spec.nodes), steps)
         preflight.check(spec)
         lock = Lock(ClusterPaths.of(spec.name).lock)
         if not lock.try_acquire():

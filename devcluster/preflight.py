@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster import cgroups, packages
+from devcluster import cgroups, inotify, packages
 from devcluster.errors import PreflightError
 from devcluster.nodeconfig import Machine
 from devcluster.paths import cache
@@ -46,7 +46,7 @@ def check(spec: ClusterSpec) -> None:
 
 def findings(spec: ClusterSpec) -> list[Finding]:
     """Return every check that the cluster asks for, in the order in which to mend."""
-    found = [_root(), *_capabilities(), *_programs(packages.FOR_ALL), _disk()]
+    found = [_root(), *_capabilities(), *_programs(packages.FOR_ALL), _disk(), _watchers(spec)]
     if spec.nodes:
         found += [*_programs(packages.FOR_NODES), _network_plugins(), *_cgroups(), _overlay(), *_memory(spec)]
     return found
@@ -121,6 +121,10 @@ def _disk() -> Finding:
         f"disk: {free_gib:.1f} GiB free under {directory}, {_NEEDED_DISK_GIB} needed; free some or set XDG_CACHE_HOME"
     )
     return Finding("disk", "" if enough else problem)
+
+
+def _watchers(spec: ClusterSpec) -> Finding:
+    return Finding("inotify", inotify.shortage(len(spec.nodes)))
 
 
 def _memory(spec: ClusterSpec) -> list[Finding]:

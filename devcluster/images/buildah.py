@@ -12,6 +12,8 @@ from devcluster.errors import CommandError, ImageBuildError
 from devcluster.images.settings import PipSettings
 from devcluster.paths import RUNS, cache
 
+_MOST_LEFTOVERS = 60
+
 
 def has(reference: str) -> bool:
     """Say whether the storage holds an image."""
@@ -52,7 +54,8 @@ def build(
     with tempfile.TemporaryDirectory() as scratch:
         configuration = Path(scratch) / "pip.conf"
         configuration.write_text(pip.configuration())
-        argv: list[str | Path] = [*_buildah(), "build", "--pull-never", "--isolation", "chroot", "--format", "docker"]
+        argv: list[str | Path] = [*_buildah(), "build", "--pull-never", "--layers", "--isolation", "chroot"]
+        argv += ["--format", "docker"]
         for volume in pip.volumes(configuration):
             argv += ["--volume", volume]
         for name, value in arguments.items():
@@ -73,9 +76,10 @@ def save(reference: str, archive: Path) -> None:
     part.rename(archive)
 
 
-def untag(reference: str) -> None:
-    """Remove an image and what only it used from the storage."""
-    run([*_buildah(), "rmi", reference])
+def prune() -> None:
+    """Remove what earlier builds left once there is much of it; what is in between is what makes builds quick."""
+    if len(run([*_buildah(), "images", "--all", "--quiet", "--filter", "dangling=true"]).split()) > _MOST_LEFTOVERS:
+        run([*_buildah(), "rmi", "--prune", "--force"])
 
 
 def _buildah() -> Sequence[str | Path]:

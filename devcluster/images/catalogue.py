@@ -143,6 +143,7 @@ def _build(image: BuiltImage, context_files: Sequence[Path], target: Path) -> No
             log=log,
         )
         buildah.save(image.reference, target)
+        buildah.prune()
 
 
 def _target(image: Image, digest: hashlib._Hash) -> Path:

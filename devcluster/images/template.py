@@ -8,11 +8,12 @@ with 2 GB of images so cost no more than one, in time and in space.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from devcluster import processes
@@ -24,21 +25,24 @@ from devcluster.paths import RUNS, cache
 from devcluster.progress import Progress
 
 _SNAPSHOTS = "io.containerd.snapshotter.v1.overlayfs"
+_RECORD = "images.json"
 _KEPT = 3
 _OWNER = "template"
 
 
 def ensure(archives: Sequence[Path], programs: Mapping[str, Path], progress: Progress) -> Path:
     """Return a containerd root that holds the images of `archives`, made now if the cache has none."""
-    digest = hashlib.sha256(CONTAINERD_VERSION.encode())
-    for archive in sorted(archives):
-        digest.update(_identity(archive).encode())
+    wanted = {_identity(archive): archive for archive in archives}
+    digest = hashlib.sha256(" ".join([CONTAINERD_VERSION, *sorted(wanted)]).encode())
     directory = cache() / "templates" / digest.hexdigest()[:16]
-    with held(cache() / "locks" / "templates", lambda: progress("images: another process is loading them; waiting")):
-        if not directory.exists():
-            _make(directory, archives, programs, progress)
-            _prune(directory.parent, directory)
-        os.utime(directory)
+    if not directory.exists():
+        with held(
+            cache() / "locks" / "templates", lambda: progress("images: another process is loading some; waiting")
+        ):
+            if not directory.exists():
+                _make(directory, wanted, programs, progress)
+                _prune(directory.parent, directory)
+    os.utime(directory)
     return directory
 
 
@@ -59,17 +63,52 @@ def clone(template: Path, root: Path) -> None:
                 os.link(source, here / name)
 
 
+def nearest(wanted: Collection[str], held_by: Mapping[Path, Collection[str]]) -> Path | None:
+    """Return the template from which the fewest images are left to load; None where none is of use.
+
+    A template with an image that is not wanted in any version does not qualify: its nodes would have it too.
+    """
+    names = {_name(identity) for identity in wanted}
+    usable = [path for path, has in held_by.items() if {_name(identity) for identity in has} <= names]
+    return max(usable, key=lambda path: len(set(wanted) & set(held_by[path])), default=None)
+
+
 def _identity(archive: Path) -> str:
-    """Return what tells an archive from another: its recorded checksum's file name, else its content."""
-    return archive.name if archive.is_relative_to(cache()) else checksum(archive)
+    """Return NAME-DIGEST of an archive: the file name of one that the catalogue made, else by its content."""
+    return archive.stem if archive.is_relative_to(cache()) else f"{archive.stem}-{checksum(archive)[:16]}"
 
 
-def _make(directory: Path, archives: Sequence[Path], programs: Mapping[str, Path], progress: Progress) -> None:
+def _name(identity: str) -> str:
+    return identity.rpartition("-")[0]
+
+
+def _held(template: Path) -> list[str]:
+    try:
+        found: list[str] = json.loads((template / _RECORD).read_text())
+    except (FileNotFoundError, ValueError):
+        return []
+    return found
+
+
+def _copy(template: Path, target: Path) -> None:
+    """Copy a template by hard links, but for its databases, which will change."""
+    run(["cp", "-al", f"{template}/.", target])
+    for database in target.glob("*/*.db"):
+        scratch = database.with_suffix(".copy")
+        shutil.copy2(database, scratch)
+        scratch.rename(database)
+
+
+def _make(directory: Path, wanted: Mapping[str, Path], programs: Mapping[str, Path], progress: Progress) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     run_directory = Path(tempfile.mkdtemp(prefix="template-", dir=_runs()))
     making = Path(tempfile.mkdtemp(prefix=".making-", dir=directory.parent))
     component = making.name
     try:
+        templates = {entry: _held(entry) for entry in directory.parent.iterdir() if entry.name[0] != "."}
+        near = nearest(list(wanted), {path: has for path, has in templates.items() if has})
+        if near:
+            _copy(near, making)
         socket = run_directory / "containerd.sock"
         configuration = run_directory / "containerd.toml"
         configuration.write_text(_configuration(making, run_directory, socket))
@@ -82,13 +121,16 @@ def _make(directory: Path, archives: Sequence[Path], programs: Mapping[str, Path
         )
         _wait_for(socket, run_directory / "log")
         control: list[str | Path] = [programs["ctr"], "--address", socket, "--namespace", "k8s.io", "images", "import"]
-        for archive in archives:
+        for identity in wanted.keys() - set(_held(making)):
+            archive = wanted[identity]
             begin = time.monotonic()
             run([*control, "--local", "--discard-unpacked-layers", archive])
             progress(f"images: loaded {archive.name} in {time.monotonic() - begin:.1f} s")
         _stop(component)
         for leftover in making.glob("*/ingest/*"):
             shutil.rmtree(leftover)
+        (making / _RECORD).unlink(missing_ok=True)
+        (making / _RECORD).write_text(json.dumps(sorted(wanted)))
         making.chmod(0o711)
         making.rename(directory)
     except CommandError as error:
