@@ -3,6 +3,8 @@
 `python charts/sync-crds.py` writes the copies; with `--check` it only says which differ, and exits with 1.
 """
 
+# ruff: noqa: INP001 - a script beside the chart, in no package
+
 from __future__ import annotations
 
 import sys

@@ -1,0 +1,80 @@
+"""Renders the chart with helm, as objects to look into."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from devcluster import binaries
+
+Object = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "foretide"
+NAMESPACE = "foretide-system"
+
+
+class HelmError(Exception):
+    """Helm refused; the message is what it wrote to stderr."""
+
+
+@cache
+def helm_program() -> Path:
+    return binaries.ensure(["helm"], lambda _line: None)["helm"]
+
+
+def helm(*arguments: str) -> str:
+    done = subprocess.run([helm_program(), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise HelmError(done.stderr)
+    return done.stdout
+
+
+@cache
+def rendered_text(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = ()) -> str:
+    """The chart as YAML; each of ``values`` is an argument of ``--set``."""
+    words = ["template", "foretide", str(CHART), "--namespace", NAMESPACE, "--kube-version", version]
+    for value in values:
+        words += ["--set", value]
+    for file in files:
+        words += ["--values", str(file)]
+    return helm(*words)
+
+
+class Rendered:
+    """The objects of a rendering, by kind and name."""
+
+    def __init__(self, text: str) -> None:
+        objects: list[Object] = [one for one in yaml.safe_load_all(text) if one]
+        self.objects = {(one["kind"], one["metadata"]["name"]): one for one in objects}
+        assert len(self.objects) == len(objects), "two objects of one kind and name"
+
+    def __getitem__(self, key: tuple[str, str]) -> Object:
+        return self.objects[key]
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        return key in self.objects
+
+    def kinds(self) -> set[str]:
+        return {kind for kind, _ in self.objects}
+
+    def pod(self, deployment: str) -> Object:
+        spec: Object = self["Deployment", deployment]["spec"]["template"]["spec"]
+        return spec
+
+    def container(self, deployment: str, name: str) -> Object:
+        return next(one for one in self.pod(deployment)["containers"] if one["name"] == name)
+
+    def environment(self, deployment: str, name: str) -> dict[str, str]:
+        return {one["name"]: one["value"] for one in self.container(deployment, name)["env"]}
+
+    def scheduler_configuration(self) -> Object:
+        configuration: Object = yaml.safe_load(self["ConfigMap", "foretide-scheduler"]["data"]["scheduler.yaml"])
+        return configuration
+
+
+def render(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = ()) -> Rendered:
+    return Rendered(rendered_text(*values, version=version, files=files))

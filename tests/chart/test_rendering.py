@@ -1,0 +1,242 @@
+"""What the chart renders, over its values: facts that matter, not whole documents."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from foretide_kube.names import SCHEDULER_NAME
+from foretide_operator.planner.settings import Settings as PlannerSettings
+from foretide_operator.settings import read_settings
+from tests.chart.rendering import CHART, ROOT, HelmError, Object, Rendered, helm, render, rendered_text
+
+MODES: list[tuple[str, ...]] = [
+    (),
+    ("scheduler.mode=none",),
+    ("scheduler.replicas=3",),
+    ("networkPolicy.enabled=true", "crds.enabled=false"),
+    ("image.registry=registry.example:5000/edge", "image.tag=1.2.3", "image.pullSecrets[0].name=key"),
+    ("operator.tolerations[0].operator=Exists", "operator.nodeSelector.disk=ssd"),
+]
+
+
+@pytest.fixture(scope="module")
+def default() -> Rendered:
+    return render()
+
+
+def test_lint_finds_nothing() -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART))
+
+
+@pytest.mark.parametrize("values", MODES, ids=str)
+def test_every_object_is_valid_for_its_kind(values: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "rendered.yaml"
+    file.write_text(rendered_text(*values))
+    program = Path(sys.executable).parent / "kubernetes-validate"
+    done = subprocess.run([program, "--strict", "-k", "1.36", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_definitions_are_those_of_the_project_kept_on_uninstall(default: Rendered) -> None:
+    for file in (ROOT / "crds").glob("*.yaml"):
+        wanted = yaml.safe_load(file.read_text())
+        found = default["CustomResourceDefinition", wanted["metadata"]["name"]]
+        assert found["spec"] == wanted["spec"]
+        assert found["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert "CustomResourceDefinition" not in render("crds.enabled=false").kinds()
+
+
+def test_the_copies_in_the_chart_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "charts" / "sync-crds.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("deployment", ["foretide-operator", "foretide-scheduler"])
+def test_every_pod_meets_restricted_pod_security_and_is_bounded(default: Rendered, deployment: str) -> None:
+    pod = default.pod(deployment)
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert "memory" in container["resources"]["limits"]
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            port = container[probe]["httpGet"]["port"]
+            assert port in [one["name"] for one in container["ports"]]
+
+
+def test_operator_and_planner_understand_their_environment() -> None:
+    rendered = render(
+        "image.registry=registry.example", "image.tag=v7", "image.pullPolicy=Always", "logLevel=DEBUG",
+        "profiling.maxSeconds=11", "profiling.minSamples=1000000", "profiling.minSeconds=3", "profiling.perClass=2",
+        "profiling.probeMaxSeconds=5", "profiling.jobDeadlineSeconds=900",
+    )  # fmt: skip
+    settings = read_settings(rendered.environment("foretide-operator", "operator"))
+    assert settings.namespace == "foretide-system"
+    assert settings.scheduler_name == SCHEDULER_NAME
+    assert settings.image_onnx == "registry.example/foretide/profiler:v7-onnx"
+    assert settings.image_torch == "registry.example/foretide/profiler:v7-torch"
+    assert (settings.image_pull_policy, settings.log_level) == ("Always", "DEBUG")
+    assert (settings.profile_max_seconds, settings.profile_min_samples, settings.profile_min_seconds) == (
+        11,
+        1_000_000,
+        3,
+    )
+    assert (settings.profiles_per_class, settings.probe_max_seconds, settings.job_deadline_seconds) == (2, 5, 900)
+    planner = PlannerSettings.read(rendered.environment("foretide-operator", "planner"))
+    assert (planner.namespace, planner.log_level) == ("foretide-system", "DEBUG")
+    ports = [one["containerPort"] for one in rendered.container("foretide-operator", "planner")["ports"]]
+    assert ports == [planner.port]
+
+
+def test_there_is_one_operator_at_a_time(default: Rendered) -> None:
+    spec = default["Deployment", "foretide-operator"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_scheduler_asks_the_extender_and_goes_on_without_it(default: Rendered) -> None:
+    configuration = default.scheduler_configuration()
+    assert [profile["schedulerName"] for profile in configuration["profiles"]] == [SCHEDULER_NAME]
+    assert configuration["percentageOfNodesToScore"] == 100
+    (extender,) = configuration["extenders"]
+    assert extender == {
+        "urlPrefix": "http://127.0.0.1:8888",
+        "filterVerb": "filter",
+        "prioritizeVerb": "prioritize",
+        "weight": 130,
+        "nodeCacheCapable": True,
+        "ignorable": True,
+        "httpTimeout": "300ms",
+    }
+    listen = default.environment("foretide-scheduler", "extender")["FORETIDE_SCHEDULER_LISTEN"]
+    assert extender["urlPrefix"] == f"http://{listen}"
+
+
+def test_one_step_of_the_extender_outweighs_all_plugins_at_the_default_weight(default: Rendered) -> None:
+    plugins_at_most = 12 * 100
+    (extender,) = default.scheduler_configuration()["extenders"]
+    assert extender["weight"] * 10 > plugins_at_most
+
+
+@pytest.mark.parametrize(
+    ("version", "tag"), [("1.36.2", "v1.36.2"), ("1.36.0+k3s1", "v1.36.0"), ("v1.36.7-eks-1a2b3c", "v1.36.7")]
+)
+def test_the_scheduler_s_image_follows_the_cluster(version: str, tag: str) -> None:
+    image = render(version=version).container("foretide-scheduler", "kube-scheduler")["image"]
+    assert image == f"registry.k8s.io/kube-scheduler:{tag}"
+
+
+def test_several_schedulers_elect_a_leader_by_a_lease_of_their_own() -> None:
+    alone, several = render(), render("scheduler.replicas=2")
+    assert alone.scheduler_configuration()["leaderElection"]["leaderElect"] is False
+    assert alone["Deployment", "foretide-scheduler"]["spec"]["strategy"] == {"type": "Recreate"}
+    assert ("PodDisruptionBudget", "foretide-scheduler") not in alone
+    assert several.scheduler_configuration()["leaderElection"] == {
+        "leaderElect": True,
+        "resourceName": "foretide-scheduler",
+        "resourceNamespace": "foretide-system",
+    }
+    assert ("PodDisruptionBudget", "foretide-scheduler") in several
+    names = [name for rule in several["Role", "foretide-scheduler"]["rules"] for name in rule.get("resourceNames", [])]
+    assert names == ["foretide-scheduler"]
+
+
+def test_a_changed_configuration_starts_the_scheduler_anew() -> None:
+    def checksum(*values: str) -> str:
+        template = render(*values)["Deployment", "foretide-scheduler"]["spec"]["template"]
+        found: str = template["metadata"]["annotations"]["checksum/configuration"]
+        return found
+
+    assert checksum("scheduler.weight=12") != checksum("scheduler.weight=13")
+    assert checksum("logLevel=DEBUG") == checksum()
+
+
+def test_without_a_scheduler_nothing_of_it_is_installed_and_the_operator_knows() -> None:
+    rendered = render("scheduler.mode=none", version="1.31.0")
+    assert not [name for kind, name in rendered.objects if "scheduler" in name or "extender" in name]
+    environment = rendered.environment("foretide-operator", "operator")
+    assert environment["FORETIDE_SCHEDULER_NAME"] == ""
+
+
+def test_an_untested_version_is_refused_unless_allowed() -> None:
+    with pytest.raises(HelmError, match=r"This is Kubernetes v1\.33\.1; .* tested together on 1\.36"):
+        render(version="1.33.1")
+    rendered = render("scheduler.allowUntestedVersion=true", version="1.33.1")
+    assert rendered.container("foretide-scheduler", "kube-scheduler")["image"].endswith(":v1.33.1")
+
+
+def test_a_version_without_admission_policies_is_refused() -> None:
+    with pytest.raises(HelmError, match="incompatible with Kubernetes"):
+        render("scheduler.allowUntestedVersion=true", version="1.29.9")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("schedulerr.replicas=2", "schedulerr"),
+        ("scheduler.replicas=0", "replicas"),
+        ("scheduler.mode=external", "mode"),
+        ("logLevel=trace", "logLevel"),
+        ("profiling.maxSeconds=many", "maxSeconds"),
+        ("image.pullPolicy=Sometimes", "pullPolicy"),
+        ("operator.replicas=2", "replicas"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused_by_name(value: str, words: str) -> None:
+    with pytest.raises(HelmError, match=words):
+        render(value)
+
+
+def test_values_and_their_schema_name_the_same_things() -> None:
+    def compare(at: str, values: Object, schema: Object) -> None:
+        assert set(values) == set(schema["properties"]) - {"global"}, at
+        assert schema["additionalProperties"] is False, at
+        for name, value in values.items():
+            if isinstance(value, dict) and "properties" in schema["properties"][name] and name != "resources":
+                compare(f"{at}.{name}", value, schema["properties"][name])
+
+    compare(
+        "", yaml.safe_load((CHART / "values.yaml").read_text()), json.loads((CHART / "values.schema.json").read_text())
+    )
+
+
+def test_nobody_may_read_secrets_or_make_pods(default: Rendered) -> None:
+    for (kind, name), one in default.objects.items():
+        if kind not in {"ClusterRole", "Role"}:
+            continue
+        for rule in one["rules"]:
+            assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"], name
+            assert not {"secrets", "serviceaccounts", "pods/exec", "pods/binding"} & set(rule["resources"]), name
+            if "pods" in rule["resources"]:
+                assert not {"create", "delete", "update"} & set(rule["verbs"]), name
+
+
+def test_the_network_policy_opens_what_is_probed_and_scraped_and_no_more() -> None:
+    rendered = render("networkPolicy.enabled=true", "networkPolicy.from[0].podSelector.matchLabels.app=prometheus")
+    for deployment in ("foretide-operator", "foretide-scheduler"):
+        (rule,) = rendered["NetworkPolicy", deployment]["spec"]["ingress"]
+        ports = {
+            one["containerPort"] for container in rendered.pod(deployment)["containers"] for one in container["ports"]
+        }
+        assert {one["port"] for one in rule["ports"]} == ports
+        assert rule["from"] == [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]
+    assert "NetworkPolicy" not in render().kinds()
+
+
+def test_images_are_pulled_from_where_the_values_say() -> None:
+    rendered = render("image.registry=registry.example/edge/", "image.tag=v7", "image.pullSecrets[0].name=key")
+    assert rendered.container("foretide-operator", "operator")["image"] == "registry.example/edge/foretide/operator:v7"
+    assert rendered.container("foretide-scheduler", "extender")["image"] == "registry.example/edge/foretide/extender:v7"
+    assert rendered["ServiceAccount", "foretide-operator"]["imagePullSecrets"] == [{"name": "key"}]
+    without = render("image.registry=").container("foretide-operator", "operator")["image"]
+    assert without == "foretide/operator:0.1.0"

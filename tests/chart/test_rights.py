@@ -1,0 +1,192 @@
+"""What the two accounts may do on the real API server: enough and no more, the rest of it tried."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from devcluster import Cluster
+from devcluster.errors import CommandError
+
+pytestmark = pytest.mark.cluster
+
+NAMESPACE = "foretide-system"
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:foretide-operator"
+SCHEDULER = f"system:serviceaccount:{NAMESPACE}:foretide-scheduler"
+
+MAY = [
+    (OPERATOR, "watch", "aiworkloads.foretide.dev", "default"),
+    (OPERATOR, "patch", "aiworkloads.foretide.dev/status", "default"),
+    (OPERATOR, "create", "nodeclasses.foretide.dev", ""),
+    (OPERATOR, "patch", "nodeclasses.foretide.dev/status", ""),
+    (OPERATOR, "create", "workloadprofiles.foretide.dev", "default"),
+    (OPERATOR, "patch", "completiontimemodels.foretide.dev/status", ""),
+    (OPERATOR, "create", "jobs.batch", "default"),
+    (OPERATOR, "delete", "jobs.batch", "default"),
+    (OPERATOR, "patch", "deployments.apps", "default"),
+    (OPERATOR, "patch", "pods", "default"),
+    (OPERATOR, "list", "nodes", ""),
+    (OPERATOR, "create", "events", "default"),
+    (OPERATOR, "patch", "configmaps", NAMESPACE),
+    (OPERATOR, "create", "leases.coordination.k8s.io", NAMESPACE),
+    (OPERATOR, "update", "leases.coordination.k8s.io/foretide-planner", NAMESPACE),
+    (SCHEDULER, "watch", "aiworkloads.foretide.dev", "default"),
+    (SCHEDULER, "watch", "nodeclasses.foretide.dev", ""),
+    (SCHEDULER, "list", "pods", "default"),
+    (SCHEDULER, "create", "pods/binding", "default"),
+]
+MAY_NOT = [
+    (OPERATOR, "create", "aiworkloads.foretide.dev", "default"),
+    (OPERATOR, "delete", "aiworkloads.foretide.dev", "default"),
+    (OPERATOR, "create", "pods", "default"),
+    (OPERATOR, "delete", "pods", "default"),
+    (OPERATOR, "update", "pods", "default"),
+    (OPERATOR, "patch", "pods/status", "default"),
+    (OPERATOR, "patch", "pods/ephemeralcontainers", "default"),
+    (OPERATOR, "create", "pods/exec", "default"),
+    (OPERATOR, "create", "pods/binding", "default"),
+    (OPERATOR, "create", "pods/eviction", "default"),
+    (OPERATOR, "get", "secrets", NAMESPACE),
+    (OPERATOR, "get", "configmaps", "kube-system"),
+    (OPERATOR, "get", "leases.coordination.k8s.io/foretide-scheduler", NAMESPACE),
+    (OPERATOR, "patch", "nodes", ""),
+    (OPERATOR, "list", "namespaces", ""),
+    (OPERATOR, "patch", "customresourcedefinitions.apiextensions.k8s.io", ""),
+    (OPERATOR, "create", "clusterrolebindings.rbac.authorization.k8s.io", ""),
+    (SCHEDULER, "patch", "aiworkloads.foretide.dev/status", "default"),
+    (SCHEDULER, "patch", "nodeclasses.foretide.dev", ""),
+    (SCHEDULER, "create", "jobs.batch", "default"),
+    (SCHEDULER, "get", "secrets", NAMESPACE),
+]
+
+
+def may(cluster: Cluster, account: str, verb: str, resource: str, namespace: str) -> bool:
+    """Whether RBAC lets the account do it; ``resource`` as plural.group, with /subresource or /name."""
+    plural, _, below = resource.partition("/")
+    plural, _, group = plural.partition(".")
+    attributes = {"verb": verb, "resource": plural, "group": group, "namespace": namespace}
+    if plural == "leases":
+        attributes["name"] = below
+    else:
+        attributes["subresource"] = below
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": account, "groups": ["system:serviceaccounts"], "resourceAttributes": attributes},
+    }
+    answer = json.loads(cluster.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review)))
+    return bool(answer["status"]["allowed"])
+
+
+def test_the_accounts_may_do_what_they_need(chart_installed: Cluster) -> None:
+    refused = [one for one in MAY if not may(chart_installed, *one)]
+    assert refused == []
+
+
+def test_the_accounts_may_do_nothing_else_that_matters(chart_installed: Cluster) -> None:
+    allowed = [one for one in MAY_NOT if may(chart_installed, *one)]
+    assert allowed == []
+
+
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "task",
+        "namespace": "default",
+        "labels": {"app": "theirs"},
+        "annotations": {"example.com/theirs": "1", "foretide.dev/inferences": "3"},
+        "finalizers": ["example.com/theirs"],
+    },
+    "spec": {
+        "schedulingGates": [{"name": "foretide.dev/plan"}, {"name": "example.com/theirs"}],
+        "containers": [{"name": "main", "image": "registry.example/a:1"}],
+        "tolerations": [{"key": "a", "operator": "Exists"}],
+    },
+}
+ANNOTATIONS = "annotations under foretide.dev/ only"
+GATE = "remove the scheduling gate foretide.dev/plan only"
+METADATA = "labels, finalizers or owner references"
+SPEC = "may not change the spec of Pods"
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "0"}
+FORBIDDEN_PATCHES: list[tuple[str, Any, str]] = [
+    ("adds an annotation", {"metadata": {"annotations": {"example.com/ours": "1"}}}, ANNOTATIONS),
+    ("changes an annotation", {"metadata": {"annotations": {"example.com/theirs": "2"}}}, ANNOTATIONS),
+    ("removes an annotation", {"metadata": {"annotations": {"example.com/theirs": None}}}, ANNOTATIONS),
+    ("removes all annotations", {"metadata": {"annotations": None}}, ANNOTATIONS),
+    ("a prefix that looks like ours", {"metadata": {"annotations": {"foretide.dev.example/a": "1"}}}, ANNOTATIONS),
+    ("adds a label", {"metadata": {"labels": {"a": "b"}}}, METADATA),
+    ("adds a label of ours", {"metadata": {"labels": {"foretide.dev/workload": "b"}}}, METADATA),
+    ("removes all labels", {"metadata": {"labels": None}}, METADATA),
+    ("removes a finalizer", {"metadata": {"finalizers": None}}, METADATA),
+    ("adds an owner", {"metadata": {"ownerReferences": [OWNER]}}, METADATA),
+    ("removes another's gate", {"spec": {"schedulingGates": [{"name": "foretide.dev/plan"}]}}, GATE),
+    ("removes all gates", {"spec": {"schedulingGates": None}}, GATE),
+    (
+        "changes an image",
+        [{"op": "replace", "path": "/spec/containers/0/image", "value": "registry.example/b:1"}],
+        SPEC,
+    ),
+    ("tolerates a taint", [{"op": "add", "path": "/spec/tolerations/-", "value": {"operator": "Exists"}}], SPEC),
+    ("sets a deadline", {"spec": {"activeDeadlineSeconds": 1}}, SPEC),
+    ("selects nodes", {"spec": {"nodeSelector": {"kubernetes.io/hostname": "a"}}}, SPEC),
+]
+
+
+@pytest.fixture
+def pod(chart_installed: Cluster) -> Iterator[Cluster]:
+    chart_installed.kubectl("create", "-f", "-", stdin=json.dumps(POD))
+    yield chart_installed
+    chart_installed.kubectl("patch", "pod", "task", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    chart_installed.kubectl("delete", "pod", "task", "--ignore-not-found", "--grace-period=0", "--force")
+
+
+def patch(cluster: Cluster, body: Any, *, account: str = OPERATOR) -> str:
+    kind = "json" if isinstance(body, list) else "merge"
+    return cluster.kubectl(
+        "patch", "pod", "task", f"--as={account}", f"--type={kind}", "-p", json.dumps(body), "-o", "json"
+    )
+
+
+def wait_for_policy(cluster: Cluster) -> None:
+    """The API server enforces a policy some moments after it was made."""
+    for _ in range(60):
+        try:
+            patch(cluster, {"metadata": {"labels": {"waiting": "for-the-policy"}}})
+        except CommandError:
+            return
+        time.sleep(0.5)
+    pytest.fail("the admission policy is not enforced after 30 s")
+
+
+def test_the_operator_opens_its_gate_and_writes_its_annotations_in_one_patch(pod: Cluster) -> None:
+    wait_for_policy(pod)
+    opened = json.loads(
+        patch(
+            pod,
+            {
+                "metadata": {"annotations": {"foretide.dev/prediction": "{}", "foretide.dev/inferences": None}},
+                "spec": {"schedulingGates": [{"name": "example.com/theirs"}]},
+            },
+        )
+    )
+    assert opened["spec"]["schedulingGates"] == [{"name": "example.com/theirs"}]
+    assert opened["metadata"]["annotations"] == {"example.com/theirs": "1", "foretide.dev/prediction": "{}"}
+
+
+def test_the_operator_can_change_nothing_else_of_a_pod(pod: Cluster) -> None:
+    wait_for_policy(pod)
+    for what, body, words in FORBIDDEN_PATCHES:
+        with pytest.raises(CommandError) as refusal:
+            patch(pod, body)
+        assert words in str(refusal.value), what
+
+
+def test_others_are_not_held_by_the_policy(pod: Cluster) -> None:
+    wait_for_policy(pod)
+    changed = json.loads(pod.kubectl("label", "pod", "task", "by=an-administrator", "-o", "json"))
+    assert changed["metadata"]["labels"]["by"] == "an-administrator"
