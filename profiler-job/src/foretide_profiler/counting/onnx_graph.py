@@ -137,7 +137,10 @@ def _tally_graph(graph: onnx.GraphProto, tally: Tally) -> None:
 
 
 def _dead_after(graph: onnx.GraphProto) -> dict[int, list[str]]:
-    """The values that no node after this position needs, a view counting as a use of what it shows; outputs live on."""
+    """The values that no node after this position needs, a view counting as a use of what it shows.
+
+    Inputs and outputs live on: they belong to the caller.
+    """
     owner: dict[str, str] = {}
     last: dict[str, int] = {}
     for position, node in enumerate(graph.node):
@@ -145,7 +148,7 @@ def _dead_after(graph: onnx.GraphProto) -> dict[int, list[str]]:
             owner[node.output[0]] = owner.get(node.input[0], node.input[0])
         for name in (*node.input, *node.output):
             last[owner.get(name, name)] = position
-    for value in graph.output:
+    for value in (*graph.input, *graph.output):
         last.pop(owner.get(value.name, value.name), None)
     dead: dict[int, list[str]] = defaultdict(list)
     for name, position in last.items():

@@ -49,6 +49,18 @@ NORMALIZATION = frozenset(
         "aten._log_softmax",
     }
 )
+UNTAGGED_ELEMENTWISE = frozenset(
+    {
+        "aten.hardtanh_",
+        "aten.hardswish",
+        "aten.hardswish_",
+        "aten.hardsigmoid_",
+        "aten.leaky_relu",
+        "aten._prelu_kernel",
+        "aten._to_copy",
+    }
+)
+"""Those that torch does not tag as pointwise."""
 
 
 def count(request: ModelRequest) -> Signature:
@@ -134,7 +146,8 @@ def _cost(func: OpOverload, args: Tree, kwargs: Tree, outputs: list[torch.Tensor
         return ("linear" if name in LINEAR else "attention"), macs
     if name in NORMALIZATION:
         return "normalization", 0
-    return ("elementwise" if torch.Tag.pointwise in func.tags else "other"), 0
+    is_elementwise = torch.Tag.pointwise in func.tags or name in UNTAGGED_ELEMENTWISE
+    return ("elementwise" if is_elementwise else "other"), 0
 
 
 def _convolution(args: Tree, output: torch.Tensor) -> tuple[OperatorKind, int]:
