@@ -246,7 +246,7 @@ def understood(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory)
     given, written = folder / "given.yaml", folder / "written.yaml"
     given.write_text(yaml.safe_dump(configuration))
     program = binaries.ensure(["kube-scheduler"], lambda _line: None)["kube-scheduler"]
-    words = [program, f"--config={given}", f"--write-config-to={written}", "--secure-port=0"]
+    words = [str(program), f"--config={given}", f"--write-config-to={written}", "--secure-port=0"]
     subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     return configuration, yaml.safe_load(written.read_text())
 
