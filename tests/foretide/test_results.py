@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.results import (
@@ -82,6 +82,7 @@ def test_a_result_comes_back_as_it_was(result: Result) -> None:
     assert parse(encode(result)) == result
 
 
+@settings(deadline=None)
 @given(
     message=st.text(max_size=6000),
     field=st.text(max_size=600),
@@ -94,6 +95,7 @@ def test_a_failure_with_any_texts_fits_and_keeps_its_reason(message: str, field:
     assert back.reason == "InternalError"
 
 
+@settings(deadline=None)
 @given(
     names=st.lists(st.text(max_size=400), max_size=16),
     model=st.text(max_size=5000),
@@ -153,6 +155,7 @@ def test_anything_but_a_document_of_the_schema_is_invalid(data: bytes) -> None:
     assert caught.value.reason == "ResultInvalid"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_at_all_make_parse_fail_otherwise(data: bytes) -> None:
     with pytest.raises(ResultError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain, repeat
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide_profiler.measuring import FEWEST_SAMPLES, SECOND, Measurement, Plan, measure, why_unstable
@@ -96,6 +96,7 @@ def test_a_model_that_slows_down_while_measured_is_drifting() -> None:
     assert why_unstable(measurement, _plan()).startswith("Drifting: the later half took 1.4")
 
 
+@settings(deadline=None)
 @given(
     durations=st.lists(st.integers(1000, 5 * SECOND), min_size=1, max_size=20),
     max_seconds=st.floats(0.5, 20),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide_profiler import order_statistics
@@ -18,6 +18,7 @@ def _of(values: list[int]) -> Durations:
     return durations
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**12), min_size=1, max_size=300), st.floats(0, 1))
 def test_quantiles_are_those_of_numpy(values: list[int], share: float) -> None:
     assert _of(values).quantiles(share)[0] == pytest.approx(np.quantile(values, share), rel=1e-9, abs=1e-6)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-PROCESS_START_MILLISECONDS = time.time_ns() // 1_000_000
-"""Epoch milliseconds at the first statement of this process."""
+START_MILLISECONDS, START_NANOSECONDS = time.time_ns() // 1_000_000, time.monotonic_ns()
+"""The first statement of this process: since the epoch, and on the monotonic clock."""
 
 import os  # noqa: E402 - the time comes first
 import sys  # noqa: E402
@@ -56,7 +56,7 @@ def _thread_variables(limits: Limits) -> dict[str, str]:
 def _carry_out(arguments: Arguments, limits: Limits) -> int:
     from foretide_profiler import commands, output  # noqa: PLC0415 - after the threads are set
 
-    process = commands.Process(start=PROCESS_START_MILLISECONDS, limits=limits)
+    process = commands.Process(START_MILLISECONDS, START_NANOSECONDS, limits)
     match arguments.call:
         case InspectCall() as call:
             output.write(commands.inspect(call), arguments.result)

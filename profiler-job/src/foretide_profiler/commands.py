@@ -24,15 +24,19 @@ from foretide_profiler.stopping import Stopped, interruptible
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What is known of this process before its work: when it started (epoch milliseconds) and what it may use."""
+    """What is known of this process before its work: when it started, and what it may use.
+
+    ``start`` is in milliseconds since the epoch by this node's clock, ``start_nanoseconds`` the same moment on the
+    monotonic one: a board without a battery sets its clock while it works, and durations must not show it.
+    """
 
     start: int
+    start_nanoseconds: int
     limits: Limits
 
-
-def epoch_milliseconds() -> int:
-    """Milliseconds since the epoch, by this node's clock."""
-    return time.time_ns() // 1_000_000
+    def now(self) -> int:
+        """Milliseconds since the epoch, as the node's clock went when this process started."""
+        return self.start + (time.monotonic_ns() - self.start_nanoseconds) // 1_000_000
 
 
 def inspect(call: InspectCall) -> InspectResult:
@@ -47,7 +51,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
     """Measure the model; an interrupted measurement is reported as unstable if it has samples enough."""
     base = resident_bytes()
     model = _load(call.model, process)
-    begin = epoch_milliseconds()
+    begin = process.now()
     gpu = first_gpu() if model.accelerator is not None else None
     plan = Plan(call.max_seconds, call.min_samples, call.min_seconds, is_throttled=process.limits.is_throttled)
     measurement = Measurement()
@@ -68,7 +72,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
     return ProfileResult(
         process_start=process.start,
         work_begin=begin,
-        work_end=epoch_milliseconds(),
+        work_end=process.now(),
         load_milliseconds=begin - process.start,
         first_inference_microseconds=measurement.first_nanoseconds // 1000,
         warmup_inferences=measurement.warm_up_inferences,
@@ -87,20 +91,20 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
 def run(call: RunCall, process: Process) -> RunResult:
     """Perform the task; with ``repeat``, round after round until stopped, which is then its proper end."""
     model = _load(call.model, process)
-    begin = epoch_milliseconds()
+    begin = process.now()
     durations = Durations()
     infer, clock = _checked(model, call.model), time.perf_counter_ns
     try:
         with interruptible():
             _perform(infer, call.inferences, clock, durations)
             while call.repeat:
-                progress(f"{durations.count} inferences in {epoch_milliseconds() - begin} ms")
+                progress(f"{durations.count} inferences in {process.now() - begin} ms")
                 _perform(infer, call.inferences, clock, durations)
     except Stopped:
         if not call.repeat or durations.count == 0:
             message = f"stopped after {durations.count} of {call.inferences} inferences"
             raise ProfilerError("TimedOut", message, "inferences") from None
-    end = epoch_milliseconds()
+    end = process.now()
     gpu = first_gpu() if model.accelerator is not None else None
     return RunResult(
         process_start=process.start,

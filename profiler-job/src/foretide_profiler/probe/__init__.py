@@ -15,7 +15,7 @@ import numpy as np
 
 from foretide.results import ProbeResult
 from foretide_profiler.cgroups import Limits
-from foretide_profiler.commands import Process, epoch_milliseconds
+from foretide_profiler.commands import Process
 from foretide_profiler.environment import describe
 from foretide_profiler.measuring import SECOND, Clock
 from foretide_profiler.output import progress
@@ -42,7 +42,7 @@ def probe(call: ProbeCall, process: Process) -> ProbeResult:
     tasks: dict[str, Callable[[], Call]] = {"memory": _copy_call}
     tasks |= {name: partial(_model_call, build, limits) for name, build in MODELS.items()}
     product = _model_call(gemm, limits)
-    ready = epoch_milliseconds()
+    ready = process.now()
     end = time.perf_counter_ns() + int((call.max_seconds - RESERVE_SECONDS - (ready - process.start) / 1000) * SECOND)
     longest = LONGEST_THROTTLED_SLICE_SECONDS if limits.is_throttled else LONGEST_SLICE_SECONDS
     seconds = {"gemm": _measured(product, end, 1 + len(tasks), longest)}
@@ -51,7 +51,7 @@ def probe(call: ProbeCall, process: Process) -> ProbeResult:
         progress(f"{name}: {1e6 * seconds[name]:.0f} us")
     return ProbeResult(
         process_start=process.start,
-        work_end=epoch_milliseconds(),
+        work_end=process.now(),
         startup_milliseconds=ready - process.start,
         gemm_flops_per_second=round(GEMM_FLOPS / seconds.pop("gemm")),
         memory_bandwidth_bytes_per_second=round(2 * COPY_BYTES / seconds.pop("memory")),
