@@ -1,0 +1,199 @@
+"""The manifests: what the profiler is told, and that a stranger's model gets no right that it does not need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from foretide_operator.jobs import (
+    inspect_job,
+    measuring_key,
+    probe_job,
+    profile_job,
+    run_deployment,
+    run_job,
+    run_key,
+)
+from foretide_operator.settings import Settings
+from tests.operator.cluster_objects import SETTINGS, node_class, workload
+
+FAST = node_class("fast")
+TORCH = {"source": "TorchVision", "name": "mobilenet_v3_small"}
+
+
+def all_manifests() -> list[Any]:
+    given = workload(run={"mode": "Job", "completions": 3})
+    return [
+        inspect_job(given, 1, SETTINGS),
+        profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS),
+        probe_job(FAST, 1, (), SETTINGS),
+        run_job(given, SETTINGS),
+        run_deployment(given, SETTINGS),
+    ]
+
+
+def pod(manifest: Any) -> Any:
+    return manifest["spec"]["template"]["spec"]
+
+
+def arguments(manifest: Any) -> str:
+    return " ".join(pod(manifest)["containers"][0]["args"])
+
+
+@pytest.mark.parametrize("manifest", all_manifests(), ids=lambda m: m["metadata"]["labels"]["foretide.dev/role"])
+def test_every_pod_is_restricted_and_guaranteed(manifest: Any) -> None:
+    spec = pod(manifest)
+    (container,) = spec["containers"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["securityContext"]["runAsUser"] == 65532
+    assert container["resources"]["limits"] == container["resources"]["requests"]
+    assert not {"serviceAccountName", "hostNetwork", "hostPID", "nodeName", "priorityClassName"} & spec.keys()
+    assert manifest["metadata"]["ownerReferences"][0]["controller"] is True
+    assert len(manifest["metadata"]["name"]) <= 52
+
+
+def test_measuring_jobs_have_a_deadline_and_no_retries_of_their_own() -> None:
+    for manifest in all_manifests()[:3]:
+        assert manifest["spec"]["activeDeadlineSeconds"] == 600
+        assert manifest["spec"]["backoffLimit"] == 0
+        assert "ttlSecondsAfterFinished" not in manifest["spec"]
+
+
+def test_an_onnx_workload_gets_its_file_read_only_and_the_light_image() -> None:
+    manifest = inspect_job(workload(), 1, SETTINGS)
+    assert arguments(manifest) == (
+        f"inspect --source ONNX --file /model/m.onnx --sha256 {'ab' * 32} --input 3,224,224 "
+        "--data-type float32 --batch-size 1 --precision fp32"
+    )
+    assert pod(manifest)["containers"][0]["image"] == SETTINGS.image_onnx
+    assert {"name": "model", "configMap": {"name": "models"}} in pod(manifest)["volumes"]
+    assert {"name": "model", "mountPath": "/model", "readOnly": True} in pod(manifest)["containers"][0]["volumeMounts"]
+
+
+def test_a_torchvision_workload_is_named_and_gets_the_torch_image() -> None:
+    manifest = profile_job(
+        workload(model=TORCH), FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS
+    )
+    assert arguments(manifest).startswith("profile --source TorchVision --name mobilenet_v3_small --input 3,224,224")
+    assert arguments(manifest).endswith("--max-seconds 30 --min-samples 64 --min-seconds 5")
+    assert pod(manifest)["containers"][0]["image"] == SETTINGS.image_torch
+
+
+@pytest.mark.parametrize(
+    ("volume", "source"),
+    [
+        ({"persistentVolumeClaim": {"claimName": "c"}}, {"persistentVolumeClaim": {"claimName": "c", "readOnly": True}}),
+        ({"image": {"reference": "r/m:1", "pullPolicy": "Never"}}, {"image": {"reference": "r/m:1", "pullPolicy": "Never"}}),
+    ],
+)
+def test_other_volumes_are_mounted_too(volume: Any, source: Any) -> None:
+    given = workload(model={"source": "ONNX", "file": {"path": "m.onnx", "sha256": "ab" * 32, "volume": volume}})
+    assert {"name": "model", **source} in pod(inspect_job(given, 1, SETTINGS))["volumes"]
+
+
+def test_a_profile_job_stays_on_its_class_and_away_from_other_measurements_and_from_lost_nodes() -> None:
+    manifest = profile_job(
+        workload(), FAST, attempt=1, lost_nodes=("n9", "n8"), series="", settings=SETTINGS
+    )
+    affinity = pod(manifest)["affinity"]
+    (term,) = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [{"key": "foretide.dev/node-class", "operator": "In", "values": ["fast"]}]
+    assert [field["values"] for field in term["matchFields"]] == [["n8"], ["n9"]]
+    (apart,) = affinity["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert apart["labelSelector"]["matchExpressions"][0]["values"] == ["profile", "probe"]
+    assert apart["namespaceSelector"] == {}
+    assert "schedulerName" not in pod(manifest)
+    assert manifest["metadata"]["labels"]["foretide.dev/job-node-class"] == "fast"
+
+
+def test_a_class_that_selects_every_node_makes_no_empty_term() -> None:
+    everything = node_class("all", selector={})
+    manifest = profile_job(workload(), everything, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+    assert "nodeAffinity" not in pod(manifest)["affinity"]
+
+
+def test_tolerations_of_a_class_are_for_its_probe_alone() -> None:
+    toleration = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
+    tainted = node_class("gpu", spec={"probe": {"tolerations": [toleration]}})
+    assert pod(probe_job(tainted, 1, (), SETTINGS))["tolerations"] == [
+        {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
+    ]
+    profile = profile_job(workload(), tainted, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+    assert "tolerations" not in pod(profile)
+
+
+def test_a_run_job_is_indexed_suspended_as_asked_and_placed_by_our_scheduler() -> None:
+    given = workload(
+        run={
+            "mode": "Job",
+            "completions": 12,
+            "parallelism": 4,
+            "template": {
+                "metadata": {"labels": {"app": "x"}, "annotations": {"note": "y"}},
+                "env": [{"name": "A", "value": "1"}],
+                "nodeSelector": {"zone": "a"},
+            },
+        },
+        suspend=True,
+    )
+    manifest = run_job(given, SETTINGS)
+    spec = manifest["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 12, 4)
+    assert spec["suspend"] is True
+    assert arguments(manifest).endswith("--inferences 100")
+    template = spec["template"]
+    assert template["metadata"]["labels"] == {
+        "app": "x",
+        "app.kubernetes.io/managed-by": "foretide",
+        "foretide.dev/role": "run",
+        "foretide.dev/workload": "cnn",
+    }
+    assert template["metadata"]["annotations"]["note"] == "y"
+    assert template["spec"]["schedulerName"] == "foretide-scheduler"
+    assert template["spec"]["nodeSelector"] == {"zone": "a"}
+    assert template["spec"]["containers"][0]["env"] == [{"name": "A", "value": "1"}]
+
+
+def test_a_deployment_repeats_its_task_and_scales_to_zero_while_suspended() -> None:
+    given = workload(run={"mode": "Deployment", "replicas": 3}, suspend=True)
+    manifest = run_deployment(given, SETTINGS)
+    assert arguments(manifest).endswith("--inferences 100 --repeat")
+    assert manifest["spec"]["replicas"] == 0
+    assert pod(manifest)["restartPolicy"] == "Always"
+
+
+def test_without_our_scheduler_pods_name_none() -> None:
+    bare = Settings(namespace="x", scheduler_name="", image_onnx="a", image_torch="b")
+    assert "schedulerName" not in pod(run_job(workload(run={"mode": "Job"}), bare))
+
+
+def test_names_are_the_same_for_the_same_and_differ_for_what_differs() -> None:
+    given = workload()
+    first = inspect_job(given, 1, SETTINGS)
+    assert first == inspect_job(given, 1, SETTINGS)
+    names = {
+        manifest["metadata"]["name"]
+        for manifest in (
+            first,
+            inspect_job(given, 2, SETTINGS),
+            inspect_job(workload(resources={"limits": {"cpu": "1", "memory": "1Gi"}}), 1, SETTINGS),
+            profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS),
+            profile_job(given, FAST, attempt=1, lost_nodes=(), series="2026", settings=SETTINGS),
+            profile_job(given, node_class("slow"), attempt=1, lost_nodes=(), series="", settings=SETTINGS),
+        )
+    }
+    assert len(names) == 6
+
+
+def test_more_memory_is_another_measurement_and_more_parallelism_is_the_same_run() -> None:
+    given = workload(run={"mode": "Job", "completions": 4})
+    larger = workload(run={"mode": "Job", "completions": 4}, resources={"limits": {"cpu": "1", "memory": "1Gi"}})
+    assert measuring_key(given.spec) != measuring_key(larger.spec)
+    assert run_key(given.spec) == run_key(
+        workload(run={"mode": "Job", "completions": 4, "parallelism": 2}, suspend=True).spec
+    )
+    assert run_key(given.spec) != run_key(workload(run={"mode": "Job", "completions": 5}).spec)

@@ -1,0 +1,151 @@
+"""What became of a Job, for every way in which one can end or get stuck: each has its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from foretide.results import MAX_RESULT_BYTES, Failure, InspectResult, ProfileResult
+from foretide_operator.jobs import inspect_job, profile_job
+from foretide_operator.outcome import TRANSIENT, Done, Failed, Running, read_outcome
+from tests.operator.cluster_objects import (
+    NOW,
+    NOW_MILLISECONDS,
+    SETTINGS,
+    SIGNATURE,
+    ago,
+    as_stored,
+    ended,
+    inspect_result,
+    node_class,
+    pod_of,
+    profile_result,
+    workload,
+)
+
+JOB = as_stored(inspect_job(workload(), 1, SETTINGS))
+PROFILE = as_stored(
+    profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+)
+FAILED = ended(JOB, "Failed", reason="BackoffLimitExceeded")
+TIMED_OUT = ended(JOB, "Failed", reason="DeadlineExceeded")
+PENDING = {"phase": "Pending", "containerStatuses": []}
+
+
+def event(reason: str, message: str = "") -> dict[str, Any]:
+    return {"reason": reason, "message": message, "lastTimestamp": ago(10), "involvedObject": {"name": "x"}}
+
+
+def outcome(job: Any, pods: Any, events: Any = (), expected: Any = InspectResult, signature: Any = None) -> Any:
+    return read_outcome(job, pods, events, expected=expected, now=NOW, signature=signature)
+
+
+def test_a_job_that_completed_gives_the_result_of_its_pod() -> None:
+    pod = pod_of(JOB, message=inspect_result())
+    assert outcome(ended(JOB), [pod]) == Done(inspect_result(), pod)
+
+
+def test_a_profile_is_believed_within_what_the_signature_allows() -> None:
+    job = ended(PROFILE)
+    assert isinstance(outcome(job, [pod_of(PROFILE, message=profile_result())], (), ProfileResult, SIGNATURE), Done)
+    too_fast = pod_of(PROFILE, message=profile_result(microseconds=1))
+    failed = outcome(job, [too_fast], (), ProfileResult, SIGNATURE)
+    assert failed.reason == "ResultImpossible"
+
+
+@pytest.mark.parametrize(
+    ("reason", "pod"),
+    [
+        ("UnknownModel", pod_of(JOB, phase="Failed", message=Failure(reason="UnknownModel", message="no such model"))),
+        ("ResultMissing", pod_of(JOB, phase="Failed", terminated={"exitCode": 1})),
+        ("ResultInvalid", pod_of(JOB, phase="Failed", message="Segmentation fault")),
+        ("OOMKilled", pod_of(JOB, phase="Failed", terminated={"reason": "OOMKilled", "exitCode": 137})),
+        ("PodEvicted", pod_of(JOB, phase="Failed", reason="Evicted", message="low on memory")),
+        ("PodRefused", pod_of(JOB, phase="Failed", reason="OutOfcpu")),
+        ("NodeGone", pod_of(JOB, phase="Failed", reason="NodeLost")),
+        ("NodeGone", None),
+    ],
+)
+def test_each_cause_of_a_failed_job_has_its_reason(reason: str, pod: Any) -> None:
+    failed = outcome(FAILED, [pod] if pod is not None else [])
+    assert isinstance(failed, Failed)
+    assert failed.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("ResultMissing", ""),
+        ("ResultInvalid", "garbage"),
+        ("ResultInvalid", "{" * 3000),
+        ("ResultInvalid", "x" * (MAX_RESULT_BYTES + 1)),
+        ("ResultInvalid", "x" * 1_000_000),
+        ("ResultImpossible", profile_result(memory_peak_bytes=1, memory_base_bytes=2)),
+        ("ResultImpossible", profile_result(work_end=NOW_MILLISECONDS + 10**9)),
+    ],
+)
+def test_a_result_that_cannot_be_used_is_a_reason_and_never_an_exception(reason: str, message: Any) -> None:
+    failed = outcome(ended(PROFILE), [pod_of(PROFILE, message=message)], (), ProfileResult)
+    assert isinstance(failed, Failed)
+    assert failed.reason == reason
+
+
+def test_a_result_of_another_kind_is_refused() -> None:
+    failed = outcome(ended(JOB), [pod_of(JOB, message=profile_result())])
+    assert failed.reason == "ResultInvalid"
+    assert "ProfileResult" in failed.message
+
+
+@pytest.mark.parametrize(
+    ("reason", "events"),
+    [
+        ("DeadlineExceeded", [event("Scheduled"), event("Started")]),
+        ("DeadlineExceeded", [event("FailedScheduling", "0/3 nodes"), event("Scheduled"), event("Started")]),
+        ("Unschedulable", [event("FailedScheduling", "0/3 nodes are available")]),
+        ("ImageMissing", [event("Scheduled"), event("Failed", 'Failed to pull image "x"')]),
+        ("VolumeUnavailable", [event("Scheduled"), event("FailedMount", "configmap not found")]),
+        ("QuotaExceeded", [event("FailedCreate", 'forbidden: exceeded quota: small')]),
+        ("PodRefused", [event("FailedCreate", "forbidden: violates PodSecurity")]),
+    ],
+)
+def test_a_job_whose_time_was_up_says_what_it_waited_for(reason: str, events: Any) -> None:
+    assert outcome(TIMED_OUT, [], events).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "pod", "events"),
+    [
+        ("QuotaExceeded", None, [event("FailedCreate", "exceeded quota: q, requested: cpu=1")]),
+        ("PodRefused", None, [event("FailedCreate", "maximum memory usage per Container is 1Gi")]),
+        (
+            "Unschedulable",
+            {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes"}], "phase": "Pending"},
+            [],
+        ),
+        (
+            "ImageMissing",
+            {"containerStatuses": [{"image": "x", "state": {"waiting": {"reason": "ErrImageNeverPull"}}}]},
+            [],
+        ),
+        ("VolumeUnavailable", PENDING, [event("FailedMount", 'configmap "models" not found')]),
+        ("", {"phase": "Running"}, []),
+    ],
+)
+def test_a_job_under_way_says_what_it_is_stuck_on(reason: str, pod: Any, events: Any) -> None:
+    pods = [] if pod is None else [pod_of(JOB, phase="Pending", **pod) if "phase" not in pod else pod_of(JOB, **pod)]
+    running = outcome(JOB, pods, events)
+    assert isinstance(running, Running)
+    assert running.blocked_reason == reason
+
+
+def test_a_job_that_ended_a_moment_ago_waits_for_what_its_pod_says() -> None:
+    just_now = ended(JOB, seconds_ago=1)
+    assert isinstance(outcome(just_now, []), Running)
+    assert isinstance(outcome(just_now, [pod_of(JOB, phase="Running")]), Running)
+    assert outcome(ended(JOB, seconds_ago=60), []).reason == "NodeGone"
+
+
+def test_what_may_pass_by_itself_is_transient_and_what_is_the_workloads_own_fault_is_not() -> None:
+    assert {"PodEvicted", "NodeGone", "QuotaExceeded", "ImageMissing"} <= TRANSIENT
+    assert not TRANSIENT & {"UnknownModel", "OOMKilled", "ResultInvalid", "DeadlineExceeded", "ModelDigestMismatch"}

@@ -1,0 +1,466 @@
+"""One look at an AIWorkload: each condition by tables, and that a second look at the same finds nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretide.prediction import Interval, Prediction
+from foretide.signature import Signature
+from foretide_kube.kinds import aiworkload, workloadprofile
+from foretide_kube.kinds.common import find_condition, plain
+from foretide_kube.kinds.workloadprofile import WorkloadProfile
+from foretide_kube.names import DEPLOYMENTS, JOBS, WORKLOAD_PROFILES
+from foretide_operator.actions import Apply, Create, Delete, Patch, WriteStatus
+from foretide_operator.attempts import Attempt
+from foretide_operator.fleet import read_fleet
+from foretide_operator.jobs import inspect_job, profile_job, run_deployment, run_job, run_key
+from foretide_operator.outcome import Done, Failed, Outcome, Running
+from foretide_operator.workload.facts import Facts
+from foretide_operator.workload.profiling import profile_of
+from foretide_operator.workload.reconcile import Decision, decide
+from tests.operator.cluster_objects import (
+    NOW,
+    SETTINGS,
+    SIGNATURE,
+    ago,
+    as_stored,
+    ended,
+    inspect_result,
+    node,
+    node_class,
+    pod_of,
+    profile_result,
+    workload,
+    workload_object,
+)
+
+NODES = (node("f1", "fast"), node("s1", "slow"), node("s2", "slow"))
+CLASSES = (node_class("fast", labels={"tier": "a"}), node_class("slow", labels={"tier": "b"}))
+
+
+def prediction(name: str, *, microseconds: int = 20_000, source: Any = "Learned", **fields: Any) -> Prediction:
+    return Prediction(
+        **{
+            "node_class": name,
+            "work_microseconds_per_inference": Interval(
+                lower=microseconds // 2, median=microseconds, upper=microseconds * 2
+            ),
+            "startup_milliseconds": 1_000,
+            "memory_bytes": 200 << 20,
+            "source": source,
+            **fields,
+        }
+    )
+
+
+def predict(facts: Facts, _: Signature) -> Sequence[Prediction]:
+    return [prediction(m.name, microseconds=10_000 if m.name == "fast" else 50_000) for m in facts.classes]
+
+
+def facts(*, classes: Any = CLASSES, nodes: Any = NODES, **fields: Any) -> Facts:
+    fields.setdefault("workload", workload())
+    fleet = read_fleet(classes, nodes)
+    chosen = tuple(
+        fleet.classes[name]
+        for name in sorted(fleet.classes)
+        if fields["workload"].spec.node_class_selector.matches(fleet.classes[name].node_class.metadata.labels)
+    )
+    return Facts(**{"classes": chosen, "nodes": tuple(nodes), "settings": SETTINGS, "now": NOW, **fields})
+
+
+def inspected(*, outcome: Outcome | None = None, **spec: Any) -> Any:
+    """A workload with its inspect Job, ended as given; well, if nothing is given."""
+    given = workload(**spec)
+    job = ended(as_stored(inspect_job(given, 1, SETTINGS)))
+    result = inspect_result()
+    return given, Attempt(job, outcome or Done(result, pod_of(job, message=result)))
+
+
+def with_status(given: Any, status: Any) -> Any:
+    return aiworkload.parse({**aiworkload.to_object(given), "status": plain(status)})
+
+
+def known(**spec: Any) -> Any:
+    """A workload whose signature an earlier look has stored."""
+    given, attempt = inspected(**spec)
+    return with_status(given, decide(facts(workload=given, attempts=(attempt,)), predict).status)
+
+
+def profile_attempt(given: Any, name: str, outcome: Outcome | None = None, number: int = 1) -> Attempt:
+    members = next(c for c in CLASSES if c.metadata.name == name)
+    job = as_stored(
+        profile_job(given, members, attempt=number, lost_nodes=(), series="", settings=SETTINGS), age_seconds=60
+    )
+    result = profile_result()
+    return Attempt(job, outcome or Done(result, pod_of(job, message=result)))
+
+
+def stored_profile(given: Any, name: str, *, measured: str | None = None) -> WorkloadProfile:
+    attempt = profile_attempt(given, name)
+    assert isinstance(attempt.outcome, Done)
+    body = as_stored(profile_of(facts(workload=given), name, attempt.outcome))
+    if measured is not None:
+        body["spec"]["measuredTime"] = measured
+    body.pop("status")
+    return workloadprofile.parse(body)
+
+
+def verdict(decision: Decision, type_: str) -> tuple[str, str]:
+    found = find_condition(decision.status.conditions, type_)
+    assert found is not None
+    return found.status, found.reason
+
+
+def created(decision: Decision) -> list[str]:
+    return [
+        action.body["metadata"]["labels"].get("foretide.dev/role", action.body["kind"])
+        for action in decision.actions
+        if isinstance(action, Create)
+    ]
+
+
+def test_the_first_look_sets_every_condition_and_makes_the_inspect_job() -> None:
+    decision = decide(facts(), predict)
+    assert created(decision) == ["inspect"]
+    assert [condition.type for condition in decision.status.conditions] == [
+        "Inspected", "Profiled", "Predicted", "Admissible", "Ready",
+    ]  # fmt: skip
+    assert {condition.status for condition in decision.status.conditions} == {"Unknown"}
+    assert isinstance(decision.actions[-1], WriteStatus)
+
+
+def test_an_inspected_workload_is_predicted_at_once_and_profiled_on_every_class() -> None:
+    given, attempt = inspected()
+    decision = decide(facts(workload=given, attempts=(attempt,)), predict)
+    assert decision.status.signature == SIGNATURE
+    assert created(decision) == ["profile", "profile"]
+    assert verdict(decision, "Predicted") == ("True", "Published")
+    assert verdict(decision, "Ready") == ("True", "Predicted")
+    assert decision.status.best is not None
+    assert decision.status.best.node_class == "fast"
+    assert decision.status.best.completion_milliseconds == 2_000
+
+
+@pytest.mark.parametrize(
+    "reason", ["UnknownModel", "ModelFileMissing", "ModelFileInvalid", "InputRefused", "OOMKilled", "ResultInvalid"]
+)
+def test_a_failed_inspection_says_why_and_starts_nothing_else(reason: str) -> None:
+    given, attempt = inspected(outcome=Failed(reason, "because"), run={"mode": "Job"})
+    decision = decide(facts(workload=given, attempts=(attempt,)), predict)
+    assert verdict(decision, "Inspected") == ("False", reason)
+    assert verdict(decision, "Ready") == ("False", reason)
+    assert verdict(decision, "RunComplete") == ("False", "NotInspected")
+    assert created(decision) == []
+
+
+def test_a_file_with_another_digest_than_asked_for_is_refused() -> None:
+    given, attempt = inspected()
+    assert isinstance(attempt.outcome, Done)
+    lying = replace(attempt, outcome=Done(inspect_result(model_sha256="cd" * 32), attempt.outcome.pod))
+    decision = decide(facts(workload=given, attempts=(lying,)), predict)
+    assert verdict(decision, "Inspected") == ("False", "ModelDigestMismatch")
+
+
+def test_raising_the_memory_of_a_failed_workload_tries_again() -> None:
+    _, attempt = inspected(outcome=Failed("OOMKilled", "killed"))
+    larger = workload(resources={"limits": {"cpu": "1", "memory": "1Gi"}})
+    assert created(decide(facts(workload=larger, attempts=(attempt,)), predict)) == ["inspect"]
+
+
+def test_what_fits_on_no_node_is_said_at_once_and_started_nowhere() -> None:
+    huge = workload(resources={"limits": {"cpu": "1", "memory": "64Gi"}})
+    decision = decide(facts(workload=huge), predict)
+    assert verdict(decision, "Admissible") == ("False", "TooLargeForEveryNode")
+    assert verdict(decision, "Ready") == ("False", "TooLargeForEveryNode")
+    assert created(decision) == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "nodes", "selector", "reason"),
+    [
+        (CLASSES, NODES, {"matchLabels": {"tier": "none"}}, "NoNodeClass"),
+        ((), NODES, {}, "NoNodeClass"),
+        ((node_class("empty"),), NODES, {}, "NoNodes"),
+    ],
+)
+def test_a_workload_without_classes_or_nodes_is_not_admissible(
+    classes: Any, nodes: Any, selector: Any, reason: str
+) -> None:
+    decision = decide(facts(workload=workload(nodeClassSelector=selector), classes=classes, nodes=nodes), predict)
+    assert verdict(decision, "Admissible") == ("False", reason)
+
+
+@pytest.mark.parametrize(
+    ("deadline_milliseconds", "expected"),
+    [
+        (1, ("False", "DeadlineUnmeetable")),
+        (1_400, ("False", "DeadlineUnmeetable")),
+        (1_600, ("True", "DeadlineAtRisk")),
+        (2_500, ("True", "DeadlineAtRisk")),
+        (3_500, ("True", "MeetsDeadline")),
+    ],
+)
+def test_a_deadline_is_judged_by_the_interval_of_the_best_class(
+    deadline_milliseconds: int, expected: tuple[str, str]
+) -> None:
+    given = known(objective={"deadlineMilliseconds": deadline_milliseconds})
+    decision = decide(facts(workload=given), predict)  # fast: start-up 1 s, work 0.5 .. 1 .. 2 s
+    assert verdict(decision, "Admissible") == expected
+
+
+def test_a_measured_need_above_the_limit_is_said() -> None:
+    needy = [prediction(name, source="Measured", memory_bytes=600 << 20) for name in ("fast", "slow")]
+    decision = decide(facts(workload=known()), lambda *_: needy)
+    assert verdict(decision, "Admissible") == ("False", "MemoryLimitTooSmall")
+
+
+def test_classes_take_turns_where_another_workload_is_being_measured() -> None:
+    decision = decide(facts(workload=known(), measuring={"fast": 1}), predict)
+    (job,) = [action for action in decision.actions if isinstance(action, Create)]
+    assert job.body["metadata"]["labels"]["foretide.dev/job-node-class"] == "slow"
+
+
+def test_a_measurement_becomes_a_workload_profile_once() -> None:
+    given = known()
+    attempts = (profile_attempt(given, "fast"), profile_attempt(given, "slow", Running()))
+    decision = decide(facts(workload=given, attempts=attempts), predict)
+    (create,) = [action for action in decision.actions if isinstance(action, Create)]
+    assert create.resource == WORKLOAD_PROFILES
+    spec = create.body["spec"]
+    assert (spec["nodeClass"], spec["nodeName"], spec["cpuMillis"]) == ("fast", "n1", 1000)
+    assert spec["startupMilliseconds"] == 6_500  # bound 57 s ago (the middle of that second), at work 50 s ago
+    again = decide(facts(workload=given, attempts=attempts, profiles=(stored_profile(given, "fast"),)), predict)
+    assert WORKLOAD_PROFILES not in {a.resource for a in again.actions if isinstance(a, Create)}
+    assert any(isinstance(action, Patch) and action.resource == JOBS for action in again.actions)
+
+
+def test_profiled_counts_and_names_what_is_missing() -> None:
+    given = known()
+    attempts = (profile_attempt(given, "slow", Failed("OOMKilled", "killed", ago(60))),)
+    decision = decide(facts(workload=given, attempts=attempts, profiles=(stored_profile(given, "fast"),)), predict)
+    assert verdict(decision, "Profiled") == ("False", "OOMKilled")
+    assert decision.status.profiles is not None
+    assert decision.status.profiles.summary == "1/2"
+    assert decision.status.profiles.failed == 1
+    assert verdict(decision, "Ready") == ("True", "Predicted")
+
+
+def test_a_class_without_a_ready_node_waits_and_one_that_is_too_small_fails() -> None:
+    nodes = (node("f1", "fast", ready=False), node("s1", "slow", memory="64Mi"))
+    decision = decide(facts(workload=known(), nodes=nodes), predict)
+    found = find_condition(decision.status.conditions, "Profiled")
+    assert found is not None
+    assert "fast: NoReadyNode" in found.message
+    assert "slow: TooLargeForEveryNode" in found.message
+    assert created(decision) == []
+
+
+def test_policy_never_measures_nothing_and_is_ready_all_the_same() -> None:
+    decision = decide(facts(workload=known(profiling={"policy": "Never"})), predict)
+    assert verdict(decision, "Profiled") == ("False", "PolicyNever")
+    assert verdict(decision, "Ready") == ("True", "Predicted")
+    assert created(decision) == []
+
+
+def test_a_measurement_too_old_is_made_again_and_then_replaced() -> None:
+    given = known(profiling={"policy": "Always", "maxAgeSeconds": 3600}, nodeClassSelector={"matchLabels": {"tier": "a"}})
+    old = stored_profile(given, "fast", measured=ago(7200))
+    first = decide(facts(workload=given, profiles=(old,)), predict)
+    assert created(first) == ["profile"]
+    assert verdict(first, "Profiled") == ("True", "Measured")
+    then = decide(facts(workload=given, profiles=(old,), attempts=(profile_attempt(given, "fast"),)), predict)
+    kinds = [type(action) for action in then.actions]
+    assert kinds[:2] == [Delete, Create]
+    earlier = profile_attempt(given, "fast")
+    earlier.job["metadata"]["creationTimestamp"] = ago(8000)
+    unaffected = decide(facts(workload=given, profiles=(old,), attempts=(earlier,)), predict)
+    assert created(unaffected) == ["profile"]
+
+
+def test_predictions_do_not_flicker() -> None:
+    given = known()
+
+    def slightly_other(f: Facts, _: Signature) -> Sequence[Prediction]:
+        return [prediction(m.name, microseconds=10_200 if m.name == "fast" else 49_000) for m in f.classes]
+
+    def other(f: Facts, _: Signature) -> Sequence[Prediction]:
+        return [prediction(m.name, microseconds=12_000) for m in f.classes]
+
+    assert decide(facts(workload=given), slightly_other).status.predictions == given.status.predictions
+    assert decide(facts(workload=given), other).status.predictions != given.status.predictions
+
+
+def run_stored(given: Any, **status: Any) -> Any:
+    job = as_stored(run_job(given, SETTINGS))
+    job["status"] = status
+    return job
+
+
+JOB_RUN = {"mode": "Job", "completions": 4, "parallelism": 2}
+
+
+def test_the_run_starts_once_there_are_predictions() -> None:
+    waiting = decide(facts(workload=workload(run=JOB_RUN)), predict)
+    assert verdict(waiting, "RunComplete") == ("Unknown", "NotPredicted")
+    started = decide(facts(workload=known(run=JOB_RUN)), predict)
+    assert "run" in created(started)
+
+
+def test_suspending_and_parallelism_change_the_job_in_place() -> None:
+    given = known(run=JOB_RUN)
+    running = run_stored(given, active=2)
+    changed = with_status(workload(run={**JOB_RUN, "parallelism": 1}, suspend=True), given.status)
+    decision = decide(facts(workload=changed, run_jobs=(running,)), predict)
+    (patch,) = [action for action in decision.actions if isinstance(action, Patch)]
+    assert patch.body == {"spec": {"suspend": True, "parallelism": 1}}
+    assert verdict(decision, "RunComplete") == ("Unknown", "Suspended")
+
+
+def test_a_run_of_another_spec_is_replaced_unless_it_has_ended() -> None:
+    old = known(run=JOB_RUN)
+    running = run_stored(old, active=2)
+    changed = with_status(workload(run={**JOB_RUN, "completions": 9}), old.status)
+    decision = decide(facts(workload=changed, run_jobs=(running,)), predict)
+    assert [a.name for a in decision.actions if isinstance(a, Delete)] == [running["metadata"]["name"]]
+    assert "run" in created(decision)
+    over = decide(facts(workload=changed, run_jobs=(ended(running, succeeded=4),)), predict)
+    assert not any(isinstance(action, Delete) for action in over.actions)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "expected"),
+    [
+        ("Complete", {"succeeded": 4}, ("True", "TasksSucceeded")),
+        ("Failed", {"succeeded": 2, "failedIndexes": "1,3"}, ("False", "TasksFailed")),
+    ],
+)
+def test_a_run_that_ended_is_remembered_and_not_run_again_when_its_job_is_gone(
+    kind: str, status: Any, expected: tuple[str, str]
+) -> None:
+    given = known(run=JOB_RUN)
+    job = ended(run_stored(given), kind, **status)
+    over = decide(facts(workload=given, run_jobs=(job,)), predict)
+    assert verdict(over, "RunComplete") == expected
+    assert over.status.runs is not None
+    assert over.status.runs.ended_key == run_key(given.spec)
+    assert not any(isinstance(a, Patch) and a.resource == JOBS for a in over.actions), "the status must come first"
+    remembered = with_status(given, over.status)
+    retired = decide(facts(workload=remembered, run_jobs=(job,)), predict)
+    assert any(isinstance(action, Patch) and "ttlSecondsAfterFinished" in str(action) for action in retired.actions)
+    gone = decide(facts(workload=remembered), predict)
+    assert "run" not in created(gone)
+    assert verdict(gone, "RunComplete") == expected
+
+
+def test_a_deployment_is_made_rolled_out_scaled_and_removed() -> None:
+    given = known(run={"mode": "Deployment", "replicas": 2})
+    made = decide(facts(workload=given), predict)
+    (apply,) = [action for action in made.actions if isinstance(action, Apply)]
+    assert apply.body == run_deployment(given, SETTINGS)
+    stored = as_stored(apply.body, status={"availableReplicas": 2})
+    steady = decide(facts(workload=given, deployments=(stored,)), predict)
+    assert verdict(steady, "Available") == ("True", "PodsAvailable")
+    assert not any(isinstance(action, Apply) for action in steady.actions)
+    scaled = with_status(workload(run={"mode": "Deployment", "replicas": 5}), given.status)
+    assert any(isinstance(a, Apply) for a in decide(facts(workload=scaled, deployments=(stored,)), predict).actions)
+    off = with_status(workload(), given.status)
+    removal = decide(facts(workload=off, deployments=(stored,)), predict)
+    assert [a.resource for a in removal.actions if isinstance(a, Delete)] == [DEPLOYMENTS]
+    assert find_condition(removal.status.conditions, "Available") is None
+
+
+def test_a_refused_job_is_a_reason_in_the_status() -> None:
+    given = workload()
+    name = inspect_job(given, 1, SETTINGS)["metadata"]["name"]
+    refusals = {name: Failed("QuotaExceeded", "exceeded quota: jobs")}
+    decision = decide(facts(workload=given, refusals=refusals), predict)
+    assert verdict(decision, "Inspected") == ("Unknown", "QuotaExceeded")
+    assert created(decision) == []
+
+
+OUTCOMES = st.sampled_from(
+    [
+        None,
+        Running(message="at work"),
+        Running("Unschedulable", "0/3 nodes"),
+        Failed("UnknownModel", "no", ago(600)),
+        Failed("PodEvicted", "low", ago(600)),
+        Failed("PodEvicted", "low", ago(1)),
+    ]
+)
+RUNS = st.sampled_from([{"mode": "None"}, JOB_RUN, {"mode": "Deployment", "replicas": 2}])
+
+
+@given(
+    inspect=st.sampled_from(["Done", *range(6)]),
+    outcomes=st.tuples(OUTCOMES, OUTCOMES),
+    measured=st.sets(st.sampled_from(["fast", "slow"])),
+    run=RUNS,
+    suspend=st.booleans(),
+    deadline=st.sampled_from([None, 1, 1_600, 60_000]),
+    measuring=st.dictionaries(st.sampled_from(["fast", "slow"]), st.integers(0, 1)),
+)
+def test_after_what_was_decided_is_done_a_second_look_finds_nothing_to_do(
+    inspect: Any, outcomes: Any, measured: set[str], run: Any, suspend: bool, deadline: Any, measuring: Any
+) -> None:
+    spec: dict[str, Any] = {"run": run, "suspend": suspend}
+    if deadline is not None:
+        spec["objective"] = {"deadlineMilliseconds": deadline}
+    given = aiworkload.parse(workload_object(**spec))
+    attempts: list[Attempt] = []
+    if inspect == "Done":
+        attempts.append(inspected(**spec)[1])
+        attempts += [
+            profile_attempt(given, name, outcome)
+            for name, outcome in zip(("fast", "slow"), outcomes, strict=True)
+            if outcome is not None
+        ]
+    profiles = tuple(stored_profile(given, name) for name in measured)
+    now = facts(
+        workload=given, attempts=tuple(attempts), profiles=profiles, measuring=measuring if inspect == "Done" else {}
+    )
+    for _ in range(4):
+        decision = decide(now, predict)
+        if not decision.actions:
+            break
+        now = after(now, decision)
+    assert decide(now, predict).actions == ()
+
+
+def after(now: Facts, decision: Decision) -> Facts:
+    """The facts when everything that was decided has been done."""
+    measuring = dict(now.measuring)
+    for action in decision.actions:
+        match action:
+            case Create(resource=resource, body=body) if resource == JOBS:
+                job = as_stored(body, age_seconds=0)
+                role = body["metadata"]["labels"]["foretide.dev/role"]
+                if role == "run":
+                    now = replace(now, run_jobs=(*now.run_jobs, job))
+                else:
+                    name = body["metadata"]["labels"].get("foretide.dev/job-node-class", "")
+                    measuring[name] = measuring.get(name, 0) + 1
+                    now = replace(now, attempts=(*now.attempts, Attempt(job, Running())), measuring=measuring)
+            case Apply(body=body):
+                now = replace(now, deployments=(as_stored(body),))
+            case Delete(name=name):
+                now = replace(
+                    now, attempts=tuple(a for a in now.attempts if a.job["metadata"]["name"] != name)
+                )
+            case Patch(name=name, body=body):
+                for attempt in now.attempts:
+                    if attempt.job["metadata"]["name"] == name:
+                        attempt.job["spec"].update(body["spec"])
+            case WriteStatus(status=status):
+                now = replace(
+                    now, workload=aiworkload.parse({**aiworkload.to_object(now.workload), "status": status})
+                )
+            case _:
+                raise AssertionError(action)
+    return now
