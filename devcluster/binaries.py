@@ -127,7 +127,8 @@ def _ensure_bundle(bundle: Bundle, wanted: set[str], progress: Progress) -> Path
     with held(lock, lambda: progress(f"{bundle.name}: another process is getting it; waiting")):
         if _verified(directory, wanted):
             return directory
-        shutil.rmtree(directory, ignore_errors=True)
+        for broken in (directory, *directory.parent.glob(f".{bundle.name}-*")):
+            shutil.rmtree(broken, ignore_errors=True)
         directory.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=f".{bundle.name}-", dir=directory.parent))
         try:

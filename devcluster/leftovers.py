@@ -41,7 +41,7 @@ def clusters() -> set[str]:
     spaces = Path("/run/netns")
     if spaces.is_dir():
         names |= {entry.name.removeprefix("fd-") for entry in spaces.iterdir() if entry.name.startswith("fd-")}
-    return {name for name in names if not name.startswith((".", "template"))}
+    return {name for name in names if not name.startswith((".", "_"))}
 
 
 def _mount_points() -> list[str]:

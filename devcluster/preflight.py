@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster import cgroups, inotify, packages
-from devcluster.errors import PreflightError
+from devcluster.command import run
+from devcluster.errors import CommandError, PreflightError
 from devcluster.nodeconfig import Machine
 from devcluster.paths import cache
 from devcluster.spec import ClusterSpec
@@ -108,8 +110,16 @@ def _cgroups() -> list[Finding]:
 
 
 def _overlay() -> Finding:
-    there = "\toverlay\n" in Path("/proc/filesystems").read_text()
-    return Finding("overlay", "" if there else "overlay: the kernel has no overlay file system; modprobe overlay")
+    """Try what containerd will do: an overlay whose layers lie in the cache."""
+    with tempfile.TemporaryDirectory(prefix=".overlay-", dir=cache()) as scratch:
+        script = 'cd "$1" && mkdir l u w m && mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w m && umount m'
+        try:
+            run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", scratch])
+        except CommandError as error:
+            why = error.stderr.strip().splitlines()[-1] if error.stderr.strip() else "refused"
+            problem = f"overlay: cannot be mounted under {cache()} ({why}); modprobe overlay, or set XDG_CACHE_HOME"
+            return Finding("overlay", f"{problem} to a disk that is not an overlay itself")
+    return Finding("overlay")
 
 
 def _disk() -> Finding:

@@ -128,7 +128,7 @@ def _built(image: BuiltImage, progress: Progress) -> Path:
 
 def _build(image: BuiltImage, context_files: Sequence[Path], target: Path) -> None:
     arguments = {"BASE": image.base.reference} if image.argument else {}
-    with tempfile.TemporaryDirectory(prefix="context-", dir=cache()) as scratch:
+    with tempfile.TemporaryDirectory(prefix="foretide-context-") as scratch:
         context = Path(scratch)
         for relative in context_files:
             (context / relative).parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from devcluster.progress import Progress
 _SNAPSHOTS = "io.containerd.snapshotter.v1.overlayfs"
 _RECORD = "images.json"
 _KEPT = 3
-_OWNER = "template"
+_OWNER = "_template"
 
 
 def ensure(archives: Sequence[Path], programs: Mapping[str, Path], progress: Progress) -> Path:
@@ -40,6 +40,7 @@ def ensure(archives: Sequence[Path], programs: Mapping[str, Path], progress: Pro
             cache() / "locks" / "templates", lambda: progress("images: another process is loading some; waiting")
         ):
             if not directory.exists():
+                _clear_remains(directory.parent)
                 _make(directory, wanted, programs, progress)
                 _prune(directory.parent, directory)
     os.utime(directory)
@@ -99,9 +100,16 @@ def _copy(template: Path, target: Path) -> None:
         scratch.rename(database)
 
 
+def _clear_remains(directory: Path) -> None:
+    """Remove what a process left that was killed while it made a template; the caller holds the lock."""
+    _stop("")
+    for broken in [*directory.glob(".making-*"), *RUNS.glob(".template-*")]:
+        shutil.rmtree(broken, ignore_errors=True)
+
+
 def _make(directory: Path, wanted: Mapping[str, Path], programs: Mapping[str, Path], progress: Progress) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
-    run_directory = Path(tempfile.mkdtemp(prefix="template-", dir=_runs()))
+    run_directory = Path(tempfile.mkdtemp(prefix=".template-", dir=_runs()))
     making = Path(tempfile.mkdtemp(prefix=".making-", dir=directory.parent))
     component = making.name
     try:

@@ -104,6 +104,24 @@ def test_a_node_shares_snapshots_and_content_with_the_template_and_not_its_datab
     assert not (inside.parent / "metadata.db").samefile(snapshots.parent / "metadata.db")
 
 
+@pytest.mark.parametrize(
+    ("held_by", "chosen"),
+    [
+        ({"old": ["pause-1", "operator-1", "torch-1"]}, "old"),
+        ({"little": ["pause-1"], "much": ["pause-1", "torch-1"]}, "much"),
+        ({"other": ["pause-1", "torch-1", "toaster-1"], "little": ["pause-1"]}, "little"),
+        ({"other": ["toaster-1"]}, None),
+        ({}, None),
+    ],
+)
+def test_a_new_template_starts_from_the_nearest_that_holds_nothing_unwanted(
+    held_by: dict[str, list[str]], chosen: str | None
+) -> None:
+    wanted = ["pause-1", "operator-2", "torch-1"]
+    found = template.nearest(wanted, {Path(name): has for name, has in held_by.items()})
+    assert found == (Path(chosen) if chosen else None)
+
+
 def test_an_unknown_image_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(ImageBuildError, match="toaster: not an image of the catalogue: pause, kube-scheduler"):
         catalogue.archive("toaster", print)
