@@ -59,12 +59,12 @@ def install(cluster: Cluster, *words: str, release: str = "foretide", namespace:
 def objects(cluster: Cluster) -> set[str]:
     """Everything in the cluster but what comes and goes by itself."""
     kinds = cluster.kubectl("api-resources", "--verbs=list", "-o", "name").split()
-    listed = [kind for kind in kinds if not kind.startswith(("events", "leases", "componentstatuses", "ipaddresses"))]
+    listed = [kind for kind in kinds if not kind.startswith(("events", "componentstatuses", "ipaddresses"))]
     found = cluster.kubectl(
         "get", ",".join(listed), "--all-namespaces", "-o",
         'jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\\n"}{end}',
     )  # fmt: skip
-    return set(found.split())
+    return {one for one in found.split() if not one.startswith("Lease/kube-")}
 
 
 def until(what: str, look: Any) -> Any:
