@@ -19,7 +19,7 @@ from demo.waves import Task, WaveRun
 from devcluster import Cluster, ClusterSpec
 from devcluster.errors import DevclusterError
 from foretide_kube.client import KubeClient
-from foretide_kube.kinds import aiworkload
+from foretide_kube.kinds import aiworkload, workloadprofile
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, SCHEDULER_NAME, WORKLOAD_PROFILES
 
 NAMESPACE = "default"
@@ -67,9 +67,10 @@ def run(cluster: Cluster, scenario: Scenario, console: Console) -> dict[str, Any
         tasks[label] = _waves(client, scenario, names, label=label, scheduler=scheduler, say=console.say)
 
     console.heading("workload × class: milliseconds an inference")
-    found = [client.get(AIWORKLOADS, name, NAMESPACE) for name in names]
+    found = [aiworkload.parse(client.get(AIWORKLOADS, name, NAMESPACE)) for name in names]
+    profiles = [workloadprofile.parse(item) for item in client.list_objects(WORKLOAD_PROFILES, NAMESPACE)]
     by_speed = sorted(classes, key=partial(_probed_speed, client), reverse=True)
-    console.write(report.matrix(found, client.list_objects(WORKLOAD_PROFILES, NAMESPACE), by_speed))
+    console.write(report.matrix(found, profiles, by_speed))
     for label, group in tasks.items():
         console.heading(f"tasks placed by {label}")
         console.write(report.task_table(group))

@@ -8,33 +8,29 @@ from typing import Any
 
 from demo.console import table
 from demo.waves import Task
-from foretide_kube.client import Object
+from foretide_kube.kinds.aiworkload import AIWorkload
+from foretide_kube.kinds.workloadprofile import WorkloadProfile
 
 
-def matrix(workloads: Sequence[Object], profiles: Sequence[Object], classes: Sequence[str]) -> str:
+def matrix(workloads: Sequence[AIWorkload], profiles: Sequence[WorkloadProfile], classes: Sequence[str]) -> str:
     """Milliseconds per inference: measured, and what is predicted now with its source."""
-    measured = {
-        (profile["spec"]["workload"]["name"], profile["spec"]["nodeClass"]): profile["spec"]["measurement"]
-        for profile in profiles
-    }
+    measured = {(profile.spec.workload.name, profile.spec.node_class): profile.spec.measurement for profile in profiles}
     rows = []
     for workload in workloads:
-        name = workload["metadata"]["name"]
-        predicted = {row["nodeClass"]: row for row in workload.get("status", {}).get("predictions", [])}
+        name = workload.metadata.name
+        predictions = {row.node_class: row for row in workload.status.predictions}
         cells = [name]
         for node_class in classes:
-            profile = measured.get((name, node_class))
-            if profile:
-                mark = "" if profile["stable"] else "~"
-                cells.append(f"{mark}{profile['inference']['median'] / 1e3:.1f}")
+            figures, predicted = measured.get((name, node_class)), predictions.get(node_class)
+            if figures:
+                cells.append(f"{'' if figures.stable else '~'}{figures.inference_microseconds.mean / 1e3:.1f}")
             else:
                 cells.append("-")
-            row = predicted.get(node_class)
-            if row:
-                work = row["workMicrosecondsPerInference"]
-                low, middle, high = (work[bound] / 1e3 for bound in ("lower", "median", "upper"))
-                cells.append(f"{middle:.1f} ({low:.1f}–{high:.1f}) {row['source'][0]}")
-                cells.append(f"{row['startupMilliseconds'] / 1e3:.1f}")
+            if predicted:
+                work = predicted.work_microseconds_per_inference
+                low, middle, high = (bound / 1e3 for bound in (work.lower, work.median, work.upper))
+                cells.append(f"{middle:.1f} ({low:.1f}–{high:.1f}) {predicted.source[0]}")
+                cells.append(f"{predicted.startup_milliseconds / 1e3:.1f}")
             else:
                 cells += ["-", "-"]
         rows.append(cells)

@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 
 from examples.models import make_onnx
 from foretide_kube.client import KubeClient, Object
+from foretide_kube.kinds import workloadprofile
+from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_kube.names import (
     AIWORKLOADS,
     CONFIG_MAPS,
@@ -89,7 +91,7 @@ def wait_profiled(
         for job in client.list_objects(JOBS, namespace, label_selector=LABEL_ROLE):
             _say_job(job, said, say)
         for profile in profiles:
-            _say_profile(profile, said, say)
+            _say_profile(workloadprofile.parse(profile), said, say)
         states = {kind: [condition(workloads[name], kind) for name in names] for kind in ("Profiled", "Predicted")}
         done = all(row["status"] == "True" for rows in states.values() for row in rows)
         if done and len(profiles) >= len(names) * classes:
@@ -108,13 +110,12 @@ def _say_job(job: Object, said: set[str], say: Callable[[str], None]) -> None:
         say(f"  {labels[LABEL_ROLE]} Job of {labels.get(LABEL_WORKLOAD, '-')} on {where}")
 
 
-def _say_profile(profile: Object, said: set[str], say: Callable[[str], None]) -> None:
-    spec = profile["spec"]
-    key = f"profile {profile['metadata']['uid']}"
+def _say_profile(profile: WorkloadProfile, said: set[str], say: Callable[[str], None]) -> None:
+    spec, figures = profile.spec, profile.spec.measurement
+    key = f"profile {profile.metadata.uid}"
     if key not in said:
         said.add(key)
-        inference, stable = spec["measurement"]["inference"], spec["measurement"]["stable"]
         say(
-            f"  measured {spec['workload']['name']} on {spec['nodeClass']}: {inference['median'] / 1e3:.1f} ms"
-            f" an inference ({inference['samples']} samples{'' if stable else ', not stable'})"
+            f"  measured {spec.workload.name} on {spec.node_class}: {figures.inference_microseconds.mean / 1e3:.1f} ms"
+            f" an inference ({figures.samples} samples{'' if figures.stable else ', ' + figures.unstable_reason})"
         )
