@@ -144,9 +144,10 @@ class WatchCache:
             self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
+            reduce=self._reduce,
         )
         self._last_contact = self._clock()
-        fresh = {object_key(item): self._reduce(item) for item in items}
+        fresh = {object_key(item): item for item in items}
         listed = int(version) if version.isdigit() else 0
         for key in self._items.keys() - fresh.keys():
             known = self._items[key]

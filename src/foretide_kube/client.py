@@ -6,8 +6,8 @@ asynchronous callers use `asyncio.to_thread`. A client may be used by many threa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -26,6 +26,17 @@ _CONTENT_TYPES: dict[PatchType, str] = {
     "apply": "application/apply-patch+yaml",
 }
 DEFAULT_TIMEOUT_SECONDS = 15.0
+
+_T = TypeVar("_T")
+
+
+class _Page(msgspec.Struct):
+    metadata: dict[str, Any]
+    items: list[msgspec.Raw]
+
+
+_page_decoder = msgspec.json.Decoder(_Page)
+_object_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class ApiError(Exception):
@@ -123,16 +134,23 @@ class KubeClient:
         label_selector: str = "",
         field_selector: str = "",
         page_size: int = 500,
+        reduce: Callable[[Object], Object] = lambda item: item,
     ) -> tuple[list[Object], str]:
-        """All objects and the resource version from which to watch on."""
+        """All objects and the resource version from which to watch on.
+
+        ``reduce`` may cut each object down as it is decoded, so that no more than one is ever held whole.
+        """
         query = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": str(page_size)}
         items: list[Object] = []
         while True:
-            page = self._json("GET", _path(resource, namespace), query=query)
-            items.extend({"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in page["items"])
-            following = page["metadata"].get("continue")
+            page = self._request("GET", _path(resource, namespace), _page_decoder, query=query)
+            items.extend(
+                reduce({"apiVersion": resource.api_version, "kind": resource.kind, **msgspec.json.decode(item)})
+                for item in page.items
+            )
+            following = page.metadata.get("continue")
             if not following:
-                return items, page["metadata"]["resourceVersion"]
+                return items, page.metadata["resourceVersion"]
             query["continue"] = following
 
     def watch(
@@ -229,9 +247,21 @@ class KubeClient:
         body: Object | list[Object] | None = None,
         content_type: str = "application/json",
     ) -> Object:
+        return self._request(method, path, _object_decoder, query=query, body=body, content_type=content_type)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        decoder: msgspec.json.Decoder[_T],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Object | list[Object] | None = None,
+        content_type: str = "application/json",
+    ) -> _T:
         response = self._send(method, path, query=query, body=body, content_type=content_type)
         try:
-            return cast("Object", msgspec.json.decode(response.data))
+            return decoder.decode(response.data)
         except msgspec.DecodeError as error:
             raise ApiError(0, "NotJson", f"{method} {path}: {error}") from error
         finally:
