@@ -74,7 +74,6 @@ def main() -> int:
     # Watch threads give way to the thread that answers within half a millisecond, and what was imported is never
     # again looked through for garbage.
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-    disable_created_metrics()
     gc.collect()
     gc.freeze()
     try:

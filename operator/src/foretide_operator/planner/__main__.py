@@ -13,8 +13,6 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-from prometheus_client import disable_created_metrics
-
 from foretide_kube.client import KubeClient
 from foretide_operator.planner.leadership import Elector
 from foretide_operator.planner.metrics import Metrics
@@ -76,7 +74,6 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001 - the official client raises many kinds for a bad or absent kubeconfig
         print(f"foretide-planner: no way to the API server: {error}; run in a Pod or set KUBECONFIG", file=sys.stderr)
         return 1
-    disable_created_metrics()
     gc.collect()
     gc.freeze()
     stopped = threading.Event()
