@@ -132,6 +132,22 @@ def test_a_task_that_is_stopped_early_says_how_far_it_came(model_file: Path) -> 
     assert (process.returncode, document["reason"]) == (1, "TimedOut")
 
 
+def test_a_measurement_that_is_stopped_reports_what_it_has(model_file: Path) -> None:
+    process = _start(
+        *("-m", "foretide_profiler", "profile", *_file(model_file), "--max-seconds", 15, "--min-seconds", 3600)
+    )
+    assert process.stderr is not None
+    assert "loaded on onnxruntime" in process.stderr.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=8)  # warming up takes a third of the time at most
+    process.send_signal(signal.SIGTERM)
+    result = parse(process.communicate(timeout=30)[0].encode())
+    assert process.returncode == 0
+    assert isinstance(result, ProfileResult)
+    assert not result.stable
+    assert result.unstable_reason.startswith("TimedOut:")
+
+
 def _start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],

@@ -52,6 +52,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
     base = resident_bytes()
     model = _load(call.model, process)
     begin = process.now()
+    progress(f"loaded on {model.runtime} in {begin - process.start} ms")
     gpu = first_gpu() if model.accelerator is not None else None
     plan = Plan(call.max_seconds, call.min_samples, call.min_seconds, is_throttled=process.limits.is_throttled)
     measurement = Measurement()
