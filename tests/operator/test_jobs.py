@@ -75,9 +75,7 @@ def test_an_onnx_workload_gets_its_file_read_only_and_the_light_image() -> None:
 
 
 def test_a_torchvision_workload_is_named_and_gets_the_torch_image() -> None:
-    manifest = profile_job(
-        workload(model=TORCH), FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS
-    )
+    manifest = profile_job(workload(model=TORCH), FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
     assert arguments(manifest).startswith("profile --source TorchVision --name mobilenet_v3_small --input 3,224,224")
     assert arguments(manifest).endswith("--max-seconds 30 --min-samples 64 --min-seconds 5")
     assert pod(manifest)["containers"][0]["image"] == SETTINGS.image_torch
@@ -86,8 +84,14 @@ def test_a_torchvision_workload_is_named_and_gets_the_torch_image() -> None:
 @pytest.mark.parametrize(
     ("volume", "source"),
     [
-        ({"persistentVolumeClaim": {"claimName": "c"}}, {"persistentVolumeClaim": {"claimName": "c", "readOnly": True}}),
-        ({"image": {"reference": "r/m:1", "pullPolicy": "Never"}}, {"image": {"reference": "r/m:1", "pullPolicy": "Never"}}),
+        (
+            {"persistentVolumeClaim": {"claimName": "c"}},
+            {"persistentVolumeClaim": {"claimName": "c", "readOnly": True}},
+        ),
+        (
+            {"image": {"reference": "r/m:1", "pullPolicy": "Never"}},
+            {"image": {"reference": "r/m:1", "pullPolicy": "Never"}},
+        ),
     ],
 )
 def test_other_volumes_are_mounted_too(volume: Any, source: Any) -> None:
@@ -96,9 +100,7 @@ def test_other_volumes_are_mounted_too(volume: Any, source: Any) -> None:
 
 
 def test_a_profile_job_stays_on_its_class_and_away_from_other_measurements_and_from_lost_nodes() -> None:
-    manifest = profile_job(
-        workload(), FAST, attempt=1, lost_nodes=("n9", "n8"), series="", settings=SETTINGS
-    )
+    manifest = profile_job(workload(), FAST, attempt=1, lost_nodes=("n9", "n8"), series="", settings=SETTINGS)
     affinity = pod(manifest)["affinity"]
     (term,) = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [{"key": "foretide.dev/node-class", "operator": "In", "values": ["fast"]}]

@@ -25,9 +25,7 @@ from tests.operator.cluster_objects import (
 )
 
 JOB = as_stored(inspect_job(workload(), 1, SETTINGS))
-PROFILE = as_stored(
-    profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), series="", settings=SETTINGS)
-)
+PROFILE = as_stored(profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), series="", settings=SETTINGS))
 FAILED = ended(JOB, "Failed", reason="BackoffLimitExceeded")
 TIMED_OUT = ended(JOB, "Failed", reason="DeadlineExceeded")
 PENDING = {"phase": "Pending", "containerStatuses": []}
@@ -105,7 +103,7 @@ def test_a_result_of_another_kind_is_refused() -> None:
         ("Unschedulable", [event("FailedScheduling", "0/3 nodes are available")]),
         ("ImageMissing", [event("Scheduled"), event("Failed", 'Failed to pull image "x"')]),
         ("VolumeUnavailable", [event("Scheduled"), event("FailedMount", "configmap not found")]),
-        ("QuotaExceeded", [event("FailedCreate", 'forbidden: exceeded quota: small')]),
+        ("QuotaExceeded", [event("FailedCreate", "forbidden: exceeded quota: small")]),
         ("PodRefused", [event("FailedCreate", "forbidden: violates PodSecurity")]),
     ],
 )

@@ -269,7 +269,9 @@ def test_policy_never_measures_nothing_and_is_ready_all_the_same() -> None:
 
 
 def test_a_measurement_too_old_is_made_again_and_then_replaced() -> None:
-    given = known(profiling={"policy": "Always", "maxAgeSeconds": 3600}, nodeClassSelector={"matchLabels": {"tier": "a"}})
+    given = known(
+        profiling={"policy": "Always", "maxAgeSeconds": 3600}, nodeClassSelector={"matchLabels": {"tier": "a"}}
+    )
     old = stored_profile(given, "fast", measured=ago(7200))
     first = decide(facts(workload=given, profiles=(old,)), predict)
     assert created(first) == ["profile"]
@@ -407,7 +409,7 @@ RUNS = st.sampled_from([{"mode": "None"}, JOB_RUN, {"mode": "Deployment", "repli
     measuring=st.dictionaries(st.sampled_from(["fast", "slow"]), st.integers(0, 1)),
 )
 def test_after_what_was_decided_is_done_a_second_look_finds_nothing_to_do(
-    inspect: Any, outcomes: Any, measured: set[str], run: Any, suspend: bool, deadline: Any, measuring: Any
+    *, inspect: Any, outcomes: Any, measured: set[str], run: Any, suspend: bool, deadline: Any, measuring: Any
 ) -> None:
     spec: dict[str, Any] = {"run": run, "suspend": suspend}
     if deadline is not None:
@@ -450,17 +452,13 @@ def after(now: Facts, decision: Decision) -> Facts:
             case Apply(body=body):
                 now = replace(now, deployments=(as_stored(body),))
             case Delete(name=name):
-                now = replace(
-                    now, attempts=tuple(a for a in now.attempts if a.job["metadata"]["name"] != name)
-                )
+                now = replace(now, attempts=tuple(a for a in now.attempts if a.job["metadata"]["name"] != name))
             case Patch(name=name, body=body):
                 for attempt in now.attempts:
                     if attempt.job["metadata"]["name"] == name:
                         attempt.job["spec"].update(body["spec"])
             case WriteStatus(status=status):
-                now = replace(
-                    now, workload=aiworkload.parse({**aiworkload.to_object(now.workload), "status": status})
-                )
+                now = replace(now, workload=aiworkload.parse({**aiworkload.to_object(now.workload), "status": status}))
             case _:
                 raise AssertionError(action)
     return now

@@ -6,6 +6,7 @@ the last failed one stays, so that the reason survives restarts. Deleting it by 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -118,7 +119,8 @@ def _after_failure(
         tried = f" after {attempt.number} attempts" if attempt.number > 1 else ""
         message = f"{failed.message} (Job {metadata['name']}{tried}; delete it to try again)"
         return Step(failed=Failed(failed.reason, message))
-    remaining = FIRST_DELAY_SECONDS * 2 ** (attempt.number - 1) - seconds_since(failed.ended_time, now)
+    passed_seconds = seconds_since(failed.ended_time, now) if failed.ended_time else math.inf
+    remaining = FIRST_DELAY_SECONDS * 2 ** (attempt.number - 1) - passed_seconds
     which = f"attempt {attempt.number + 1} of {MAX_ATTEMPTS}"
     if remaining > 0 or not may_start:
         message = f"{failed.message}; {which} follows"

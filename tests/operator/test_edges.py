@@ -1,0 +1,165 @@
+"""The operator's edges: settings, queue, worker, status port, what is said when our kinds are absent."""
+
+from __future__ import annotations
+
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter
+
+from foretide_kube.client import ApiError
+from foretide_operator.http import StatusServer
+from foretide_operator.installation import what_is_missing
+from foretide_operator.metrics import Metrics
+from foretide_operator.queue import MAX_BACK_OFF_SECONDS, Key, KeyedQueue
+from foretide_operator.settings import SettingsError, read_settings
+from foretide_operator.worker import Worker
+
+ENVIRONMENT = {
+    "FORETIDE_NAMESPACE": "foretide-system",
+    "FORETIDE_PROFILER_IMAGE_ONNX": "a",
+    "FORETIDE_PROFILER_IMAGE_TORCH": "b",
+}
+
+
+def test_settings_have_documented_defaults() -> None:
+    settings = read_settings(ENVIRONMENT)
+    assert (settings.scheduler_name, settings.profiles_per_class, settings.job_deadline_seconds) == ("", 1, 600)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FORETIDE_NAMESPACE", ""),
+        ("FORETIDE_PROFILER_IMAGE_ONNX", " "),
+        ("FORETIDE_IMAGE_PULL_POLICY", "Sometimes"),
+        ("FORETIDE_PROFILES_PER_CLASS", "0"),
+        ("FORETIDE_PROFILE_MAX_SECONDS", "30s"),
+        ("FORETIDE_PROBE_MAX_SECONDS", "-1"),
+        ("FORETIDE_LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_an_unusable_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        read_settings({**ENVIRONMENT, name: value})
+
+
+KEYS = st.sampled_from([Key("workload", "a", "x"), Key("workload", "a", "y"), Key("model")])
+
+
+@given(st.lists(st.tuples(KEYS, st.floats(0, 100)), max_size=30))
+def test_every_key_asked_for_is_given_once_at_its_earliest_time(asked: list[tuple[Key, float]]) -> None:
+    queue = KeyedQueue()
+    for key, due_seconds in asked:
+        queue.add(key, due_seconds)
+    earliest = {key: min(due for other, due in asked if other == key) for key, _ in asked}
+    taken = []
+    while len(queue):
+        wait_seconds = queue.seconds_to_next(0.0)
+        assert wait_seconds is not None
+        next_key = queue.take(wait_seconds)
+        assert next_key is not None
+        assert earliest[next_key] == wait_seconds
+        taken.append(next_key)
+    assert sorted(taken) == sorted(earliest)
+    assert queue.take(1e9) is None
+
+
+def test_failures_wait_longer_each_time_up_to_a_bound_and_success_forgets_them() -> None:
+    queue, key = KeyedQueue(), Key("model")
+    delays = [queue.failed(key, 0.0) for _ in range(12)]
+    assert delays == sorted(delays)
+    assert delays[-1] == MAX_BACK_OFF_SECONDS
+    queue.succeeded(key)
+    assert queue.failed(key, 0.0) == delays[0]
+
+
+def worker(look: Callable[[Key], None]) -> tuple[Worker, KeyedQueue, Metrics]:
+    queue, metrics = KeyedQueue(), Metrics()
+    return Worker(queue, look, lambda _: None, metrics, lambda: 1.0), queue, metrics
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ApiError(409, "Conflict", "changed"), "conflict"),
+        (ApiError(503, "Unavailable", "down"), "failed"),
+        (ValueError("a mistake of ours"), "error"),
+    ],
+)
+def test_a_look_that_fails_is_tried_again_and_the_worker_goes_on(
+    error: Exception, outcome: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def look(_: Key) -> None:
+        raise error
+
+    works, queue, metrics = worker(look)
+    queue.add(Key("model"), 0.0)
+    with caplog.at_level(logging.WARNING):
+        assert works.step()
+    assert len(queue) == 1
+    assert queue.take(1.0) is None, "not before its delay"
+    assert metrics.registry.get_sample_value("foretide_reconciles_total", {"kind": "model", "outcome": outcome}) == 1.0
+    assert "model" in caplog.text
+
+
+def fetch(server: StatusServer, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_the_port_tells_alive_from_ready() -> None:
+    registry = CollectorRegistry()
+    Counter("foretide_looks", "Looks.", registry=registry).inc(3)
+    problems = {"alive": "", "ready": "aiworkloads.foretide.dev is missing"}
+    server = StatusServer(registry, alive=lambda: problems["alive"], ready=lambda: problems["ready"], port=0)
+    server.start()
+    try:
+        assert fetch(server, "/healthz") == (200, "ok\n")
+        assert fetch(server, "/readyz") == (503, "aiworkloads.foretide.dev is missing\n")
+        problems["ready"] = ""
+        assert fetch(server, "/readyz?verbose")[0] == 200
+        assert "foretide_looks_total 3.0" in fetch(server, "/metrics")[1]
+        assert fetch(server, "/etc/passwd")[0] == 404
+    finally:
+        server.stop()
+
+
+class Discovery:
+    """The one request that is made, answered as given."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def raw(self, method: str, path: str) -> Any:
+        assert (method, path) == ("GET", "/apis/foretide.dev/v1alpha1")
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return {"resources": [{"name": name} for name in self._answer]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (["aiworkloads", "nodeclasses", "workloadprofiles", "completiontimemodels", "aiworkloads/status"], None),
+        (["aiworkloads", "nodeclasses"], "workloadprofiles.foretide.dev, completiontimemodels.foretide.dev"),
+        (ApiError(404, "NotFound", "no such group"), "aiworkloads.foretide.dev"),
+        (ApiError(0, "NotReached", "refused"), "does not answer"),
+    ],
+)
+def test_absent_kinds_are_named_with_what_to_do(answer: Any, said: str | None) -> None:
+    problem = what_is_missing(Discovery(answer))  # type: ignore[arg-type]
+    if said is None:
+        assert problem == ""
+    else:
+        assert said in problem

@@ -1,0 +1,156 @@
+"""NodeClasses: made from labels, counted, checked against each other, probed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from foretide_kube.kinds import nodeclass
+from foretide_kube.kinds.common import find_condition, plain
+from foretide_kube.kinds.nodeclass import NodeClass
+from foretide_operator.actions import Announce, Create, Delete, Patch, WriteStatus
+from foretide_operator.attempts import Attempt
+from foretide_operator.fleet import node_fits, read_fleet
+from foretide_operator.jobs import probe_job
+from foretide_operator.nodeclass.discovery import decide as discover
+from foretide_operator.nodeclass.facts import Facts
+from foretide_operator.nodeclass.reconcile import Decision, decide
+from foretide_operator.outcome import Done, Failed, Outcome, Running
+from tests.operator.cluster_objects import NOW, SETTINGS, ago, as_stored, ended, node, node_class, pod_of, probe_result
+
+
+def facts(name: str, classes: Any, nodes: Any, **fields: Any) -> Facts:
+    return Facts(members=read_fleet(classes, nodes).classes[name], settings=SETTINGS, now=NOW, **fields)
+
+
+def verdict(decision: Decision, type_: str) -> tuple[str, str]:
+    found = find_condition(decision.status.conditions, type_)
+    assert found is not None
+    return found.status, found.reason
+
+
+def probe_attempt(given: NodeClass, outcome: Outcome | None = None, *, node_name: str = "f1") -> Attempt:
+    job = ended(as_stored(probe_job(given, 1, (), SETTINGS)))
+    result = probe_result()
+    return Attempt(job, outcome or Done(result, pod_of(job, message=result, node_name=node_name)))
+
+
+def test_each_label_value_gets_its_node_class_once() -> None:
+    nodes = [node("b", "fast"), node("a", "fast"), node("c", "slow"), node("d", None)]
+    found = discover(nodes, {"slow"}, ())
+    (create,) = found.actions
+    assert isinstance(create, Create)
+    assert create.body["metadata"]["name"] == "fast"
+    assert create.body["spec"]["selector"] == {"matchLabels": {"foretide.dev/node-class": "fast"}}
+    assert discover(nodes, {"slow", "fast"}, ()).actions == ()
+
+
+def test_a_label_that_can_be_no_name_is_complained_of_once_on_the_node() -> None:
+    nodes = [node("a", "Big_Iron")]
+    first = discover(nodes, (), ())
+    (complaint,) = first.actions
+    assert isinstance(complaint, Announce)
+    assert (complaint.reason, complaint.about["metadata"]["name"]) == ("NodeClassNameInvalid", "a")
+    assert discover(nodes, (), first.unusable).actions == ()
+
+
+def test_a_class_without_nodes_says_so() -> None:
+    fast = node_class("fast")
+    decision = decide(facts("fast", [fast], [node("s1", "slow")]))
+    assert verdict(decision, "NodesSelected") == ("False", "NoNodes")
+    assert verdict(decision, "Ready") == ("False", "NoNodes")
+    assert decision.status.nodes is not None
+    assert decision.status.nodes.summary == "0/0"
+
+
+def test_two_classes_of_equal_priority_share_a_node_the_older_has_it_and_both_say_so() -> None:
+    both: dict[str, Any] = {"selector": {"matchLabels": {"foretide.dev/node-class": "fast"}}}
+    older, younger = node_class("older", age_seconds=900, **both), node_class("younger", age_seconds=100, **both)
+    nodes = [node("f1", "fast")]
+    first = decide(facts("older", [younger, older], nodes))
+    second = decide(facts("younger", [younger, older], nodes))
+    assert verdict(first, "Unambiguous") == verdict(second, "Unambiguous") == ("False", "SameNodesSelected")
+    assert first.status.conflicting_nodes == second.status.conflicting_nodes == ("f1",)
+    assert verdict(first, "NodesSelected") == ("True", "Selected")
+    assert verdict(second, "NodesSelected") == ("False", "NodesLost")
+
+
+def test_a_higher_priority_takes_the_node_and_nothing_is_ambiguous() -> None:
+    both: dict[str, Any] = {"selector": {"matchLabels": {"foretide.dev/node-class": "fast"}}}
+    low, high = node_class("low", age_seconds=900, **both), node_class("high", priority=1, **both)
+    nodes = [node("f1", "fast"), node("f2", "fast")]
+    fleet = read_fleet([low, high], nodes)
+    assert fleet.class_of == {"f1": "high", "f2": "high"}
+    assert fleet.classes["low"].lost == ("f1", "f2")
+    assert verdict(decide(facts("high", [low, high], nodes)), "Unambiguous") == ("True", "NoConflict")
+
+
+def test_a_class_is_probed_once_and_the_figures_are_kept() -> None:
+    fast = node_class("fast")
+    nodes = [node("f1", "fast")]
+    first = decide(facts("fast", [fast], nodes))
+    (create, status) = first.actions
+    assert isinstance(create, Create)
+    assert create.body["metadata"]["namespace"] == "foretide-system"
+    assert isinstance(status, WriteStatus)
+    attempt = probe_attempt(fast)
+    probed = decide(facts("fast", [fast], nodes, attempts=(attempt,)))
+    assert verdict(probed, "Probed") == ("True", "Probed")
+    assert verdict(probed, "Ready") == ("True", "Ready")
+    assert probed.status.probe is not None
+    assert (probed.status.probe.node, probed.status.probe.gemm_flops_per_second) == ("f1", 10**10)
+    known = nodeclass.parse({**nodeclass.to_object(fast), "status": plain(probed.status)})
+    again = decide(facts("fast", [known], nodes, attempts=(attempt,)))
+    (retired,) = again.actions
+    assert isinstance(retired, Patch)
+    assert decide(facts("fast", [known], nodes)).actions == ()
+
+
+def test_a_class_whose_nodes_were_all_replaced_is_probed_again() -> None:
+    fast = node_class("fast")
+    attempt = probe_attempt(fast)
+    probed = decide(facts("fast", [fast], [node("f1", "fast")], attempts=(attempt,)))
+    known = nodeclass.parse({**nodeclass.to_object(fast), "status": plain(probed.status)})
+    others = [node("f9", "fast", cpu="8")]
+    again = decide(facts("fast", [known], others, attempts=(attempt,)))
+    kinds = [type(action) for action in again.actions]
+    assert kinds[:2] == [Create, Delete]
+    assert again.status.probe == probed.status.probe, "the old figures hold until there are new ones"
+
+
+@pytest.mark.parametrize("reason", ["OOMKilled", "ResultInvalid", "DeadlineExceeded", "ResultImpossible"])
+def test_a_failed_probe_says_why(reason: str) -> None:
+    fast = node_class("fast")
+    attempt = probe_attempt(fast, Failed(reason, "because", ago(60)))
+    decision = decide(facts("fast", [fast], [node("f1", "fast")], attempts=(attempt,)))
+    assert verdict(decision, "Probed") == ("False", reason)
+
+
+def test_a_probe_waits_for_a_ready_node_and_for_its_turn() -> None:
+    fast = node_class("fast")
+    asleep = decide(facts("fast", [fast], [node("f1", "fast", ready=False)]))
+    assert verdict(asleep, "Probed") == ("Unknown", "NoReadyNode")
+    busy = decide(facts("fast", [fast], [node("f1", "fast")], measuring=1))
+    assert verdict(busy, "Probed") == ("Unknown", "Waiting")
+    under_way = decide(
+        replace(
+            facts("fast", [fast], [node("f1", "fast")]),
+            attempts=(probe_attempt(fast, Running("Unschedulable", "0/3")),),
+        )
+    )
+    assert verdict(under_way, "Probed") == ("Unknown", "Unschedulable")
+
+
+@pytest.mark.parametrize(
+    ("limits", "fits"),
+    [
+        ({"cpu": "2", "memory": "2Gi"}, True),
+        ({"cpu": "2001m", "memory": "1Gi"}, False),
+        ({"cpu": "1", "memory": "2049Mi"}, False),
+        ({"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": 1}, False),
+    ],
+)
+def test_what_fits_on_an_empty_node(limits: Any, *, fits: bool) -> None:
+    assert node_fits(node("n", None), limits) is fits

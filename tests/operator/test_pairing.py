@@ -1,0 +1,179 @@
+"""Ended Pods: what is learned of them, what is not believed, and that each is counted once whatever is interrupted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretide.prediction import Interval, PodPrediction
+from foretide_operator.jobs import run_job
+from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, read_ended, seconds_to_wait
+from foretide_operator.pairing.ledger import Ledger, load
+from tests.operator.cluster_objects import (
+    NOW,
+    NOW_MILLISECONDS,
+    SETTINGS,
+    SIGNATURE,
+    as_stored,
+    pod_of,
+    run_result,
+    workload,
+)
+
+WORKLOAD = workload(run={"mode": "Job"}, objective={"deadlineMilliseconds": 20_000})
+BOUND = NOW_MILLISECONDS - 56_500
+
+
+def prediction(**fields: Any) -> PodPrediction:
+    return PodPrediction(
+        **{
+            "node": "n1",
+            "node_class": "fast",
+            "inferences": 100,
+            "work_milliseconds": Interval(lower=1_800, median=2_200, upper=2_600),
+            "startup_milliseconds": 6_000,
+            "memory_bytes": 1,
+            "source": "Measured",
+            "model_version": "",
+            "bound_milliseconds": BOUND,
+            **fields,
+        }
+    )
+
+
+def task_pod(*, predicted: PodPrediction | str | None = None, **fields: Any) -> Any:
+    fields.setdefault("message", run_result())
+    pod = pod_of(as_stored(run_job(WORKLOAD, SETTINGS)), **fields)
+    if predicted is not None:
+        text = predicted if isinstance(predicted, str) else msgspec.json.encode(predicted).decode()
+        pod["metadata"]["annotations"]["foretide.dev/prediction"] = text
+    return pod
+
+
+def read(pod: Any, node_class: str | None = "fast") -> Ended:
+    return read_ended(pod, WORKLOAD, node_class, SIGNATURE)
+
+
+def test_a_task_is_paired_and_its_work_is_learned() -> None:
+    ended = read(task_pod(predicted=prediction()))
+    assert (ended.ending, ended.node_class) == ("Paired", "fast")
+    assert ended.pairing is not None
+    assert ended.pairing.actual_work_milliseconds == 2_000
+    assert ended.pairing.actual_startup_milliseconds == 6_500
+    assert ended.pairing.is_deadline_met is True
+    assert ended.row is not None
+    assert (ended.row.inference_microseconds, ended.row.origin) == (20_000, "Run")
+    assert ended.row.startup_milliseconds == 6_500
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "no json",
+        "{}",
+        prediction(node="elsewhere"),
+        prediction(node_class="slow"),
+        prediction(bound_milliseconds=BOUND - 3_600_000),
+        prediction(work_milliseconds=Interval(lower=3_000, median=2_000, upper=1_000)),
+        prediction(work_milliseconds=Interval(lower=-5, median=2_000, upper=3_000)),
+        prediction(inferences=0),
+        prediction(startup_milliseconds=-1),
+    ],
+)
+def test_a_prediction_that_does_not_fit_the_pod_counts_nowhere(forged: Any) -> None:
+    ended = read(task_pod(predicted=forged))
+    assert ended.ending == "PredictionRefused"
+    assert ended.pairing is None
+    assert ended.reason
+
+
+def test_a_foreign_container_is_paired_by_the_apis_times_and_teaches_nothing() -> None:
+    ended = read(task_pod(message="done", predicted=prediction()))
+    assert ended.ending == "Paired"
+    assert ended.row is None
+    assert ended.pairing is not None
+    assert ended.pairing.actual_work_milliseconds is None
+    assert ended.pairing.actual_completion_milliseconds == 26_500
+
+
+@pytest.mark.parametrize(
+    "message",
+    [run_result(work_milliseconds=3_600_000), run_result(inference_median_microseconds=10**6), "{}"],
+)
+def test_an_impossible_report_teaches_nothing(message: Any) -> None:
+    assert read(task_pod(message=message, predicted=prediction())).row is None
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason"),
+    [
+        (task_pod(phase="Failed", terminated={"reason": "OOMKilled", "exitCode": 137}), "OOMKilled"),
+        (task_pod(phase="Failed", message=None, reason="Evicted"), "Evicted"),
+        (task_pod(phase="Failed", message=None), "Failed"),
+    ],
+)
+def test_a_failed_task_is_counted_apart(pod: Any, reason: str) -> None:
+    ended = read(pod)
+    assert (ended.ending, ended.reason, ended.row, ended.pairing) == ("Failed", reason, None, None)
+
+
+def test_only_ended_tasks_that_were_not_marked_wait_to_be_paired() -> None:
+    pod = task_pod()
+    assert is_waiting_to_be_paired(pod)
+    assert not is_waiting_to_be_paired(task_pod(phase="Running"))
+    pod["metadata"]["annotations"]["foretide.dev/paired"] = "2026-06-01T12:00:00Z"
+    assert not is_waiting_to_be_paired(pod)
+    inspecting = task_pod()
+    inspecting["metadata"]["labels"]["foretide.dev/role"] = "inspect"
+    assert not is_waiting_to_be_paired(inspecting)
+    own = task_pod()
+    del own["metadata"]["labels"]["foretide.dev/role"]
+    assert is_waiting_to_be_paired(own)
+
+
+def test_a_prediction_is_waited_for_a_moment_and_no_longer() -> None:
+    assert seconds_to_wait(task_pod(), NOW) == 0.0  # ended 30 s ago
+    fresh = task_pod()
+    fresh["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = "2026-06-01T11:59:57Z"
+    assert seconds_to_wait(fresh, NOW) == pytest.approx(7.0)
+    fresh["metadata"]["annotations"]["foretide.dev/prediction"] = "{}"
+    assert seconds_to_wait(fresh, NOW) == 0.0
+
+
+TASKS = [read(task_pod(predicted=prediction())) for _ in range(6)]
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(0, 5)), st.booleans()), max_size=8))
+def test_each_pod_is_counted_once_however_often_it_is_seen_and_whenever_it_is_cut_off(
+    looks: list[tuple[set[int], bool]],
+) -> None:
+    stored: Any = None
+    ledger = Ledger()
+    annotated: set[str] = set()
+    counted: set[str] = set()
+    for numbers, is_cut_off in looks:
+        seen = [TASKS[n] for n in sorted(numbers) if TASKS[n].uid not in annotated]
+        uids = {task.uid for task in seen}
+        ledger = ledger.plus(seen, annotated=annotated)
+        stored = ledger.to_config_map("ns", None)
+        counted |= uids
+        if is_cut_off:  # killed between storing and annotating: everything in memory is lost
+            ledger = load(stored)
+        else:
+            annotated |= uids
+    actuals = ledger.of_workload("team", "cnn")
+    assert (actuals.count if actuals else 0) == len(counted)
+
+
+def test_sums_say_how_far_actuals_are_from_predictions() -> None:
+    ledger = Ledger().plus(TASKS[:2], annotated=())
+    summary = ledger.of_class("team", "cnn", "fast")
+    assert summary is not None
+    assert (summary.count, summary.mean_work_milliseconds, summary.mean_startup_milliseconds) == (2, 2_000, 6_500)
+    assert summary.actual_to_predicted_permille == 909
+    assert ledger.of_class("team", "cnn", "slow") is None
+    assert load({"binaryData": {"ledger.json.gz": "AAAA"}}) == Ledger()

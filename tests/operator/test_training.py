@@ -1,0 +1,264 @@
+"""The training table, the model's decisions, and the training process itself."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretide.model.artefact import ArtefactError
+from foretide.observation import DeviceFeatures, Observation
+from foretide_kube.kinds import completiontimemodel
+from foretide_kube.kinds.common import find_condition, plain
+from foretide_kube.kinds.completiontimemodel import CompletionTimeModelStatus
+from foretide_operator.actions import Action, Apply, Delete, WriteStatus
+from foretide_operator.training import artefacts
+from foretide_operator.training.protocol import ClassReport, TrainingReport, TrainingRequest
+from foretide_operator.training.reconcile import Decision, Facts, decide
+from foretide_operator.training.table import ObservationTable, load, store
+from foretide_operator.training.trainer import NotTrained, Trained, Trainer
+from tests.operator.cluster_objects import NOW, NOW_MILLISECONDS, SIGNATURE, uid
+
+
+def row(workload: str = "team/cnn/k1", node_class: str = "fast", **fields: Any) -> Observation:
+    return Observation(
+        **{
+            "workload": workload,
+            "node_class": node_class,
+            "signature": SIGNATURE,
+            "precision": "fp32",
+            "cpu_millis": 1000,
+            "inference_microseconds": 20_000,
+            "startup_milliseconds": 1_500,
+            "memory_peak_bytes": 120_000_000,
+            "runtime": "onnx",
+            "origin": "Profile",
+            "observed_milliseconds": NOW_MILLISECONDS,
+            **fields,
+        }
+    )
+
+
+def rows(pairs: int) -> list[Observation]:
+    return [
+        row(
+            f"team/w{number % 3}/k",
+            f"class-{number // 3}",
+            inference_microseconds=5_000 * (1 + number % 3) * (1 + number // 3),
+        )
+        for number in range(pairs)
+    ]
+
+
+def stored_after(actions: list[Action], before: list[Any]) -> list[Any]:
+    """The ConfigMaps when these actions have been carried out."""
+    found = {item["metadata"]["name"]: item for item in before}
+    for action in actions:
+        if isinstance(action, Apply):
+            found[action.body["metadata"]["name"]] = action.body
+        elif isinstance(action, Delete):
+            del found[action.name]
+    return list(found.values())
+
+
+def test_a_row_is_the_same_however_often_it_is_added() -> None:
+    table = ObservationTable([row()])
+    assert not table.extend([row()])
+    assert table.extend([row(origin="Run")])
+    assert (len(table), table.revision) == (2, 2)
+
+
+@given(st.lists(st.integers(0, 60), max_size=60))
+def test_a_table_comes_back_from_its_config_maps_and_storing_it_again_changes_nothing(numbers: list[int]) -> None:
+    table = ObservationTable(
+        row(f"t/w{n % 7}/k", f"c{n % 5}", observed_milliseconds=NOW_MILLISECONDS + n) for n in numbers
+    )
+    stored = stored_after(store(table, [], "ns", None), [])
+    again, errors = load(stored)
+    assert errors == []
+    assert again.digest() == table.digest()
+    assert store(again, stored, "ns", None) == []
+
+
+def test_a_corrupt_shard_is_named_and_the_table_goes_on() -> None:
+    (broken,) = stored_after(store(ObservationTable([row()]), [], "ns", None), [])
+    broken["binaryData"] = {"rows.jsonl.gz": base64.b64encode(b"garbage").decode()}
+    table, errors = load([broken])
+    assert len(table) == 0
+    assert "foretide-observations-0" in str(errors[0])
+
+
+def trained(table_rows: int = 6, artefact: bytes | None = None) -> Trained:
+    report = TrainingReport(
+        observations=table_rows,
+        median_absolute_permille=120,
+        coverage_permille=900,
+        classes=(ClassReport(node_class="fast", observations=table_rows, error_permille=120),),
+    )
+    return Trained(report, artefact if artefact is not None else b"model bytes", "d1")
+
+
+def facts(status: CompletionTimeModelStatus | None = None, **fields: Any) -> Facts:
+    body = {
+        "metadata": {"name": "default", "uid": uid(), "generation": 1},
+        "spec": {},
+        "status": plain(status) if status is not None else {},
+    }
+    return Facts(
+        **{
+            "model": completiontimemodel.parse(body),
+            "rows": 6,
+            "digest": "d1",
+            "quiet_seconds": 100.0,
+            "trained_digest": "",
+            "is_training": False,
+            "outcome": None,
+            "defects": {},
+            "config_maps": {},
+            "namespace": "foretide-system",
+            "owner": None,
+            "now": NOW,
+            **fields,
+        }
+    )
+
+
+def verdict(decision: Decision, type_: str) -> tuple[str, str]:
+    found = find_condition(decision.status.conditions, type_)
+    assert found is not None
+    return found.status, found.reason
+
+
+def test_too_few_rows_are_waited_for() -> None:
+    decision = decide(facts(rows=3))
+    assert verdict(decision, "Trained") == ("Unknown", "TooFewObservations")
+    assert verdict(decision, "Ready") == ("False", "TooFewObservations")
+    assert not decision.train
+
+
+@pytest.mark.parametrize(
+    ("changes", "train", "wait_seconds"),
+    [
+        ({}, True, None),
+        ({"is_training": True}, False, None),
+        ({"quiet_seconds": 1.0}, False, 2.0),
+    ],
+)
+def test_training_begins_when_rows_have_settled(changes: Any, *, train: bool, wait_seconds: float | None) -> None:
+    decision = decide(facts(**changes))
+    assert (decision.train, decision.recheck_seconds) == (train, wait_seconds)
+
+
+def after_training(**fields: Any) -> CompletionTimeModelStatus:
+    return decide(facts(outcome=trained(), **fields)).status
+
+
+def test_a_trained_model_is_stored_before_the_status_names_it() -> None:
+    decision = decide(facts(outcome=trained()))
+    apply, status = decision.actions
+    assert isinstance(apply, Apply)
+    assert isinstance(status, WriteStatus)
+    version = decision.status.versions[0]
+    assert decision.status.active_version == version.version
+    assert version.artefact.config_maps == (apply.body["metadata"]["name"],)
+    assert version.errors.median_absolute_permille == 120
+    assert verdict(decision, "Trained") == ("True", "Trained")
+    assert decision.status.classes[0].node_class == "fast"
+
+
+def test_the_same_rows_are_not_trained_on_again_also_after_a_restart() -> None:
+    status = after_training()
+    assert not decide(facts(status, trained_digest="d1")).train
+    assert not decide(facts(status, trained_digest="")).train
+
+
+def test_new_rows_are_trained_on_after_the_pause() -> None:
+    status = after_training()
+    soon = decide(facts(status, trained_digest="d1", digest="d2", rows=7))
+    assert (soon.train, soon.recheck_seconds) == (False, 30.0)
+    aged = replace(facts(status, trained_digest="d1", digest="d2", rows=7), now=NOW.replace(minute=1))
+    assert decide(aged).train
+
+
+def test_a_failed_training_keeps_the_version_in_use_and_says_why() -> None:
+    status = after_training()
+    decision = decide(facts(status, outcome=NotTrained("exit status 1: MemoryError", "d2"), digest="d2"))
+    assert verdict(decision, "Trained") == ("False", "TrainingFailed")
+    assert decision.status.active_version == status.active_version
+    assert verdict(decision, "Ready") == ("True", "Ready")
+    assert decision.recheck_seconds == 60.0
+    later = decide(facts(decision.status, trained_digest="d2", digest="d2"))
+    assert verdict(later, "Trained") == ("False", "TrainingFailed")
+
+
+def test_an_altered_artefact_is_not_used_and_trained_again() -> None:
+    status = after_training()
+    defects = {status.active_version: ("ArtefactChecksumMismatch", "sha256 differs")}
+    decision = decide(facts(status, trained_digest="d1", defects=defects))
+    assert verdict(decision, "ArtefactValid") == ("False", "ArtefactChecksumMismatch")
+    assert verdict(decision, "Ready") == ("False", "ArtefactChecksumMismatch")
+    assert decision.train
+    healed = decide(facts(decision.status, trained_digest="d1", defects=defects, outcome=trained()))
+    assert verdict(healed, "ArtefactValid") == ("True", "ChecksumMatches")
+
+
+def test_an_older_sound_version_steps_in_for_an_altered_one() -> None:
+    first = after_training()
+    both = decide(facts(first, outcome=trained(artefact=b"newer"), digest="d2")).status
+    assert len(both.versions) == 2
+    defects = {both.active_version: ("ArtefactChecksumMismatch", "sha256 differs")}
+    decision = decide(facts(both, trained_digest="d2", digest="d2", defects=defects))
+    assert decision.status.active_version == first.active_version
+    assert verdict(decision, "ArtefactValid") == ("False", "ArtefactChecksumMismatch")
+    assert decision.train is False, "the older one stands; the next rows train anew"
+
+
+def test_old_versions_and_their_config_maps_go() -> None:
+    status: CompletionTimeModelStatus | None = None
+    maps: dict[str, Any] = {}
+    for number in range(5):
+        decision = decide(facts(status, outcome=trained(artefact=f"v{number}".encode()), config_maps=maps))
+        maps = {item["metadata"]["name"]: item for item in stored_after(list(decision.actions), list(maps.values()))}
+        status = decision.status
+    assert status is not None
+    assert len(status.versions) == 3
+    assert set(maps) == {name for version in status.versions for name in version.artefact.config_maps}
+
+
+def train_for_real(request: TrainingRequest) -> Any:
+    done = threading.Event()
+    trainer = Trainer(done.set, timeout_seconds=100)
+    trainer.start(request, "digest")
+    assert trainer.is_running or done.is_set()
+    assert done.wait(100)
+    return trainer.take()
+
+
+def test_the_training_process_gives_a_model_that_predicts_what_it_saw() -> None:
+    devices = {name: DeviceFeatures(node_class=name, gemm_flops_per_second=10**10) for name in ("class-0", "class-1")}
+    outcome = train_for_real(TrainingRequest(observations=tuple(rows(6)), devices=devices))
+    assert isinstance(outcome, Trained), outcome
+    assert outcome.report.observations == 6
+    assert outcome.report.median_absolute_permille is not None
+    assert [report.node_class for report in outcome.report.classes] == ["class-0", "class-1"]
+    described, body = artefacts.to_config_map(outcome.artefact, "ns", None)
+    maps = {body["metadata"]["name"]: body}
+    assert artefacts.load(described, maps).save() == outcome.artefact
+    maps[body["metadata"]["name"]]["binaryData"] = {"artefact": base64.b64encode(outcome.artefact[:-1]).decode()}
+    with pytest.raises(ArtefactError) as altered:
+        artefacts.load(described, maps)
+    assert altered.value.reason == "ArtefactChecksumMismatch"
+    with pytest.raises(ArtefactError) as missing:
+        artefacts.load(described, {})
+    assert missing.value.reason == "ArtefactMalformed"
+
+
+def test_a_training_that_cannot_work_is_a_message_and_not_an_exception() -> None:
+    outcome = train_for_real(TrainingRequest(observations=(), devices={}))
+    assert isinstance(outcome, NotTrained)
+    assert "no rows" in outcome.message
