@@ -1,0 +1,131 @@
+"""A watch cache never goes back in time, whatever the order in which list, watch and writers speak."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretide_kube.cache import WatchCache
+from foretide_kube.client import ApiError, Object
+from foretide_kube.names import CONFIG_MAPS
+
+
+def config_map(name: str, version: int) -> Object:
+    return {"metadata": {"name": name, "namespace": "ns", "resourceVersion": str(version)}}
+
+
+class Script:
+    """A server that gives one list after the other, each followed by its events; then it holds the watch open."""
+
+    def __init__(self, *rounds: tuple[list[Object], int, list[tuple[str, Object] | ApiError]]) -> None:
+        self._rounds = list(rounds)
+        self._events: list[tuple[str, Object] | ApiError] = []
+        self.all_told = threading.Event()
+
+    def list_objects_with_version(self, *_: Any, **__: Any) -> tuple[list[Object], str]:
+        items, version, self._events = self._rounds.pop(0)
+        return items, str(version)
+
+    def watch(self, *_: Any, **__: Any) -> Iterator[tuple[str, Object]]:
+        while self._events:
+            event = self._events.pop(0)
+            if isinstance(event, ApiError):
+                raise event
+            yield event
+        self.all_told.set()
+        threading.Event().wait(0.05)
+
+
+def run(script: Script) -> tuple[WatchCache, list[tuple[str, str]]]:
+    """A cache that has heard the whole script, and what its listener heard."""
+    cache = WatchCache(script, CONFIG_MAPS, clock=lambda: 0.0)  # type: ignore[arg-type]
+    heard: list[tuple[str, str]] = []
+    cache.add_listener(lambda kind, item: heard.append((kind, item["metadata"]["name"])))
+    cache.start()
+    assert script.all_told.wait(5.0)
+    cache.stop()
+    return cache, heard
+
+
+def names(cache: WatchCache) -> dict[str, str]:
+    return {name: item["metadata"]["resourceVersion"] for (_, name), item in cache.snapshot().items()}
+
+
+def test_what_vanished_while_the_watch_was_broken_is_reported_as_deleted() -> None:
+    cache, heard = run(
+        Script(
+            ([config_map("a", 1), config_map("b", 2)], 2, [ApiError(410, "Expired", "too old")]),
+            ([config_map("b", 2), config_map("c", 5)], 6, []),
+        )
+    )
+    assert names(cache) == {"b": "2", "c": "5"}
+    assert heard == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a"), ("ADDED", "c")]
+
+
+def test_a_broken_watch_goes_on() -> None:
+    cache, _ = run(
+        Script(
+            ([], 1, [("ADDED", config_map("a", 2)), ApiError(0, "WatchBroken", "reset")]),
+            ([config_map("a", 2)], 3, [("MODIFIED", config_map("a", 4))]),
+        )
+    )
+    assert names(cache) == {"a": "4"}
+
+
+def test_a_listener_that_fails_harms_neither_the_others_nor_the_watch(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script(([config_map("a", 1)], 1, [("MODIFIED", config_map("a", 2))]))
+    cache = WatchCache(script, CONFIG_MAPS, clock=lambda: 0.0)  # type: ignore[arg-type]
+    heard: list[str] = []
+
+    def fail(_: str, __: Object) -> None:
+        raise ValueError("a listener's own mistake")
+
+    cache.add_listener(fail)
+    cache.add_listener(lambda kind, _: heard.append(kind))
+    cache.start()
+    assert script.all_told.wait(5.0)
+    cache.stop()
+    assert heard == ["ADDED", "MODIFIED"]
+    assert "a listener's own mistake" in caplog.text
+
+
+def test_a_snapshot_is_replaced_and_never_changed() -> None:
+    cache, _ = run(Script(([config_map("a", 1)], 1, [])))
+    before = cache.snapshot()
+    assert cache.snapshot() is before
+    cache.absorb(config_map("b", 2))
+    assert set(before) == {("ns", "a")}
+    assert names(cache) == {"a": "1", "b": "2"}
+
+
+def test_what_a_writer_hands_over_is_told_at_once_and_not_again() -> None:
+    cache, heard = run(Script(([config_map("a", 1)], 1, [])))
+    cache.absorb(config_map("a", 7))
+    cache.absorb(config_map("a", 7))
+    cache.absorb(config_map("a", 3))
+    assert names(cache) == {"a": "7"}
+    assert heard == [("ADDED", "a"), ("MODIFIED", "a")]
+
+
+def test_what_was_deleted_since_is_not_brought_back_by_its_writer() -> None:
+    cache, _ = run(Script(([], 1, [("ADDED", config_map("a", 2)), ("DELETED", config_map("a", 3))])))
+    cache.absorb(config_map("a", 2))
+    assert names(cache) == {}
+    cache.absorb(config_map("a", 4))
+    assert names(cache) == {"a": "4"}, "made again after the deletion"
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 9)), max_size=12))
+def test_whatever_the_order_of_writers_and_watch_the_newest_version_stays(told: list[tuple[bool, int]]) -> None:
+    cache = WatchCache(Script(), CONFIG_MAPS, clock=lambda: 0.0)  # type: ignore[arg-type]
+    for by_writer, version in told:
+        if by_writer:
+            cache.absorb(config_map("a", version))
+        else:
+            cache._apply("MODIFIED", ("ns", "a"), config_map("a", version))
+    assert names(cache) == ({"a": str(max(version for _, version in told))} if told else {})
