@@ -73,12 +73,6 @@ def test_lists_come_in_pages_with_kinds(client: KubeClient) -> None:
     assert version.isdigit()
 
 
-def test_a_version_too_old_to_watch_from_is_said(client: KubeClient) -> None:
-    with pytest.raises(ApiError) as expired:
-        list(client.watch(CONFIG_MAPS, NAMESPACE, resource_version="1", timeout_seconds=2))
-    assert expired.value.is_expired
-
-
 def test_a_cache_follows_the_server(client: KubeClient) -> None:
     cache = WatchCache(
         client, CONFIG_MAPS, clock=time.monotonic, namespace=NAMESPACE, label_selector="of=test", watch_seconds=3
