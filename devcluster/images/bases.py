@@ -60,7 +60,9 @@ def ensure(base: Base, progress: Progress) -> str:
         lambda: progress(f"base {base.name}: another process makes it; waiting"),
     ):
         if not buildah.has(base.reference) and not (base.pullable and _pulled(base, progress)):
-            buildah.load(_archive(base, progress), base.reference)
+            made = _archive(base, progress)
+            buildah.load(made, base.reference)
+            made.unlink()
         return buildah.identity(base.reference)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -79,7 +80,8 @@ def save(reference: str, archive: Path) -> None:
 def prune() -> None:
     """Remove what earlier builds left once there is much of it; what is in between is what makes builds quick."""
     if len(run([*_buildah(), "images", "--all", "--quiet", "--filter", "dangling=true"]).split()) > _MOST_LEFTOVERS:
-        run([*_buildah(), "rmi", "--prune", "--force"])
+        with contextlib.suppress(CommandError):  # an image that is in use stays for the next time
+            run([*_buildah(), "rmi", "--prune"])
 
 
 def _buildah() -> Sequence[str | Path]:

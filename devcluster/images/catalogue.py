@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from devcluster.nodeconfig import SANDBOX_IMAGE
 from devcluster.paths import REPOSITORY, cache
 from devcluster.progress import Progress
 
-_KEPT = 3
+_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,8 @@ def archive(image: str | Path | Image, progress: Progress) -> Path:
 
 def _program(image: ProgramImage, progress: Progress) -> Path:
     program = binaries.ensure([image.program], progress)[image.program]
-    target = _target(image, hashlib.sha256(f"{image} {program.parent.name}".encode()))
-    with _held(image, progress):
+    target = _target(image, hashlib.sha256(f"{image} {program.parent.name}".encode()).hexdigest())
+    with _held("programs", image, progress):
         if not target.exists():
             archives.write_from_files(target, image.reference, {image.inside: program}, [image.inside])
             _forget_old(target)
@@ -103,59 +102,64 @@ def _program(image: ProgramImage, progress: Progress) -> Path:
 
 
 def _built(image: BuiltImage, progress: Progress) -> Path:
-    file = image.root / image.dockerfile
-    if not file.is_file():
+    if not (image.root / image.dockerfile).is_file():
         raise ImageBuildError(f"{image.name}: there is no {image.dockerfile}")
-    text = file.read_text(encoding="utf-8")
-    context_files = dockerfile.files(image.root, dockerfile.sources(text))
-    digest = hashlib.sha256(f"{image.reference} {bases.ensure(image.base, progress)}\n{text}".encode())
-    for relative in context_files:
-        content = image.root / relative
-        executable = content.stat().st_mode & 0o111 != 0
-        digest.update(f"\0{relative}\0{executable}\0".encode() + content.read_bytes())
-    target = _target(image, digest)
+    base = bases.ensure(image.base, progress)
+    target = _target(image, _digest(image, image.root, base))
     if target.exists():
         return target
-    with _held(image, progress):
+    with _held("builds", image, progress), tempfile.TemporaryDirectory(prefix="foretide-context-") as scratch:
+        context = Path(scratch)
+        for relative in [Path(image.dockerfile), *_context_files(image, image.root)]:
+            (context / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(image.root / relative, context / relative)
+        # Files may have changed while this waited: what is copied now names the archive.
+        target = _target(image, _digest(image, context, base))
         if not target.exists():
             begin = time.monotonic()
             progress(f"image {image.name}: building {image.dockerfile}")
-            _build(image, context_files, target)
+            _build(image, context, target)
             _forget_old(target)
             progress(f"image {image.name}: {target.stat().st_size >> 20} MiB in {time.monotonic() - begin:.0f} s")
     return target
 
 
-def _build(image: BuiltImage, context_files: Sequence[Path], target: Path) -> None:
-    arguments = {"BASE": image.base.reference} if image.argument else {}
-    with tempfile.TemporaryDirectory(prefix="foretide-context-") as scratch:
-        context = Path(scratch)
-        for relative in context_files:
-            (context / relative).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(image.root / relative, context / relative)
-        log = cache() / "logs" / f"image-{image.name}.log"
-        buildah.build(
-            image.reference,
-            dockerfile=image.root / image.dockerfile,
-            context=context,
-            arguments=arguments,
-            pip=settings.detect(),
-            log=log,
-        )
-        buildah.save(image.reference, target)
-        buildah.prune()
+def _build(image: BuiltImage, context: Path, target: Path) -> None:
+    buildah.build(
+        image.reference,
+        dockerfile=context / image.dockerfile,
+        context=context,
+        arguments={"BASE": image.base.reference} if image.argument else {},
+        pip=settings.detect(),
+        log=cache() / "logs" / f"image-{image.name}.log",
+    )
+    buildah.save(image.reference, target)
+    buildah.prune()
 
 
-def _target(image: Image, digest: hashlib._Hash) -> Path:
+def _context_files(image: BuiltImage, root: Path) -> list[Path]:
+    return dockerfile.files(root, dockerfile.sources((root / image.dockerfile).read_text(encoding="utf-8")))
+
+
+def _digest(image: BuiltImage, root: Path, base: str) -> str:
+    """Digest all that decides an image: its base, its Dockerfile and the files that this copies."""
+    digest = hashlib.sha256(f"{image.reference} {base}".encode())
+    for relative in [Path(image.dockerfile), *_context_files(image, root)]:
+        content = root / relative
+        executable = content.stat().st_mode & 0o111 != 0
+        digest.update(f"\0{relative}\0{executable}\0".encode() + content.read_bytes())
+    return digest.hexdigest()
+
+
+def _target(image: Image, digest: str) -> Path:
     directory = cache() / "images" / image.name
     directory.mkdir(parents=True, exist_ok=True)
-    return directory / f"{image.name}-{digest.hexdigest()[:16]}.tar"
+    return directory / f"{image.name}-{digest[:16]}.tar"
 
 
-def _held(image: Image, progress: Progress) -> AbstractContextManager[None]:
+def _held(kind: str, image: Image, progress: Progress) -> AbstractContextManager[None]:
     return held(
-        cache() / "locks" / f"image-{image.name}",
-        lambda: progress(f"image {image.name}: another process builds it; waiting"),
+        cache() / "locks" / f"image-{kind}", lambda: progress(f"image {image.name}: another process builds; waiting")
     )
 
 
