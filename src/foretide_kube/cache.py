@@ -185,7 +185,7 @@ class WatchCache:
             if kind == "DELETED":
                 self._items.pop(key, None)
                 self._remember_deleted(key, _version(item))
-            elif known is not None and _version(item) < _version(known):
+            elif known is not None and 0 < _version(item) <= _version(known):
                 return
             else:
                 self._items[key] = item
