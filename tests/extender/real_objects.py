@@ -58,11 +58,16 @@ def small_cluster(control_plane: Cluster, namespace: str) -> Iterator[KubeClient
             client.delete(resource, name, namespace if resource.namespaced else None)
 
 
-def make_pod(client: KubeClient, namespace: str, name: str, **options: Any) -> str:
-    """Create a Pod that nobody schedules; its UID."""
+def make_pod(client: KubeClient, namespace: str, name: str, *, scheduler: str = "nobody", **options: Any) -> str:
+    """Create a Pod for ``scheduler``, by default none that there is, on whatever node; its UID."""
     body = pod_object(name, **options)
     metadata = {key: body["metadata"][key] for key in ("name", "labels", "annotations") if body["metadata"][key]}
-    spec = {**body["spec"], "schedulerName": "nobody", "automountServiceAccountToken": False}
+    spec = {
+        **body["spec"],
+        "schedulerName": scheduler,
+        "automountServiceAccountToken": False,
+        "tolerations": [{"operator": "Exists"}],  # nothing keeps these nodes ready
+    }
     made = client.create(
         PODS,
         {"apiVersion": "v1", "kind": "Pod", "metadata": metadata | {"namespace": namespace}, "spec": spec},
