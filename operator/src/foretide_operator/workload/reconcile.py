@@ -36,7 +36,7 @@ def decide(facts: Facts, predict: Predict) -> Decision:
         facts, fresh, inspection_failed=inspected.is_failed, is_inspected=inspected.signature is not None
     )
     admissible = admissibility.decide(facts, forecast.predictions)
-    running = run.decide(facts, may_start=forecast.verdict.status == "True", inspection_failed=inspected.is_failed)
+    running = run.decide(facts, may_start=_is_published(facts), inspection_failed=inspected.is_failed)
     verdicts = [inspected.verdict, profiled.verdict, forecast.verdict, admissible]
     if running.verdict is not None:
         verdicts.append(running.verdict)
@@ -60,6 +60,11 @@ def decide(facts: Facts, predict: Predict) -> Decision:
         actions.append(WriteStatus(AIWORKLOADS, metadata.namespace, metadata.name, metadata.uid, plain(status)))
     rechecks = [seconds for seconds in (inspected.recheck_seconds, profiled.recheck_seconds) if seconds is not None]
     return Decision(tuple(actions), status, min(rechecks, default=None))
+
+
+def _is_published(facts: Facts) -> bool:
+    """Whether an earlier look stored signature and predictions: whoever places or pairs a task needs both."""
+    return facts.known_signature is not None and bool(facts.workload.status.predictions)
 
 
 def _conditions(facts: Facts, verdicts: Sequence[Verdict]) -> tuple[Condition, ...]:

@@ -1,0 +1,191 @@
+"""The controller from an applied manifest to paired tasks, on an API in memory where any write may fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foretide.prediction import Interval, PodPrediction
+from foretide_kube.names import (
+    AIWORKLOADS,
+    CONFIG_MAPS,
+    JOBS,
+    NODE_CLASSES,
+    NODES,
+    PODS,
+    WORKLOAD_PROFILES,
+)
+from foretide_operator.controller import MODEL, PAIRING, TABLE, Controller
+from foretide_operator.controller import NODE_CLASSES as NODE_CLASSES_KEY
+from foretide_operator.metrics import Metrics
+from foretide_operator.pairing import ledger as ledgers
+from foretide_operator.queue import Key, KeyedQueue
+from foretide_operator.training import table as tables
+from foretide_operator.training.trainer import Trainer
+from foretide_operator.worker import Worker
+from tests.operator.cluster_objects import (
+    NOW,
+    NOW_MILLISECONDS,
+    SETTINGS,
+    ended,
+    inspect_result,
+    node,
+    pod_of,
+    probe_result,
+    profile_result,
+    run_result,
+    workload_object,
+)
+from tests.operator.memory_api import MemoryApi
+
+WORKLOAD = Key("workload", "team", "cnn")
+RESULTS: dict[str, Any] = {"inspect": inspect_result, "profile": profile_result, "probe": probe_result}
+TASKS = 3
+
+
+class Idle(Trainer):
+    """Trains nothing: the training process has its own tests."""
+
+    def start(self, *_: Any) -> None:
+        pass
+
+
+class Process:
+    """One life of the operator: made anew after each kill."""
+
+    def __init__(self, api: MemoryApi) -> None:
+        self.metrics = Metrics()
+        self.queue = KeyedQueue()
+        self.seconds = 0.0
+        self.controller = Controller(
+            api.client,
+            api.world,
+            SETTINGS,
+            queue=self.queue,
+            trainer=Idle(lambda: None),
+            metrics=self.metrics,
+            wall=lambda: NOW,
+            monotonic=lambda: self.seconds,
+        )
+        self.controller.load()
+        self.worker = Worker(self.queue, self.controller.look, lambda _: None, self.metrics, lambda: self.seconds)
+
+    def work(self) -> None:
+        """Look at everything, and go on for a hundred seconds."""
+        for key in (NODE_CLASSES_KEY, WORKLOAD, TABLE, MODEL, PAIRING):
+            self.queue.add(key, self.seconds)
+        for _ in range(20):
+            self.seconds += 5.0
+            while self.worker.step():
+                pass
+
+
+def kubernetes(api: MemoryApi) -> None:
+    """What Kubernetes and the nodes would do: every Job made is run to its end."""
+    for job in api.all(JOBS):
+        if job.get("status", {}).get("conditions"):
+            continue
+        role = job["metadata"]["labels"]["foretide.dev/role"]
+        if role == "run":
+            for _ in range(TASKS):
+                api.put(PODS, run_pod(job))
+            api.put(JOBS, ended(job, succeeded=TASKS))
+            continue
+        where = {"slow": "s1"}.get(job["metadata"]["labels"].get("foretide.dev/job-node-class", ""), "f1")
+        api.put(PODS, pod_of(job, message=RESULTS[role](), node_name=where))
+        api.put(JOBS, ended(job))
+
+
+def run_pod(job: Any) -> Any:
+    prediction = PodPrediction(
+        node="f1",
+        node_class="fast",
+        inferences=100,
+        work_milliseconds=Interval(lower=1_000, median=2_000, upper=4_000),
+        startup_milliseconds=6_000,
+        memory_bytes=1,
+        source="Measured",
+        model_version="",
+        bound_milliseconds=NOW_MILLISECONDS - 56_500,
+    )
+    pod = pod_of(job, message=run_result(), node_name="f1")
+    pod["metadata"]["annotations"]["foretide.dev/prediction"] = msgspec.json.encode(prediction).decode()
+    return pod
+
+
+def cluster(api: MemoryApi) -> None:
+    api.put(NODES, node("f1", "fast"))
+    api.put(NODES, node("s1", "slow"))
+    api.put(AIWORKLOADS, workload_object("cnn", run={"mode": "Job", "completions": TASKS}))
+
+
+def live(api: MemoryApi, *, rounds: int, killed: bool = False) -> Process:
+    process = Process(api)
+    for _ in range(rounds):
+        process.work()
+        kubernetes(api)
+        if killed:
+            process = Process(api)
+    process.work()
+    return process
+
+
+def test_from_an_applied_manifest_to_paired_tasks() -> None:
+    api = MemoryApi()
+    cluster(api)
+    process = live(api, rounds=5)
+    (workload,) = api.all(AIWORKLOADS)
+    status = workload["status"]
+    assert {c["type"]: c["status"] for c in status["conditions"]} == {
+        "Inspected": "True",
+        "Profiled": "True",
+        "Predicted": "True",
+        "Admissible": "True",
+        "RunComplete": "True",
+        "Ready": "True",
+    }
+    assert {p["nodeClass"]: p["source"] for p in status["predictions"]} == {"fast": "Measured", "slow": "Measured"}
+    assert status["actuals"]["count"] == TASKS
+    assert {item["metadata"]["name"] for item in api.all(NODE_CLASSES)} == {"fast", "slow"}
+    assert len(api.all(WORKLOAD_PROFILES)) == 2
+    value = process.metrics.registry.get_sample_value
+    assert value("foretide_tasks_ended_total", {"ending": "Paired"}) == TASKS
+    assert value("foretide_actual_seconds_total", {"node_class": "fast", "quantity": "work"}) == 2.0 * TASKS
+
+
+def test_a_settled_cluster_is_left_alone() -> None:
+    api = MemoryApi()
+    cluster(api)
+    process = live(api, rounds=5)
+    before = api.writes
+    process.work()
+    assert api.writes == before
+    restarted = Process(api)
+    restarted.work()
+    assert api.writes == before, "a restart changes nothing"
+
+
+@settings(max_examples=40, deadline=None)
+@given(fail_at=st.frozensets(st.integers(1, 60), max_size=12), killed=st.booleans())
+def test_whichever_writes_fail_and_however_often_it_is_killed_each_task_counts_once(
+    *, fail_at: frozenset[int], killed: bool
+) -> None:
+    api = MemoryApi(fail_at=fail_at)
+    cluster(api)
+    live(api, rounds=8, killed=killed)
+    tasks = [p for p in api.all(PODS) if p["metadata"]["labels"]["foretide.dev/role"] == "run"]
+    assert len(tasks) == TASKS
+    assert all("foretide.dev/paired" in pod["metadata"]["annotations"] for pod in tasks)
+    stored = api.all(CONFIG_MAPS)
+    ledger = ledgers.load(next(item for item in stored if item["metadata"]["name"] == ledgers.NAME))
+    actuals = ledger.of_workload("team", "cnn")
+    assert actuals is not None
+    assert actuals.count == TASKS
+    table, errors = tables.load(stored)
+    assert errors == []
+    assert {row.origin for row in table.rows} == {"Profile", "Run"}
+    assert len(api.all(WORKLOAD_PROFILES)) == 2
+    assert len([job for job in api.all(JOBS) if job["metadata"]["labels"]["foretide.dev/role"] == "run"]) == 1
