@@ -9,6 +9,7 @@ import sys
 import threading
 
 import kopf
+from prometheus_client import disable_created_metrics
 
 from foretide_kube.client import KubeClient
 from foretide_operator.process import Operator
@@ -24,6 +25,7 @@ def main() -> int:
         sys.stderr.write(f"foretide-operator: {error}\n")
         return 2
     _configure_logging(settings)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of no use to Prometheus
     operator = Operator(KubeClient.connect(), settings)
     operator.open_port()
     if not _wait_for_kinds(operator):

@@ -1,6 +1,6 @@
 """The manifests that the operator makes, as pure functions: Jobs that measure, Jobs and Deployments that run.
 
-All of them run someone else's model, so they get no token, no privilege, a read-only root, and an end.
+What their Pods may do stands in `foretide_operator.pods`; here each gets its name, its owner, and an end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec, workload_key
-from foretide_kube.kinds.common import LabelSelector, plain
+from foretide_kube.kinds.common import plain
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.names import (
     ANNOTATION_KEY,
@@ -29,26 +29,23 @@ from foretide_kube.names import (
     ROLE_RUN,
     child_name,
 )
+from foretide_operator.pods import (
+    class_affinity,
+    image_of,
+    mount_model,
+    restricted_pod,
+    set_scheduler,
+    workload_arguments,
+)
 from foretide_operator.settings import Settings
 
 ANNOTATION_ATTEMPT: Final = "foretide.dev/attempt"
 """On inspect, profile and probe Jobs: which try this is, from 1."""
 
-CONTAINER: Final = "profiler"
 RUN_TTL_SECONDS: Final = 3600
 """How long what has ended stays: an operator that was down for less loses nothing."""
 
-_USER: Final = 65532
 _PROBE_LIMITS: Final[Mapping[str, str | int]] = {"cpu": "1", "memory": "256Mi"}
-_SECURITY: Final[Object] = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "readOnlyRootFilesystem": True,
-    "runAsNonRoot": True,
-    "runAsUser": _USER,
-    "runAsGroup": _USER,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 
 
 def measuring_key(spec: AIWorkloadSpec) -> str:
@@ -73,8 +70,8 @@ def inspect_job(workload: AIWorkload, attempt: int, settings: Settings) -> Objec
     """The Job that counts what one inference costs, on any node."""
     body = _measuring_job(workload, ROLE_INSPECT, attempt, settings)
     pod = body["spec"]["template"]["spec"]
-    pod["containers"][0]["args"] = ["inspect", *_workload_arguments(workload.spec)]
-    _set_scheduler(pod, settings)
+    pod["containers"][0]["args"] = ["inspect", *workload_arguments(workload.spec)]
+    set_scheduler(pod, settings)
     return body
 
 
@@ -95,7 +92,7 @@ def profile_job(
     pod = body["spec"]["template"]["spec"]
     pod["containers"][0]["args"] = [
         "profile",
-        *_workload_arguments(workload.spec),
+        *workload_arguments(workload.spec),
         "--max-seconds",
         str(settings.profile_max_seconds),
         "--min-samples",
@@ -103,7 +100,7 @@ def profile_job(
         "--min-seconds",
         str(settings.profile_min_seconds),
     ]
-    pod["affinity"] = _class_affinity(node_class.spec.selector, lost_nodes)
+    pod["affinity"] = class_affinity(node_class.spec.selector, lost_nodes)
     return body
 
 
@@ -113,9 +110,9 @@ def probe_job(node_class: NodeClass, attempt: int, lost_nodes: Sequence[str], se
     key = probing_key(node_class, settings)
     limits = {**_PROBE_LIMITS, **node_class.spec.probe.resources.limits}
     labels = {LABEL_MANAGED_BY: MANAGED_BY, LABEL_ROLE: ROLE_PROBE, LABEL_JOB_NODE_CLASS: name}
-    pod = _pod(settings.image_onnx, limits, settings)
+    pod = restricted_pod(settings.image_onnx, limits, settings)
     pod["containers"][0]["args"] = ["probe", "--max-seconds", str(settings.probe_max_seconds)]
-    pod["affinity"] = _class_affinity(node_class.spec.selector, lost_nodes)
+    pod["affinity"] = class_affinity(node_class.spec.selector, lost_nodes)
     if node_class.spec.probe.tolerations:
         pod["tolerations"] = [plain(toleration) for toleration in node_class.spec.probe.tolerations]
     return _job(
@@ -204,8 +201,8 @@ def _measuring_job(
     labels = _labels(workload, role)
     if class_name:
         labels[LABEL_JOB_NODE_CLASS] = class_name
-    pod = _pod(_image(workload.spec, settings), workload.spec.resources.limits, settings)
-    _mount_model(pod, workload.spec)
+    pod = restricted_pod(image_of(workload.spec, settings), workload.spec.resources.limits, settings)
+    mount_model(pod, workload.spec)
     template = workload.spec.run.template
     if template.tolerations:
         pod["tolerations"] = [plain(toleration) for toleration in template.tolerations]
@@ -225,11 +222,11 @@ def _run_pod(
 ) -> tuple[dict[str, str], dict[str, str], Object]:
     spec = workload.spec
     template = spec.run.template
-    pod = _pod(_image(spec, settings), spec.resources.limits, settings)
-    _mount_model(pod, spec)
+    pod = restricted_pod(image_of(spec, settings), spec.resources.limits, settings)
+    mount_model(pod, spec)
     pod["containers"][0]["args"] = [
         "run",
-        *_workload_arguments(spec),
+        *workload_arguments(spec),
         "--inferences",
         str(spec.inferences),
         *(["--repeat"] if repeat else []),
@@ -240,7 +237,7 @@ def _run_pod(
         pod["nodeSelector"] = dict(template.node_selector)
     if template.tolerations:
         pod["tolerations"] = [plain(toleration) for toleration in template.tolerations]
-    _set_scheduler(pod, settings)
+    set_scheduler(pod, settings)
     return {**template.metadata.labels, **_labels(workload, ROLE_RUN)}, dict(template.metadata.annotations), pod
 
 
@@ -282,114 +279,6 @@ def _job(
             "template": {"metadata": {"labels": dict(labels), "annotations": dict(annotations)}, "spec": pod},
         },
     }
-
-
-def _pod(image: str, limits: Mapping[str, str | int], settings: Settings) -> Object:
-    return {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 10,
-        "securityContext": {"runAsNonRoot": True, "fsGroup": _USER, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [
-            {
-                "name": CONTAINER,
-                "image": image,
-                "imagePullPolicy": settings.image_pull_policy,
-                "resources": {"limits": dict(limits), "requests": dict(limits)},
-                "securityContext": _SECURITY,
-                "terminationMessagePath": "/dev/termination-log",
-                "terminationMessagePolicy": "File",
-                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the container's own, empty
-            }
-        ],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
-    }
-
-
-def _mount_model(pod: Object, spec: AIWorkloadSpec) -> None:
-    if spec.model.file is None:
-        return
-    volume = spec.model.file.volume
-    if volume.config_map is not None:
-        source: Object = {"configMap": {"name": volume.config_map.name}}
-    elif volume.persistent_volume_claim is not None:
-        source = {"persistentVolumeClaim": {"claimName": volume.persistent_volume_claim.claim_name, "readOnly": True}}
-    elif volume.image is not None:
-        source = {"image": plain(volume.image)}
-    else:
-        raise ValueError("spec.model.file.volume names no volume")
-    pod["volumes"].append({"name": "model", **source})
-    pod["containers"][0]["volumeMounts"].append({"name": "model", "mountPath": "/model", "readOnly": True})
-
-
-def _workload_arguments(spec: AIWorkloadSpec) -> list[str]:
-    arguments = ["--source", spec.model.source]
-    if spec.model.name is not None:
-        arguments += ["--name", spec.model.name]
-    if spec.model.file is not None:
-        arguments += ["--file", f"/model/{spec.model.file.path}", "--sha256", spec.model.file.sha256]
-    return [
-        *arguments,
-        "--input",
-        ",".join(str(size) for size in spec.input.shape),
-        "--data-type",
-        spec.input.data_type,
-        "--batch-size",
-        str(spec.batch_size),
-        "--precision",
-        spec.precision,
-    ]
-
-
-def _image(spec: AIWorkloadSpec, settings: Settings) -> str:
-    return settings.image_onnx if spec.model.source == "ONNX" else settings.image_torch
-
-
-def _set_scheduler(pod: Object, settings: Settings) -> None:
-    if settings.scheduler_name:
-        pod["schedulerName"] = settings.scheduler_name
-
-
-def _class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object:
-    term: Object = {
-        "matchExpressions": [
-            *(
-                {"key": key, "operator": "In", "values": [value]}
-                for key, value in sorted(selector.match_labels.items())
-            ),
-            *(
-                {
-                    "key": requirement.key,
-                    "operator": requirement.operator,
-                    **({"values": list(requirement.values)} if requirement.values else {}),
-                }
-                for requirement in selector.match_expressions
-            ),
-        ]
-    }
-    if lost_nodes:
-        term["matchFields"] = [
-            {"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in sorted(lost_nodes)
-        ]
-    affinity: Object = {
-        "podAntiAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": [
-                {
-                    "labelSelector": {
-                        "matchExpressions": [
-                            {"key": LABEL_ROLE, "operator": "In", "values": [ROLE_PROFILE, ROLE_PROBE]}
-                        ]
-                    },
-                    "namespaceSelector": {},
-                    "topologyKey": "kubernetes.io/hostname",
-                }
-            ]
-        }
-    }
-    if term["matchExpressions"] or lost_nodes:  # a term without requirements matches nothing in Kubernetes
-        affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
-    return affinity
 
 
 def _digest(value: object) -> str:

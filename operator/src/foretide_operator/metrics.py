@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.process_collector import ProcessCollector
 
 from foretide.pairing import Quantity
@@ -18,7 +18,6 @@ class Metrics:
     """All metrics on a registry of their own; one object per process."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of no use to Prometheus
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         registry = self.registry

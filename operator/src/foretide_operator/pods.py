@@ -1,0 +1,138 @@
+"""Pod templates for someone else's model: no token, no privilege, a read-only root; and what the profiler is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from foretide_kube.client import Object
+from foretide_kube.kinds.aiworkload import AIWorkloadSpec
+from foretide_kube.kinds.common import LabelSelector, plain
+from foretide_kube.names import LABEL_ROLE, ROLE_PROBE, ROLE_PROFILE
+from foretide_operator.settings import Settings
+
+CONTAINER: Final = "profiler"
+_USER: Final = 65532
+_SECURITY: Final[Object] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "runAsUser": _USER,
+    "runAsGroup": _USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def restricted_pod(image: str, limits: Mapping[str, str | int], settings: Settings) -> Object:
+    """One container with requests equal to limits, and no right that it does not need."""
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 10,
+        "securityContext": {"runAsNonRoot": True, "fsGroup": _USER, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": image,
+                "imagePullPolicy": settings.image_pull_policy,
+                "resources": {"limits": dict(limits), "requests": dict(limits)},
+                "securityContext": _SECURITY,
+                "terminationMessagePath": "/dev/termination-log",
+                "terminationMessagePolicy": "File",
+                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the container's own, empty
+            }
+        ],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
+    }
+
+
+def mount_model(pod: Object, spec: AIWorkloadSpec) -> None:
+    """Mount the model's file read-only under /model, where the workload has one."""
+    if spec.model.file is None:
+        return
+    volume = spec.model.file.volume
+    if volume.config_map is not None:
+        source: Object = {"configMap": {"name": volume.config_map.name}}
+    elif volume.persistent_volume_claim is not None:
+        source = {"persistentVolumeClaim": {"claimName": volume.persistent_volume_claim.claim_name, "readOnly": True}}
+    elif volume.image is not None:
+        source = {"image": plain(volume.image)}
+    else:
+        raise ValueError("spec.model.file.volume names no volume")
+    pod["volumes"].append({"name": "model", **source})
+    pod["containers"][0]["volumeMounts"].append({"name": "model", "mountPath": "/model", "readOnly": True})
+
+
+def workload_arguments(spec: AIWorkloadSpec) -> list[str]:
+    """What the profiler is told of the workload, whatever it is to do with it."""
+    arguments = ["--source", spec.model.source]
+    if spec.model.name is not None:
+        arguments += ["--name", spec.model.name]
+    if spec.model.file is not None:
+        arguments += ["--file", f"/model/{spec.model.file.path}", "--sha256", spec.model.file.sha256]
+    return [
+        *arguments,
+        "--input",
+        ",".join(str(size) for size in spec.input.shape),
+        "--data-type",
+        spec.input.data_type,
+        "--batch-size",
+        str(spec.batch_size),
+        "--precision",
+        spec.precision,
+    ]
+
+
+def image_of(spec: AIWorkloadSpec, settings: Settings) -> str:
+    """The profiler's image that can run the workload."""
+    return settings.image_onnx if spec.model.source == "ONNX" else settings.image_torch
+
+
+def set_scheduler(pod: Object, settings: Settings) -> None:
+    """Have the Pod placed by our scheduler, where it is installed."""
+    if settings.scheduler_name:
+        pod["schedulerName"] = settings.scheduler_name
+
+
+def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object:
+    """To the nodes of a class but for those that belong to another, and away from other measurements."""
+    term: Object = {
+        "matchExpressions": [
+            *(
+                {"key": key, "operator": "In", "values": [value]}
+                for key, value in sorted(selector.match_labels.items())
+            ),
+            *(
+                {
+                    "key": requirement.key,
+                    "operator": requirement.operator,
+                    **({"values": list(requirement.values)} if requirement.values else {}),
+                }
+                for requirement in selector.match_expressions
+            ),
+        ]
+    }
+    if lost_nodes:
+        term["matchFields"] = [
+            {"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in sorted(lost_nodes)
+        ]
+    affinity: Object = {
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "labelSelector": {
+                        "matchExpressions": [
+                            {"key": LABEL_ROLE, "operator": "In", "values": [ROLE_PROFILE, ROLE_PROBE]}
+                        ]
+                    },
+                    "namespaceSelector": {},
+                    "topologyKey": "kubernetes.io/hostname",
+                }
+            ]
+        }
+    }
+    if term["matchExpressions"] or lost_nodes:  # a term without requirements matches nothing in Kubernetes
+        affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return affinity
