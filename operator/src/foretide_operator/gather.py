@@ -49,6 +49,8 @@ class Gatherer:
         self._settings = settings
         self._fleet_of: tuple[object, object] | None = None
         self._fleet = Fleet({}, {})
+        self._measuring_of: object = None
+        self._measuring_now: Counter[str] = Counter()
 
     def fleet(self) -> Fleet:
         """The nodes by class, as of now."""
@@ -112,12 +114,17 @@ class Gatherer:
             now=now,
         )
 
-    def _measuring(self) -> Counter[str]:
-        return Counter(
-            job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS, "")
-            for job in self._world.jobs.snapshot().values()
-            if _role(job) in MEASURING_ROLES and not is_finished(job)
-        )
+    def _measuring(self) -> Mapping[str, int]:
+        """Unfinished measuring Jobs per node class; counted anew only when a Job changed."""
+        jobs = self._world.jobs.snapshot()
+        if self._measuring_of is not jobs:
+            self._measuring_of = jobs
+            self._measuring_now = Counter(
+                job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS, "")
+                for job in jobs.values()
+                if _role(job) in MEASURING_ROLES and not is_finished(job)
+            )
+        return self._measuring_now
 
     def _attempts(
         self, jobs: Iterable[Object], pods: Sequence[Object], *, signature: Signature | None, now: datetime
