@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from devcluster import binaries, leftovers, preflight
+from devcluster import binaries, inotify, leftovers, packages, preflight
 from devcluster.cluster import Cluster, down
 from devcluster.errors import DevclusterError
 from devcluster.images.catalogue import CATALOGUE, archive
@@ -16,20 +16,41 @@ from devcluster.progress import timed
 from devcluster.spec import ClusterSpec
 
 _DEFAULT_SPEC = PACKAGE / "clusters" / "demo.yaml"
+_PROGRAMS = {"kubectl": "run kubectl", "helm": "run helm", "exec": "run a command in the cluster's network"}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Carry out one command; return 0, or 1 with the reason and message on stderr."""
-    options = _parser().parse_args(arguments)
+    own, words = split(arguments)
+    options = _parser().parse_args(own)
     try:
-        status: int = options.action(options)
+        status: int = options.action(options, words) if options.action is _run else options.action(options)
     except DevclusterError as error:
         print(f"{error.reason}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; everything that was started has been removed", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read this has seen enough (`status | head`); nothing may be flushed there at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part a call into devcluster's own words and those that kubectl, helm or a command gets as they are.
+
+    Only a leading `--name NAME` is devcluster's own; a `--` after it may stand or not.
+    """
+    if not arguments or arguments[0] not in _PROGRAMS:
+        return list(arguments), []
+    own = 1
+    if arguments[1:2] == ["--name"]:
+        own = 3
+    elif arguments[1:] and arguments[1].startswith("--name="):
+        own = 2
+    words = list(arguments[own:])
+    return list(arguments[:own]), words[1:] if words[:1] == ["--"] else words
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,14 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="list clusters, their nodes and what they hold")
     status.set_defaults(action=_status)
 
-    for program, text in (
-        ("kubectl", "run kubectl"),
-        ("helm", "run helm"),
-        ("exec", "run a command in the cluster's network"),
-    ):
-        command = commands.add_parser(program, help=f"{text}; python -m devcluster {program} [--name NAME] ARGUMENT …")
+    for program, text in _PROGRAMS.items():
+        usage = f"devcluster {program} [--name NAME] [--] ARGUMENT …"
+        command = commands.add_parser(program, help=text, usage=usage)
         command.add_argument("--name", default="demo")
-        command.add_argument("words", nargs=argparse.REMAINDER)
         command.set_defaults(action=_run, program=program)
 
     images = commands.add_parser("images", help="build images, all of the catalogue or those named")
@@ -66,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("preflight", help="say what this machine lacks")
     check.add_argument("--spec", default=_DEFAULT_SPEC)
+    check.add_argument("--install", action="store_true", help="install and set what can be, then check")
     check.set_defaults(action=_preflight)
     return parser
 
@@ -78,12 +96,20 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    names = sorted(leftovers.clusters()) if options.all else [options.name]
+    if not options.all:
+        down(options.name, _say)
+        return 0
+    names, failures = sorted(leftovers.clusters()), []
     for name in names:
-        down(name, _say)
+        try:
+            down(name, _say)
+        except DevclusterError as error:  # the others shall go all the same
+            failures.append(f"{error.reason}: {error}")
     if not names:
         _say("no cluster is up")
-    return 0
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return 1 if failures else 0
 
 
 def _status(_options: argparse.Namespace) -> int:
@@ -103,14 +129,14 @@ def _status(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
     cluster = Cluster.attach(options.name)
     if options.program == "kubectl":
-        argv = [*cluster.kubectl_argv(), *options.words]
+        argv = [*cluster.kubectl_argv(), *words]
     elif options.program == "helm":
-        argv = [str(binaries.ensure(["helm"], _say)["helm"]), "--kubeconfig", str(cluster.kubeconfig), *options.words]
+        argv = [str(binaries.ensure(["helm"], _say)["helm"]), "--kubeconfig", str(cluster.kubeconfig), *words]
     else:
-        argv = cluster.exec_argv(*options.words)
+        argv = cluster.exec_argv(*words)
     sys.stdout.flush()
     os.execvp(argv[0], argv)  # noqa: S606
 
@@ -124,7 +150,11 @@ def _images(options: argparse.Namespace) -> int:
 
 
 def _preflight(options: argparse.Namespace) -> int:
-    findings = preflight.findings(ClusterSpec.load(options.spec))
+    spec = ClusterSpec.load(options.spec)
+    if options.install:
+        packages.install([*preflight.missing_packages(spec), *packages.missing(packages.FOR_IMAGES)], _say)
+        inotify.make_room(len(spec.nodes), _say)
+    findings = preflight.findings(spec)
     for finding in findings:
         _say(f"{'missing' if finding.problem else 'ok':<8} {finding.problem or finding.what}")
     return 1 if any(finding.problem for finding in findings) else 0
