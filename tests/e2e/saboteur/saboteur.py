@@ -4,15 +4,17 @@ A model file that begins with `SABOTAGE <how>` makes its profile Job do that; it
 go to the real profiler.
 """
 
+import hashlib
 import sys
 import time
 from pathlib import Path
 from runpy import run_module
 
 MESSAGE = Path("/dev/termination-log")
-SIGNATURE = (
-    b'{"kind":"Inspect","schema":"foretide.dev/result/v1","signature":{"family":"","macs":100000000,"parameterBytes":1000,'
-    b'"activationBytes":1000,"peakActivationBytes":1000,"operatorCount":3,"inputPixels":10,"batchSize":1,"byKind":{}}}'
+INSPECTED = (
+    '{"kind":"Inspect","schema":"foretide.dev/result/v1","modelSha256":"%s","signature":{"family":"","macs":100000000,'
+    '"parameterBytes":1000,"activationBytes":1000,"peakActivationBytes":1000,"operatorCount":3,"inputPixels":10,'
+    '"batchSize":1,"byKind":{}}}'
 )
 IMPOSSIBLE = (
     b'{"kind":"Profile","schema":"foretide.dev/result/v1","processStart":1700000000000,"workBegin":1700000002000,'
@@ -43,7 +45,7 @@ def sabotage(how: str) -> None:
 def main() -> None:
     """Act as `python -m foretide_profiler` would, or not."""
     arguments = sys.argv[1:]
-    head = b""
+    head, path = b"", Path()
     if "--file" in arguments:
         path = Path(arguments[arguments.index("--file") + 1])
         if path.is_file():
@@ -52,7 +54,7 @@ def main() -> None:
     if not head.startswith(b"SABOTAGE "):
         run_module("foretide_profiler", run_name="__main__", alter_sys=True)
     elif arguments[0] == "inspect":
-        MESSAGE.write_bytes(SIGNATURE)
+        MESSAGE.write_text(INSPECTED % hashlib.sha256(path.read_bytes()).hexdigest())
     else:
         sabotage(head.split()[1].decode())
 
