@@ -21,6 +21,8 @@ from foretide_kube.names import Resource
 log = logging.getLogger(__name__)
 
 _DELETED_REMEMBERED = 1024
+_SHORTEST_WATCH_SECONDS = 1.0
+"""A watch that ends sooner without a word is a fault of the server's, and waited for as for one."""
 
 Key = tuple[str, str]
 """(namespace, name); the namespace of a cluster-scoped object is empty."""
@@ -70,6 +72,7 @@ class WatchCache:
         self._synced = threading.Event()
         self._stopped = threading.Event()
         self._last_contact = clock()
+        self._failures = 0
         self._thread = threading.Thread(target=self._run, name=f"watch-{resource.plural}", daemon=True)
 
     def add_listener(self, listener: Listener) -> None:
@@ -113,26 +116,17 @@ class WatchCache:
 
         Ignored if the cache knows the object in that version or a later one, or that it was deleted since.
         """
-        key, version = object_key(item), _version(item)
-        with self._lock:
-            known = self._items.get(key)
-            is_old = version <= (_version(known) if known is not None else self._deleted.get(key, -1))
-        if not is_old:
-            self._apply("ADDED" if known is None else "MODIFIED", key, self._reduce(item))
+        self._apply("MODIFIED", object_key(item), self._reduce(item))
 
     def _run(self) -> None:
-        failures = 0
         while not self._stopped.is_set():
             try:
-                version = self._relist()
-                failures = 0
-                self._follow(version)
+                self._follow(self._relist())
             except ApiError as error:
-                if error.is_expired:
-                    continue
-                failures += 1
-                delay_seconds = min(10.0, 0.25 * 2 ** min(failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311
-                log.warning("watch of %s: %s; again in %.1f s", self._resource.plural, error, delay_seconds)
+                self._failures += 1
+                delay_seconds = min(10.0, 0.25 * 2 ** min(self._failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311
+                if not error.is_expired:
+                    log.warning("watch of %s: %s; again in %.1f s", self._resource.plural, error, delay_seconds)
                 self._stopped.wait(delay_seconds)
             except Exception:
                 log.exception("watch of %s failed; again in 5 s", self._resource.plural)
@@ -154,16 +148,13 @@ class WatchCache:
             if _version(known) <= listed:
                 self._apply("DELETED", key, known)
         for key, item in fresh.items():
-            known_now = self._items.get(key)
-            if known_now is None:
-                self._apply("ADDED", key, item)
-            elif known_now["metadata"].get("resourceVersion") != item["metadata"].get("resourceVersion"):
-                self._apply("MODIFIED", key, item)
+            self._apply("MODIFIED", key, item)
         self._synced.set()
         return version
 
     def _follow(self, version: str) -> None:
         while not self._stopped.is_set():
+            is_silent, began_seconds = True, self._clock()
             for kind, item in self._client.watch(
                 self._resource,
                 self._namespace,
@@ -173,23 +164,34 @@ class WatchCache:
                 timeout_seconds=self._watch_seconds,
             ):
                 self._last_contact = self._clock()
+                is_silent, self._failures = False, 0
                 version = item["metadata"]["resourceVersion"]
                 if kind != "BOOKMARK":
                     self._apply(kind, object_key(item), self._reduce(item))
                 if self._stopped.is_set():
                     return
+            if is_silent and self._clock() - began_seconds < _SHORTEST_WATCH_SECONDS:
+                raise ApiError(0, "WatchClosed", "the server ended the watch at once and said nothing")
 
     def _apply(self, kind: str, key: Key, item: Object) -> None:
+        """Change the items and tell the listeners, in words that fit what was known; nothing if it was known."""
         with self._lock:
             known = self._items.get(key)
             if kind == "DELETED":
                 self._items.pop(key, None)
                 self._remember_deleted(key, _version(item))
-            elif known is not None and 0 < _version(item) <= _version(known):
+            elif 0 < _version(item) <= (self._deleted.get(key, -1) if known is None else _version(known)):
                 return
             else:
                 self._items[key] = item
+                kind = "ADDED" if known is None else "MODIFIED"
             self._snapshot = None
+        if known is not None and kind == "MODIFIED" and _uid(known) != _uid(item):
+            self._tell("DELETED", key, known)  # a namesake took its place while nobody watched
+            kind = "ADDED"
+        self._tell(kind, key, item)
+
+    def _tell(self, kind: str, key: Key, item: Object) -> None:
         for listener in self._listeners:
             try:
                 listener(kind, item)
@@ -206,3 +208,7 @@ class WatchCache:
 def _version(item: Mapping[str, Any]) -> int:
     text = item["metadata"].get("resourceVersion", "")
     return int(text) if text.isdigit() else 0
+
+
+def _uid(item: Mapping[str, Any]) -> str:
+    return str(item["metadata"].get("uid", ""))

@@ -262,6 +262,8 @@ class KubeClient:
         response = self._send(method, path, query=query, body=body, content_type=content_type)
         try:
             return decoder.decode(response.data)
+        except (urllib3.exceptions.HTTPError, OSError) as error:  # the answer began and broke off
+            raise ApiError(0, "NotReached", f"{method} {path}: {error}") from error
         except msgspec.DecodeError as error:
             raise ApiError(0, "NotJson", f"{method} {path}: {error}") from error
         finally:

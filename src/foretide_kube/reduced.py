@@ -74,5 +74,5 @@ def _readable(read: Callable[[], object]) -> object | None:
 
 def _reduced(item: Object, facts: object) -> Object:
     metadata = item["metadata"]
-    kept = {key: metadata[key] for key in ("name", "namespace", "resourceVersion") if key in metadata}
+    kept = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion") if key in metadata}
     return {"metadata": kept, "facts": facts}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +16,8 @@ from foretide_kube.client import ApiError, Object
 from foretide_kube.names import CONFIG_MAPS
 
 
-def config_map(name: str, version: int) -> Object:
-    return {"metadata": {"name": name, "namespace": "ns", "resourceVersion": str(version)}}
+def config_map(name: str, version: int, uid: str = "") -> Object:
+    return {"metadata": {"name": name, "namespace": "ns", "uid": uid, "resourceVersion": str(version)}}
 
 
 class Script:
@@ -43,7 +44,7 @@ class Script:
 
 def run(script: Script) -> tuple[WatchCache, list[tuple[str, str]]]:
     """A cache that has heard the whole script, and what its listener heard."""
-    cache = WatchCache(script, CONFIG_MAPS, clock=lambda: 0.0)  # type: ignore[arg-type]
+    cache = WatchCache(script, CONFIG_MAPS, clock=itertools.count().__next__)  # type: ignore[arg-type]
     heard: list[tuple[str, str]] = []
     cache.add_listener(lambda kind, item: heard.append((kind, item["metadata"]["name"])))
     cache.start()
@@ -67,6 +68,40 @@ def test_what_vanished_while_the_watch_was_broken_is_reported_as_deleted() -> No
     assert heard == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a"), ("ADDED", "c")]
 
 
+def test_a_namesake_that_came_while_the_watch_was_broken_is_told_as_another_object() -> None:
+    script = Script(
+        ([config_map("a", 1, "first")], 1, [ApiError(410, "Expired", "too old")]),
+        ([config_map("a", 5, "second")], 6, []),
+    )
+    cache = WatchCache(script, CONFIG_MAPS, clock=itertools.count().__next__)  # type: ignore[arg-type]
+    heard: list[tuple[str, str]] = []
+    cache.add_listener(lambda kind, item: heard.append((kind, item["metadata"]["uid"])))
+    cache.start()
+    assert script.all_told.wait(5.0)
+    cache.stop()
+    assert heard == [("ADDED", "first"), ("DELETED", "first"), ("ADDED", "second")]
+
+
+def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_circle(caplog: pytest.LogCaptureFixture) -> None:
+    asked = threading.Semaphore(0)
+
+    class Curt:
+        def list_objects_with_version(self, *_: Any, **__: Any) -> tuple[list[Object], str]:
+            return [], "1"
+
+        def watch(self, *_: Any, **__: Any) -> Iterator[tuple[str, Object]]:
+            asked.release()
+            return iter(())
+
+    cache = WatchCache(Curt(), CONFIG_MAPS, clock=lambda: 0.0)  # type: ignore[arg-type]
+    cache.start()
+    for _ in range(2):
+        assert asked.acquire(timeout=5.0)
+    cache.stop()
+    cache._thread.join(5.0)
+    assert "WatchClosed" in caplog.text
+
+
 def test_a_broken_watch_goes_on() -> None:
     cache, _ = run(
         Script(
@@ -79,7 +114,7 @@ def test_a_broken_watch_goes_on() -> None:
 
 def test_a_listener_that_fails_harms_neither_the_others_nor_the_watch(caplog: pytest.LogCaptureFixture) -> None:
     script = Script(([config_map("a", 1)], 1, [("MODIFIED", config_map("a", 2))]))
-    cache = WatchCache(script, CONFIG_MAPS, clock=lambda: 0.0)  # type: ignore[arg-type]
+    cache = WatchCache(script, CONFIG_MAPS, clock=itertools.count().__next__)  # type: ignore[arg-type]
     heard: list[str] = []
 
     def fail(_: str, __: Object) -> None:
