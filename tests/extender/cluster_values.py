@@ -54,6 +54,7 @@ def workload_object(
     deadline_milliseconds: int | None = None,
     inferences: int = 100,
     memory_mib: int = 300,
+    mode: str = "None",
 ) -> dict[str, Any]:
     """An AIWorkload of 1 CPU that takes 0.5 s and 10 ms an inference on the fastest class."""
     predictions = [
@@ -67,6 +68,7 @@ def workload_object(
             "model": {"source": "TorchVision", "name": "resnet18"},
             "input": {"shape": [3, 224, 224]},
             "inferences": inferences,
+            "run": {"mode": mode},
             "objective": {"deadlineMilliseconds": deadline_milliseconds} if deadline_milliseconds else {},
             "resources": {"limits": {"cpu": "1", "memory": "512Mi"}},
         },

@@ -77,6 +77,16 @@ def test_remaining_work_counts_not_what_is_done() -> None:
     assert late[1] < early[1]  # the fast node gains on the other
 
 
+def test_a_service_is_not_expected_to_end_however_short_its_task() -> None:
+    scores_beside: dict[str, int] = {}
+    for mode in ("None", "Deployment"):
+        state = cluster(workload_object(), workload_object("beside", inferences=1, mode=mode))
+        for index in range(6):
+            bind(state, pod_object(f"beside-{index}", workload="beside", node="fast-1"))
+        scores_beside[mode] = scored(state, pod())["fast-1"]
+    assert scores_beside["Deployment"] < scores_beside["None"]
+
+
 def test_pods_of_others_count_with_what_they_reserve() -> None:
     state = cluster(workload_object())
     bind(state, pod_object("database", workload=None, cpu="8", node="fast-1"))

@@ -160,7 +160,7 @@ def _load(snapshot: Snapshot, name: str, now_seconds: float) -> NodeLoad:
     for pod in snapshot.pods.get(name, ()):
         workload = snapshot.workloads.get((pod.namespace, pod.workload)) if pod.is_task else None
         prediction = None if workload is None else workload.prediction_for(pod.task, kind.node_class)
-        if workload is None or prediction is None:
+        if workload is None or prediction is None or workload.is_service:
             steady += cpu_millis_in_use(pod)
             continue
         inferences = workload.inferences_of(pod.task)

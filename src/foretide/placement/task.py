@@ -27,12 +27,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPredictions:
-    """What is published of a workload: its defaults, and its predictions by node class, made for ``cpu_millis``."""
+    """What is published of a workload: its defaults, and its predictions by node class, made for ``cpu_millis``.
+
+    ``is_service`` says that its Pods repeat the task and never end.
+    """
 
     inferences: int
     cpu_millis: int
     deadline_seconds: float | None
     by_class: Mapping[str, Prediction]
+    is_service: bool = False
 
     def inferences_of(self, task: Task) -> int:
         """How many inferences ``task`` performs."""
