@@ -27,6 +27,9 @@ OTHER_CLASS_MARGIN: Final = 1.2
 COUNTED_MARGIN: Final = 1.2
 """Parameters and activations as counted: allocators round up, and layouts are copied."""
 QUANTILE: Final = 0.9
+MAX_HELD_FACTOR: Final = 4.0
+"""How many times `RUNTIME_BYTES` a runtime is believed to hold: peaks are reported by containers that run anyone's
+model, and one false report must not make every other workload look too large for its limit."""
 
 
 class MemoryEstimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,7 @@ class Memories:
             pair = row.workload, row.node_class
             own[pair] = max(own.get(pair, 0), peak)
             over = peak - round(COUNTED_MARGIN * _counted(row.signature))
+            over = min(over, round(MAX_HELD_FACTOR * RUNTIME_BYTES[row.runtime]))
             held[row.runtime][row.workload] = max(held[row.runtime].get(row.workload, over), over)
         self._own = own
         self._runtime = {

@@ -1,6 +1,13 @@
 import msgspec
 
-from foretide.memory import COUNTED_MARGIN, MEASURED_MARGIN, OTHER_CLASS_MARGIN, RUNTIME_BYTES, Memories
+from foretide.memory import (
+    COUNTED_MARGIN,
+    MAX_HELD_FACTOR,
+    MEASURED_MARGIN,
+    OTHER_CLASS_MARGIN,
+    RUNTIME_BYTES,
+    Memories,
+)
 from tests.foretide.workloads import SIGNATURE, observation, question
 
 
@@ -32,6 +39,12 @@ def test_what_a_runtime_holds_is_learned_upwards_from_other_workloads() -> None:
     learned = Memories(rows).estimate(question()).peak_bytes
     assert learned > Memories([]).estimate(question()).peak_bytes
     assert learned >= 260_000_000
+
+
+def test_a_false_peak_of_one_workload_moves_others_only_so_far() -> None:
+    honest = Memories([]).estimate(question()).peak_bytes
+    bent = Memories([observation(workload="mallory/other/1", memory_peak_bytes=2**50)]).estimate(question()).peak_bytes
+    assert bent - honest <= (MAX_HELD_FACTOR - 1) * RUNTIME_BYTES["onnx"]
 
 
 def test_more_parameters_never_need_less() -> None:
