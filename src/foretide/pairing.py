@@ -1,12 +1,11 @@
-"""What was predicted held against what really happened, task by task, and how good the predictions were.
+"""What was predicted held against what really happened, task by task.
 
 *Work*, *start-up* and *completion* are paired each by itself; see `foretide.prediction` for their meaning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -14,6 +13,8 @@ from foretide.prediction import PodPrediction
 
 Quantity = Literal["work", "startup", "completion"]
 IntervalOutcome = Literal["below", "inside", "above"]
+
+_WHOLE_SECOND_MILLISECONDS: Final = 1_000
 
 
 class Pairing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -39,14 +40,21 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ) -> Pairing:
         """Pair by moments since the epoch; clocks that disagree give 0 rather than a negative duration.
 
-        `ended` is the container's end by the API; the runner's own moments, where known, are taken before it.
+        `ended` is the container's end by the API, in whole seconds; the runner's own moments, where known, are taken
+        before it. Where they lie outside the Pod's time on its node, that node's clock is off: the work is then taken
+        to have ended with the container, for how long it took is right by any clock, and when it was only by the API's.
         """
         bound = prediction.bound_milliseconds
-        end = ended_milliseconds if work_end_milliseconds is None else work_end_milliseconds
+        end = ended_milliseconds
         work = startup = None
         if work_begin_milliseconds is not None and work_end_milliseconds is not None:
             work = max(work_end_milliseconds - work_begin_milliseconds, 0)
-            startup = max(work_begin_milliseconds - bound, 0)
+            is_clock_right = (
+                work_begin_milliseconds >= bound - _WHOLE_SECOND_MILLISECONDS
+                and work_end_milliseconds <= ended_milliseconds + _WHOLE_SECOND_MILLISECONDS
+            )
+            end = work_end_milliseconds if is_clock_right else ended_milliseconds
+            startup = max(end - work - bound, 0)
         return cls(
             prediction=prediction,
             actual_work_milliseconds=work,
@@ -86,66 +94,3 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return (
             None if self.deadline_milliseconds is None else self.turnaround_milliseconds <= self.deadline_milliseconds
         )
-
-
-class ErrorStatistics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Sums over pairings from which every ratio follows; sums of two sets add up."""
-
-    count: int = 0
-    predicted_milliseconds: int = 0
-    actual_milliseconds: int = 0
-    absolute_error_milliseconds: int = 0
-    inside: int = 0
-    deadlines: int = 0
-    deadline_hits: int = 0
-
-    @property
-    def wape(self) -> float | None:
-        """Weighted absolute percentage error as a fraction: Σ|actual - predicted| / Σ actual."""
-        return self.absolute_error_milliseconds / self.actual_milliseconds if self.actual_milliseconds else None
-
-    @property
-    def bias(self) -> float | None:
-        """(Σ predicted - Σ actual) / Σ actual: positive where times were predicted too long."""
-        if not self.actual_milliseconds:
-            return None
-        return (self.predicted_milliseconds - self.actual_milliseconds) / self.actual_milliseconds
-
-    @property
-    def coverage(self) -> float | None:
-        """Share of tasks whose actual lay within the 90 % interval."""
-        return self.inside / self.count if self.count else None
-
-    def __add__(self, other: ErrorStatistics) -> ErrorStatistics:
-        return ErrorStatistics(
-            **{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__},
-        )
-
-
-def statistics(pairings: Iterable[Pairing], quantity: Quantity = "work") -> ErrorStatistics:
-    """Statistics of one quantity over the pairings that know it."""
-    total = ErrorStatistics()
-    for pairing in pairings:
-        actual = pairing.actual_milliseconds(quantity)
-        if actual is None:
-            continue
-        predicted = pairing.predicted_milliseconds(quantity)
-        met = pairing.is_deadline_met
-        total += ErrorStatistics(
-            count=1,
-            predicted_milliseconds=predicted,
-            actual_milliseconds=actual,
-            absolute_error_milliseconds=abs(actual - predicted),
-            inside=int(pairing.interval_outcome == "inside"),
-            deadlines=int(met is not None),
-            deadline_hits=int(met is True),
-        )
-    return total
-
-
-def statistics_by_class(pairings: Iterable[Pairing], quantity: Quantity = "work") -> dict[str, ErrorStatistics]:
-    """The same per node class, classes in order of their names."""
-    groups: dict[str, list[Pairing]] = {}
-    for pairing in pairings:
-        groups.setdefault(pairing.prediction.node_class, []).append(pairing)
-    return {name: statistics(groups[name], quantity) for name in sorted(groups)}

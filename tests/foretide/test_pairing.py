@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from foretide.pairing import ErrorStatistics, Pairing, statistics, statistics_by_class
+from foretide.pairing import Pairing
 from foretide.prediction import Interval, PodPrediction
 
 
@@ -44,8 +44,6 @@ def test_a_pod_that_is_not_our_runner_is_paired_by_the_apis_times() -> None:
     assert one.actual_work_milliseconds is None
     assert one.actual_completion_milliseconds == 14_000
     assert one.interval_outcome == "inside"
-    assert statistics([one], "work").count == 0
-    assert statistics([one], "completion").absolute_error_milliseconds == 2_000
 
 
 def test_clocks_that_disagree_give_no_negative_times() -> None:
@@ -61,27 +59,15 @@ def test_the_interval_includes_its_ends(work: int, outcome: str) -> None:
     assert pairing(work).interval_outcome == outcome
 
 
-def test_statistics_are_ratios_of_sums() -> None:
-    total = statistics([pairing(8_000), pairing(20_000)])
-    assert total.wape == pytest.approx((2_000 + 10_000) / 28_000)
-    assert total.bias == pytest.approx((20_000 - 28_000) / 28_000)
-    assert total.coverage == 0.5
+def test_a_node_whose_clock_is_off_shifts_no_times() -> None:
+    for off in (-50_000, 50_000):
+        wrong = pairing(10_000, work_begin_milliseconds=102_000 + off, work_end_milliseconds=112_000 + off)
+        assert wrong.actual_work_milliseconds == 10_000
+        assert wrong.actual_startup_milliseconds == 2_900
+        assert wrong.turnaround_milliseconds == 17_900
 
 
-def test_no_pairings_have_no_ratios() -> None:
-    empty = statistics([])
-    assert (empty.wape, empty.bias, empty.coverage) == (None, None, None)
-
-
-def test_statistics_of_classes_add_up_to_those_of_all() -> None:
-    pairings = [pairing(8_000), pairing(11_000, node_class="slow"), pairing(14_000, node_class="slow")]
-    by_class = statistics_by_class(pairings)
-    assert list(by_class) == ["fast", "slow"]
-    assert sum(by_class.values(), ErrorStatistics()) == statistics(pairings)
-
-
-def test_deadlines_count_turnaround_and_only_where_there_is_one() -> None:
-    kept = pairing(8_000, deadline_milliseconds=15_000)
-    missed = pairing(8_001, deadline_milliseconds=15_000)
-    total = statistics([kept, missed, pairing(8_000)])
-    assert (total.deadlines, total.deadline_hits) == (2, 1)
+def test_a_deadline_is_held_against_turnaround_and_only_where_there_is_one() -> None:
+    assert pairing(8_000, deadline_milliseconds=15_000).is_deadline_met is True
+    assert pairing(8_001, deadline_milliseconds=15_000).is_deadline_met is False
+    assert pairing(8_000).is_deadline_met is None
