@@ -38,8 +38,6 @@ ANNOTATION_KEY: Final = "foretide.dev/key"
 """On Jobs: the digest of what the Job was made for; a Job of another key is stale."""
 GATE_PLAN: Final = "foretide.dev/plan"
 
-ANNOTATION_VALUE_LIMIT: Final = 4096
-
 
 @dataclass(frozen=True, slots=True)
 class Resource:

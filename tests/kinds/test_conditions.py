@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from foretide_kube.kinds.common import find_condition, is_true, set_condition, to_time
+from foretide_kube.kinds.common import find_condition, set_condition, to_time
 
 FIRST = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 LATER = FIRST + timedelta(minutes=5)
@@ -42,8 +42,7 @@ def test_a_message_that_is_too_long_is_cut_to_what_the_schema_allows() -> None:
 
 def test_asking_for_a_condition_that_was_never_set_finds_nothing() -> None:
     conditions = set_condition((), "Ready", "True", "Ready", "", observed_generation=1, now=FIRST)
-    assert is_true(conditions, "Ready")
-    assert not is_true(conditions, "Probed")
+    assert find_condition(conditions, "Ready") is conditions[0]
     assert find_condition(conditions, "Probed") is None
 
 

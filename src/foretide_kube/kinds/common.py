@@ -86,12 +86,6 @@ def find_condition(conditions: Iterable[Condition], type_: str) -> Condition | N
     return next((condition for condition in conditions if condition.type == type_), None)
 
 
-def is_true(conditions: Iterable[Condition], type_: str) -> bool:
-    """Whether the condition of that type was set and is True."""
-    found = find_condition(conditions, type_)
-    return found is not None and found.status == "True"
-
-
 def set_condition(
     conditions: tuple[Condition, ...],
     type_: str,
