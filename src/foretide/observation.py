@@ -16,6 +16,10 @@ from foretide.signature import OperatorCost, OperatorKind, Signature
 
 Runtime = Literal["onnx", "torch"]
 
+MAX_CPU_MILLIS: Final = 10_000_000
+MAX_INFERENCE_MICROSECONDS: Final = 86_400_000_000
+"""More than these the model is not told, whatever a Pod says: it refuses a whole table for one value beyond belief."""
+
 
 class Subject(Protocol):
     """A workload on a node class, measured or asked for; fields as in `Observation`."""
@@ -112,7 +116,7 @@ def feature_columns(subjects: Sequence[Subject], devices: Mapping[str, DeviceFea
         "op_count": [float(row.signature.operator_count) for row in subjects],
         "batch_size": [float(row.signature.batch_size) for row in subjects],
         "input_pixels": [float(row.signature.input_pixels) for row in subjects],
-        "x_cpu_millis": [float(row.cpu_millis) for row in subjects],
+        "x_cpu_millis": [float(min(row.cpu_millis, MAX_CPU_MILLIS)) for row in subjects],
         "x_depthwise_macs": [float(_kind(row, "depthwiseConvolution").macs) for row in subjects],
         "x_attention_macs": [float(_kind(row, "attention").macs) for row in subjects],
         "x_elementwise_bytes": [
@@ -136,7 +140,8 @@ def feature_columns(subjects: Sequence[Subject], devices: Mapping[str, DeviceFea
 def to_columns(observations: Iterable[Observation], devices: Mapping[str, DeviceFeatures]) -> tuple[Table, list[float]]:
     """Columns and mean seconds per inference to train on, one row per observation."""
     rows = list(observations)
-    return feature_columns(rows, devices), [row.inference_microseconds / 1e6 for row in rows]
+    seconds = [min(row.inference_microseconds, MAX_INFERENCE_MICROSECONDS) / 1e6 for row in rows]
+    return feature_columns(rows, devices), seconds
 
 
 def _kind(row: Subject, kind: OperatorKind) -> OperatorCost:

@@ -294,6 +294,11 @@ def _check_probe(result: ProbeResult) -> None:
 def _check_signature(signature: Signature) -> None:
     for name, whole, parts in (
         ("macs", signature.macs, sum(cost.macs for cost in signature.by_kind.values())),
+        (
+            "activationBytes",
+            signature.activation_bytes,
+            sum(cost.bytes_written for cost in signature.by_kind.values()),
+        ),
         ("operatorCount", signature.operator_count, sum(cost.count for cost in signature.by_kind.values())),
     ):
         if parts > whole:

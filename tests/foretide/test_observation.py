@@ -2,11 +2,12 @@ import gzip
 import math
 import random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretide.model.table import Table
+from foretide.model.table import Table, checked_seconds
 from foretide.observation import DeviceFeatures, Observation, to_columns
 from foretide.observation_table import (
     MAX_PLAIN_BYTES,
@@ -16,6 +17,7 @@ from foretide.observation_table import (
     encode_shards,
     thin,
 )
+from foretide.signature import OperatorCost
 from tests.foretide.workloads import DEVICES, SIGNATURE, observation
 
 
@@ -123,6 +125,21 @@ def test_thinning_is_bounded_and_independent_of_order(order: list[int], limit: i
     kept = thin([rows[index] for index in order], limit)
     assert kept == thin(rows, limit)
     assert len(kept) == min(limit, 30)
+
+
+def test_no_row_that_can_be_reported_keeps_the_others_from_being_learned() -> None:
+    whole = 10**18
+    huge = msgspec.structs.replace(
+        SIGNATURE,
+        macs=whole,
+        parameter_bytes=whole,
+        activation_bytes=whole,
+        by_kind={"elementwise": OperatorCost(macs=whole, bytes_written=whole, count=1)},
+    )
+    absurd = observation(signature=huge, cpu_millis=10**19, inference_microseconds=10**12)
+    columns, seconds = to_columns([absurd, observation()], DEVICES)
+    table = Table.of(columns)
+    assert len(checked_seconds(seconds, len(table))) == 2
 
 
 def test_signatures_survive_storage() -> None:
