@@ -116,7 +116,7 @@ def read_result(
     try:
         result = parse(message.encode(), signature=signature, within=within)
     except ResultError as error:
-        return Failed(error.reason, str(error), ended_time)
+        return Failed(error.reason, f"{error.field}: {error.message}" if error.field else error.message, ended_time)
     if isinstance(result, Failure):
         where = f"{result.field}: " if result.field else ""
         return Failed(result.reason, where + result.message, ended_time)
