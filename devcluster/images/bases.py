@@ -17,7 +17,6 @@ from devcluster.locks import held
 from devcluster.paths import cache
 from devcluster.progress import Progress
 
-_REGISTRY = ("registry-1.docker.io", 443)
 _CONNECT_SECONDS = 3.0
 _SUITE = "trixie"
 _EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
@@ -68,7 +67,8 @@ def ensure(base: Base, progress: Progress) -> str:
 
 def _pulled(base: Base, progress: Progress) -> bool:
     try:
-        socket.create_connection(_REGISTRY, timeout=_CONNECT_SECONDS).close()
+        registry = base.reference.partition("/")[0]
+        socket.create_connection((registry, 443), timeout=_CONNECT_SECONDS).close()
         progress(f"base {base.name}: pulling {base.reference}")
         buildah.pull(base.reference)
     except (OSError, CommandError) as error:

@@ -13,7 +13,7 @@ from devcluster.errors import CommandError, ImageBuildError
 from devcluster.images.settings import PipSettings
 from devcluster.paths import RUNS, cache
 
-_MOST_LEFTOVERS = 60
+_MOST_MIB = 5 * 1024
 
 
 def has(reference: str) -> bool:
@@ -78,8 +78,11 @@ def save(reference: str, archive: Path) -> None:
 
 
 def prune() -> None:
-    """Remove what earlier builds left once there is much of it; what is in between is what makes builds quick."""
-    if len(run([*_buildah(), "images", "--all", "--quiet", "--filter", "dangling=true"]).split()) > _MOST_LEFTOVERS:
+    """Remove what earlier builds left once the storage is large; until then it is what makes builds quick.
+
+    One build of all images takes about 3 GiB. No other build may be at work: it would lose its layers.
+    """
+    if int(run(["du", "-sm", cache() / "buildah"]).split()[0]) > _MOST_MIB:
         with contextlib.suppress(CommandError):  # an image that is in use stays for the next time
             run([*_buildah(), "rmi", "--prune"])
 
