@@ -75,6 +75,7 @@ def test_a_task_is_paired_and_its_work_is_learned() -> None:
     [
         "no json",
         "{}",
+        '{"x":' + "[" * 100_000 + "]" * 100_000 + "}",
         prediction(node="elsewhere"),
         prediction(node_class="slow"),
         prediction(bound_milliseconds=BOUND - 3_600_000),
@@ -89,6 +90,10 @@ def test_a_prediction_that_does_not_fit_the_pod_counts_nowhere(forged: Any) -> N
     assert ended.ending == "PredictionRefused"
     assert ended.pairing is None
     assert ended.reason
+
+
+def test_a_prediction_for_a_node_without_class_counts_nowhere() -> None:
+    assert read(task_pod(predicted=prediction(node_class="made-up")), node_class=None).ending == "PredictionRefused"
 
 
 def test_a_foreign_container_is_paired_by_the_apis_times_and_teaches_nothing() -> None:

@@ -121,7 +121,7 @@ class Controller:
         if item is None or not is_alive(item):
             return
         now = self._wall()
-        for _ in range(2):  # a second time only when the API server refused a Job: the status has to say so
+        for _ in range(2 + len(self._gatherer.fleet().classes)):  # again for each Job refused: the status has to say so
             facts = self._gatherer.workload_facts(
                 item, ledger=self._pairer.ledger, refusals=self._current_refusals(), now=now
             )

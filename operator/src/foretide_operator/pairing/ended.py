@@ -109,13 +109,13 @@ def read_ended(pod: Object, workload: AIWorkload | None, node_class: str | None,
 def _prediction(pod: Object, text: str, node_class: str | None) -> tuple[PodPrediction | None, str]:
     try:
         prediction = msgspec.json.decode(text, type=PodPrediction)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         return None, f"it cannot be read: {error}"
     node = pod["spec"].get("nodeName")
     if prediction.node != node:
         return None, f"it speaks of node {prediction.node[:64]}, the Pod was on {node}"
-    if node_class is not None and prediction.node_class != node_class:
-        return None, f"it speaks of node class {prediction.node_class[:64]}, the node is of {node_class}"
+    if prediction.node_class != node_class:
+        return None, f"it speaks of node class {prediction.node_class[:64]}, the node is of {node_class or 'none'}"
     work = prediction.work_milliseconds
     if not 0 <= work.lower <= work.median <= work.upper <= 10**12 or not 1 <= prediction.inferences <= 10**12:
         return None, "its figures are out of order"

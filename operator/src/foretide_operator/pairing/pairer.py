@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from foretide_kube.client import KubeClient, Object
+from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.kinds.common import KindError, to_time
@@ -98,8 +98,18 @@ class Pairer:
         self._ledger = ledger
 
     def _mark(self, ended: Sequence[Ended], now: datetime) -> None:
-        body = {"metadata": {"annotations": {ANNOTATION_PAIRED: to_time(now)}}}
+        refused: ApiError | None = None
         for task in ended:
-            mark = Patch(PODS, task.namespace, task.name, {**body, "metadata": {**body["metadata"], "uid": task.uid}})
-            apply_actions([mark], self._client, self._world, own_namespace=self._settings.namespace, now=now)
+            body: Object = {"metadata": {"uid": task.uid, "annotations": {ANNOTATION_PAIRED: to_time(now)}}}
+            mark = Patch(PODS, task.namespace, task.name, body)
+            try:
+                apply_actions([mark], self._client, self._world, own_namespace=self._settings.namespace, now=now)
+            except ApiError as error:
+                if error.is_transient:
+                    raise
+                log.warning("Pod %s/%s cannot be marked as paired: %s", task.namespace, task.name, error)
+                refused = error  # the others must not wait for a Pod that takes no annotation
+                continue
             self._metrics.count(task)
+        if refused is not None:
+            raise refused

@@ -1,0 +1,54 @@
+"""What the API server refuses for one object holds up neither the status nor the other objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foretide_kube.client import ApiError, Object
+from foretide_kube.names import AIWORKLOADS, ANNOTATION_PAIRED, JOBS, LABEL_ROLE, NODES, PODS, ROLE_RUN, Resource
+from tests.operator.cluster_objects import node
+from tests.operator.memory_api import MemoryApi
+from tests.operator.test_controller import cluster, live
+
+
+class NoProfiles(MemoryApi):
+    """Refuses every profile Job, by a quota."""
+
+    def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
+        if resource == JOBS and body["metadata"]["labels"][LABEL_ROLE] == "profile":
+            raise ApiError(403, "Forbidden", "exceeded quota: tight")
+        return super().create(resource, body, namespace)
+
+
+class OneStubbornPod(MemoryApi):
+    """Takes no annotation on the first Pod that is to be marked, as where its annotations are full."""
+
+    stubborn = ""
+
+    def patch(self, resource: Resource, name: str, body: Any, namespace: str | None = None, **options: Any) -> Object:
+        if resource == PODS:
+            self.stubborn = self.stubborn or name
+            if name == self.stubborn:
+                raise ApiError(422, "Invalid", "metadata.annotations: Too long")
+        return super().patch(resource, name, body, namespace, **options)
+
+
+def test_a_quota_that_refuses_the_jobs_of_all_classes_is_named_and_stops_no_task() -> None:
+    api = NoProfiles()
+    for number in range(4):
+        api.put(NODES, node(f"more-{number}", f"class-{number}"))
+    cluster(api)
+    live(api, rounds=3)
+    (workload,) = api.all(AIWORKLOADS)
+    reasons = {row["type"]: row["reason"] for row in workload["status"]["conditions"]}
+    assert (reasons["Profiled"], reasons["RunComplete"]) == ("QuotaExceeded", "TasksSucceeded")
+
+
+def test_a_pod_that_cannot_be_marked_does_not_keep_the_others_from_being_paired() -> None:
+    api = OneStubbornPod()
+    cluster(api)
+    live(api, rounds=6)
+    tasks = [pod["metadata"] for pod in api.all(PODS) if pod["metadata"]["labels"][LABEL_ROLE] == ROLE_RUN]
+    assert len(tasks) > 1
+    unmarked = [metadata["name"] for metadata in tasks if ANNOTATION_PAIRED not in metadata["annotations"]]
+    assert unmarked == [api.stubborn]
