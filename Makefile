@@ -14,7 +14,14 @@ SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
+# On a Debian without Python, or with Python and no venv, root gets them; elsewhere the messages say what to do.
 $(READY): requirements/dev.txt pyproject.toml $(wildcard */pyproject.toml)
+	@if ! $(PYTHON) -c 'import ensurepip' 2>/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "==> apt-get install python3 python3-venv ca-certificates"; \
+	  apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    python3 python3-venv ca-certificates >/dev/null; \
+	fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Foretide needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
 	@echo "==> Python environment in $(VENV) (about a minute the first time)"
@@ -59,12 +66,14 @@ bench-devcluster: $(READY) ## Five cycles of up, one Job per node, down: nothing
 	@$(BIN)/python -m bench.devcluster_cycles
 
 bench-model: $(READY) ## Errors of the completion-time model on a table of times: make bench-model CSV=path
+	@[ -n "$(CSV)" ] || { echo "which table? make bench-model CSV=path/to/table.csv"; exit 2; }
 	@$(BIN)/python bench/model_public.py $(CSV)
 
 charts: $(READY) ## Copy crds/ into the chart
 	@$(BIN)/python charts/sync-crds.py
 
-requirements: $(READY) ## Pin requirements/*.in again
+requirements: ## Pin requirements/*.in again (needs uv)
+	@command -v uv >/dev/null || { echo "uv is missing: https://docs.astral.sh/uv/"; exit 1; }
 	@for name in operator extender profiler-onnx profiler-torch dev; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    requirements/$$name.in -o requirements/$$name.txt; done
@@ -74,5 +83,6 @@ clean: ## Stop every devcluster and delete what was built in the tree (the cache
 	@rm -rf $(VENV) bench/results build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-clean-cache: ## Delete binaries and images built for devcluster
+clean-cache: ## Stop every devcluster and delete the binaries and images built for them
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m devcluster down --all; fi
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/foretide"

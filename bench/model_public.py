@@ -3,7 +3,7 @@
     python bench/model_public.py TABLE.csv [--splits random,family,device_0,device_10] [--seed 0]
 
 The table has the columns of `foretide.model.table` and `seconds`; `board`, where present, groups devices of one board.
-Prints a table, and as its last line one JSON object.
+Prints a table, and as its last line one JSON object, also written to `bench/results/model.json`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from foretide.model.table import SIZES, Array, Table
 Rows = npt.NDArray[np.int64]
 Fold = tuple[Rows, Rows]
 FOLDS = 5
+RESULT = Path(__file__).parent / "results" / "model.json"
 
 
 def main(arguments: list[str]) -> int:
@@ -54,6 +55,8 @@ def main(arguments: list[str]) -> int:
             f"{split:12}{len(actual):7d}{row['mape']:8.1f}{row['median']:9.1f}{row['within_10']:8.1f}"
             f"{row['spearman']:7.3f}{row['coverage']:8.1f}{row['width']:7.2f}{fit_seconds:7.1f}"
         )
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(figures))
     return 0
 

@@ -76,10 +76,7 @@ def run(cluster: Cluster, scenario: Scenario, console: Console) -> dict[str, Any
         console.write(report.task_table(group))
     figures = report.summary(tasks)
     console.heading("predictions against actuals, and both schedulers")
-    console.write(
-        f"  {figures['paired']} of {figures['tasks']} tasks paired; work seconds: WAPE {100 * figures['wape']:.1f} %,"
-        f" bias {100 * figures['bias']:+.1f} %, 90 % interval covers {100 * figures['coverage']:.0f} %"
-    )
+    console.write(report.accuracy(figures))
     console.write(report.comparison(figures, tasks))
     console.write(f"\n  {console.elapsed_seconds():.0f} s in all")
     return figures

@@ -94,6 +94,17 @@ def summary(tasks: Mapping[str, Sequence[Task]]) -> dict[str, Any]:
     return figures
 
 
+def accuracy(figures: Mapping[str, Any]) -> str:
+    """How near the predictions came, in one line."""
+    paired = f"  {figures['paired']} of {figures['tasks']} tasks paired"
+    if figures["wape"] is None:
+        return f"{paired}; no task carried a prediction"
+    return (
+        f"{paired}; work seconds: WAPE {100 * figures['wape']:.1f} %, bias {100 * figures['bias']:+.1f} %,"
+        f" 90 % interval covers {100 * figures['coverage']:.0f} %"
+    )
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The value below which ``share`` of ``values`` lie, interpolated linearly; values must not be empty."""
     ordered = sorted(values)
