@@ -114,13 +114,15 @@ def test_a_profiling_job_that_misbehaves_ends_in_a_reason(
     assert reason in {row["reason"], *row["message"].replace(":", " ").replace(",", " ").split()}
 
 
-def test_a_quota_that_refuses_the_pods_is_named(installed: Installed, model: bytes) -> None:
+def test_a_quota_that_refuses_the_pods_is_named_while_attempts_follow(installed: Installed, model: bytes) -> None:
     namespace = installed.namespace("bad-quota")
     installed.cluster.kubectl("create", "quota", "tight", "--hard=limits.memory=16Mi", "-n", namespace)
     put_file(installed.client, "refused", model, namespace)
     name = apply(installed, onnx_workload("refused", model), namespace)
-    row = installed.wait_condition(name, "Inspected", namespace, status="False", reason="QuotaExceeded")
+    row = installed.wait_condition(name, "Inspected", namespace, status="Unknown", reason="QuotaExceeded")
     assert "tight" in row["message"]
+    installed.cluster.kubectl("delete", "quota", "tight", "-n", namespace)
+    installed.wait_condition(name, "Inspected", namespace, status="True")
 
 
 def test_a_node_class_that_selects_no_node_says_so(installed: Installed) -> None:
