@@ -164,7 +164,9 @@ def _held(kind: str, image: Image, progress: Progress) -> AbstractContextManager
 
 
 def _forget_old(newest: Path) -> None:
-    """Remove all but the latest archives of an image."""
+    """Remove all but the latest archives of an image, and what a killed process left half written."""
+    for broken in newest.parent.glob(".*.part"):
+        broken.unlink()
     archives_by_age = sorted(newest.parent.glob("*.tar"), key=lambda file: file.stat().st_mtime)
     for old in archives_by_age[:-_KEPT]:
         old.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -125,6 +126,14 @@ def test_a_new_template_starts_from_the_nearest_that_holds_nothing_unwanted(
 def test_an_unknown_image_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(ImageBuildError, match="toaster: not an image of the catalogue: pause, kube-scheduler"):
         catalogue.archive("toaster", print)
+
+
+def test_old_archives_and_half_written_ones_are_forgotten(tmp_path: Path) -> None:
+    for age, name in enumerate(("new.tar", "older.tar", "oldest.tar", ".killed.tar.part")):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    catalogue._forget_old(tmp_path / "new.tar")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["new.tar", "older.tar"]
 
 
 DIGEST = "a" * 64
