@@ -18,10 +18,6 @@ class EnergyMeter:
         self._packages = [package for package in self._packages if package.name.count(":") == 1]
         self._start = self._read()
 
-    def restart(self) -> None:
-        """Count from now."""
-        self._start = self._read()
-
     def spent_microjoules(self) -> int | None:
         """Energy since the start; None where a counter is missing, unreadable, or was seen to turn over."""
         now = self._read()
