@@ -18,7 +18,7 @@ from demo.tasks import task_job
 from demo.waves import Task, WaveRun
 from devcluster import Cluster, ClusterSpec
 from devcluster.errors import DevclusterError
-from foretide_kube.client import KubeClient
+from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.kinds import aiworkload, workloadprofile
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, SCHEDULER_NAME, WORKLOAD_PROFILES
 
@@ -36,7 +36,7 @@ def main() -> int:
     scenario = Scenario.load(arguments.scenario)
     spec = ClusterSpec.load(ROOT / scenario.cluster)
     console.heading(f"a real cluster of {len(spec.nodes)} nodes on this machine")
-    with Cluster.up(spec, images=install.IMAGES, progress=console.say) as cluster:
+    with Cluster.up(spec, images=install.IMAGES, progress=console.say, replace=True) as cluster:
         figures = run(cluster, scenario, console)
         if arguments.keep:
             cluster.detach()
@@ -121,5 +121,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
-    except (DevclusterError, TimeoutError) as error:
+    except (ApiError, DevclusterError, TimeoutError) as error:
         sys.exit(f"the demo ended early: {error}")

@@ -19,7 +19,7 @@ from devcluster.spec import ClusterSpec
 _NEEDED_CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_NET_ADMIN": 12}
 _CONTROL_PLANE_MIB = 700
 _NODE_MIB = 160
-_NEEDED_DISK_GIB = 8
+_NEEDED_DISK_GIB = 12
 _CONTROLLERS = ("cpu", "cpuset", "memory")
 
 
