@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from foretide_operator.jobs import (
     inspect_job,
     measuring_key,
     probe_job,
     profile_job,
+    rollout_key,
     run_deployment,
     run_job,
     run_key,
@@ -191,11 +193,28 @@ def test_names_are_the_same_for_the_same_and_differ_for_what_differs() -> None:
     assert len(names) == 6
 
 
-def test_more_memory_is_another_measurement_and_more_parallelism_is_the_same_run() -> None:
+def test_more_memory_is_another_measurement_and_another_rollout_but_the_same_run() -> None:
     given = workload(run={"mode": "Job", "completions": 4})
-    larger = workload(run={"mode": "Job", "completions": 4}, resources={"limits": {"cpu": "1", "memory": "1Gi"}})
-    assert measuring_key(given.spec) != measuring_key(larger.spec)
-    assert run_key(given.spec) == run_key(
-        workload(run={"mode": "Job", "completions": 4, "parallelism": 2}, suspend=True).spec
+    larger = with_uid_of(
+        given,
+        inferences=7,
+        run={"mode": "Job", "completions": 4, "parallelism": 2, "template": {"nodeSelector": {"zone": "b"}}},
+        resources={"limits": {"cpu": "1", "memory": "1Gi"}},
     )
-    assert run_key(given.spec) != run_key(workload(run={"mode": "Job", "completions": 5}).spec)
+    assert measuring_key(given.spec) != measuring_key(larger.spec)
+    assert rollout_key(given.spec) != rollout_key(larger.spec)
+    assert run_key(given) == run_key(larger)
+    assert run_job(given, SETTINGS)["metadata"]["name"] == run_job(larger, SETTINGS)["metadata"]["name"]
+    assert run_key(given) != run_key(with_uid_of(given, run={"mode": "Job", "completions": 5}))
+    namesake = workload(run={"mode": "Job", "completions": 4})
+    assert run_key(given) != run_key(namesake)
+
+
+def test_a_run_jobs_tasks_say_how_many_inferences_they_were_made_with() -> None:
+    manifest = run_job(workload(inferences=30, run={"mode": "Job"}), SETTINGS)
+    assert manifest["spec"]["template"]["metadata"]["annotations"]["foretide.dev/inferences"] == "30"
+
+
+def with_uid_of(original: Any, **spec: Any) -> Any:
+    changed = workload(**spec)
+    return replace(changed, metadata=original.metadata)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +85,11 @@ def inspected(*, outcome: Outcome | None = None, **spec: Any) -> Any:
 
 def with_status(given: Any, status: Any) -> Any:
     return aiworkload.parse({**aiworkload.to_object(given), "status": plain(status)})
+
+
+def edited(given: Any, **spec: Any) -> Any:
+    """The same workload with another spec."""
+    return with_status(msgspec.structs.replace(workload(**spec), metadata=given.metadata), given.status)
 
 
 def known(**spec: Any) -> Any:
@@ -317,22 +323,52 @@ def test_the_run_starts_once_there_are_predictions() -> None:
 def test_suspending_and_parallelism_change_the_job_in_place() -> None:
     given = known(run=JOB_RUN)
     running = run_stored(given, active=2)
-    changed = with_status(workload(run={**JOB_RUN, "parallelism": 1}, suspend=True), given.status)
+    changed = edited(given, run={**JOB_RUN, "parallelism": 1}, suspend=True)
     decision = decide(facts(workload=changed, run_jobs=(running,)), predict)
     (patch,) = [action for action in decision.actions if isinstance(action, Patch)]
     assert patch.body == {"spec": {"suspend": True, "parallelism": 1}}
     assert verdict(decision, "RunComplete") == ("Unknown", "Suspended")
 
 
-def test_a_run_of_another_spec_is_replaced_unless_it_has_ended() -> None:
+CHANGES: tuple[dict[str, Any], ...] = (
+    {"inferences": 7},
+    {"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}},
+    {"run": {**JOB_RUN, "template": {"env": [{"name": "A", "value": "1"}]}}},
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_run_keeps_what_it_was_made_with_and_is_made_once(*, change: dict[str, Any], is_over: bool) -> None:
     old = known(run=JOB_RUN)
-    running = run_stored(old, active=2)
-    changed = with_status(workload(run={**JOB_RUN, "completions": 9}), old.status)
-    decision = decide(facts(workload=changed, run_jobs=(running,)), predict)
-    assert [a.name for a in decision.actions if isinstance(a, Delete)] == [running["metadata"]["name"]]
-    assert "run" in created(decision)
-    over = decide(facts(workload=changed, run_jobs=(ended(running, succeeded=4),)), predict)
+    job = run_stored(old, active=2)
+    if is_over:
+        job = ended(job, succeeded=4)
+    changed = edited(old, **{"run": JOB_RUN, **change})
+    decision = decide(facts(workload=changed, run_jobs=(job,)), predict)
+    assert "run" not in created(decision)
+    assert not [a for a in decision.actions if isinstance(a, Delete) and a.name == job["metadata"]["name"]]
+
+
+@pytest.mark.parametrize("mode", ["None", "Deployment"])
+def test_another_mode_stops_a_run_under_way_and_leaves_one_that_ended(mode: str) -> None:
+    old = known(run=JOB_RUN)
+    job = run_stored(old, active=2)
+    changed = edited(old, run={"mode": mode})
+    stopped = decide(facts(workload=changed, run_jobs=(job,)), predict)
+    assert [a.name for a in stopped.actions if isinstance(a, Delete)] == [job["metadata"]["name"]]
+    over = decide(facts(workload=changed, run_jobs=(ended(job, succeeded=4),)), predict)
     assert not any(isinstance(action, Delete) for action in over.actions)
+
+
+@pytest.mark.parametrize("mode", ["None", "Deployment"])
+def test_a_run_that_ended_is_not_run_again_after_another_mode(mode: str) -> None:
+    old = known(run=JOB_RUN)
+    over = decide(facts(workload=old, run_jobs=(ended(run_stored(old), succeeded=4),)), predict)
+    between = decide(facts(workload=with_status(edited(old, run={"mode": mode}), over.status)), predict)
+    back = decide(facts(workload=with_status(old, between.status)), predict)
+    assert "run" not in created(back)
+    assert verdict(back, "RunComplete")[0] == "True"
 
 
 @pytest.mark.parametrize(
@@ -350,7 +386,7 @@ def test_a_run_that_ended_is_remembered_and_not_run_again_when_its_job_is_gone(
     over = decide(facts(workload=given, run_jobs=(job,)), predict)
     assert verdict(over, "RunComplete") == expected
     assert over.status.runs is not None
-    assert over.status.runs.ended_key == run_key(given.spec)
+    assert over.status.runs.ended_key == run_key(given)
     assert not any(isinstance(a, Patch) and a.resource == JOBS for a in over.actions), "the status must come first"
     remembered = with_status(given, over.status)
     retired = decide(facts(workload=remembered, run_jobs=(job,)), predict)
@@ -369,9 +405,9 @@ def test_a_deployment_is_made_rolled_out_scaled_and_removed() -> None:
     steady = decide(facts(workload=given, deployments=(stored,)), predict)
     assert verdict(steady, "Available") == ("True", "PodsAvailable")
     assert not any(isinstance(action, Apply) for action in steady.actions)
-    scaled = with_status(workload(run={"mode": "Deployment", "replicas": 5}), given.status)
+    scaled = edited(given, run={"mode": "Deployment", "replicas": 5})
     assert any(isinstance(a, Apply) for a in decide(facts(workload=scaled, deployments=(stored,)), predict).actions)
-    off = with_status(workload(), given.status)
+    off = edited(given)
     removal = decide(facts(workload=off, deployments=(stored,)), predict)
     assert [a.resource for a in removal.actions if isinstance(a, Delete)] == [DEPLOYMENTS]
     assert find_condition(removal.status.conditions, "Available") is None

@@ -16,6 +16,7 @@ from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec, workload_
 from foretide_kube.kinds.common import plain
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.names import (
+    ANNOTATION_INFERENCES,
     ANNOTATION_KEY,
     API_VERSION,
     LABEL_JOB_NODE_CLASS,
@@ -53,12 +54,16 @@ def measuring_key(spec: AIWorkloadSpec) -> str:
     return f"{workload_key(spec)}-{_digest(plain(spec.resources))}"
 
 
-def run_key(spec: AIWorkloadSpec) -> str:
-    """What a run is made for; parallelism, replicas and suspension change in place and are left out."""
-    run = plain(spec.run)
-    for mutable in ("parallelism", "replicas"):
-        run.pop(mutable, None)
-    return f"{workload_key(spec)}-{_digest({'run': run, 'n': spec.inferences, 'r': plain(spec.resources)})}"
+def run_key(workload: AIWorkload) -> str:
+    """What a run Job is made for: this very workload, and how many tasks; all else that can change changes no run."""
+    made_for = {"uid": workload.metadata.uid, "completions": workload.spec.run.task_count}
+    return f"{workload_key(workload.spec)}-{_digest(made_for)}"
+
+
+def rollout_key(spec: AIWorkloadSpec) -> str:
+    """What a Deployment's Pods are made of; a change is rolled out. Replicas and suspension are no part of it."""
+    made_of = {"template": plain(spec.run.template), "n": spec.inferences, "resources": plain(spec.resources)}
+    return f"{workload_key(spec)}-{_digest(made_of)}"
 
 
 def probing_key(node_class: NodeClass, settings: Settings) -> str:
@@ -128,7 +133,7 @@ def probe_job(node_class: NodeClass, attempt: int, lost_nodes: Sequence[str], se
 
 def run_job(workload: AIWorkload, settings: Settings) -> Object:
     """The Job that performs the workload's tasks, one Pod per task."""
-    key = run_key(workload.spec)
+    key = run_key(workload)
     run = workload.spec.run
     pod_labels, pod_annotations, pod = _run_pod(workload, settings, repeat=False)
     body = _job(
@@ -148,13 +153,17 @@ def run_job(workload: AIWorkload, settings: Settings) -> Object:
     )
     template = body["spec"]["template"]
     template["metadata"]["labels"] = pod_labels
-    template["metadata"]["annotations"] = {**pod_annotations, ANNOTATION_KEY: key}
+    template["metadata"]["annotations"] = {
+        **pod_annotations,
+        ANNOTATION_KEY: key,
+        ANNOTATION_INFERENCES: str(workload.spec.inferences),  # the Job's tasks keep it when the workload's changes
+    }
     return body
 
 
 def run_deployment(workload: AIWorkload, settings: Settings) -> Object:
     """The Deployment whose Pods perform task after task."""
-    key = run_key(workload.spec)
+    key = rollout_key(workload.spec)
     pod_labels, pod_annotations, pod = _run_pod(workload, settings, repeat=True)
     pod["restartPolicy"] = "Always"
     return {

@@ -1,4 +1,8 @@
-"""RunComplete or Available: the tasks themselves, as a Job, as a Deployment, or as the user's own Pods."""
+"""RunComplete or Available: the tasks themselves, as a Job, as a Deployment, or as the user's own Pods.
+
+A run Job is made once and keeps what it was made with; only another mode stops one that is under way. What has ended
+is never removed here, and never run again.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,14 @@ from foretide_kube.kinds.aiworkload import RunCounts
 from foretide_kube.names import ANNOTATION_KEY, DEPLOYMENTS, JOBS
 from foretide_operator.actions import Action, Apply, Create, Delete, Patch, Verdict
 from foretide_operator.attempts import retire
-from foretide_operator.jobs import deployment_name, run_deployment, run_job, run_key, wanted_replicas
+from foretide_operator.jobs import (
+    deployment_name,
+    rollout_key,
+    run_deployment,
+    run_job,
+    run_key,
+    wanted_replicas,
+)
 from foretide_operator.workload.facts import Facts
 
 JOB_TYPE: Final = "RunComplete"
@@ -43,18 +54,18 @@ def decide(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running
 
 
 def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
-    key = run_key(facts.workload.spec)
-    ended_key = facts.workload.status.runs.ended_key if facts.workload.status.runs is not None else None
+    key = run_key(facts.workload)
+    ended_key = _ended_key(facts)
     job = next((job for job in facts.run_jobs if _key(job) == key), None)
     if job is None:
         if ended_key == key:
             return _ended_before(facts)
-        waiting = _waiting(JOB_TYPE, may_start=may_start, inspection_failed=inspection_failed)
+        waiting = _waiting(facts, JOB_TYPE, may_start=may_start, inspection_failed=inspection_failed)
         if waiting is not None:
             return waiting
         return Running(
             Verdict(JOB_TYPE, "Unknown", "Started", "the run Job was made"),
-            RunCounts(active=0, succeeded=0, failed=0),
+            _none_yet(facts),
             (Create(JOBS, run_job(facts.workload, facts.settings)),),
         )
     status = job.get("status", {})
@@ -63,6 +74,7 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         active=status.get("active", 0),
         succeeded=status.get("succeeded", 0),
         failed=_count_indexes(status.get("failedIndexes", "")),
+        ended_key=ended_key,
     )
     ended = next(
         (c for c in status.get("conditions", []) if c["type"] in {"Complete", "Failed"} and c["status"] == "True"), None
@@ -85,20 +97,20 @@ def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Ru
     name = deployment_name(facts.workload)
     deployment = next((item for item in facts.deployments if item["metadata"]["name"] == name), None)
     if deployment is None:
-        waiting = _waiting(DEPLOYMENT_TYPE, may_start=may_start, inspection_failed=inspection_failed)
+        waiting = _waiting(facts, DEPLOYMENT_TYPE, may_start=may_start, inspection_failed=inspection_failed)
         if waiting is not None:
             return waiting
         return Running(
             Verdict(DEPLOYMENT_TYPE, "Unknown", "Started", "the Deployment was made"),
-            RunCounts(active=0, succeeded=0, failed=0),
+            _none_yet(facts),
             (Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),),
         )
     wanted = wanted_replicas(facts.workload.spec)
     actions: tuple[Action, ...] = ()
-    if _key(deployment) != run_key(facts.workload.spec) or deployment["spec"].get("replicas") != wanted:
+    if _key(deployment) != rollout_key(facts.workload.spec) or deployment["spec"].get("replicas") != wanted:
         actions = (Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),)
     available = deployment.get("status", {}).get("availableReplicas", 0)
-    counts = RunCounts(active=available, succeeded=0, failed=0)
+    counts = replace(_none_yet(facts), active=available)
     progress = f"{available} of {wanted} Pods available"
     if facts.workload.spec.suspend:
         return Running(Verdict(DEPLOYMENT_TYPE, "False", "Suspended", "spec.suspend is true"), counts, actions)
@@ -107,11 +119,12 @@ def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Ru
     return Running(Verdict(DEPLOYMENT_TYPE, "False", "PodsMissing", progress), counts, actions)
 
 
-def _waiting(type_: str, *, may_start: bool, inspection_failed: bool) -> Running | None:
+def _waiting(facts: Facts, type_: str, *, may_start: bool, inspection_failed: bool) -> Running | None:
+    counts = _none_yet(facts) if _ended_key(facts) is not None else None
     if inspection_failed:
-        return Running(Verdict(type_, "False", "NotInspected", "not started: see Inspected"))
+        return Running(Verdict(type_, "False", "NotInspected", "not started: see Inspected"), counts)
     if not may_start:
-        return Running(Verdict(type_, "Unknown", "NotPredicted", "starts once there are predictions"))
+        return Running(Verdict(type_, "Unknown", "NotPredicted", "starts once there are predictions"), counts)
     return None
 
 
@@ -135,8 +148,11 @@ def _adjust(facts: Facts, job: Object) -> tuple[Action, ...]:
 
 
 def _remove_stale(facts: Facts) -> tuple[Action, ...]:
-    """Unfinished run Jobs of another spec, and Deployments where none is asked for, are stopped."""
-    mode, key = facts.workload.spec.run.mode, run_key(facts.workload.spec)
+    """Run Jobs under way are stopped once another mode is asked for, and Deployments where none is.
+
+    While the mode stays Job its key cannot change, so an unfinished Job of another key is from before the mode was left.
+    """
+    mode, key = facts.workload.spec.run.mode, run_key(facts.workload)
     stale: list[Action] = []
     for job in facts.run_jobs:
         conditions = job.get("status", {}).get("conditions", [])
@@ -154,9 +170,23 @@ def _remove_stale(facts: Facts) -> tuple[Action, ...]:
 def _own_pods(facts: Facts) -> RunCounts | None:
     """The user's own Pods that carry the workload's label."""
     if not facts.run_pods:
-        return None
+        return _none_yet(facts) if _ended_key(facts) is not None else None
     phases = [pod.get("status", {}).get("phase") for pod in facts.run_pods]
-    return RunCounts(active=phases.count("Running"), succeeded=phases.count("Succeeded"), failed=phases.count("Failed"))
+    return RunCounts(
+        active=phases.count("Running"),
+        succeeded=phases.count("Succeeded"),
+        failed=phases.count("Failed"),
+        ended_key=_ended_key(facts),
+    )
+
+
+def _none_yet(facts: Facts) -> RunCounts:
+    """Nothing counted; the run that ended is remembered whatever mode comes after it."""
+    return RunCounts(active=0, succeeded=0, failed=0, ended_key=_ended_key(facts))
+
+
+def _ended_key(facts: Facts) -> str | None:
+    return facts.workload.status.runs.ended_key if facts.workload.status.runs is not None else None
 
 
 def _key(item: Object) -> str:
