@@ -8,6 +8,7 @@ that was given to another process in between is never hit.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -124,6 +125,14 @@ def exhaust(kill_remaining: Callable[[], bool], timeout_seconds: float) -> bool:
 def reap() -> None:
     """Collect the exit status of children of this process that have ended."""
     _children[:] = [child for child in _children if child.poll() is None]
+
+
+@atexit.register
+def _disown() -> None:
+    """Let go of the children when this process ends: those that live on do so on purpose."""
+    reap()
+    for child in _children:
+        child.returncode = 0
 
 
 def tail(log: Path, lines: int = 15) -> str:

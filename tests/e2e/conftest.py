@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from demo.scenario import ROOT
-from devcluster import Cluster, ClusterSpec
+from devcluster import Cluster, ClusterSpec, DevclusterError
 from devcluster.images import buildah, catalogue
 from devcluster.images.bases import Base
 from devcluster.images.catalogue import BuiltImage
@@ -80,12 +80,16 @@ class Installed:
 
     def describe(self) -> str:
         """What there is, for the message of a test that failed."""
-        parts = ["get aiw,nclass,wprof,ctmodel,jobs,pods -A -o wide", "get events -A --sort-by=.lastTimestamp"]
-        texts = [self.cluster.kubectl(*part.split()) for part in parts]
-        logs = self.cluster.kubectl(
-            "logs", "-n", SYSTEM_NAMESPACE, "deploy/foretide-operator", "-c", "operator", "--tail=40"
-        )
-        return "\n".join([texts[0], "\n".join(texts[1].splitlines()[-40:]), logs])
+        log = ["logs", "-n", SYSTEM_NAMESPACE, "deploy/foretide-operator", "-c", "operator", "--tail=40"]
+        everything = "get aiw,nclass,wprof,ctmodel,jobs,pods -A -o wide".split()
+        events = "get events -A --sort-by=.lastTimestamp".split()
+        return "\n".join("\n".join(self._told(words).splitlines()[-60:]) for words in (everything, events, log))
+
+    def _told(self, words: list[str]) -> str:
+        try:
+            return self.cluster.kubectl(*words)
+        except DevclusterError as error:
+            return str(error)
 
 
 @pytest.fixture(scope="session")
