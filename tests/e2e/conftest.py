@@ -81,8 +81,8 @@ class Installed:
     def describe(self) -> str:
         """What there is, for the message of a test that failed."""
         log = ["logs", "-n", SYSTEM_NAMESPACE, "deploy/foretide-operator", "-c", "operator", "--tail=40"]
-        everything = "get aiw,nclass,wprof,ctmodel,jobs,pods -A -o wide".split()
-        events = "get events -A --sort-by=.lastTimestamp".split()
+        everything = ["get", "aiw,nclass,wprof,ctmodel,jobs,pods", "-A", "-o", "wide"]
+        events = ["get", "events", "-A", "--sort-by=.lastTimestamp"]
         return "\n".join("\n".join(self._told(words).splitlines()[-60:]) for words in (everything, events, log))
 
     def _told(self, words: list[str]) -> str:
