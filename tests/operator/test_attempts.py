@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from foretide_operator.actions import Create, Delete
+from foretide_operator.actions import Create, Delete, Patch
 from foretide_operator.attempts import MAX_ATTEMPTS, Attempt, advance, latest, retire
 from foretide_operator.jobs import inspect_job, measuring_key
-from foretide_operator.outcome import Done, Failed, Outcome, Running
+from foretide_operator.outcome import Done, Failed, KeptFailure, Outcome, Running
 from tests.operator.cluster_objects import NOW, SETTINGS, ago, as_stored, inspect_result, pod_of, workload
 
 WORKLOAD = workload()
@@ -27,6 +27,15 @@ def step(given: Attempt | None, *, may_start: bool = True, refusals: Any = None)
     return advance(given, make, may_start=may_start, refusals=refusals or {}, now=NOW)
 
 
+def kept_reason(step: Any) -> str:
+    """The reason that the step's one action writes on the Job."""
+    (patch,) = step.actions
+    assert isinstance(patch, Patch)
+    kept = KeptFailure.of({"metadata": patch.body["metadata"]})
+    assert kept is not None
+    return kept.reason
+
+
 def test_the_first_attempt_is_made_when_there_is_room() -> None:
     assert step(None).actions == (Create(step(None).actions[0].resource, make(1)),)
     waiting = step(None, may_start=False)
@@ -35,7 +44,7 @@ def test_the_first_attempt_is_made_when_there_is_room() -> None:
 
 def test_a_transient_failure_is_tried_again_after_a_pause_and_replaces_the_old_job() -> None:
     early = step(attempt(Failed("PodEvicted", "low on memory", ago(1))))
-    assert early.actions == ()
+    assert kept_reason(early) == "PodEvicted"
     assert early.recheck_seconds == pytest.approx(9.0)
     later = step(attempt(Failed("PodEvicted", "low on memory", ago(60))))
     created, deleted = later.actions
@@ -46,16 +55,24 @@ def test_a_transient_failure_is_tried_again_after_a_pause_and_replaces_the_old_j
     assert later.reason == "PodEvicted"
 
 
+def test_why_a_job_failed_is_kept_on_it_once() -> None:
+    """Events expire and Pods go; what was read first stays."""
+    failing = attempt(Failed("QuotaExceeded", "pods=0", ago(1)))
+    assert kept_reason(step(failing)) == "QuotaExceeded"
+    failing.job["metadata"]["annotations"] |= step(failing).actions[0].body["metadata"]["annotations"]
+    assert step(failing).actions == ()
+    assert KeptFailure.of(failing.job) == KeptFailure(reason="QuotaExceeded", message="pods=0")
+
+
 def test_attempts_end_after_a_bound_and_the_message_names_the_way_out() -> None:
     last = step(attempt(Failed("PodEvicted", "low on memory", ago(600)), MAX_ATTEMPTS))
-    assert last.actions == ()
-    assert last.failed.reason == "PodEvicted"
+    assert kept_reason(last) == last.failed.reason == "PodEvicted"
     assert "delete it to try again" in last.failed.message
 
 
 def test_a_definite_failure_ends_at_once() -> None:
     ended = step(attempt(Failed("UnknownModel", "no such model", ago(600))))
-    assert (ended.actions, ended.failed.reason) == ((), "UnknownModel")
+    assert (kept_reason(ended), ended.failed.reason) == ("UnknownModel", "UnknownModel")
 
 
 def test_a_refused_job_gives_its_reason_instead_of_an_action() -> None:

@@ -21,6 +21,7 @@ from foretide_operator.settings import Settings
 from tests.operator.cluster_objects import SETTINGS, node_class, workload
 
 FAST = node_class("fast")
+OPERATOR = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "foretide-operator", "uid": "1"}
 TORCH = {"source": "TorchVision", "name": "mobilenet_v3_small"}
 
 
@@ -29,7 +30,7 @@ def all_manifests() -> list[Any]:
     return [
         inspect_job(given, 1, SETTINGS),
         profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS),
-        probe_job(FAST, 1, (), SETTINGS),
+        probe_job(FAST, 1, (), SETTINGS, OPERATOR),
         run_job(given, SETTINGS),
         run_deployment(given, SETTINGS),
     ]
@@ -54,7 +55,7 @@ def test_every_pod_is_restricted_and_guaranteed(manifest: Any) -> None:
     assert container["securityContext"]["runAsUser"] == 65532
     assert container["resources"]["limits"] == container["resources"]["requests"]
     assert not {"serviceAccountName", "hostNetwork", "hostPID", "nodeName", "priorityClassName"} & spec.keys()
-    assert manifest["metadata"]["ownerReferences"][0]["controller"] is True
+    assert len(manifest["metadata"]["ownerReferences"]) == 1
     assert len(manifest["metadata"]["name"]) <= 52
 
 
@@ -123,7 +124,7 @@ def test_a_class_that_selects_every_node_makes_no_empty_term() -> None:
 def test_tolerations_of_a_class_are_for_its_probe_alone() -> None:
     toleration = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
     tainted = node_class("gpu", spec={"probe": {"tolerations": [toleration]}})
-    assert pod(probe_job(tainted, 1, (), SETTINGS))["tolerations"] == [
+    assert pod(probe_job(tainted, 1, (), SETTINGS, OPERATOR))["tolerations"] == [
         {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
     ]
     profile = profile_job(workload(), tainted, attempt=1, lost_nodes=(), series="", settings=SETTINGS)

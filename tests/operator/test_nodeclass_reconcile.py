@@ -13,9 +13,10 @@ from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_operator.actions import Announce, Create, Delete, Patch, WriteStatus
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import node_fits, read_fleet
-from foretide_operator.jobs import probe_job
+from foretide_operator.jobs import probe_job, probing_key
 from foretide_operator.nodeclass.discovery import decide as discover
 from foretide_operator.nodeclass.facts import Facts
+from foretide_operator.nodeclass.probing import abandoned
 from foretide_operator.nodeclass.reconcile import Decision, decide
 from foretide_operator.outcome import Done, Failed, Outcome, Running
 from tests.operator.cluster_objects import NOW, SETTINGS, ago, as_stored, ended, node, node_class, pod_of, probe_result
@@ -32,7 +33,7 @@ def verdict(decision: Decision, type_: str) -> tuple[str, str]:
 
 
 def probe_attempt(given: NodeClass, outcome: Outcome | None = None, *, node_name: str = "f1") -> Attempt:
-    job = ended(as_stored(probe_job(given, 1, (), SETTINGS)))
+    job = ended(as_stored(probe_job(given, 1, (), SETTINGS, None)))
     result = probe_result()
     return Attempt(job, outcome or Done(result, pod_of(job, message=result, node_name=node_name)))
 
@@ -154,3 +155,24 @@ def test_a_probe_waits_for_a_ready_node_and_for_its_turn() -> None:
 )
 def test_what_fits_on_an_empty_node(limits: Any, *, fits: bool) -> None:
     assert node_fits(node("n", None), limits) is fits
+
+
+def test_a_probe_job_of_a_class_that_went_or_was_made_anew_is_removed() -> None:
+    fast, slow = node_class("fast"), node_class("slow")
+    jobs = [as_stored(probe_job(given, 1, (), SETTINGS, None)) for given in (fast, slow)]
+    keys = {given.metadata.name: probing_key(given, SETTINGS) for given in (fast, slow)}
+    assert abandoned(jobs, keys) == ()
+    (gone,) = abandoned(jobs, {"fast": keys["fast"]})
+    assert isinstance(gone, Delete)
+    assert gone.name == jobs[1]["metadata"]["name"]
+    again = node_class("fast")
+    (stale,) = abandoned(jobs, {**keys, "fast": probing_key(again, SETTINGS)})
+    assert isinstance(stale, Delete)
+    assert stale.name == jobs[0]["metadata"]["name"]
+
+
+def test_a_probe_job_belongs_to_the_operator_that_an_uninstall_removes() -> None:
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "foretide-operator", "uid": "1"}
+    (create,) = decide(facts("fast", [node_class("fast")], [node("f1", "fast")], owner=owner)).actions[:1]
+    assert isinstance(create, Create)
+    assert create.body["metadata"]["ownerReferences"] == [owner]

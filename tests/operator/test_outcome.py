@@ -80,6 +80,7 @@ def test_each_cause_of_a_failed_job_has_its_reason(reason: str, pod: Any) -> Non
         ("ResultInvalid", "x" * (MAX_RESULT_BYTES + 1)),
         ("ResultInvalid", "x" * 1_000_000),
         ("ResultImpossible", profile_result(memory_peak_bytes=1, memory_base_bytes=2)),
+        ("ResultImpossible", profile_result(memory_peak_bytes=10**12)),
         ("ResultImpossible", profile_result(work_end=NOW_MILLISECONDS + 10**9)),
     ],
 )

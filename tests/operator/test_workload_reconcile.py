@@ -492,7 +492,8 @@ def after(now: Facts, decision: Decision) -> Facts:
             case Patch(name=name, body=body):
                 for attempt in now.attempts:
                     if attempt.job["metadata"]["name"] == name:
-                        attempt.job["spec"].update(body["spec"])
+                        attempt.job["spec"].update(body.get("spec", {}))
+                        attempt.job["metadata"]["annotations"] |= body.get("metadata", {}).get("annotations", {})
             case WriteStatus(status=status):
                 now = replace(now, workload=aiworkload.parse({**aiworkload.to_object(now.workload), "status": status}))
             case _:

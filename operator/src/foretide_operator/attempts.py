@@ -12,15 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from foretide_kube.client import Object
 from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, LABEL_ROLE
 from foretide_operator.actions import Action, Create, Delete, Patch
 from foretide_operator.jobs import ANNOTATION_ATTEMPT, RUN_TTL_SECONDS
-from foretide_operator.outcome import Done, Failed, Outcome, Running
+from foretide_operator.outcome import ANNOTATION_FAILURE, Done, Failed, KeptFailure, Outcome, Running
 from foretide_operator.times import seconds_since
 
 MAX_ATTEMPTS: Final = 3
 FIRST_DELAY_SECONDS: Final = 10.0
+STARTING_SECONDS: Final = 3.0
+"""How often a Job is looked at whose Pod has not begun: Events, which say why not, wake nobody."""
+UNDER_WAY_SECONDS: Final = 10.0
 REFUSED_DELAY_SECONDS: Final = 30.0
 """After so long a Job that the API server refused is tried again."""
 
@@ -100,7 +105,9 @@ def advance(
         case Done() as done:
             return Step(done=done)
         case Running(blocked_reason=reason, message=message):
-            return Step(reason=reason or "InProgress", message=message, is_active=True, recheck_seconds=10.0)
+            is_soon = not reason and not attempt.outcome.is_started
+            recheck_seconds = STARTING_SECONDS if is_soon else UNDER_WAY_SECONDS
+            return Step(reason=reason or "InProgress", message=message, is_active=True, recheck_seconds=recheck_seconds)
         case Failed() as failed:
             return _after_failure(attempt, failed, make, may_start=may_start, refusals=refusals, now=now)
 
@@ -118,13 +125,18 @@ def _after_failure(
     if not failed.is_transient or attempt.number >= MAX_ATTEMPTS:
         tried = f" after {attempt.number} attempts" if attempt.number > 1 else ""
         message = f"{failed.message} (Job {metadata['name']}{tried}; delete it to try again)"
-        return Step(failed=Failed(failed.reason, message))
+        return Step(failed=Failed(failed.reason, message), actions=_keep(attempt.job, failed))
     passed_seconds = seconds_since(failed.ended_time, now) if failed.ended_time else math.inf
     remaining = FIRST_DELAY_SECONDS * 2 ** (attempt.number - 1) - passed_seconds
     which = f"attempt {attempt.number + 1} of {MAX_ATTEMPTS}"
     if remaining > 0 or not may_start:
         message = f"{failed.message}; {which} follows"
-        return Step(reason=failed.reason, message=message, recheck_seconds=max(1.0, remaining))
+        return Step(
+            reason=failed.reason,
+            message=message,
+            actions=_keep(attempt.job, failed),
+            recheck_seconds=max(1.0, remaining),
+        )
     return _start(
         make(attempt.number + 1),
         (Delete(JOBS, metadata.get("namespace", ""), metadata["name"]),),
@@ -138,6 +150,16 @@ def _start(job: Object, then: tuple[Action, ...], step: Step, refusals: Mapping[
     if refused is not None:
         return Step(reason=refused.reason, message=refused.message, recheck_seconds=REFUSED_DELAY_SECONDS)
     return replace(step, actions=(Create(JOBS, job), *then), is_active=True)
+
+
+def _keep(job: Object, failed: Failed) -> tuple[Action, ...]:
+    """Write on a Job why it failed, once: later its Pod may be gone and its Events expired."""
+    if not failed.ended_time or KeptFailure.of(job) is not None:
+        return ()
+    text = msgspec.json.encode(KeptFailure(reason=failed.reason, message=failed.message)).decode()
+    metadata = job["metadata"]
+    body: Object = {"metadata": {"annotations": {ANNOTATION_FAILURE: text}}}
+    return (Patch(JOBS, metadata.get("namespace", ""), metadata["name"], body),)
 
 
 def retire(job: Mapping[str, object]) -> tuple[Action, ...]:

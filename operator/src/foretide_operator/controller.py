@@ -19,9 +19,10 @@ from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
 from foretide_operator.forecasting import Knowledge
 from foretide_operator.gather import Gatherer, is_alive
+from foretide_operator.jobs import probing_key
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
-from foretide_operator.nodeclass import discovery
+from foretide_operator.nodeclass import discovery, probing
 from foretide_operator.nodeclass import reconcile as nodeclass_reconcile
 from foretide_operator.outcome import Failed
 from foretide_operator.pairing import ledger as ledgers
@@ -141,9 +142,14 @@ class Controller:
         found = discovery.decide(nodes, existing, self._announced)
         self._announced = found.unusable
         self._apply(found.actions, now)
-        for name in sorted(self._gatherer.fleet().classes):
+        classes = self._gatherer.fleet().classes
+        keys = {name: probing_key(members.node_class, self._settings) for name, members in classes.items()}
+        self._apply(probing.abandoned(self._world.jobs.snapshot().values(), keys), now)
+        for name in sorted(classes):
             for _ in range(2):
-                facts = self._gatherer.node_class_facts(name, refusals=self._current_refusals(), now=now)
+                facts = self._gatherer.node_class_facts(
+                    name, owner=self._owner, refusals=self._current_refusals(), now=now
+                )
                 if facts is None:
                     break
                 decision = nodeclass_reconcile.decide(facts)

@@ -24,7 +24,7 @@ from foretide_kube.names import (
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
 from foretide_operator.nodeclass.facts import Facts as NodeClassFacts
-from foretide_operator.outcome import BLOCKED_AFTER_SECONDS, Failed, Outcome, read_outcome
+from foretide_operator.outcome import BLOCKED_AFTER_SECONDS, Failed, KeptFailure, Outcome, read_outcome
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.settings import Settings
 from foretide_operator.times import seconds_since
@@ -38,6 +38,8 @@ _EXPECTED: Final[Mapping[str, type[Any]]] = {
     ROLE_PROBE: ProbeResult,
 }
 _PENDING_SECONDS: Final = 20.0
+_POD_MADE: Final = "Created pod: "
+_PODS_ASKED_ABOUT: Final = 3
 
 
 class Gatherer:
@@ -92,8 +94,10 @@ class Gatherer:
             now=now,
         )
 
-    def node_class_facts(self, name: str, *, refusals: Mapping[str, Failed], now: datetime) -> NodeClassFacts | None:
-        """What is known of a NodeClass; None if it is gone."""
+    def node_class_facts(
+        self, name: str, *, owner: Object | None, refusals: Mapping[str, Failed], now: datetime
+    ) -> NodeClassFacts | None:
+        """What is known of a NodeClass; None if it is gone. ``owner`` is what its Jobs are to belong to."""
         members = self.fleet().classes.get(name)
         if members is None:
             return None
@@ -103,12 +107,12 @@ class Gatherer:
             if _role(job) == ROLE_PROBE
             and is_alive(job)
             and job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS) == name
-            and any(owner["uid"] == members.node_class.metadata.uid for owner in job["metadata"]["ownerReferences"])
         ]
         return NodeClassFacts(
             members=members,
             attempts=self._attempts(jobs, list(self._world.probe_pods.snapshot().values()), signature=None, now=now),
             measuring=self._measuring().get(name, 0),
+            owner=owner,
             refusals=refusals,
             settings=self._settings,
             now=now,
@@ -136,7 +140,7 @@ class Gatherer:
             outcome: Outcome = read_outcome(
                 job,
                 own,
-                self._events(job) if _is_stuck(job, own, now) else (),
+                self._events(job, own) if _is_stuck(job, own, now) else (),
                 expected=_EXPECTED[_role(job)],
                 signature=signature if _role(job) == ROLE_PROFILE else None,
                 now=now,
@@ -144,15 +148,22 @@ class Gatherer:
             attempts.append(Attempt(job, outcome))
         return tuple(attempts)
 
-    def _events(self, job: Object) -> list[Object]:
-        """Events about a Job and the Pods that it made, those that are gone included."""
-        name = job["metadata"]["name"]
-        return [
-            event
-            for event in self._client.list_objects(EVENTS, job["metadata"]["namespace"])
-            if event["involvedObject"].get("name") == name
-            or str(event["involvedObject"].get("name", "")).startswith(f"{name}-")
+    def _events(self, job: Object, pods: Sequence[Object]) -> list[Object]:
+        """Events about a Job and its latest Pods, those that are gone included: the Job's own Events name them."""
+        metadata = job["metadata"]
+        namespace = metadata["namespace"]
+        about_job = f"involvedObject.kind=Job,involvedObject.uid={metadata['uid']}"
+        found = self._client.list_objects(EVENTS, namespace, field_selector=about_job)
+        made = [
+            event["message"].removeprefix(_POD_MADE)
+            for event in sorted(found, key=lambda event: event.get("lastTimestamp") or "")
+            if event.get("message", "").startswith(_POD_MADE)
         ]
+        known = [pod["metadata"]["name"] for pod in pods]
+        for name in list(dict.fromkeys([*known, *made]))[-_PODS_ASKED_ABOUT:]:
+            about_pod = f"involvedObject.kind=Pod,involvedObject.name={name}"
+            found += self._client.list_objects(EVENTS, namespace, field_selector=about_pod)
+        return found
 
 
 def selected(workload: AIWorkload, fleet: Fleet) -> tuple[ClassMembers, ...]:
@@ -180,7 +191,8 @@ def is_finished(job: Object) -> bool:
 def _is_stuck(job: Object, pods: Sequence[Object], now: datetime) -> bool:
     """Whether Events are worth a request: a Job that gets no Pod, a Pod that does not start, a deadline passed."""
     if is_finished(job):
-        return any(c.get("reason") == "DeadlineExceeded" for c in job["status"].get("conditions", []))
+        is_late = any(c.get("reason") == "DeadlineExceeded" for c in job["status"].get("conditions", []))
+        return is_late and KeptFailure.of(job) is None
     age_seconds = seconds_since(job["metadata"].get("creationTimestamp"), now)
     if not pods:
         return age_seconds >= BLOCKED_AFTER_SECONDS

@@ -67,8 +67,10 @@ def rollout_key(spec: AIWorkloadSpec) -> str:
 
 
 def probing_key(node_class: NodeClass, settings: Settings) -> str:
-    """What a probe Job is made for."""
-    return _digest({"probe": plain(node_class.spec.probe), "image": settings.image_onnx})
+    """What a probe Job is made for: this very NodeClass, not one that had its name before."""
+    return _digest(
+        {"uid": node_class.metadata.uid, "probe": plain(node_class.spec.probe), "image": settings.image_onnx}
+    )
 
 
 def inspect_job(workload: AIWorkload, attempt: int, settings: Settings) -> Object:
@@ -109,8 +111,14 @@ def profile_job(
     return body
 
 
-def probe_job(node_class: NodeClass, attempt: int, lost_nodes: Sequence[str], settings: Settings) -> Object:
-    """The Job that finds out how a node class behaves on the fixed set of small tasks."""
+def probe_job(
+    node_class: NodeClass, attempt: int, lost_nodes: Sequence[str], settings: Settings, owner: Object | None
+) -> Object:
+    """The Job that finds out how a node class behaves on the fixed set of small tasks.
+
+    It lives in the operator's namespace and belongs to ``owner``, the operator's Deployment, so that an uninstall takes
+    it along: NodeClasses stay with their CRD. The operator itself removes it when its NodeClass goes.
+    """
     name = node_class.metadata.name
     key = probing_key(node_class, settings)
     limits = {**_PROBE_LIMITS, **node_class.spec.probe.resources.limits}
@@ -125,7 +133,7 @@ def probe_job(node_class: NodeClass, attempt: int, lost_nodes: Sequence[str], se
         namespace=settings.namespace,
         labels=labels,
         annotations={ANNOTATION_KEY: key, ANNOTATION_ATTEMPT: str(attempt)},
-        owner=_owner("NodeClass", name, node_class.metadata.uid),
+        owner=owner,
         pod=pod,
         spec={"backoffLimit": 0, "activeDeadlineSeconds": settings.job_deadline_seconds},
     )
@@ -265,7 +273,7 @@ def _job(
     namespace: str,
     labels: dict[str, str],
     annotations: dict[str, str],
-    owner: Object,
+    owner: Object | None,
     pod: Object,
     spec: Object,
 ) -> Object:
@@ -277,7 +285,7 @@ def _job(
             "namespace": namespace,
             "labels": labels,
             "annotations": annotations,
-            "ownerReferences": [owner],
+            **({"ownerReferences": [owner]} if owner is not None else {}),
         },
         "spec": {
             **spec,

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from foretide.results import Failure, Result, ResultError, parse
+import msgspec
+
+from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult, parse
 from foretide.signature import Signature
 from foretide_kube.client import Object
+from foretide_kube.quantity import QuantityError, whole
 from foretide_operator.times import epoch_milliseconds, seconds_since
 
 UNSCHEDULABLE_AFTER_SECONDS: Final = 30.0
-BLOCKED_AFTER_SECONDS: Final = 5.0
+BLOCKED_AFTER_SECONDS: Final = 2.0
 """How long a Job may have no Pod, or a Pod no volume, before Events are asked why."""
 
 TRANSIENT: Final = frozenset(
@@ -38,6 +41,11 @@ TRANSIENT: Final = frozenset(
 SETTLE_SECONDS: Final = 5.0
 """Job and Pod are watched apart: for so long after a Job's end, its Pod's may not be known yet."""
 
+ANNOTATION_FAILURE: Final = "foretide.dev/failure"
+"""On a Job that ended without a result: why, as it was first read. Events expire and Pods go; the reason stays."""
+
+_SHARED_BYTES: Final = 1024**3
+_QUOTA_WORDS: Final = ("exceeded quota", "failed quota", "status unknown for quota")
 _IMAGE_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
 _KUBELET_REFUSALS: Final = ("OutOf", "UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "Terminated")
 
@@ -76,6 +84,22 @@ class Failed:
 Outcome = Running | Done | Failed
 
 
+class KeptFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the annotation `ANNOTATION_FAILURE` holds."""
+
+    reason: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Za-z0-9]{2,63}$")]
+    message: Annotated[str, msgspec.Meta(max_length=2048)]
+
+    @classmethod
+    def of(cls, job: Object) -> KeptFailure | None:
+        """What is kept on a Job; None if nothing is, or nothing that can be read."""
+        text = job["metadata"].get("annotations", {}).get(ANNOTATION_FAILURE)
+        try:
+            return None if text is None else msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            return None
+
+
 def read_outcome(
     job: Object,
     pods: Sequence[Object],
@@ -93,7 +117,11 @@ def read_outcome(
     pod = max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
     if finished is None:
         return _progress(job, pod, events, now)
-    if (pod is None or terminated_state(pod) is None) and seconds_since(_time(finished), now) < SETTLE_SECONDS:
+    kept = KeptFailure.of(job)
+    if kept is not None:
+        return Failed(kept.reason, kept.message, _time(finished))
+    may_settle = finished.get("reason") != "DeadlineExceeded" and (pod is None or terminated_state(pod) is None)
+    if may_settle and seconds_since(_time(finished), now) < SETTLE_SECONDS:
         return Running(message="its end is being read")
     if finished["type"] == "Complete":
         if pod is None:
@@ -124,7 +152,26 @@ def read_result(
         return Failed(
             "ResultInvalid", f"a {type(result).__name__} came where {expected.__name__} was asked for", ended_time
         )
+    if isinstance(result, ProfileResult | RunResult):
+        impossible = _beyond_limit(result.memory_peak_bytes, pod)
+        if impossible:
+            return Failed("ResultImpossible", impossible, ended_time)
     return Done(result, pod)
+
+
+def _beyond_limit(memory_peak_bytes: int, pod: Object) -> str:
+    """Why that much memory cannot have been used under the Pod's limits; empty if it can, or there is no limit.
+
+    Resident pages of the image's files may be charged to another Pod that read them first: a gibibyte is let pass.
+    """
+    limits = [container.get("resources", {}).get("limits", {}) for container in pod["spec"].get("containers", [])]
+    try:
+        limit_bytes = sum(whole(limit["memory"]) for limit in limits)
+    except (KeyError, QuantityError):
+        return ""
+    if memory_peak_bytes <= limit_bytes + _SHARED_BYTES:
+        return ""
+    return f"memoryPeakBytes: {memory_peak_bytes} is beyond the Pod's limit of {limit_bytes}"
 
 
 def terminated_state(pod: Object) -> Object | None:
@@ -206,14 +253,14 @@ def _hindrance(pod: Object | None, events: Sequence[Object], now: datetime) -> t
 
     Its Pods are deleted with the deadline, so mostly Events alone can tell.
     """
-    refusal = _refusal(events)
-    if refusal is not None:
-        return refusal
     progress = _progress({"metadata": {}}, pod, events, now) if pod is not None else Running()
     if progress.blocked_reason:
         return progress.blocked_reason, progress.message
     if _event(events, "Started") is not None:
         return None
+    refusal = _refusal(events)
+    if refusal is not None and _event(events, "Scheduled", "FailedScheduling") is None:
+        return refusal
     for reason, event in (
         ("ImageMissing", _event(events, "Failed", containing="image")),
         ("VolumeUnavailable", _event(events, "FailedMount", "FailedAttachVolume")),
@@ -241,7 +288,8 @@ def _refusal(events: Sequence[Object]) -> tuple[str, str] | None:
     if event is None:
         return None
     message = _one_line(event.get("message", ""))
-    return ("QuotaExceeded" if "exceeded quota" in message else "PodRefused"), message
+    is_quota = any(words in message for words in _QUOTA_WORDS)
+    return ("QuotaExceeded" if is_quota else "PodRefused"), message
 
 
 def _event(events: Sequence[Object], *reasons: str, containing: str = "") -> Object | None:

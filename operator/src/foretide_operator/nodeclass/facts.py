@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from foretide_kube.client import Object
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers
 from foretide_operator.outcome import Failed
@@ -16,12 +17,14 @@ from foretide_operator.settings import Settings
 class Facts:
     """What is known of one node class; ``measuring`` counts the unfinished measuring Jobs on it.
 
-    ``refusals`` are Jobs, by name, that the API server would not take just now.
+    ``owner`` refers to the operator's Deployment; None where it runs outside a cluster. ``refusals`` are Jobs, by name,
+    that the API server would not take just now.
     """
 
     members: ClassMembers
     attempts: tuple[Attempt, ...] = ()
     measuring: int = 0
+    owner: Object | None = None
     refusals: Mapping[str, Failed] = field(default_factory=dict)
     settings: Settings
     now: datetime

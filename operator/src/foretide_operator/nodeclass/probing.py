@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -11,8 +12,8 @@ from foretide.results import ProbeResult
 from foretide_kube.client import Object
 from foretide_kube.kinds.common import to_time
 from foretide_kube.kinds.nodeclass import Probe
-from foretide_kube.names import ROLE_PROBE
-from foretide_operator.actions import Action, Verdict
+from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, LABEL_ROLE, ROLE_PROBE
+from foretide_operator.actions import Action, Delete, Verdict
 from foretide_operator.attempts import Attempt, advance, latest, retire
 from foretide_operator.fleet import is_ready
 from foretide_operator.jobs import probe_job, probing_key
@@ -56,14 +57,26 @@ def decide(facts: Facts) -> Probing:
         attempt = Attempt(attempt.job, Failed("NodeGone", "the node where the probe ran is none of the class any more"))
     step = advance(
         attempt,
-        lambda number: probe_job(members.node_class, number, members.lost, facts.settings),
+        lambda number: probe_job(members.node_class, number, members.lost, facts.settings, facts.owner),
         may_start=facts.measuring < facts.settings.profiles_per_class,
         refusals=facts.refusals,
         now=facts.now,
     )
     if step.failed is not None:
-        return Probing(Verdict(TYPE, "False", step.failed.reason, step.failed.message), known)
+        return Probing(Verdict(TYPE, "False", step.failed.reason, step.failed.message), known, step.actions)
     return Probing(Verdict(TYPE, "Unknown", step.reason, step.message), known, step.actions, step.recheck_seconds)
+
+
+def abandoned(jobs: Iterable[Object], keys: Mapping[str, str]) -> tuple[Action, ...]:
+    """Remove probe Jobs that no NodeClass waits for; ``keys`` has, by class, what the present ones are made for."""
+    actions: list[Action] = []
+    for job in jobs:
+        metadata = job["metadata"]
+        if metadata["labels"].get(LABEL_ROLE) != ROLE_PROBE or "deletionTimestamp" in metadata:
+            continue
+        if metadata["annotations"].get(ANNOTATION_KEY) != keys.get(metadata["labels"].get(LABEL_JOB_NODE_CLASS, "")):
+            actions.append(Delete(JOBS, metadata["namespace"], metadata["name"]))
+    return tuple(actions)
 
 
 def fingerprint(node: Object) -> str:

@@ -53,7 +53,8 @@ def decide(facts: Facts) -> Inspection:
     if step.done is not None:
         return _read(facts, step.done)
     if step.failed is not None:
-        return Inspection(Verdict(TYPE, "False", step.failed.reason, step.failed.message), is_failed=True)
+        verdict = Verdict(TYPE, "False", step.failed.reason, step.failed.message)
+        return Inspection(verdict, actions=step.actions, is_failed=True)
     return Inspection(
         Verdict(TYPE, "Unknown", step.reason, step.message),
         actions=step.actions,
@@ -77,7 +78,10 @@ def _contradiction(facts: Facts, result: InspectResult) -> Failed | None:
         message = f"counted for batch size {result.signature.batch_size}, asked for {spec.batch_size}"
         return Failed("ResultInvalid", message)
     if spec.model.file is not None and result.model_sha256 != spec.model.file.sha256:
-        message = f"spec.model.file.sha256 is {spec.model.file.sha256}, the file read has {result.model_sha256}"
+        read = (
+            f"the file read has {result.model_sha256}" if result.model_sha256 else "no digest of the file was reported"
+        )
+        message = f"spec.model.file.sha256 is {spec.model.file.sha256}, {read}"
         return Failed("ModelDigestMismatch", message)
     return None
 

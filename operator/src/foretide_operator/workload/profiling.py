@@ -121,7 +121,7 @@ def _from_step(facts: Facts, name: str, step: Step, *, old: WorkloadProfile | No
         profile = profile_of(facts, name, step.done)
         return _ClassStand(name, "Measured", actions=(*replaced, Create(WORKLOAD_PROFILES, profile)))
     if step.failed is not None:
-        return _ClassStand(name, "Failed", step.failed.reason, step.failed.message)
+        return _ClassStand(name, "Failed", step.failed.reason, step.failed.message, step.actions)
     return _ClassStand(
         name,
         "Measured" if old is not None else "Active" if step.is_active else "Waiting",

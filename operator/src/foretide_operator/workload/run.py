@@ -150,7 +150,7 @@ def _adjust(facts: Facts, job: Object) -> tuple[Action, ...]:
 def _remove_stale(facts: Facts) -> tuple[Action, ...]:
     """Run Jobs under way are stopped once another mode is asked for, and Deployments where none is.
 
-    While the mode stays Job its key cannot change, so an unfinished Job of another key is from before the mode was left.
+    While the mode stays Job its key cannot change, so an unfinished Job of another key is older than that mode.
     """
     mode, key = facts.workload.spec.run.mode, run_key(facts.workload)
     stale: list[Action] = []
