@@ -65,6 +65,12 @@ def test_without_a_prediction_the_reason_is_told(node_class: str | None, known: 
     assert result.reason == reason
 
 
+def test_what_never_ends_gets_no_prediction_and_is_not_waited_for() -> None:
+    result = predict(pod(role="run"), "fast", workload(mode="Deployment"), NOW_MILLISECONDS)
+    assert isinstance(result, NotPredicted)
+    assert (result.reason, result.is_final) == ("NeverEnds", True)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

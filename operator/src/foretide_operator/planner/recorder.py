@@ -137,7 +137,9 @@ class Recorder:
         with self._changed:
             tried_seconds = self._queue.tried_for_seconds(key, self._clock())
         if isinstance(prediction, NotPredicted):
-            if tried_seconds < PATIENCE_SECONDS:
+            if prediction.is_final:
+                self._finish(key)
+            elif tried_seconds < PATIENCE_SECONDS:
                 self._retry(key)
             else:
                 log.info("no prediction for %s/%s: %s: %s", *key[:2], prediction.reason, prediction.message)
@@ -150,7 +152,8 @@ class Recorder:
             self._client.patch(PODS, pod.name, annotation_patch(pod, prediction), pod.namespace)
         except ApiError as error:
             if error.is_not_found or error.is_conflict:  # gone, or a namesake has its place
-                self._finish(key)
+                with self._changed:
+                    self._settle(key)
                 return
             self._metrics.write_errors.labels(error.reason).inc()
             log.warning("the prediction of %s/%s was not written: %s", *key[:2], error)
@@ -164,8 +167,12 @@ class Recorder:
             self._queue.retry(key, self._clock())
 
     def _finish(self, key: _Key) -> None:
+        """Never look at this Pod again. Its deletion forgets it, unless it came while the Pod was being written on."""
+        namespace, name, uid = key
         with self._changed:
-            self._done.add(key[2])
+            pod = self._facts.pod(namespace, name)
+            if pod is not None and pod.uid == uid:
+                self._done.add(uid)
             self._settle(key)
 
     def _settle(self, key: _Key) -> None:

@@ -19,16 +19,21 @@ from foretide_kube.task_pods import TaskPod
 WORKLOAD_UNKNOWN: Final = "WorkloadUnknown"
 NODE_CLASS_UNKNOWN: Final = "NodeClassUnknown"
 CLASS_NOT_PREDICTED: Final = "ClassNotPredicted"
+NEVER_ENDS: Final = "NeverEnds"
 
 _RECENT_MILLISECONDS = 3000
 
 
 @dataclass(frozen=True, slots=True)
 class NotPredicted:
-    """Why nothing can be written; the reason is constant."""
+    """Why nothing can be written; the reason is constant.
+
+    ``is_final`` says that waiting changes nothing, and that nobody misses the prediction.
+    """
 
     reason: str
     message: str
+    is_final: bool = False
 
 
 def needs_prediction(pod: TaskPod) -> bool:
@@ -44,10 +49,13 @@ def predict(
 ) -> PodPrediction | NotPredicted:
     """The prediction for a bound task on its node.
 
+    A service never ends, so that no actual time could ever be held against its prediction: it gets none.
     ``now_milliseconds`` is when its binding was seen, since the epoch.
     """
     if workload is None:
         return NotPredicted(WORKLOAD_UNKNOWN, f"there is no AIWorkload {pod.namespace}/{pod.workload}")
+    if workload.is_service:
+        return NotPredicted(NEVER_ENDS, f"AIWorkload {pod.namespace}/{pod.workload} is a service", is_final=True)
     if node_class is None:
         return NotPredicted(NODE_CLASS_UNKNOWN, f"node {pod.node} belongs to no NodeClass")
     prediction = workload.prediction_for(pod.task, node_class)
