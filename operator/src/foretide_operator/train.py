@@ -2,7 +2,7 @@
 
 It is a process of its own so that scikit-learn and xgboost cost memory only while they work, and so that whatever goes
 wrong in them cannot harm the operator. Input: `TrainingRequest` as JSON. Output: one line of JSON,
-`TrainingReport`, then the artefact. Exit status 0, or 1 with one line on stderr.
+`TrainingReport`, then the artefact. Exit status 0, or 1 with one line on stderr: a reason, and what to do.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from foretide.model import CompletionTimeModel
+from foretide.model.artefact import ArtefactError
 from foretide.observation import Observation, to_columns
 from foretide_operator.training.protocol import ClassReport, TrainingReport, TrainingRequest
 
@@ -32,12 +33,20 @@ def main() -> int:
     try:
         columns, seconds = to_columns(request.observations, request.devices)
         model = CompletionTimeModel().fit(columns, seconds)
+        artefact = model.predictor_.save()  # before the folds, which take the longest: it may be too large
         report = evaluate(request)
+    except ArtefactError as error:
+        return _refuse(error.reason, error)
     except (ValueError, MemoryError) as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 1
-    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n" + model.predictor_.save())
+        return _refuse(type(error).__name__, error)
+    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n" + artefact)
     return 0
+
+
+def _refuse(reason: str, error: Exception) -> int:
+    """Say in one line why no model came out; the exit status."""
+    sys.stderr.write(f"{reason}: {' '.join(str(error).split())}\n")
+    return 1
 
 
 def evaluate(request: TrainingRequest) -> TrainingReport:
