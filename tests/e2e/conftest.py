@@ -97,9 +97,7 @@ def installed() -> Iterator[Installed]:
     """The test cluster with the chart in it; the profiler's image is the one that can be asked to misbehave."""
     spec = ClusterSpec.load(ROOT / "devcluster" / "clusters" / "test.yaml")
     say = _say
-    profiler = catalogue.archive("profiler-onnx", say)
-    if not buildah.has(PROFILER):
-        buildah.load(profiler, PROFILER)
+    buildah.load(catalogue.archive("profiler-onnx", say), PROFILER)  # the present one, whatever the tag says
     images: list[str | Path] = [
         "operator",
         "extender",
