@@ -1,6 +1,7 @@
 """The manifests that the operator makes, as pure functions: Jobs that measure, Jobs and Deployments that run.
 
-What their Pods may do stands in `foretide_operator.pods`; here each gets its name, its owner, and an end.
+What their Pods may do stands in `foretide_operator.pods`; here each gets its name and its owner, and a Job that
+measures its deadline. A run has none: it is over when each of its tasks has succeeded or failed too often.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from foretide_kube.names import (
     child_name,
 )
 from foretide_operator.pods import (
+    CONTAINER,
     class_affinity,
     image_of,
     mount_model,
@@ -45,6 +47,15 @@ ANNOTATION_ATTEMPT: Final = "foretide.dev/attempt"
 
 RUN_TTL_SECONDS: Final = 3600
 """How long what has ended stays: an operator that was down for less loses nothing."""
+
+RUN_RETRIES: Final = 6
+"""How often a task of a run Job is tried again, 10 s later and then twice as long each time, 630 s in all.
+
+Kubernetes counts a Pod that kubelet refused (`OutOfcpu` and the like) as a failure although nothing ran, and no rule
+can except it: it has neither a condition nor an exit status. So there are enough tries to outlast a node that is full.
+"""
+_WRONG_CALL_STATUS: Final = 2
+"""The profiler's exit status where no other try can go better; 1 may be something that passes."""
 
 _PROBE_LIMITS: Final[Mapping[str, str | int]] = {"cpu": "1", "memory": "256Mi"}
 
@@ -140,7 +151,7 @@ def probe_job(
 
 
 def run_job(workload: AIWorkload, settings: Settings) -> Object:
-    """The Job that performs the workload's tasks, one Pod per task."""
+    """The Job that performs the workload's tasks, one Pod per task and try; it has no deadline."""
     key = run_key(workload)
     run = workload.spec.run
     pod_labels, pod_annotations, pod = _run_pod(workload, settings, repeat=False)
@@ -156,9 +167,11 @@ def run_job(workload: AIWorkload, settings: Settings) -> Object:
             "completions": run.task_count,
             "parallelism": run.tasks_at_once,
             "suspend": workload.spec.suspend,
-            "backoffLimitPerIndex": 2,
+            "backoffLimitPerIndex": RUN_RETRIES,
         },
     )
+    wrong_call = {"containerName": CONTAINER, "operator": "In", "values": [_WRONG_CALL_STATUS]}
+    body["spec"]["podFailurePolicy"]["rules"].append({"action": "FailIndex", "onExitCodes": wrong_call})
     template = body["spec"]["template"]
     template["metadata"]["labels"] = pod_labels
     template["metadata"]["annotations"] = {
