@@ -19,7 +19,7 @@ _MOST_MIB = 5 * 1024
 def has(reference: str) -> bool:
     """Say whether the storage holds an image."""
     try:
-        run([*_buildah(), "inspect", "--type", "image", "--format", "{{.FromImageID}}", reference])
+        run([*invocation(), "inspect", "--type", "image", "--format", "{{.FromImageID}}", reference])
     except CommandError:
         return False
     return True
@@ -27,18 +27,18 @@ def has(reference: str) -> bool:
 
 def identity(reference: str) -> str:
     """Return the digest of an image's configuration, which changes with any of its content."""
-    return run([*_buildah(), "inspect", "--type", "image", "--format", "{{.FromImageID}}", reference]).strip()
+    return run([*invocation(), "inspect", "--type", "image", "--format", "{{.FromImageID}}", reference]).strip()
 
 
 def load(archive: Path, reference: str) -> None:
     """Put a docker-archive into the storage under a reference."""
-    pulled = run([*_buildah(), "pull", "--quiet", f"docker-archive:{archive}"]).strip().splitlines()[-1]
-    run([*_buildah(), "tag", pulled, reference])
+    pulled = run([*invocation(), "pull", "--quiet", f"docker-archive:{archive}"]).strip().splitlines()[-1]
+    run([*invocation(), "tag", pulled, reference])
 
 
 def pull(reference: str) -> None:
     """Pull an image from its registry; raises `CommandError`."""
-    run([*_buildah(), "pull", "--quiet", reference], timeout_seconds=600)
+    run([*invocation(), "pull", "--quiet", reference], timeout_seconds=600)
 
 
 def build(
@@ -55,7 +55,7 @@ def build(
     with tempfile.TemporaryDirectory() as scratch:
         configuration = Path(scratch) / "pip.conf"
         configuration.write_text(pip.configuration())
-        argv: list[str | Path] = [*_buildah(), "build", "--pull-never", "--layers", "--isolation", "chroot"]
+        argv: list[str | Path] = [*invocation(), "build", "--pull-never", "--layers", "--isolation", "chroot"]
         argv += ["--format", "docker"]
         for volume in pip.volumes(configuration):
             argv += ["--volume", volume]
@@ -73,7 +73,7 @@ def save(reference: str, archive: Path) -> None:
     """Write an image to a docker-archive, which appears complete or not at all."""
     part = archive.with_name(f".{archive.name}.part")
     part.unlink(missing_ok=True)
-    run([*_buildah(), "push", "--quiet", reference, f"docker-archive:{part}:{reference}"])
+    run([*invocation(), "push", "--quiet", reference, f"docker-archive:{part}:{reference}"])
     part.rename(archive)
 
 
@@ -84,9 +84,10 @@ def prune() -> None:
     """
     if int(run(["du", "-sm", cache() / "buildah"]).split()[0]) > _MOST_MIB:
         with contextlib.suppress(CommandError):  # an image that is in use stays for the next time
-            run([*_buildah(), "rmi", "--prune"])
+            run([*invocation(), "rmi", "--prune"])
 
 
-def _buildah() -> Sequence[str | Path]:
+def invocation() -> Sequence[str | Path]:
+    """How buildah is called so that it finds this storage; a verb and its arguments follow."""
     storage = cache() / "buildah"
     return ["buildah", "--root", storage, "--runroot", RUNS / ".buildah", "--storage-driver", "overlay"]

@@ -88,16 +88,16 @@ def in_torch_image() -> Iterator[InImage]:
     """Runs a command in the image that carries torch, built if the cache has none; without any cluster."""
     catalogue.archive("profiler-torch", lambda _text: None)
     reference = catalogue.CATALOGUE["profiler-torch"].reference
-    container = command.run([*buildah._buildah(), "from", "--pull-never", reference]).strip()
+    container = command.run([*buildah.invocation(), "from", "--pull-never", reference]).strip()
 
     def call(*argv: object) -> subprocess.CompletedProcess[str]:
-        prefix = [*buildah._buildah(), "run", "--isolation", "chroot", container, "--"]
+        prefix = [*buildah.invocation(), "run", "--isolation", "chroot", container, "--"]
         return subprocess.run(
             [str(word) for word in (*prefix, *argv)], capture_output=True, text=True, check=False, timeout=300
         )
 
     yield call
-    command.run([*buildah._buildah(), "rm", container])
+    command.run([*buildah.invocation(), "rm", container])
 
 
 @pytest.fixture(scope="session")
