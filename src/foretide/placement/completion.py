@@ -81,11 +81,12 @@ def completion_seconds(alone_seconds: float, cpu_millis: int, load: NodeLoad) ->
     for remaining, freed in sorted((remaining_seconds(task), task.cpu_millis) for task in load.tasks):
         if remaining >= alone_seconds:
             break
-        elapsed += (remaining - done) * _slowdown(demand, load.allocatable_millis)
+        elapsed += (remaining - done) * slowdown(demand, load.allocatable_millis)
         done = remaining
         demand -= freed
-    return elapsed + (alone_seconds - done) * _slowdown(demand, load.allocatable_millis)
+    return elapsed + (alone_seconds - done) * slowdown(demand, load.allocatable_millis)
 
 
-def _slowdown(demand_millis: int, allocatable_millis: int) -> float:
+def slowdown(demand_millis: int, allocatable_millis: int) -> float:
+    """How many times as long everything on a node takes while its tasks together may use ``demand_millis``."""
     return max(1.0, demand_millis / max(allocatable_millis, 1))

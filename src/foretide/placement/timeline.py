@@ -1,0 +1,245 @@
+"""What is committed on one node from now on: which requests are held until when, and where one more task fits.
+
+A commitment holds its requests from the opening of its gate to its Pod's terminal phase. Free amounts are kept as a
+step function of time. Its last axis is soft: the CPU that limits leave. Where it does not suffice tasks slow
+each other, which is allowed and has its price (`Timeline.offer`).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
+from operator import ge, sub
+
+from foretide.placement.completion import slowdown
+from foretide.placement.resources import NOT_NEEDED, Amounts, needed
+from foretide.placement.sharing import Share, shared_ends
+
+
+@dataclass(frozen=True, slots=True)
+class Lags:
+    """What passes on a node class between the plan's lines; both are measured and learned by the caller.
+
+    ``release_seconds``: from the container's end to the Pod's terminal phase, while the scheduler still counts its
+    requests. ``open_to_bind_seconds``: from the gate's opening to the binding.
+    """
+
+    release_seconds: float = 1.8
+    open_to_bind_seconds: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a task asks of any node: its requests, and the CPU that it may use."""
+
+    requests: Amounts
+    cpu_millis: int
+
+
+@dataclass(slots=True)
+class Commitment:
+    """A task on the node.
+
+    ``open_seconds`` is None if it runs already; then ``start_seconds`` is now, and ``alone_seconds`` what remains.
+    """
+
+    key: str
+    shape: Shape
+    open_seconds: float | None
+    start_seconds: float
+    alone_seconds: float
+    end_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The best that a node can do for a task.
+
+    ``cost_seconds`` is the end of the task plus the delay of the ends of all others there; ``ends`` are those of the
+    node's commitments and of the task itself, last, if it shares cores with them, else None.
+    """
+
+    cost_seconds: float
+    open_seconds: float
+    end_seconds: float
+    ends: tuple[float, ...] | None = None
+
+
+class Timeline:
+    """One node from ``now_seconds`` on."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        allocatable: Amounts,
+        in_use: Amounts,
+        steady_millis: int,
+        lags: Lags,
+        now_seconds: float,
+    ) -> None:
+        self.name = name
+        self.lags = lags
+        self.now_seconds = now_seconds
+        self.version = 0
+        self.commitments: list[Commitment] = []
+        self._allocatable = allocatable
+        self._allocatable_millis = allocatable[0]
+        self._steady_millis = steady_millis
+        self._load_millis = in_use[0]
+        self._idle: Amounts = (*map(sub, allocatable, in_use), allocatable[0] - steady_millis)
+        self._times = [now_seconds]
+        self._free = [self._idle]
+
+    @property
+    def load(self) -> float:
+        """The share of its CPU that is requested by all that is committed here, now or later."""
+        return self._load_millis / max(self._allocatable_millis, 1)
+
+    def is_large_enough(self, need: Amounts) -> bool:
+        """Whether what needs so much would fit on the node with nothing else there."""
+        return all(map(ge, self._allocatable, need))
+
+    def first_room_seconds(self, need: Amounts) -> float:
+        """The first time with room for what needs so much, for however short; infinite if there is none."""
+        for index, free in enumerate(self._free):
+            if all(map(ge, free, need)):
+                return self._times[index]
+        return math.inf
+
+    def add_running(self, running: list[Commitment]) -> None:
+        """Commit what runs already; to be called once, before anything else."""
+        self.commitments = running
+        self._load_millis += sum(each.shape.requests[0] for each in running)
+        if self._demand_millis(running) > self._allocatable_millis:
+            self._set_ends(self._shared_ends(running))
+        else:
+            self._rebuild()
+
+    def offer(self, shape: Shape, alone_seconds: float, latest_seconds: float) -> Offer | None:
+        """The best way to run a task that takes ``alone_seconds``; None if it cannot be opened by ``latest_seconds``.
+
+        It is opened where its end plus the delay that it causes to others is least; never so that a promised start
+        would have to wait.
+        """
+        hard = needed(shape.requests)
+        spare = self._idle[-1]
+        own_seconds = alone_seconds * slowdown(self._steady_millis + shape.cpu_millis, self._allocatable_millis)
+        lag = self.lags.open_to_bind_seconds
+        hold_seconds = lag + own_seconds + self.lags.release_seconds
+        undisturbed = self._first_fit((*hard, min(shape.cpu_millis, spare)), hold_seconds)
+        best = None
+        if undisturbed <= latest_seconds:
+            end = undisturbed + lag + own_seconds
+            best = Offer(end, undisturbed, end)
+        if undisturbed == self.now_seconds:
+            return best
+        for index, time in enumerate(self._times):
+            if time >= undisturbed or time > latest_seconds:
+                break
+            if all(map(ge, self._free[index], (*hard, NOT_NEEDED))):
+                shared = self._shared_offer(shape, alone_seconds, time)
+                if shared is not None and (best is None or shared.cost_seconds < best.cost_seconds):
+                    best = shared
+        return best
+
+    def commit(self, key: str, shape: Shape, alone_seconds: float, offer: Offer) -> Commitment:
+        """Take an offer that was made for the present state."""
+        start = offer.open_seconds + self.lags.open_to_bind_seconds
+        made = Commitment(key, shape, offer.open_seconds, start, alone_seconds, offer.end_seconds)
+        self.commitments.append(made)
+        self._load_millis += shape.requests[0]
+        self.version += 1
+        if offer.ends is None:
+            self._hold(made)
+        else:
+            self._set_ends(list(offer.ends))
+        return made
+
+    def makes_room(self, open_seconds: float) -> str | None:
+        """The key of the task whose release at that time makes room, None if nothing is released just then."""
+        keys = [each.key for each in self.commitments if self._release(each) == open_seconds]
+        return min(keys, default=None)
+
+    def _first_fit(self, need: Amounts, hold_seconds: float) -> float:
+        times, frees = self._times, self._free
+        index, count = 0, len(times)
+        while index < count:
+            if not all(map(ge, frees[index], need)):
+                index += 1
+                continue
+            until = times[index] + hold_seconds
+            later = index + 1
+            while later < count and times[later] < until and all(map(ge, frees[later], need)):
+                later += 1
+            if later == count or times[later] >= until:
+                return times[index]
+            index = later + 1
+        return math.inf
+
+    def _shared_offer(self, shape: Shape, alone_seconds: float, open_seconds: float) -> Offer | None:
+        start = open_seconds + self.lags.open_to_bind_seconds
+        added = Commitment("", shape, open_seconds, start, alone_seconds, math.inf)
+        everything = [*self.commitments, added]
+        ends = self._shared_ends(everything)
+        if not self._keeps_promises(everything, ends):
+            return None
+        delays = sum(
+            end - each.end_seconds
+            for end, each in zip(ends, self.commitments, strict=False)
+            if each.end_seconds < math.inf
+        )
+        return Offer(ends[-1] + delays, open_seconds, ends[-1], tuple(ends))
+
+    def _keeps_promises(self, commitments: list[Commitment], ends: list[float]) -> bool:
+        """Whether the requests of all planned tasks still fit from their opening on."""
+        releases = [end + self.lags.release_seconds for end in ends]
+        for each in commitments:
+            if each.open_seconds is None:
+                continue
+            need = needed(each.shape.requests)
+            free = self._idle
+            for other, release in zip(commitments, releases, strict=True):
+                begin = self.now_seconds if other.open_seconds is None else other.open_seconds
+                if other is not each and begin <= each.open_seconds < release:
+                    free = tuple(map(sub, free, (*other.shape.requests, 0)))
+            if not all(map(ge, free, need)):
+                return False
+        return True
+
+    def _shared_ends(self, commitments: list[Commitment]) -> list[float]:
+        shares = [Share(each.start_seconds, each.alone_seconds, each.shape.cpu_millis) for each in commitments]
+        return shared_ends(shares, allocatable_millis=self._allocatable_millis, steady_millis=self._steady_millis)
+
+    def _demand_millis(self, commitments: list[Commitment]) -> int:
+        return self._steady_millis + sum(each.shape.cpu_millis for each in commitments)
+
+    def _set_ends(self, ends: list[float]) -> None:
+        for each, end in zip(self.commitments, ends, strict=True):
+            each.end_seconds = end
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._times, self._free = [self.now_seconds], [self._idle]
+        for each in self.commitments:
+            self._hold(each)
+
+    def _release(self, commitment: Commitment) -> float:
+        return commitment.end_seconds + self.lags.release_seconds
+
+    def _hold(self, commitment: Commitment) -> None:
+        opened = commitment.open_seconds
+        first = self._split(self.now_seconds if opened is None else opened)
+        last = self._split(self._release(commitment))
+        taken = (*commitment.shape.requests, commitment.shape.cpu_millis)
+        for index in range(first, last):
+            self._free[index] = tuple(map(sub, self._free[index], taken))
+
+    def _split(self, time: float) -> int:
+        """Let a step begin at ``time`` and return its place; never is after the last."""
+        index = bisect_left(self._times, time)
+        if time < math.inf and (index == len(self._times) or self._times[index] != time):
+            self._times.insert(index, time)
+            self._free.insert(index, self._free[index - 1])
+        return index
