@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,38 @@ Quantity = Literal["work", "startup", "completion"]
 IntervalOutcome = Literal["below", "inside", "above"]
 
 _WHOLE_SECOND_MILLISECONDS: Final = 1_000
+
+
+class TaskTimes(NamedTuple):
+    """What a task took from its binding on: until its work began, and its work; ``end`` is the moment it ended."""
+
+    startup_milliseconds: int
+    work_milliseconds: int
+    end_milliseconds: int
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        bound_milliseconds: int,
+        ended_milliseconds: int,
+        work_begin_milliseconds: int,
+        work_end_milliseconds: int,
+    ) -> TaskTimes:
+        """By moments since the epoch; clocks that disagree give 0 rather than a negative duration.
+
+        `bound` and `ended` are binding and end of the container by the API, in whole seconds; the runner's own moments
+        are taken before `ended`. Where they lie outside the Pod's time on its node, that node's clock is off: the work
+        is then taken to have ended with the container, for how long it took is right by any clock, and when it was
+        only by the API's.
+        """
+        work = max(work_end_milliseconds - work_begin_milliseconds, 0)
+        is_clock_right = (
+            work_begin_milliseconds >= bound_milliseconds - _WHOLE_SECOND_MILLISECONDS
+            and work_end_milliseconds <= ended_milliseconds + _WHOLE_SECOND_MILLISECONDS
+        )
+        end = work_end_milliseconds if is_clock_right else ended_milliseconds
+        return cls(max(end - work - bound_milliseconds, 0), work, end)
 
 
 class Pairing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -38,23 +70,17 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         work_end_milliseconds: int | None = None,
         deadline_milliseconds: int | None = None,
     ) -> Pairing:
-        """Pair by moments since the epoch; clocks that disagree give 0 rather than a negative duration.
-
-        `ended` is the container's end by the API, in whole seconds; the runner's own moments, where known, are taken
-        before it. Where they lie outside the Pod's time on its node, that node's clock is off: the work is then taken
-        to have ended with the container, for how long it took is right by any clock, and when it was only by the API's.
-        """
+        """Pair by moments since the epoch, as `TaskTimes.of` takes them; the work's may be unknown."""
         bound = prediction.bound_milliseconds
         end = ended_milliseconds
         work = startup = None
         if work_begin_milliseconds is not None and work_end_milliseconds is not None:
-            work = max(work_end_milliseconds - work_begin_milliseconds, 0)
-            is_clock_right = (
-                work_begin_milliseconds >= bound - _WHOLE_SECOND_MILLISECONDS
-                and work_end_milliseconds <= ended_milliseconds + _WHOLE_SECOND_MILLISECONDS
+            startup, work, end = TaskTimes.of(
+                bound_milliseconds=bound,
+                ended_milliseconds=ended_milliseconds,
+                work_begin_milliseconds=work_begin_milliseconds,
+                work_end_milliseconds=work_end_milliseconds,
             )
-            end = work_end_milliseconds if is_clock_right else ended_milliseconds
-            startup = max(end - work - bound, 0)
         return cls(
             prediction=prediction,
             actual_work_milliseconds=work,
