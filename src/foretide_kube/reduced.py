@@ -7,29 +7,34 @@ log says why.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from foretide.placement.resources import Resources
 from foretide_kube.client import Object
+from foretide_kube.constraints import UNSCHEDULABLE, Taint
 from foretide_kube.kinds import aiworkload, nodeclass
-from foretide_kube.kinds.common import KindError
+from foretide_kube.pod_form import PodForm
 from foretide_kube.published import predictions_of
-from foretide_kube.quantity import QuantityError, millis, whole
-from foretide_kube.task_pods import PodForm, read_pod
-
-log = logging.getLogger(__name__)
+from foretide_kube.readable import readable
+from foretide_kube.requests import allocatable_of
+from foretide_kube.task_pods import read_pod
 
 
 class NodeFacts(msgspec.Struct, frozen=True, gc=False):
-    """What placement needs of a Node; memory is None where the node does not say."""
+    """What placement needs of a Node; a cordoned one has the taint that the scheduler reads from it."""
 
     name: str
     labels: dict[str, str]
-    allocatable_millis: int
-    allocatable_memory_bytes: int | None
+    allocatable: Resources
+    taints: tuple[Taint, ...] = ()
+    is_ready: bool = True
+
+    @property
+    def allocatable_memory_bytes(self) -> int | None:
+        """The memory that the node has to give; None where it does not say."""
+        return self.allocatable.memory_bytes or None
 
 
 def reduce_pod(item: Object) -> Object:
@@ -39,37 +44,33 @@ def reduce_pod(item: Object) -> Object:
 
 def reduce_node(item: Object) -> Object:
     """A Node that carries `NodeFacts`; a quantity that cannot be read counts as absent."""
-    allocatable = (item.get("status") or {}).get("allocatable") or {}
-    try:
-        cpu = millis(allocatable.get("cpu", 0))
-        memory = whole(allocatable["memory"]) if "memory" in allocatable else None
-    except QuantityError:
-        cpu, memory = 0, None
-    metadata = item["metadata"]
-    return _reduced(item, NodeFacts(metadata["name"], dict(metadata.get("labels") or {}), cpu, memory))
+    metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
+    taints = [Taint(each["key"], each.get("value") or "", each["effect"]) for each in spec.get("taints") or ()]
+    if spec.get("unschedulable") and not any(taint.key == UNSCHEDULABLE for taint in taints):
+        taints.append(Taint(UNSCHEDULABLE, "", "NoSchedule"))
+    facts = NodeFacts(
+        metadata["name"],
+        dict(metadata.get("labels") or {}),
+        allocatable_of(status.get("allocatable") or {}),
+        tuple(taints),
+        any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or ()),
+    )
+    return _reduced(item, facts)
 
 
 def reduce_workload(item: Object) -> Object:
     """An AIWorkload that carries its `WorkloadPredictions`."""
-    return _reduced(item, _readable(lambda: predictions_of(aiworkload.parse(item))))
+    return _reduced(item, readable(lambda: predictions_of(aiworkload.parse(item))))
 
 
 def reduce_class(item: Object) -> Object:
     """A NodeClass that carries its typed form."""
-    return _reduced(item, _readable(lambda: nodeclass.parse(item)))
+    return _reduced(item, readable(lambda: nodeclass.parse(item)))
 
 
 def facts_of(item: Object) -> Any:  # noqa: ANN401 - which kind it is, the cache that it comes from says
     """What a reduced object carries."""
     return item["facts"]
-
-
-def _readable(read: Callable[[], object]) -> object | None:
-    try:
-        return read()
-    except KindError as error:
-        log.warning("left out: %s", error)
-        return None
 
 
 def _reduced(item: Object, facts: object) -> Object:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,12 +19,13 @@ from foretide_kube.names import (
     NODES,
     PODS,
     WORKLOAD_PROFILES,
+    Resource,
 )
-from foretide_operator.controller import MODEL, PAIRING, TABLE, Controller
+from foretide_operator.controller import MODEL, PAIRING, TABLE, WORKLOADS, Controller
 from foretide_operator.controller import NODE_CLASSES as NODE_CLASSES_KEY
 from foretide_operator.metrics import Metrics
 from foretide_operator.pairing import ledger as ledgers
-from foretide_operator.queue import Key, KeyedQueue
+from foretide_operator.queue import KeyedQueue
 from foretide_operator.training import table as tables
 from foretide_operator.training.trainer import Trainer
 from foretide_operator.worker import Worker
@@ -30,6 +33,7 @@ from tests.operator.cluster_objects import (
     NOW,
     NOW_MILLISECONDS,
     SETTINGS,
+    ago,
     ended,
     inspect_result,
     node,
@@ -41,7 +45,6 @@ from tests.operator.cluster_objects import (
 )
 from tests.operator.memory_api import MemoryApi
 
-WORKLOAD = Key("workload", "team", "cnn")
 RESULTS: dict[str, Any] = {"inspect": inspect_result, "profile": profile_result, "probe": probe_result}
 TASKS = 3
 
@@ -75,7 +78,7 @@ class Process:
 
     def work(self) -> None:
         """Look at everything, and go on for a hundred seconds."""
-        for key in (NODE_CLASSES_KEY, WORKLOAD, TABLE, MODEL, PAIRING):
+        for key in (NODE_CLASSES_KEY, WORKLOADS, TABLE, MODEL, PAIRING):
             self.queue.add(key, self.seconds)
         for _ in range(20):
             self.seconds += 5.0
@@ -156,6 +159,50 @@ def test_from_an_applied_manifest_to_paired_tasks() -> None:
     assert value("foretide_actual_seconds_total", {"node_class": "fast", "quantity": "work"}) == 2.0 * TASKS
 
 
+def test_a_workload_made_again_under_its_name_begins_without_the_tasks_of_the_one_before() -> None:
+    api = MemoryApi()
+    cluster(api)
+    process = live(api, rounds=5)
+    (job,) = [job for job in api.all(JOBS) if job["metadata"]["labels"]["foretide.dev/role"] == "run"]
+    api.delete(AIWORKLOADS, "cnn", "team")
+    again = workload_object("cnn")
+    again["metadata"]["creationTimestamp"] = ago(20)
+    api.put(AIWORKLOADS, again)
+    late = api.put(PODS, run_pod(job))  # of the first one's Job, and paired only now
+    process.work()
+    late = api.get(PODS, late["metadata"]["name"], "team")
+    assert "foretide.dev/paired" in late["metadata"]["annotations"]
+    (workload,) = api.all(AIWORKLOADS)
+    assert "actuals" not in workload["status"]
+    profiles = api.all(WORKLOAD_PROFILES)
+    assert profiles
+    assert all("runs" not in profile["status"] for profile in profiles)
+
+
+@pytest.mark.parametrize("broken", [WORKLOAD_PROFILES, AIWORKLOADS])
+def test_an_object_that_cannot_be_read_is_named_once_and_holds_up_no_other(
+    broken: Resource, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = MemoryApi()
+    cluster(api)
+    api.put(AIWORKLOADS, workload_object("aaa"))
+    live(api, rounds=5)
+    for item in api.all(CONFIG_MAPS):
+        api.delete(CONFIG_MAPS, item["metadata"]["name"], item["metadata"]["namespace"])
+    about = next(p for p in api.all(WORKLOAD_PROFILES) if p["spec"]["workload"]["name"] == "aaa")
+    item = api.get(broken, about["metadata"]["name"] if broken == WORKLOAD_PROFILES else "aaa", "team")
+    field = "cpuMillis" if broken == WORKLOAD_PROFILES else "inferences"
+    api.put(broken, {**item, "spec": {**item["spec"], field: "many"}})
+    process = Process(api)
+    for _ in range(2):
+        process.controller.look(TABLE)
+    table, _ = tables.load(api.all(CONFIG_MAPS))
+    found = Counter(row.workload.split("/")[1] for row in table.rows)
+    assert found == {"cnn": 2, "aaa": 1} if broken == WORKLOAD_PROFILES else {"cnn": 2}
+    (said,) = [message for message in caplog.messages if f"spec.{field}" in message]
+    assert item["metadata"]["name"] in said
+
+
 def test_a_settled_cluster_is_left_alone() -> None:
     api = MemoryApi()
     cluster(api)
@@ -181,7 +228,8 @@ def test_whichever_writes_fail_and_however_often_it_is_killed_each_task_counts_o
     assert all("foretide.dev/paired" in pod["metadata"]["annotations"] for pod in tasks)
     stored = api.all(CONFIG_MAPS)
     ledger = ledgers.load(next(item for item in stored if item["metadata"]["name"] == ledgers.NAME))
-    actuals = ledger.of_workload("team", "cnn")
+    (owner,) = api.all(AIWORKLOADS)
+    actuals = ledger.of_workload(owner["metadata"]["uid"])
     assert actuals is not None
     assert actuals.count == TASKS
     table, errors = tables.load(stored)

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from foretide.prediction import Interval, PodPrediction
 from foretide_operator.jobs import run_job
-from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, read_ended, seconds_to_wait
+from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
 from foretide_operator.pairing.ledger import Ledger, load
 from tests.operator.cluster_objects import (
     NOW,
     NOW_MILLISECONDS,
     SETTINGS,
     SIGNATURE,
+    ago,
     as_stored,
     pod_of,
     run_result,
@@ -126,6 +127,25 @@ def test_a_failed_task_is_counted_apart(pod: Any, reason: str) -> None:
     assert (ended.ending, ended.reason, ended.row, ended.pairing) == ("Failed", reason, None, None)
 
 
+@pytest.mark.parametrize("off_milliseconds", [-40_000, 0, 40_000])
+def test_the_start_up_that_is_learned_is_not_measured_across_two_clocks(off_milliseconds: int) -> None:
+    begin = NOW_MILLISECONDS - 50_000 + off_milliseconds
+    message = run_result(process_start=begin - 1_000, work_begin=begin, work_end=begin + 2_000)
+    pod = task_pod(message=message)
+    pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = ago(48)
+    row = read(pod).row
+    assert row is not None
+    assert (row.startup_milliseconds, row.inference_microseconds) == (6_500, 20_000)
+
+
+@pytest.mark.parametrize(("age_seconds", "is_its_own"), [(59, True), (58, True), (57, False), (10, False)])
+def test_a_pod_that_is_older_than_the_workload_ran_for_none_that_is_there(
+    *, age_seconds: float, is_its_own: bool
+) -> None:
+    metadata = msgspec.structs.replace(WORKLOAD.metadata, creation_timestamp=ago(age_seconds))
+    assert ran_for(task_pod(), msgspec.structs.replace(WORKLOAD, metadata=metadata)) is is_its_own  # made 58 s ago
+
+
 def test_only_ended_tasks_that_were_not_marked_wait_to_be_paired() -> None:
     pod = task_pod()
     assert is_waiting_to_be_paired(pod)
@@ -163,22 +183,33 @@ def test_each_pod_is_counted_once_however_often_it_is_seen_and_whenever_it_is_cu
     for numbers, is_cut_off in looks:
         seen = [TASKS[n] for n in sorted(numbers) if TASKS[n].uid not in annotated]
         uids = {task.uid for task in seen}
-        ledger = ledger.plus(seen, annotated=annotated)
+        ledger = ledger.plus(seen, annotated=annotated, alive={WORKLOAD.metadata.uid})
         stored = ledger.to_config_map("ns", None)
         counted |= uids
         if is_cut_off:  # killed between storing and annotating: everything in memory is lost
             ledger = load(stored)
         else:
             annotated |= uids
-    actuals = ledger.of_workload("team", "cnn")
+    actuals = ledger.of_workload(WORKLOAD.metadata.uid)
     assert (actuals.count if actuals else 0) == len(counted)
 
 
 def test_sums_say_how_far_actuals_are_from_predictions() -> None:
-    ledger = Ledger().plus(TASKS[:2], annotated=())
-    summary = ledger.of_class("team", "cnn", "fast")
+    ledger = Ledger().plus(TASKS[:2], annotated=(), alive={WORKLOAD.metadata.uid})
+    summary = ledger.of_class(WORKLOAD.metadata.uid, "fast")
     assert summary is not None
     assert (summary.count, summary.mean_work_milliseconds, summary.mean_startup_milliseconds) == (2, 2_000, 6_500)
     assert summary.actual_to_predicted_permille == 909
-    assert ledger.of_class("team", "cnn", "slow") is None
+    assert ledger.of_class(WORKLOAD.metadata.uid, "slow") is None
     assert load({"binaryData": {"ledger.json.gz": "AAAA"}}) == Ledger()
+
+
+def test_a_workload_that_is_made_again_under_its_name_inherits_no_sums() -> None:
+    own, other = WORKLOAD.metadata.uid, "another"
+    ledger = Ledger().plus(TASKS[:2], annotated=(), alive={own, other})
+    assert ledger.of_workload(other) is None
+    assert ledger.of_class(other, "fast") is None
+    late = read_ended(task_pod(predicted=prediction()), None, "fast", None)
+    after = ledger.plus([late], annotated=(), alive={other})
+    assert after.sums == {}
+    assert late.uid in after.counted

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Final, cast
 
-from foretide.observation import DeviceFeatures
+from foretide.observation import DeviceFeatures, Observation
 from foretide.prediction import Predictor
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import aiworkload, workloadprofile
 from foretide_kube.names import DEPLOYMENTS
 from foretide_kube.published import features_of
+from foretide_kube.readable import readable
 from foretide_operator.actions import Action
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
@@ -181,22 +183,26 @@ class Controller:
     def _look_at_profiles(self) -> None:
         rows = []
         for item in self._world.profiles.snapshot().values():
-            profile = workloadprofile.parse(item)
-            owner = self._world.workloads.get(profile.spec.workload.name, profile.metadata.namespace)
-            if owner is None:
-                continue
-            workload = aiworkload.parse(owner)
-            status = workload.status
-            if status.signature is not None and status.key == profile.spec.workload.key:
-                row = tables.profile_row(profile, workload.spec, status.signature)
-                if row is not None:
-                    rows.append(row)
+            row = readable(partial(self._row_of, item))
+            if row is not None:
+                rows.append(row)
         for row in sorted(rows, key=lambda item: item.observed_milliseconds):
             self._metrics.profile_measured.labels(row.node_class).set(row.observed_milliseconds / 1000)
         if self._table.extend(rows):
             self._table_changed()
         stored = self._world.config_maps.snapshot().values()
         self._apply(tables.store(self._table, stored, self._settings.namespace, self._owner), self._wall())
+
+    def _row_of(self, item: Object) -> Observation | None:
+        profile = workloadprofile.parse(item)
+        owner = self._world.workloads.get(profile.spec.workload.name, profile.metadata.namespace)
+        if owner is None:
+            return None
+        workload = aiworkload.parse(owner)
+        status = workload.status
+        if status.signature is None or status.key != profile.spec.workload.key:
+            return None
+        return tables.profile_row(profile, workload.spec, status.signature)
 
     def _table_changed(self) -> None:
         self._metrics.observations.set(len(self._table))

@@ -89,7 +89,7 @@ class Gatherer:
             run_jobs=tuple(job for job in jobs if _role(job) == ROLE_RUN),
             deployments=tuple(filter(is_alive, self._world.deployments_by_workload.of(namespace, name))),
             run_pods=tuple(pod for pod in pods if _role(pod) in {"", ROLE_RUN}),
-            actuals=ledger.of_workload(namespace, name),
+            actuals=ledger.of_workload(workload.metadata.uid),
             settings=self._settings,
             now=now,
         )

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from foretide.observation import Observation
-from foretide.pairing import Pairing
+from foretide.pairing import Pairing, TaskTimes
 from foretide.prediction import PodPrediction
 from foretide.results import RunResult
 from foretide.signature import Signature
@@ -34,12 +34,16 @@ Ending = Literal["Paired", "Unpredicted", "PredictionRefused", "Failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What an ended Pod tells. ``row`` is for the training table, ``pairing`` for metrics and summaries."""
+    """What an ended Pod tells. ``row`` is for the training table, ``pairing`` for metrics and summaries.
+
+    ``workload_uid`` is that of the AIWorkload that it ran for, empty if that is gone.
+    """
 
     namespace: str
     name: str
     uid: str
     workload: str
+    workload_uid: str
     node_class: str
     ending: Ending
     reason: str = ""
@@ -67,14 +71,36 @@ def seconds_to_wait(pod: Object, now: datetime) -> float:
     return max(0.0, GRACE_SECONDS - seconds_since(ended, now)) if ended else 0.0
 
 
+def ran_for(pod: Object, workload: AIWorkload) -> bool:
+    """Whether a Pod with the workload's name ran for this very AIWorkload: one that is older ran for a namesake."""
+    made = epoch_milliseconds(pod["metadata"].get("creationTimestamp"))
+    since = epoch_milliseconds(workload.metadata.creation_timestamp)
+    return made is None or since is None or made >= since
+
+
+def task_times(pod: Object, *, work_begin_milliseconds: int, work_end_milliseconds: int) -> TaskTimes | None:
+    """When an ended Pod did its work, its node's clock held against the API's; None if the API does not say enough."""
+    bound = bound_milliseconds(pod)
+    ended = epoch_milliseconds((terminated_state(pod) or {}).get("finishedAt"))
+    if bound is None or ended is None:
+        return None
+    return TaskTimes.of(
+        bound_milliseconds=bound,
+        ended_milliseconds=ended,
+        work_begin_milliseconds=work_begin_milliseconds,
+        work_end_milliseconds=work_end_milliseconds,
+    )
+
+
 def read_ended(pod: Object, workload: AIWorkload | None, node_class: str | None, signature: Signature | None) -> Ended:
-    """What the Pod tells; ``node_class`` is that of its node, ``workload`` its AIWorkload if it still is there."""
+    """What the Pod tells; ``node_class`` is that of its node, ``workload`` the one that it `ran_for`, if still there."""
     metadata = pod["metadata"]
     base = Ended(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
         workload=metadata["labels"][LABEL_WORKLOAD],
+        workload_uid=workload.metadata.uid if workload is not None else "",
         node_class=node_class or "",
         ending="Unpredicted",
     )
@@ -141,8 +167,7 @@ def _row(
     work_milliseconds = run.work_end - run.work_begin
     if work_milliseconds <= 0:
         return None
-    bound = bound_milliseconds(pod)
-    startup = None if bound is None else run.work_begin - bound
+    times = task_times(pod, work_begin_milliseconds=run.work_begin, work_end_milliseconds=run.work_end)
     metadata = workload.metadata
     return Observation(
         workload=workload_column(metadata.namespace, metadata.name, workload_key(workload.spec)),
@@ -151,7 +176,7 @@ def _row(
         precision=workload.spec.precision,
         cpu_millis=cpu_millis,
         inference_microseconds=max(1, round(1000 * work_milliseconds / run.inferences)),
-        startup_milliseconds=startup if startup is not None and startup >= 0 else None,
+        startup_milliseconds=times.startup_milliseconds if times is not None else None,
         memory_peak_bytes=run.memory_peak_bytes or None,
         runtime=runtime_of(workload.spec),
         origin="Run",

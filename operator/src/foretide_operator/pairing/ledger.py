@@ -1,5 +1,7 @@
 """Sums over all tasks that were paired, per workload and node class, each Pod counted once whatever is interrupted.
 
+A workload is its UID here: one that is made again under its name begins at nothing.
+
 Sums cannot be added to twice without harm, so the Pods of the latest additions are kept beside the sums in the same
 ConfigMap: one write stores both. Only then the Pods are annotated as paired; who finds a Pod that is not annotated
 but in the list only annotates it.
@@ -62,14 +64,17 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums by ``namespace/name/class`` of an AIWorkload, least recently added to first; UIDs counted, not annotated."""
+    """Sums by ``uid/class`` of an AIWorkload, least recently added to first; UIDs of Pods counted, not annotated."""
 
     sums: dict[str, Sums] = msgspec.field(default_factory=dict)
     counted: tuple[str, ...] = ()
 
-    def plus(self, ended: Iterable[Ended], *, annotated: Collection[str]) -> Ledger:
-        """With these tasks counted, but for those that were; ``annotated`` need not be remembered any more."""
-        sums = dict(self.sums)
+    def plus(self, ended: Iterable[Ended], *, annotated: Collection[str], alive: Collection[str]) -> Ledger:
+        """With these tasks counted, but for those that were; ``annotated`` need not be remembered any more.
+
+        Only the AIWorkloads with the UIDs ``alive`` keep their sums.
+        """
+        sums = {key: kept for key, kept in self.sums.items() if key.partition("/")[0] in alive}
         counted = [uid for uid in self.counted if uid not in annotated]
         known = set(counted)
         for task in ended:
@@ -77,16 +82,16 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             counted.append(task.uid)
             known.add(task.uid)
-            if task.pairing is not None:
-                key = f"{task.namespace}/{task.workload}/{task.pairing.prediction.node_class}"
+            if task.pairing is not None and task.workload_uid in alive:
+                key = f"{task.workload_uid}/{task.pairing.prediction.node_class}"
                 sums[key] = sums.pop(key, Sums()).plus(task.pairing)
         for key in list(sums)[: max(0, len(sums) - MAX_PAIRS)]:
             del sums[key]
         return Ledger(sums=sums, counted=tuple(counted))
 
-    def of_class(self, namespace: str, workload: str, node_class: str) -> RunSummary | None:
+    def of_class(self, workload_uid: str, node_class: str) -> RunSummary | None:
         """The summary for a WorkloadProfile; None if no task ended there."""
-        sums = self.sums.get(f"{namespace}/{workload}/{node_class}")
+        sums = self.sums.get(f"{workload_uid}/{node_class}")
         if sums is None or not sums.timed:
             return None
         return RunSummary(
@@ -96,9 +101,9 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
             actual_to_predicted_permille=_permille(sums),
         )
 
-    def of_workload(self, namespace: str, workload: str) -> Actuals | None:
+    def of_workload(self, workload_uid: str) -> Actuals | None:
         """The summary for an AIWorkload; None if no task was paired."""
-        prefix = f"{namespace}/{workload}/"
+        prefix = f"{workload_uid}/"
         total = sum((sums for key, sums in self.sums.items() if key.startswith(prefix)), start=Sums())
         if not total.count:
             return None

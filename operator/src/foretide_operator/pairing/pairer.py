@@ -14,13 +14,14 @@ from datetime import datetime
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
-from foretide_kube.kinds.common import KindError, to_time
+from foretide_kube.kinds.common import to_time
 from foretide_kube.names import ANNOTATION_PAIRED, CONFIG_MAPS, LABEL_WORKLOAD, PODS
+from foretide_kube.readable import readable
 from foretide_operator.actions import Action, Apply, Patch
 from foretide_operator.apply import apply_actions
 from foretide_operator.fleet import Fleet
 from foretide_operator.metrics import Metrics
-from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, read_ended, seconds_to_wait
+from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.settings import Settings
 from foretide_operator.training import table as tables
@@ -70,7 +71,7 @@ class Pairer:
 
     def _read(self, pod: Object, fleet: Fleet) -> Ended:
         metadata = pod["metadata"]
-        workload = self._workload(metadata["namespace"], metadata["labels"][LABEL_WORKLOAD])
+        workload = self._workload_of(pod)
         signature = None
         if workload is not None and workload.status.key == workload_key(workload.spec):
             signature = workload.status.signature
@@ -79,19 +80,19 @@ class Pairer:
             log.warning("the prediction on Pod %s/%s is not believed: %s", ended.namespace, ended.name, ended.reason)
         return ended
 
-    def _workload(self, namespace: str, name: str) -> AIWorkload | None:
-        item = self._world.workloads.get(name, namespace)
-        try:
-            return aiworkload.parse(item) if item is not None else None
-        except KindError:
-            return None
+    def _workload_of(self, pod: Object) -> AIWorkload | None:
+        metadata = pod["metadata"]
+        item = self._world.workloads.get(metadata["labels"][LABEL_WORKLOAD], metadata["namespace"])
+        workload = readable(lambda: aiworkload.parse(item)) if item is not None else None
+        return workload if workload is not None and ran_for(pod, workload) else None
 
     def _store(self, ended: Sequence[Ended], table: ObservationTable, owner: Object | None, now: datetime) -> None:
         table.extend(task.row for task in ended if task.row is not None)
         stored = self._world.config_maps.snapshot().values()
         actions: list[Action] = tables.store(table, stored, self._settings.namespace, owner)
         waiting = {task.uid for task in ended}
-        ledger = self._ledger.plus(ended, annotated=set(self._ledger.counted) - waiting)
+        alive = {item["metadata"]["uid"] for item in self._world.workloads.snapshot().values()}
+        ledger = self._ledger.plus(ended, annotated=set(self._ledger.counted) - waiting, alive=alive)
         if ledger != self._ledger:
             actions.append(Apply(CONFIG_MAPS, ledger.to_config_map(self._settings.namespace, owner)))
         apply_actions(actions, self._client, self._world, own_namespace=self._settings.namespace, now=now)

@@ -27,7 +27,7 @@ def decide(facts: Facts, ledger: Ledger) -> tuple[Action, ...]:
                 observed_generation=metadata.generation,
                 now=facts.now,
             ),
-            runs=ledger.of_class(metadata.namespace, profile.spec.workload.name, profile.spec.node_class),
+            runs=ledger.of_class(facts.workload.metadata.uid, profile.spec.node_class),
         )
         if status != profile.status:
             actions.append(
