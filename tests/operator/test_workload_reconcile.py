@@ -98,10 +98,12 @@ def known(**spec: Any) -> Any:
     return with_status(given, decide(facts(workload=given, attempts=(attempt,)), predict).status)
 
 
-def profile_attempt(given: Any, name: str, outcome: Outcome | None = None, number: int = 1) -> Attempt:
+def profile_attempt(
+    given: Any, name: str, outcome: Outcome | None = None, number: int = 1, series: str = ""
+) -> Attempt:
     members = next(c for c in CLASSES if c.metadata.name == name)
     job = as_stored(
-        profile_job(given, members, attempt=number, lost_nodes=(), series="", settings=SETTINGS), age_seconds=60
+        profile_job(given, members, attempt=number, lost_nodes=(), series=series, settings=SETTINGS), age_seconds=60
     )
     result = profile_result()
     return Attempt(job, outcome or Done(result, pod_of(job, message=result)))
@@ -282,7 +284,9 @@ def test_a_measurement_too_old_is_made_again_and_then_replaced() -> None:
     first = decide(facts(workload=given, profiles=(old,)), predict)
     assert created(first) == ["profile"]
     assert verdict(first, "Profiled") == ("True", "Measured")
-    then = decide(facts(workload=given, profiles=(old,), attempts=(profile_attempt(given, "fast"),)), predict)
+    then = decide(
+        facts(workload=given, profiles=(old,), attempts=(profile_attempt(given, "fast", series=ago(7200)),)), predict
+    )
     kinds = [type(action) for action in then.actions]
     assert kinds[:2] == [Delete, Create]
     earlier = profile_attempt(given, "fast")

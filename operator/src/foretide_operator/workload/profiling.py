@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from foretide.results import ProfileResult
@@ -31,6 +31,7 @@ from foretide_operator.attempts import Attempt, Step, advance, latest, retire
 from foretide_operator.fleet import ClassMembers, is_ready
 from foretide_operator.jobs import measuring_key, profile_job
 from foretide_operator.outcome import Done, bound_milliseconds
+from foretide_operator.pairing.ended import task_times
 from foretide_operator.times import from_milliseconds, seconds_since
 from foretide_operator.workload.facts import Facts
 
@@ -88,7 +89,18 @@ def _stand(facts: Facts, members: ClassMembers, *, room: int) -> _ClassStand:
     name = members.name
     profile = next((p for p in facts.profiles if p.spec.node_class == name), None)
     series = _series(facts, profile)
-    attempt = _attempt_of(facts, name, series)
+
+    def make(number: int) -> Object:
+        return profile_job(
+            facts.workload,
+            members.node_class,
+            attempt=number,
+            lost_nodes=members.lost,
+            series=series,
+            settings=facts.settings,
+        )
+
+    attempt = _attempt_of(facts, name, make, series=series)
     if profile is not None and not series:
         ended = attempt is not None and isinstance(attempt.outcome, Done)
         return _ClassStand(name, "Measured", actions=retire(attempt.job) if attempt is not None and ended else ())
@@ -98,14 +110,7 @@ def _stand(facts: Facts, members: ClassMembers, *, room: int) -> _ClassStand:
         return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class takes a Pod with these limits")
     step = advance(
         attempt,
-        lambda number: profile_job(
-            facts.workload,
-            members.node_class,
-            attempt=number,
-            lost_nodes=members.lost,
-            series=series,
-            settings=facts.settings,
-        ),
+        make,
         may_start=room > 0,
         refusals=facts.refusals,
         now=facts.now,
@@ -140,10 +145,10 @@ def _series(facts: Facts, profile: WorkloadProfile | None) -> str:
     return profile.spec.measured_time
 
 
-def _attempt_of(facts: Facts, node_class: str, series: str) -> Attempt | None:
+def _attempt_of(facts: Facts, node_class: str, make: Callable[[int], Object], *, series: str) -> Attempt | None:
     attempts: Sequence[Attempt] = facts.attempts
-    if series:  # only Jobs made after the measurement that they are to replace
-        attempts = [a for a in attempts if str(a.job["metadata"].get("creationTimestamp", "")) > series]
+    if series:  # only Jobs made to replace this measurement, by their names: times are of more than one clock
+        attempts = [a for a in attempts if a.job["metadata"]["name"] == make(a.number)["metadata"]["name"]]
     return latest(attempts, role=ROLE_PROFILE, key=measuring_key(facts.workload.spec), node_class=node_class)
 
 
@@ -153,9 +158,8 @@ def profile_of(facts: Facts, node_class: str, done: Done) -> Object:
     if not isinstance(result, ProfileResult):
         raise TypeError(f"a profile Job gave a {type(result).__name__}")
     metadata = facts.workload.metadata
-    bound = bound_milliseconds(done.pod)
-    before = result.work_begin - (bound if bound is not None else result.process_start)
-    measured_time = to_time(from_milliseconds(result.work_end))
+    startup, end = _startup_and_end(result, done.pod)
+    measured_time = to_time(from_milliseconds(end))
     profile = WorkloadProfile(
         metadata=Metadata(
             name=child_name(metadata.name, ROLE_PROFILE, f"{facts.key}/{node_class}/{measured_time}"),
@@ -176,7 +180,7 @@ def profile_of(facts: Facts, node_class: str, done: Done) -> Object:
             node_class=node_class,
             node_name=done.pod["spec"].get("nodeName"),
             cpu_millis=cpu_millis(facts.workload.spec),
-            startup_milliseconds=max(0, before),
+            startup_milliseconds=startup,
             measured_time=measured_time,
             measurement=Measurement.of(result),
         ),
@@ -184,6 +188,18 @@ def profile_of(facts: Facts, node_class: str, done: Done) -> Object:
     body = to_object(profile)
     body.pop("status", None)
     return body
+
+
+def _startup_and_end(result: ProfileResult, pod: Object) -> tuple[int, int]:
+    """What starting took, and when the measurement ended, counted from the binding so that it is by the API's clock.
+
+    By a node's clock that is behind, a measurement could be too old as soon as it is made, and be made again for ever.
+    """
+    times = task_times(pod, work_begin_milliseconds=result.work_begin, work_end_milliseconds=result.work_end)
+    bound = bound_milliseconds(pod)
+    if times is None or bound is None:
+        return max(0, result.work_begin - result.process_start), result.work_end
+    return times.startup_milliseconds, bound + times.startup_milliseconds + times.work_milliseconds
 
 
 def _verdict(stands: Sequence[_ClassStand]) -> Verdict:

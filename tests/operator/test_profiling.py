@@ -1,0 +1,138 @@
+"""Measurements that are made again: each but once, whatever the clocks of nodes say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from foretide_kube.kinds import workloadprofile
+from foretide_kube.names import JOBS, WORKLOAD_PROFILES
+from foretide_operator.actions import Action, Create, Delete
+from foretide_operator.attempts import Attempt
+from foretide_operator.fleet import read_fleet
+from foretide_operator.outcome import Done
+from foretide_operator.workload.facts import Facts
+from foretide_operator.workload.profiling import decide
+from tests.operator.cluster_objects import (
+    NOW,
+    NOW_MILLISECONDS,
+    SETTINGS,
+    SIGNATURE,
+    Object,
+    as_stored,
+    node,
+    node_class,
+    pod_of,
+    profile_result,
+    workload,
+)
+
+MAX_AGE_SECONDS = 300
+STEP_SECONDS = 10
+MEASURING_SECONDS = 20
+HOURS = 3
+PER_AGE = MAX_AGE_SECONDS // STEP_SECONDS
+
+
+class Measuring:
+    """A workload on one class, whose nodes' clock is off, looked at every ten seconds for hours."""
+
+    def __init__(self, off_seconds: float) -> None:
+        self.now = NOW
+        self.measurements = 0
+        self.replacements = 0
+        self._off = timedelta(seconds=off_seconds)
+        fleet = read_fleet([node_class("fast")], [node("f1", "fast")])
+        self.facts = Facts(
+            workload=workload(profiling={"policy": "Always", "maxAgeSeconds": MAX_AGE_SECONDS}),
+            classes=tuple(fleet.classes.values()),
+            nodes=(),
+            settings=SETTINGS,
+            now=NOW,
+        )
+
+    def look(self) -> None:
+        self.now += timedelta(seconds=STEP_SECONDS)
+        self.facts = replace(self.facts, now=self.now)
+        self._apply(decide(self.facts, signature=SIGNATURE, inspection_failed=False).actions)
+
+    def _apply(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            match action:
+                case Create(resource=resource, body=body) if resource == JOBS:
+                    self.measurements += 1
+                    self.facts = replace(self.facts, attempts=(*self.facts.attempts, self._measured(body)))
+                case Create(resource=resource, body=body) if resource == WORKLOAD_PROFILES:
+                    profile = workloadprofile.parse({**as_stored(body), "status": {}})
+                    self.facts = replace(self.facts, profiles=(*self.facts.profiles, profile))
+                case Delete(resource=resource, name=name) if resource == WORKLOAD_PROFILES:
+                    self.replacements += 1
+                    kept = tuple(p for p in self.facts.profiles if p.metadata.name != name)
+                    self.facts = replace(self.facts, profiles=kept)
+                case _:
+                    pass
+
+    def _measured(self, manifest: Object) -> Attempt:
+        """The Job as it will have ended; it stays, as ended Jobs do for an hour."""
+        job = as_stored(manifest)
+        job["metadata"]["creationTimestamp"] = api_time(self.now)
+        begin_millis = milliseconds(self.now + self._off) + 5_000
+        result = profile_result(
+            process_start=begin_millis - 1_000,
+            work_begin=begin_millis,
+            work_end=begin_millis + 1_000 * MEASURING_SECONDS,
+        )
+        pod = pod_of(job, message=result, node_name="f1")
+        ended = self.now + self._off + timedelta(seconds=MEASURING_SECONDS + 6)
+        pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = api_time(ended)
+        pod["status"]["conditions"][0]["lastTransitionTime"] = api_time(self.now)
+        return Attempt(job, Done(result, pod))
+
+
+def api_time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def milliseconds(moment: datetime) -> int:
+    return NOW_MILLISECONDS + round((moment - NOW).total_seconds() * 1000)
+
+
+@pytest.mark.parametrize("off_seconds", [0, -30, -120, -6 * 3600, 30, 120])
+def test_a_measurement_is_made_again_once_per_age_however_wrong_the_nodes_clock_is(off_seconds: float) -> None:
+    measuring = Measuring(off_seconds)
+    for _ in range(HOURS * 3600 // STEP_SECONDS):
+        measuring.look()
+    due = HOURS * 3600 // MAX_AGE_SECONDS
+    assert due // 2 <= measuring.measurements <= due + 1
+    assert measuring.replacements <= measuring.measurements
+    assert len(measuring.facts.profiles) == 1
+
+
+def test_a_stored_measurement_that_seems_older_than_its_own_job_is_not_replaced_by_itself() -> None:
+    measuring = Measuring(0)
+    for _ in range(3):
+        measuring.look()
+    body: Any = workloadprofile.to_object(measuring.facts.profiles[0])
+    body["spec"]["measuredTime"] = api_time(NOW - timedelta(seconds=2 * MAX_AGE_SECONDS))
+    measuring.facts = replace(measuring.facts, profiles=(workloadprofile.parse(body),))
+    measuring.look()
+    assert (measuring.measurements, measuring.replacements) == (2, 0)
+
+
+@pytest.mark.parametrize("off_seconds", [0, -40, 40])
+def test_start_up_is_not_measured_across_two_clocks(off_seconds: float) -> None:
+    begin = NOW_MILLISECONDS - 50_000 + round(off_seconds * 1000)
+    measuring = Measuring(0)
+    measuring.look()
+    (attempt,) = measuring.facts.attempts
+    assert isinstance(attempt.outcome, Done)
+    result = profile_result(process_start=begin - 1_000, work_begin=begin, work_end=begin + 15_000)
+    pod = pod_of(attempt.job, message=result)  # bound 56.5 s ago
+    pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = api_time(NOW - timedelta(seconds=35))
+    measuring.facts = replace(measuring.facts, attempts=(replace(attempt, outcome=Done(result, pod)),))
+    measuring.look()
+    assert measuring.facts.profiles[0].spec.startup_milliseconds == 6_500
