@@ -81,7 +81,7 @@ def test_a_table_comes_back_from_its_config_maps_and_storing_it_again_changes_no
     stored = stored_after(store(table, [], "ns", None), [])
     again, errors = load(stored)
     assert errors == []
-    assert again.digest() == table.digest()
+    assert sorted(map(repr, again.rows)) == sorted(map(repr, table.rows))
     assert store(again, stored, "ns", None) == []
 
 

@@ -7,11 +7,8 @@ after a restart and nothing is counted twice.
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Final
-
-import msgspec
 
 from foretide.observation import Observation
 from foretide.observation_table import ShardError, decode_shards, encode_shards, thin
@@ -66,11 +63,6 @@ class ObservationTable:
         self._rows = kept
         self._revision += 1
         return True
-
-    def digest(self) -> str:
-        """A digest of all rows, whatever their order."""
-        lines = sorted(msgspec.json.encode(row, order="deterministic") for row in self._rows.values())
-        return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
 
 def profile_row(profile: WorkloadProfile, spec: AIWorkloadSpec, signature: Signature) -> Observation | None:
