@@ -93,7 +93,7 @@ def task_times(pod: Object, *, work_begin_milliseconds: int, work_end_millisecon
 
 
 def read_ended(pod: Object, workload: AIWorkload | None, node_class: str | None, signature: Signature | None) -> Ended:
-    """What the Pod tells; ``node_class`` is that of its node, ``workload`` the one that it `ran_for`, if still there."""
+    """What the Pod tells; ``node_class`` is that of its node, ``workload`` that which it `ran_for`, if still there."""
     metadata = pod["metadata"]
     base = Ended(
         namespace=metadata["namespace"],

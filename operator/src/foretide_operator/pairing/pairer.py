@@ -70,7 +70,6 @@ class Pairer:
         return Paired(frozenset((task.namespace, task.workload) for task in ended), min(later) + 0.1 if later else None)
 
     def _read(self, pod: Object, fleet: Fleet) -> Ended:
-        metadata = pod["metadata"]
         workload = self._workload_of(pod)
         signature = None
         if workload is not None and workload.status.key == workload_key(workload.spec):
