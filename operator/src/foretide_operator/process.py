@@ -8,7 +8,9 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
+from foretide_kube.cache import WatchCache
 from foretide_kube.client import KubeClient
+from foretide_kube.names import Resource
 from foretide_operator.controller import Controller
 from foretide_operator.http import PORT, StatusServer
 from foretide_operator.installation import what_is_missing
@@ -27,6 +29,8 @@ WORKER_AGE_SECONDS: Final = 180.0
 WATCH_AGE_SECONDS: Final = 900.0
 """A watch that heard nothing for so long, not even a bookmark, is dead: the server sends one a minute."""
 SYNC_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 1.0
+"""How soon a stop is noticed where something is waited for."""
 RETRY_SECONDS: Final = 5.0
 
 
@@ -75,9 +79,7 @@ class Operator:
         for _, cache in world.caches():
             cache.start()
         for resource, cache in world.caches():
-            while not cache.wait_synced(SYNC_SECONDS) and not self._stopped.is_set():
-                self._problem = f"{resource.plural} cannot be listed; see the log"
-                log.error("%s could not be listed in %.0f s; waiting on", resource.plural, SYNC_SECONDS)
+            self._wait_for(resource, cache)
         if self._stopped.is_set():
             return
         controller = Controller(
@@ -98,12 +100,21 @@ class Operator:
         self._problem = ""
         log.info("working: %d AIWorkloads, %d nodes", len(world.workloads.snapshot()), len(world.nodes.snapshot()))
 
+    def _wait_for(self, resource: Resource, cache: WatchCache) -> None:
+        """Wait until ``cache`` is filled, or until stopped; say once in a while that it is not."""
+        say_at_seconds = time.monotonic() + SYNC_SECONDS
+        while not cache.wait_synced(STOP_SECONDS) and not self._stopped.is_set():
+            if time.monotonic() >= say_at_seconds:
+                say_at_seconds += SYNC_SECONDS
+                self._problem = f"{resource.plural} cannot be listed; see the log"
+                log.error("%s could not be listed in %.0f s; waiting on", resource.plural, SYNC_SECONDS)
+
     def ask(self, key: Key) -> None:
         """Ask for a look at ``key``, from any thread."""
         self._triggers.ask(key)
 
     def stop(self) -> None:
-        """End what was started; the look under way is finished."""
+        """End what was started; the look under way is finished. May be called again, and from any thread."""
         self._stopped.set()
         self._trainer.stop()
         if self._worker is not None:

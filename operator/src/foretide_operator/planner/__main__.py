@@ -14,6 +14,7 @@ import uuid
 from datetime import UTC, datetime
 
 from foretide_kube.client import KubeClient
+from foretide_operator.connecting import NoWayError, connect
 from foretide_operator.planner.leadership import Elector
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.observe import serve
@@ -62,18 +63,14 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; the exit status is 2 for a bad setting, 1 where the process could not start."""
+    """Run until SIGTERM or SIGINT; 2 if environment or kubeconfig cannot be used, 1 where the port is taken."""
     try:
         settings = Settings.read(os.environ)
-    except SettingError as error:
+        client = connect()
+    except (SettingError, NoWayError) as error:
         print(f"foretide-planner: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        client = KubeClient.connect()
-    except Exception as error:  # noqa: BLE001 - the official client raises many kinds for a bad or absent kubeconfig
-        print(f"foretide-planner: no way to the API server: {error}; run in a Pod or set KUBECONFIG", file=sys.stderr)
-        return 1
     gc.collect()
     gc.freeze()
     stopped = threading.Event()
