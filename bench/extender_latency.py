@@ -22,6 +22,7 @@ from typing import Any, Literal, cast
 import msgspec
 from aiohttp import web
 
+from foretide.placement.resources import Resources
 from foretide.placement.task import Task, WorkloadPredictions
 from foretide.prediction import Interval, Prediction
 from foretide_extender.metrics import Metrics
@@ -55,7 +56,7 @@ def make_cluster() -> ClusterState:
         state.class_changed(name, NodeClass(metadata=Metadata(name=name), spec=spec))
     for index in range(NODES):
         labels = {LABEL_NODE_CLASS: list(CLASSES)[index % len(CLASSES)]}
-        state.node_changed("ADDED", NodeFacts(node_name(index), labels, 4000, 8 * 2**30))
+        state.node_changed("ADDED", NodeFacts(node_name(index), labels, Resources(4000, 8 * 2**30, 110)))
     predictions = {
         name: Prediction(
             node_class=name,
@@ -78,10 +79,10 @@ def make_cluster() -> ClusterState:
                 role="run",
                 node=node_name(index % NODES),
                 is_finished=False,
-                is_predicted=True,
+                prediction=None,
                 planned_node=None,
                 task=Task(None, 1000, 512 * 2**20),
-                requested_millis=1000,
+                requests=Resources(1000, 512 * 2**20),
                 created_seconds=time.time(),
                 bound_seconds=time.time(),
                 inferences_problem="",

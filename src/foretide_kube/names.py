@@ -28,15 +28,20 @@ ROLE_PROBE: Final = "probe"
 ROLE_RUN: Final = "run"
 
 ANNOTATION_PREDICTION: Final = "foretide.dev/prediction"
-"""On Pods, written by the planner after the bind: `foretide.prediction.PodPrediction` as JSON."""
+"""On Pods, written by the planner with the opening of the gate or after the bind:
+`foretide.prediction.PodPrediction` as JSON."""
 ANNOTATION_PAIRED: Final = "foretide.dev/paired"
 """On finished Pods, written by the operator when the actual was held against the prediction: the RFC 3339 time."""
 ANNOTATION_PLANNED_NODE: Final = "foretide.dev/planned-node"
+"""On Pods, written by the planner with the opening of the gate: the node that the extender prefers."""
+ANNOTATION_PLAN: Final = "foretide.dev/plan"
+"""On Pods, written by the planner: `foretide_kube.pod_plan.PodPlan` as JSON, for people and for a later planner."""
 ANNOTATION_INFERENCES: Final = "foretide.dev/inferences"
 """On a user's own Pods: how many inferences this task performs, where it differs from the workload's."""
 ANNOTATION_KEY: Final = "foretide.dev/key"
 """On Jobs: the digest of what the Job was made for; a Job of another key is stale."""
 GATE_PLAN: Final = "foretide.dev/plan"
+"""The scheduling gate behind which tasks wait for the planner."""
 
 
 @dataclass(frozen=True, slots=True)

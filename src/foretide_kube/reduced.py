@@ -11,21 +11,30 @@ from typing import Any
 
 import msgspec
 
+from foretide.placement.resources import Resources
 from foretide_kube.client import Object
+from foretide_kube.constraints import UNSCHEDULABLE, Taint
 from foretide_kube.kinds import aiworkload, nodeclass
+from foretide_kube.pod_form import PodForm
 from foretide_kube.published import predictions_of
-from foretide_kube.quantity import QuantityError, millis, whole
 from foretide_kube.readable import readable
-from foretide_kube.task_pods import PodForm, read_pod
+from foretide_kube.requests import allocatable_of
+from foretide_kube.task_pods import read_pod
 
 
 class NodeFacts(msgspec.Struct, frozen=True, gc=False):
-    """What placement needs of a Node; memory is None where the node does not say."""
+    """What placement needs of a Node; a cordoned one has the taint that the scheduler reads from it."""
 
     name: str
     labels: dict[str, str]
-    allocatable_millis: int
-    allocatable_memory_bytes: int | None
+    allocatable: Resources
+    taints: tuple[Taint, ...] = ()
+    is_ready: bool = True
+
+    @property
+    def allocatable_memory_bytes(self) -> int | None:
+        """The memory that the node has to give; None where it does not say."""
+        return self.allocatable.memory_bytes or None
 
 
 def reduce_pod(item: Object) -> Object:
@@ -35,14 +44,18 @@ def reduce_pod(item: Object) -> Object:
 
 def reduce_node(item: Object) -> Object:
     """A Node that carries `NodeFacts`; a quantity that cannot be read counts as absent."""
-    allocatable = (item.get("status") or {}).get("allocatable") or {}
-    try:
-        cpu = millis(allocatable.get("cpu", 0))
-        memory = whole(allocatable["memory"]) if "memory" in allocatable else None
-    except QuantityError:
-        cpu, memory = 0, None
-    metadata = item["metadata"]
-    return _reduced(item, NodeFacts(metadata["name"], dict(metadata.get("labels") or {}), cpu, memory))
+    metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
+    taints = [Taint(each["key"], each.get("value") or "", each["effect"]) for each in spec.get("taints") or ()]
+    if spec.get("unschedulable") and not any(taint.key == UNSCHEDULABLE for taint in taints):
+        taints.append(Taint(UNSCHEDULABLE, "", "NoSchedule"))
+    facts = NodeFacts(
+        metadata["name"],
+        dict(metadata.get("labels") or {}),
+        allocatable_of(status.get("allocatable") or {}),
+        tuple(taints),
+        any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or ()),
+    )
+    return _reduced(item, facts)
 
 
 def reduce_workload(item: Object) -> Object:

@@ -1,93 +1,48 @@
-"""Pods read for placement: the few fields that scheduling needs, out of an object of many kilobytes.
-
-The same form is decoded from kube-scheduler's requests and from the watch, so that extender and planner cannot read
-one Pod in two ways.
-"""
+"""Pods read for placement: what extender and planner know of one Pod, in some hundred bytes."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeVar
 
 import msgspec
 
+from foretide.placement.resources import Resources
 from foretide.placement.task import Task
+from foretide_kube.constraints import ANYWHERE, Constraints
 from foretide_kube.names import (
     ANNOTATION_INFERENCES,
+    ANNOTATION_PLAN,
     ANNOTATION_PLANNED_NODE,
     ANNOTATION_PREDICTION,
+    GATE_PLAN,
     LABEL_ROLE,
     LABEL_WORKLOAD,
     ROLE_RUN,
 )
+from foretide_kube.pod_form import ContainerResources, PodForm, Quantities
+from foretide_kube.pod_plan import PodPlan
 from foretide_kube.quantity import QuantityError, millis, whole
+from foretide_kube.requests import requests_of
 
 MAX_INFERENCES: Final = 10**9
 
-Quantities = dict[str, str | int]
 
+class WrittenPrediction(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """What the prediction on a Pod says of its binding: the node, and when, in milliseconds since the epoch."""
 
-class PodMetadata(msgspec.Struct, rename="camel"):
-    """The part of a Pod's metadata that is read."""
-
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    creation_timestamp: str | None = None
-
-
-class ContainerResources(msgspec.Struct):
-    """Requests and limits of a container."""
-
-    requests: Quantities | None = None
-    limits: Quantities | None = None
-
-
-class Container(msgspec.Struct):
-    """A container, for its resources."""
-
-    resources: ContainerResources | None = None
-
-
-class PodSpec(msgspec.Struct, rename="camel"):
-    """The part of a Pod's spec that is read."""
-
-    node_name: str | None = None
-    containers: list[Container] | None = None
-
-
-class PodCondition(msgspec.Struct, rename="camel"):
-    """A condition, for the time of the binding."""
-
-    type: str = ""
-    status: str = ""
-    last_transition_time: str | None = None
-
-
-class PodStatus(msgspec.Struct):
-    """The part of a Pod's status that is read."""
-
-    phase: str = ""
-    conditions: list[PodCondition] | None = None
-
-
-class PodForm(msgspec.Struct):
-    """A Pod as the API's JSON gives it, everything else left out."""
-
-    metadata: PodMetadata
-    spec: PodSpec = msgspec.field(default_factory=PodSpec)
-    status: PodStatus = msgspec.field(default_factory=PodStatus)
+    node: str
+    bound_milliseconds: int
 
 
 class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One Pod as placement sees it.
 
     ``workload`` and ``role`` are empty where the labels are absent. Times are seconds since the epoch, by the API
-    server's clock in whole seconds; ``bound_seconds`` is None before the binding. ``requested_millis`` is the CPU
-    that the Pod reserves. ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored.
+    server's clock in whole seconds; ``bound_seconds`` is None before the binding. ``requests`` is what the Pod
+    reserves, ``gates`` what keeps it from being scheduled. ``planned_node`` and ``plan`` are what the planner wrote.
+    ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored.
     """
 
     namespace: str
@@ -97,10 +52,14 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     role: str
     node: str | None
     is_finished: bool
-    is_predicted: bool
+    is_deleting: bool = False
+    gates: tuple[str, ...] = ()
+    prediction: WrittenPrediction | None
     planned_node: str | None
+    plan: PodPlan | None = None
     task: Task
-    requested_millis: int
+    requests: Resources
+    constraints: Constraints = ANYWHERE
     created_seconds: float | None
     bound_seconds: float | None
     inferences_problem: str
@@ -109,6 +68,11 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def is_task(self) -> bool:
         """Whether this Pod performs inferences of an AIWorkload, as opposed to inspecting or measuring it."""
         return bool(self.workload) and self.role in {"", ROLE_RUN}
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether our gate keeps this Pod from being scheduled."""
+        return GATE_PLAN in self.gates
 
 
 def read_pod(form: PodForm) -> TaskPod:
@@ -119,7 +83,6 @@ def read_pod(form: PodForm) -> TaskPod:
     resources = [container.resources or ContainerResources() for container in spec.containers or ()]
     cpu_limits = [_millis(item.limits) for item in resources]
     memory_limits = [_bytes(item.limits) for item in resources]
-    requests = [_millis(item.requests) or 0 for item in resources]
     return TaskPod(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -128,10 +91,14 @@ def read_pod(form: PodForm) -> TaskPod:
         role=labels.get(LABEL_ROLE, ""),
         node=spec.node_name or None,
         is_finished=status.phase in {"Succeeded", "Failed"},
-        is_predicted=ANNOTATION_PREDICTION in annotations,
+        is_deleting=metadata.deletion_timestamp is not None,
+        gates=tuple(gate.name for gate in spec.scheduling_gates or ()),
+        prediction=_decoded(annotations.get(ANNOTATION_PREDICTION), WrittenPrediction),
         planned_node=annotations.get(ANNOTATION_PLANNED_NODE),
+        plan=_decoded(annotations.get(ANNOTATION_PLAN), PodPlan),
         task=Task(inferences, _sum(cpu_limits), _sum(memory_limits)),
-        requested_millis=sum(requests),
+        requests=requests_of(spec),
+        constraints=_shared(spec.constraints()),
         created_seconds=epoch_seconds(metadata.creation_timestamp),
         bound_seconds=next(
             (
@@ -150,6 +117,23 @@ def epoch_seconds(time: str | None) -> float | None:
     try:
         return datetime.fromisoformat(time).timestamp() if time else None
     except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _shared(constraints: Constraints) -> Constraints:
+    """One instance for all that are equal: thousands of Pods have the same few."""
+    return constraints
+
+
+_Form = TypeVar("_Form", bound=msgspec.Struct)
+
+
+def _decoded(text: str | None, form: type[_Form]) -> _Form | None:
+    """What an annotation says; None where it is absent, or was written by somebody else."""
+    try:
+        return None if text is None else msgspec.json.decode(text, type=form)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return None
 
 

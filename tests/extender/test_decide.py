@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from foretide_extender.decide import decide_filter, decide_prioritize
 from foretide_extender.state import ClusterState
+from foretide_kube.pod_form import PodForm
 from foretide_kube.reduced import facts_of, reduce_node, reduce_workload
-from foretide_kube.task_pods import PodForm, TaskPod, read_pod
+from foretide_kube.task_pods import TaskPod, read_pod
 from tests.extender.cluster_values import NODES, NOW_SECONDS, bind, cluster, node_object, pod_object, workload_object
 
 ALL = list(NODES)

@@ -10,7 +10,8 @@ import pytest
 
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.client import ApiError, KubeClient
-from foretide_kube.task_pods import PodForm, TaskPod, read_pod
+from foretide_kube.pod_form import PodForm
+from foretide_kube.task_pods import TaskPod, read_pod
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.recorder import PATIENCE_SECONDS, Recorder
 from tests.extender.cluster_values import NOW_SECONDS, pod_object, workload

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from foretide.prediction import Interval, PodPrediction
-from foretide_kube.task_pods import PodForm, TaskPod, epoch_seconds, read_pod
+from foretide_kube.pod_form import PodForm
+from foretide_kube.task_pods import TaskPod, epoch_seconds, read_pod
 from foretide_operator.planner.recording import NotPredicted, annotation_patch, needs_prediction, predict
 from tests.extender.cluster_values import CREATED_TIME, MIB, NOW_SECONDS, pod_object, workload
 
@@ -17,6 +18,18 @@ NOW_MILLISECONDS = round(NOW_SECONDS * 1e3)
 
 def pod(**options: Any) -> TaskPod:
     return read_pod(msgspec.convert(pod_object(**({"node": "medium-1"} | options)), PodForm))
+
+
+def written(node: str = "medium-1", late_seconds: float = 0.4) -> str:
+    """What the annotation says of a binding to ``node``, so long after that of `pod`."""
+    bound_seconds = pod().bound_seconds
+    assert bound_seconds is not None
+    prediction = predict(pod(), "medium", workload(), NOW_MILLISECONDS)
+    assert isinstance(prediction, PodPrediction)
+    bound_milliseconds = round((bound_seconds + late_seconds) * 1e3)
+    return msgspec.json.encode(
+        msgspec.structs.replace(prediction, node=node, bound_milliseconds=bound_milliseconds)
+    ).decode()
 
 
 def test_the_prediction_is_that_of_the_node_it_is_bound_to() -> None:
@@ -83,10 +96,13 @@ def test_what_never_ends_gets_no_prediction_and_is_not_waited_for() -> None:
         ({"node": None}, False),
         ({"phase": "Succeeded"}, False),
         ({"phase": "Failed"}, False),
-        ({"annotations": {"foretide.dev/prediction": "{}"}}, False),
+        ({"annotations": {"foretide.dev/prediction": "{}"}}, True),
+        ({"annotations": {"foretide.dev/prediction": written()}}, False),
+        ({"annotations": {"foretide.dev/prediction": written(node="slow-1")}}, True),
+        ({"annotations": {"foretide.dev/prediction": written(late_seconds=60)}}, True),
     ],
 )
-def test_only_bound_tasks_that_run_and_have_none_get_a_prediction(options: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
+def test_bound_tasks_get_a_prediction_unless_one_fits(options: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
     assert needs_prediction(pod(**options)) is expected
 
 

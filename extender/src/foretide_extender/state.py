@@ -50,7 +50,7 @@ class Snapshot:
 def cpu_millis_in_use(pod: TaskPod) -> int:
     """The CPU that a bound Pod is counted with: our tasks use all they may, others what they reserve."""
     limit = pod.task.cpu_millis
-    return limit if pod.is_task and limit is not None else pod.requested_millis
+    return limit if pod.is_task and limit is not None else pod.requests.cpu_millis
 
 
 class ClusterState:
@@ -151,8 +151,8 @@ class ClusterState:
             self._free_millis.pop(name, None)
             return
         node_class = node_class_of(facts.labels, self._ordered_claims).node_class
-        form = (node_class, facts.allocatable_millis, facts.allocatable_memory_bytes)
+        form = (node_class, facts.allocatable.cpu_millis, facts.allocatable_memory_bytes)
         self._kinds[name] = self._interned.setdefault(form, NodeKind(*form))
-        self._free_millis[name] = facts.allocatable_millis - sum(
+        self._free_millis[name] = facts.allocatable.cpu_millis - sum(
             cpu_millis_in_use(pod) for pod in self._bound.get(name, ())
         )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from foretide_kube.task_pods import PodForm, TaskPod, read_pod
+from foretide_kube.pod_form import PodForm
+from foretide_kube.task_pods import TaskPod, read_pod
 
 _NULL = msgspec.Raw(b"null")
 

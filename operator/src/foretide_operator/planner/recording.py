@@ -37,11 +37,21 @@ class NotPredicted:
 
 
 def needs_prediction(pod: TaskPod) -> bool:
-    """Whether the Pod is a bound task that is still running and has no prediction yet.
+    """Whether the Pod is a bound task that is still running and has no prediction for this node and binding.
 
-    One that has ended gets none: what is said afterwards is no prediction.
+    What was written with the opening of the gate holds if the scheduler did as planned. One that has ended gets none:
+    what is said afterwards is no prediction.
     """
-    return pod.is_task and pod.node is not None and not pod.is_finished and not pod.is_predicted
+    return pod.is_task and pod.node is not None and not pod.is_finished and not _is_predicted(pod)
+
+
+def _is_predicted(pod: TaskPod) -> bool:
+    written = pod.prediction
+    if written is None or written.node != pod.node:
+        return False
+    if pod.bound_seconds is None:
+        return True
+    return abs(written.bound_milliseconds - pod.bound_seconds * 1e3) <= _RECENT_MILLISECONDS
 
 
 def predict(
