@@ -3,15 +3,10 @@
 List scheduling: tasks in the caller's order, each to the node where it would end first. What is promised to a task is
 never taken back for a later one, which may only fill what is left (conservative backfilling). `plan` is pure and
 deterministic; equal ends go to the node with less committed, then by name.
-
-The search looks at few nodes. Nodes of a class differ, for a task, only by when they have room, so each class keeps a
-heap of its nodes by that time for each shape of request. Commitments only make a node's time later: what stands in a
-heap is a lower bound, and is brought up to date when it comes to the top.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -19,8 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from foretide.placement.completion import LEAST_SECONDS, RunningTask, remaining_seconds
-from foretide.placement.resources import NOTHING, Amounts, Axes, Resources, needed
-from foretide.placement.timeline import Commitment, Lags, Offer, Shape, Timeline
+from foretide.placement.resources import NOTHING, Axes, Resources
+from foretide.placement.search import Choice, Search
+from foretide.placement.timeline import Commitment, Lags, Shape, Timeline
 
 NOT_PREDICTED: Final = "NotPredicted"
 """Nothing is predicted for any class that it may go to: opened at once, for the node with least committed."""
@@ -32,8 +28,6 @@ TOO_LARGE: Final = "TooLargeForEveryNode"
 """It requests more than any node that may run it has to give."""
 NO_ROOM_FORESEEN: Final = "NoRoomForeseen"
 """What holds the nodes that may run it is not expected to end."""
-
-_MOST_HEAP_ENTRIES: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +168,8 @@ def _remaining_seconds(running: Running, now_seconds: float) -> float:
     return remaining_seconds(RunningTask(running.cpu_millis, expected.median_seconds, expected.upper_seconds, since))
 
 
-_Entry = tuple[float, float, int, int]
-"""Of a heap: when a node first has room, its load, its place, and its version when that was found."""
-
-
 class _Floor:
-    """All nodes, and the heaps that find the best of them."""
+    """All nodes with what is committed on them."""
 
     def __init__(
         self,
@@ -196,8 +186,6 @@ class _Floor:
         self._axes = Axes(task.requests for task in waiting)
         self._timelines: list[Timeline] = []
         self._members: dict[str | None, list[int]] = defaultdict(list)
-        self._heaps: dict[tuple[Hashable, Amounts, str | None], list[_Entry]] = {}
-        self._heap_entries = 0
         there: dict[str, list[Running]] = defaultdict(list)
         for each in running:
             there[each.node].append(each)
@@ -206,6 +194,7 @@ class _Floor:
                 self._members[node.node_class].append(len(self._timelines))
             self._timelines.append(self._timeline(node, there[node.name], lags.get(node.node_class or "", Lags())))
         self._everywhere = range(len(self._timelines))
+        self._search = Search(self._timelines, self._eligible, now_seconds)
 
     def place(self, task: Waiting) -> _Placed:
         """Commit ``task`` where it ends first."""
@@ -213,15 +202,15 @@ class _Floor:
         latest = max(task.latest_open_seconds, self._now)
         classes = self._classes(task)
         if classes:
-            found = self._best(task.group, shape, classes, latest)
-            if found is not None:
+            found = self._search.best(task.group, shape, classes, latest)
+            if found.offer is not None:
                 return self._commit(task, shape, found)
-            found = self._best(task.group, shape, classes, math.inf)
-            if found is not None:
+            found = self._search.best(task.group, shape, classes, math.inf)
+            if found.offer is not None:
                 return self._commit(task, shape, found, open_seconds=latest, reason=WAIT_BOUND_REACHED)
             return _Placed(task.key, latest, self._why_not(task.group, shape))
-        found = self._best(task.group, shape, [(None, math.inf)], self._now)
-        if found is not None:
+        found = self._search.best(task.group, shape, [(None, math.inf)], self._now)
+        if found.offer is not None:
             return self._commit(task, shape, found, reason=NOT_PREDICTED)
         why_not = self._why_not(task.group, shape)
         if why_not == NO_ROOM_FORESEEN:
@@ -266,85 +255,24 @@ class _Floor:
         self,
         task: Waiting,
         shape: Shape,
-        found: tuple[int, float, Offer],
+        found: Choice,
         *,
         open_seconds: float | None = None,
         reason: str = "",
     ) -> _Placed:
-        place, alone, offer = found
-        timeline = self._timelines[place]
-        made = timeline.commit(task.key, shape, alone, offer)
-        return _Placed(task.key, offer.open_seconds if open_seconds is None else open_seconds, reason, timeline, made)
-
-    def _best(
-        self, group: Hashable, shape: Shape, classes: Sequence[tuple[str | None, float]], latest: float
-    ) -> tuple[int, float, Offer] | None:
-        """Place, seconds alone and offer of the node with the least cost; None if none can open it by ``latest``."""
-        best: tuple[float, float, int] = (math.inf, math.inf, len(self._timelines))
-        found: tuple[int, float, Offer] | None = None
-        need = needed(shape.requests)
-        for least, node_class, alone in self._bounds(group, need, classes):
-            if (least, 0.0, -1) > best:
-                break
-            heap = self._heap(group, need, node_class)
-            aside: list[_Entry] = []
-            while self._refresh(heap, need):
-                start, load, place, _ = heap[0]
-                timeline = self._timelines[place]
-                lower = start + timeline.lags.open_to_bind_seconds + alone
-                if start > latest or start == math.inf or (lower, load, place) > best:
-                    break
-                offer = timeline.offer(shape, alone, latest)
-                if offer is not None and (cost := (offer.cost_seconds, load, place)) < best:
-                    best, found = cost, (place, alone, offer)
-                aside.append(heapq.heappop(heap))
-            for entry in aside:
-                heapq.heappush(heap, entry)
-        return found
-
-    def _bounds(
-        self, group: Hashable, need: Amounts, classes: Sequence[tuple[str | None, float]]
-    ) -> list[tuple[float, str | None, float]]:
-        """The earliest end that each class could give, from the top of its heap; the best class first."""
-        bounds = []
-        for node_class, alone in classes:
-            heap = self._heap(group, need, node_class)
-            if self._refresh(heap, need):
-                top = heap[0]
-                lag = self._timelines[top[2]].lags.open_to_bind_seconds
-                bounds.append((top[0] + lag + alone, node_class, alone))
-        return sorted(bounds, key=lambda bound: (bound[0], bound[1] or ""))
-
-    def _heap(self, group: Hashable, need: Amounts, node_class: str | None) -> list[_Entry]:
-        heap = self._heaps.get((group, need, node_class))
-        if heap is None:
-            if self._heap_entries > _MOST_HEAP_ENTRIES:
-                self._heaps.clear()
-                self._heap_entries = 0
-            heap = []
-            for place in self._eligible(group, node_class):
-                timeline = self._timelines[place]
-                heap.append((timeline.first_room_seconds(need), timeline.load, place, timeline.version))
-            heapq.heapify(heap)
-            self._heaps[group, need, node_class] = heap
-            self._heap_entries += len(heap)
-        return heap
-
-    def _refresh(self, heap: list[_Entry], need: Amounts) -> bool:
-        """Bring the top of a heap up to date; False if the heap is empty."""
-        while heap:
-            place, version = heap[0][2:]
-            timeline = self._timelines[place]
-            if timeline.version == version:
-                return True
-            heapq.heapreplace(heap, (timeline.first_room_seconds(need), timeline.load, place, timeline.version))
-        return False
+        if found.offer is None:
+            raise ValueError(f"nothing was found for task {task.key}")
+        timeline = self._timelines[found.cost[2]]
+        made = timeline.commit(task.key, shape, found.alone_seconds, found.offer)
+        opened = found.offer.open_seconds if open_seconds is None else open_seconds
+        return _Placed(task.key, opened, reason, timeline, made)
 
     def _why_not(self, group: Hashable, shape: Shape) -> str:
         eligible = self._eligible(group, None)
         if not eligible:
             return NO_ELIGIBLE_NODE
-        need = needed(shape.requests)
         return (
-            NO_ROOM_FORESEEN if any(self._timelines[place].is_large_enough(need) for place in eligible) else TOO_LARGE
+            NO_ROOM_FORESEEN
+            if any(self._timelines[place].is_large_enough(shape.hard) for place in eligible)
+            else TOO_LARGE
         )

@@ -2,7 +2,7 @@
 
 A commitment holds its requests from the opening of its gate to its Pod's terminal phase. Free amounts are kept as a
 step function of time. Its last axis is soft: the CPU that limits leave. Where it does not suffice tasks slow
-each other, which is allowed and has its price (`Timeline.offer`).
+each other, which is allowed and has its price (`Timeline.shared_offer`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import ge, sub
 
 from foretide.placement.completion import slowdown
-from foretide.placement.resources import NOT_NEEDED, Amounts, needed
+from foretide.placement.resources import Amounts, needed
 from foretide.placement.sharing import Share, shared_ends
 
 
@@ -29,12 +29,16 @@ class Lags:
     open_to_bind_seconds: float = 0.05
 
 
-@dataclass(frozen=True, slots=True)
 class Shape:
     """What a task asks of any node: its requests, and the CPU that it may use."""
 
-    requests: Amounts
-    cpu_millis: int
+    __slots__ = ("cpu_millis", "hard", "requests", "whole")
+
+    def __init__(self, requests: Amounts, cpu_millis: int) -> None:
+        self.requests = requests
+        self.cpu_millis = cpu_millis
+        self.hard = needed(requests)
+        self.whole: Amounts = (*self.hard, cpu_millis)
 
 
 @dataclass(slots=True)
@@ -101,12 +105,18 @@ class Timeline:
         """Whether what needs so much would fit on the node with nothing else there."""
         return all(map(ge, self._allocatable, need))
 
-    def first_room_seconds(self, need: Amounts) -> float:
-        """The first time with room for what needs so much, for however short; infinite if there is none."""
-        for index, free in enumerate(self._free):
-            if all(map(ge, free, need)):
-                return self._times[index]
-        return math.inf
+    @property
+    def demand_share(self) -> float:
+        """The CPU that all that is committed here may use, over what there is."""
+        return self._demand_millis(self.commitments) / max(self._allocatable_millis, 1)
+
+    def first_room_seconds(self, shape: Shape) -> float:
+        """The first time with room to run undisturbed, for however short; infinite if there is none."""
+        return self._first_fit(self._whole(shape), 0.0)
+
+    def first_shared_seconds(self, shape: Shape) -> float:
+        """The first time with room for the requests, cores shared or not; infinite if there is none."""
+        return self._first_fit(shape.hard, 0.0)
 
     def add_running(self, running: list[Commitment]) -> None:
         """Commit what runs already; to be called once, before anything else."""
@@ -117,32 +127,38 @@ class Timeline:
         else:
             self._rebuild()
 
-    def offer(self, shape: Shape, alone_seconds: float, latest_seconds: float) -> Offer | None:
-        """The best way to run a task that takes ``alone_seconds``; None if it cannot be opened by ``latest_seconds``.
+    def offer(self, shape: Shape, alone_seconds: float) -> Offer | None:
+        """The first way to run a task undisturbed; None if there is none. ``alone_seconds`` is what it takes."""
+        seconds = self._own_seconds(shape, alone_seconds)
+        opened = self._first_fit(self._whole(shape), self._hold_seconds(seconds))
+        if opened == math.inf:
+            return None
+        end = opened + self.lags.open_to_bind_seconds + seconds
+        return Offer(end, opened, end)
 
-        It is opened where its end plus the delay that it causes to others is least; never so that a promised start
-        would have to wait.
+    def shared_offer(
+        self, shape: Shape, alone_seconds: float, *, latest_seconds: float, below_seconds: float
+    ) -> Offer | None:
+        """The best way to run a task beside others that then share cores with it; None if there is none.
+
+        It is opened by ``latest_seconds``, never so that a promised start would have to wait, and costs less than
+        ``below_seconds``.
         """
-        hard = needed(shape.requests)
-        spare = self._idle[-1]
-        own_seconds = alone_seconds * slowdown(self._steady_millis + shape.cpu_millis, self._allocatable_millis)
-        lag = self.lags.open_to_bind_seconds
-        hold_seconds = lag + own_seconds + self.lags.release_seconds
-        undisturbed = self._first_fit((*hard, min(shape.cpu_millis, spare)), hold_seconds)
+        seconds = self._own_seconds(shape, alone_seconds)
+        hold = self._hold_seconds(seconds)
+        undisturbed = self._first_fit(self._whole(shape), hold)
         best = None
-        if undisturbed <= latest_seconds:
-            end = undisturbed + lag + own_seconds
-            best = Offer(end, undisturbed, end)
-        if undisturbed == self.now_seconds:
-            return best
-        for index, time in enumerate(self._times):
-            if time >= undisturbed or time > latest_seconds:
-                break
-            if all(map(ge, self._free[index], (*hard, NOT_NEEDED))):
-                shared = self._shared_offer(shape, alone_seconds, time)
-                if shared is not None and (best is None or shared.cost_seconds < best.cost_seconds):
-                    best = shared
-        return best
+        first = 0
+        while True:
+            opened = self._first_fit(shape.hard, hold, first)
+            if opened >= undisturbed or opened > latest_seconds:
+                return best
+            if opened + self.lags.open_to_bind_seconds + seconds > below_seconds:
+                return best
+            found = self._shared_from(shape, alone_seconds, opened)
+            if found is not None and found.cost_seconds < below_seconds:
+                best, below_seconds = found, found.cost_seconds
+            first = bisect_left(self._times, opened) + 1
 
     def commit(self, key: str, shape: Shape, alone_seconds: float, offer: Offer) -> Commitment:
         """Take an offer that was made for the present state."""
@@ -162,9 +178,21 @@ class Timeline:
         keys = [each.key for each in self.commitments if self._release(each) == open_seconds]
         return min(keys, default=None)
 
-    def _first_fit(self, need: Amounts, hold_seconds: float) -> float:
+    def _whole(self, shape: Shape) -> Amounts:
+        """What must be free to run undisturbed: all that is ever there suffices for a task that may use more."""
+        spare = self._idle[-1]
+        return shape.whole if shape.cpu_millis <= spare else (*shape.hard, spare)
+
+    def _own_seconds(self, shape: Shape, alone_seconds: float) -> float:
+        return alone_seconds * slowdown(self._steady_millis + shape.cpu_millis, self._allocatable_millis)
+
+    def _hold_seconds(self, own_seconds: float) -> float:
+        return self.lags.open_to_bind_seconds + own_seconds + self.lags.release_seconds
+
+    def _first_fit(self, need: Amounts, hold_seconds: float, first: int = 0) -> float:
+        """The first step from the place ``first`` on at which ``need`` is free for so long; infinite if none is."""
         times, frees = self._times, self._free
-        index, count = 0, len(times)
+        index, count = first, len(times)
         while index < count:
             if not all(map(ge, frees[index], need)):
                 index += 1
@@ -178,7 +206,7 @@ class Timeline:
             index = later + 1
         return math.inf
 
-    def _shared_offer(self, shape: Shape, alone_seconds: float, open_seconds: float) -> Offer | None:
+    def _shared_from(self, shape: Shape, alone_seconds: float, open_seconds: float) -> Offer | None:
         start = open_seconds + self.lags.open_to_bind_seconds
         added = Commitment("", shape, open_seconds, start, alone_seconds, math.inf)
         everything = [*self.commitments, added]
@@ -198,13 +226,12 @@ class Timeline:
         for each in commitments:
             if each.open_seconds is None:
                 continue
-            need = needed(each.shape.requests)
             free = self._idle
             for other, release in zip(commitments, releases, strict=True):
                 begin = self.now_seconds if other.open_seconds is None else other.open_seconds
                 if other is not each and begin <= each.open_seconds < release:
                     free = tuple(map(sub, free, (*other.shape.requests, 0)))
-            if not all(map(ge, free, need)):
+            if not all(map(ge, free, each.shape.hard)):
                 return False
         return True
 
