@@ -37,6 +37,7 @@ from tests.operator.cluster_objects import (
     ended,
     inspect_result,
     node,
+    node_class_object,
     pod_of,
     probe_result,
     profile_result,
@@ -201,6 +202,19 @@ def test_an_object_that_cannot_be_read_is_named_once_and_holds_up_no_other(
     assert found == {"cnn": 2, "aaa": 1} if broken == WORKLOAD_PROFILES else {"cnn": 2}
     (said,) = [message for message in caplog.messages if f"spec.{field}" in message]
     assert item["metadata"]["name"] in said
+
+
+def test_a_node_class_or_profile_that_cannot_be_read_stops_no_workload() -> None:
+    api = MemoryApi()
+    cluster(api)
+    api.put(NODE_CLASSES, {**node_class_object("odd"), "spec": {"selector": {}, "priority": "high"}})
+    live(api, rounds=5)
+    profile = api.all(WORKLOAD_PROFILES)[0]
+    api.put(WORKLOAD_PROFILES, {**profile, "spec": {**profile["spec"], "cpuMillis": "many"}})
+    live(api, rounds=5)
+    status = api.get(AIWORKLOADS, "cnn", "team")["status"]
+    assert {row["nodeClass"] for row in status["predictions"]} == {"fast", "slow"}
+    assert status["actuals"]["count"] == TASKS
 
 
 def test_a_settled_cluster_is_left_alone() -> None:

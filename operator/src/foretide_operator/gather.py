@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from foretide.results import InspectResult, ProbeResult, ProfileResult
@@ -21,6 +22,7 @@ from foretide_kube.names import (
     ROLE_PROFILE,
     ROLE_RUN,
 )
+from foretide_kube.readable import readable
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
 from foretide_operator.nodeclass.facts import Facts as NodeClassFacts
@@ -58,7 +60,8 @@ class Gatherer:
         """The nodes by class, as of now."""
         seen = (self._world.node_classes.snapshot(), self._world.nodes.snapshot())
         if self._fleet_of is None or any(a is not b for a, b in zip(seen, self._fleet_of, strict=True)):
-            classes = [nodeclass.parse(item) for item in seen[0].values() if is_alive(item)]
+            found = [readable(partial(nodeclass.parse, item)) for item in seen[0].values() if is_alive(item)]
+            classes = [node_class for node_class in found if node_class is not None]
             self._fleet = read_fleet(classes, seen[1].values())
             self._fleet_of = seen
         return self._fleet
@@ -72,7 +75,10 @@ class Gatherer:
         jobs = [job for job in self._world.jobs_by_workload.of(namespace, name) if is_alive(job)]
         pods = self._world.pods_by_workload.of(namespace, name)
         key = workload_key(workload.spec)
-        profiles = [workloadprofile.parse(p) for p in self._world.profiles_by_workload.of(namespace, name)]
+        found = [
+            readable(partial(workloadprofile.parse, item))
+            for item in self._world.profiles_by_workload.of(namespace, name)
+        ]
         return WorkloadFacts(
             workload=workload,
             classes=selected(workload, self.fleet()),
@@ -83,7 +89,7 @@ class Gatherer:
                 signature=workload.status.signature,
                 now=now,
             ),
-            profiles=tuple(profile for profile in profiles if profile.spec.workload.key == key),
+            profiles=tuple(profile for profile in found if profile is not None and profile.spec.workload.key == key),
             measuring=self._measuring(),
             refusals=refusals,
             run_jobs=tuple(job for job in jobs if _role(job) == ROLE_RUN),
