@@ -74,6 +74,7 @@ class Waiting:
 
     ``cpu_millis`` is the CPU that it may use; ``expected`` its completion by node class, where it is predicted;
     ``group`` names the nodes that it may go to (see `plan`); at ``latest_open_seconds`` its gate opens wherever it is.
+    ``arrival_seconds`` tells which tasks arrived together, for `foretide.placement.together`.
     """
 
     key: str
@@ -82,6 +83,7 @@ class Waiting:
     expected: Mapping[str, Expected]
     latest_open_seconds: float
     group: Hashable = None
+    arrival_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from foretide.placement.completion import LEAST_SECONDS, NodeLoad, RunningTask, completion_seconds
-from foretide.placement.plan import NodeState, Running, Waiting, plan
+from foretide.placement.plan import NodeState, Plan, Running, Waiting
 from foretide.placement.rollout import Open, Room
 from foretide.placement.timeline import Lags
+from foretide.placement.together import plan_together
+
+
+class MakePlan(Protocol):
+    """`foretide.placement.plan.plan` or `foretide.placement.together.plan_together`."""
+
+    def __call__(
+        self,
+        waiting: Sequence[Waiting],
+        running: Iterable[Running],
+        nodes: Iterable[NodeState],
+        *,
+        now_seconds: float,
+        groups: Mapping[Hashable, frozenset[str] | None] | None = None,
+        lags: Mapping[str, Lags] | None = None,
+    ) -> Plan:
+        """Plan all waiting tasks."""
+        ...
 
 
 def planned(
     nodes: Sequence[NodeState],
     *,
+    make: MakePlan = plan_together,
     groups: Mapping[Hashable, frozenset[str] | None] | None = None,
     lags: Mapping[str, Lags] | None = None,
 ) -> Open:
@@ -21,7 +41,7 @@ def planned(
     def open_gates(
         waiting: Sequence[Waiting], running: Sequence[Running], now_seconds: float
     ) -> list[tuple[str, str | None]]:
-        made = plan(waiting, running, nodes, now_seconds=now_seconds, groups=groups, lags=lags)
+        made = make(waiting, running, nodes, now_seconds=now_seconds, groups=groups, lags=lags)
         return [(each.key, each.node) for each in made.due()]
 
     return open_gates
