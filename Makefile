@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-devcluster bench-model
+.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-devcluster bench-model
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell and Dockerfile
 
 bench-extender: $(READY) ## Latency of filter and prioritize at 1,000 names
 	@$(BIN)/python bench/extender_latency.py
+
+bench-plan: $(READY) ## Time of a plan of 500 tasks on 1,000 nodes of 20 classes
+	@$(BIN)/python bench/plan_scale.py
 
 bench-devcluster: $(READY) ## Five cycles of up, one Job per node, down: nothing may be left
 	@$(BIN)/python -m devcluster preflight --install
