@@ -84,7 +84,7 @@ def test_operator_and_planner_understand_their_environment() -> None:
     )  # fmt: skip
     settings = read_settings(rendered.environment("foretide-operator", "operator"))
     assert settings.namespace == "foretide-system"
-    assert settings.scheduler_name == SCHEDULER_NAME
+    assert (settings.scheduler_name, settings.gates) == (SCHEDULER_NAME, True)
     assert settings.image_onnx == "registry.example/foretide/profiler:v7-onnx"
     assert settings.image_torch == "registry.example/foretide/profiler:v7-torch"
     assert (settings.image_pull_policy, settings.log_level) == ("Always", "DEBUG")
@@ -98,6 +98,11 @@ def test_operator_and_planner_understand_their_environment() -> None:
     assert (planner.namespace, planner.log_level) == ("foretide-system", "DEBUG")
     ports = [one["containerPort"] for one in rendered.container("foretide-operator", "planner")["ports"]]
     assert ports == [planner.port]
+
+
+def test_gates_are_switched_off_by_one_value() -> None:
+    environment = render("planner.gates=false").environment("foretide-operator", "operator")
+    assert read_settings(environment).gates is False
 
 
 def test_there_is_one_operator_at_a_time(default: Rendered) -> None:
@@ -185,6 +190,7 @@ def test_a_version_without_admission_policies_is_refused() -> None:
         ("profiling.maxSeconds=many", "maxSeconds"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("operator.replicas=2", "replicas"),
+        ("planner.gates=sometimes", "gates"),
     ],
 )
 def test_a_value_that_means_nothing_is_refused_by_name(value: str, words: str) -> None:

@@ -30,6 +30,7 @@ ENVIRONMENT = {
 
 def test_settings_have_documented_defaults() -> None:
     settings = read_settings(ENVIRONMENT)
+    assert settings.gates
     assert (settings.scheduler_name, settings.profiles_per_class, settings.job_deadline_seconds) == ("", 1, 600)
 
 
@@ -42,6 +43,7 @@ def test_settings_have_documented_defaults() -> None:
         ("FORETIDE_PROFILES_PER_CLASS", "0"),
         ("FORETIDE_PROFILE_MAX_SECONDS", "30s"),
         ("FORETIDE_PROBE_MAX_SECONDS", "-1"),
+        ("FORETIDE_GATES", "yes"),
         ("FORETIDE_LOG_LEVEL", "LOUD"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -161,6 +162,21 @@ def test_a_run_job_is_indexed_suspended_as_asked_and_placed_by_our_scheduler() -
     assert template["spec"]["schedulerName"] == "foretide-scheduler"
     assert template["spec"]["nodeSelector"] == {"zone": "a"}
     assert template["spec"]["containers"][0]["env"] == [{"name": "A", "value": "1"}]
+
+
+def test_only_the_tasks_of_a_run_job_wait_behind_the_gate() -> None:
+    gated = [
+        manifest["metadata"]["labels"]["foretide.dev/role"] + "/" + manifest["kind"]
+        for manifest in all_manifests()
+        if pod(manifest).get("schedulingGates") == [{"name": "foretide.dev/plan"}]
+    ]
+    assert gated == ["run/Job"]
+
+
+@pytest.mark.parametrize("changes", [{"gates": False}, {"scheduler_name": ""}], ids=str)
+def test_no_task_waits_where_gates_are_off_or_nobody_would_place_it_by_the_plan(changes: dict[str, Any]) -> None:
+    manifest = run_job(workload(run={"mode": "Job"}), dataclasses.replace(SETTINGS, **changes))
+    assert "schedulingGates" not in pod(manifest)
 
 
 def test_a_deployment_repeats_its_task_and_scales_to_zero_while_suspended() -> None:

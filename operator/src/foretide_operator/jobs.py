@@ -37,6 +37,7 @@ from foretide_operator.pods import (
     image_of,
     mount_model,
     restricted_pod,
+    set_gate,
     set_scheduler,
     workload_arguments,
 )
@@ -151,10 +152,14 @@ def probe_job(
 
 
 def run_job(workload: AIWorkload, settings: Settings) -> Object:
-    """The Job that performs the workload's tasks, one Pod per task and try; it has no deadline."""
+    """The Job that performs the workload's tasks, one Pod per task and try; it has no deadline.
+
+    Its Pods wait behind the planner's gate. A Deployment's do not: a service that is to run has nothing to wait for.
+    """
     key = run_key(workload)
     run = workload.spec.run
     pod_labels, pod_annotations, pod = _run_pod(workload, settings, repeat=False)
+    set_gate(pod, settings)
     body = _job(
         name=child_name(workload.metadata.name, ROLE_RUN, key),
         namespace=workload.metadata.namespace,

@@ -8,7 +8,7 @@ from typing import Final
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.common import LabelSelector, plain
-from foretide_kube.names import LABEL_ROLE, ROLE_PROBE, ROLE_PROFILE
+from foretide_kube.names import GATE_PLAN, LABEL_ROLE, ROLE_PROBE, ROLE_PROFILE
 from foretide_operator.settings import Settings
 
 CONTAINER: Final = "profiler"
@@ -94,6 +94,12 @@ def set_scheduler(pod: Object, settings: Settings) -> None:
     """Have the Pod placed by our scheduler, where it is installed."""
     if settings.scheduler_name:
         pod["schedulerName"] = settings.scheduler_name
+
+
+def set_gate(pod: Object, settings: Settings) -> None:
+    """Have the Pod wait for the planner, where gates are on: only our scheduler does as the plan says."""
+    if settings.gates and settings.scheduler_name:
+        pod["schedulingGates"] = [{"name": GATE_PLAN}]
 
 
 def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
+TRUTHS: Final = ("true", "false")
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -18,7 +19,8 @@ class SettingsError(ValueError):
 class Settings:
     """Configuration of the operator; one field per environment variable of docs/operator.md.
 
-    ``scheduler_name`` empty means the cluster's default scheduler. ``profile_*`` and ``probe_max_seconds`` are handed
+    ``scheduler_name`` empty means the cluster's default scheduler. ``gates`` says whether the tasks of run Jobs wait
+    behind the planner's gate, where our scheduler places them. ``profile_*`` and ``probe_max_seconds`` are handed
     to the profiler; ``job_deadline_seconds`` bounds every inspect, profile and probe Job from outside.
     """
 
@@ -26,6 +28,7 @@ class Settings:
     scheduler_name: str
     image_onnx: str
     image_torch: str
+    gates: bool = True
     image_pull_policy: str = "IfNotPresent"
     profile_max_seconds: int = 30
     profile_min_samples: int = 64
@@ -41,6 +44,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         namespace=_text(environment, "FORETIDE_NAMESPACE"),
         scheduler_name=environment.get("FORETIDE_SCHEDULER_NAME", ""),
+        gates=_one_of(environment, "FORETIDE_GATES", "true", TRUTHS) == "true",
         image_onnx=_text(environment, "FORETIDE_PROFILER_IMAGE_ONNX"),
         image_torch=_text(environment, "FORETIDE_PROFILER_IMAGE_TORCH"),
         image_pull_policy=_one_of(environment, "FORETIDE_IMAGE_PULL_POLICY", "IfNotPresent", PULL_POLICIES),
