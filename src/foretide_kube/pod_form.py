@@ -98,11 +98,31 @@ class PodCondition(msgspec.Struct, rename="camel"):
     last_transition_time: str | None = None
 
 
-class PodStatus(msgspec.Struct):
+class Terminated(msgspec.Struct, rename="camel"):
+    """How a container ended."""
+
+    finished_at: str | None = None
+    message: str | None = None
+
+
+class ContainerState(msgspec.Struct):
+    """The state of a container, of which only its end is read."""
+
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(msgspec.Struct):
+    """A container, for its end."""
+
+    state: ContainerState = msgspec.field(default_factory=ContainerState)
+
+
+class PodStatus(msgspec.Struct, rename="camel"):
     """The part of a Pod's status that is read."""
 
     phase: str = ""
     conditions: list[PodCondition] | None = None
+    container_statuses: list[ContainerStatus] | None = None
 
 
 class PodForm(msgspec.Struct):

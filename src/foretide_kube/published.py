@@ -18,6 +18,7 @@ def predictions_of(workload: AIWorkload) -> WorkloadPredictions:
         deadline_seconds=None if deadline is None else deadline / 1e3,
         by_class={prediction.node_class: prediction for prediction in workload.status.predictions},
         is_service=workload.spec.run.mode == "Deployment",
+        max_wait_seconds=workload.spec.max_wait_seconds,
     )
 
 

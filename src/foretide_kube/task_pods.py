@@ -21,7 +21,7 @@ from foretide_kube.names import (
     LABEL_WORKLOAD,
     ROLE_RUN,
 )
-from foretide_kube.pod_form import ContainerResources, PodForm, Quantities
+from foretide_kube.pod_form import ContainerResources, PodForm, PodStatus, Quantities
 from foretide_kube.pod_plan import PodPlan
 from foretide_kube.quantity import QuantityError, millis, whole
 from foretide_kube.requests import requests_of
@@ -40,7 +40,8 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One Pod as placement sees it.
 
     ``workload`` and ``role`` are empty where the labels are absent. Times are seconds since the epoch, by the API
-    server's clock in whole seconds; ``bound_seconds`` is None before the binding. ``requests`` is what the Pod
+    server's clock in whole seconds; ``bound_seconds`` is None before the binding. ``ended_seconds``
+    is when the work ended, by the node's clock, as finely as the task reports it. ``requests`` is what the Pod
     reserves, ``gates`` what keeps it from being scheduled. ``planned_node`` and ``plan`` are what the planner wrote.
     ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored.
     """
@@ -62,6 +63,7 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     constraints: Constraints = ANYWHERE
     created_seconds: float | None
     bound_seconds: float | None
+    ended_seconds: float | None = None
     inferences_problem: str
 
     @property
@@ -108,6 +110,7 @@ def read_pod(form: PodForm) -> TaskPod:
             ),
             None,
         ),
+        ended_seconds=_ended_seconds(status),
         inferences_problem=problem,
     )
 
@@ -135,6 +138,27 @@ def _decoded(text: str | None, form: type[_Form]) -> _Form | None:
         return None if text is None else msgspec.json.decode(text, type=form)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return None
+
+
+class _Reported(msgspec.Struct, rename="camel"):
+    """The end of the work in milliseconds since the epoch, out of what a task reports of itself."""
+
+    work_end: int
+
+
+_LONGEST_EXIT_SECONDS: Final = 30.0
+"""A process that takes longer to end after its work is not believed."""
+
+
+def _ended_seconds(status: PodStatus) -> float | None:
+    terminated = next((each.state.terminated for each in status.container_statuses or ()), None)
+    finished = None if terminated is None else epoch_seconds(terminated.finished_at)
+    if terminated is None or finished is None:
+        return None
+    reported = _decoded(terminated.message, _Reported)
+    if reported is not None and 0.0 <= finished + 1.0 - reported.work_end / 1e3 <= _LONGEST_EXIT_SECONDS:
+        return reported.work_end / 1e3
+    return finished + 0.5  # whole seconds, cut off: the middle is meant
 
 
 def _inferences(text: str | None) -> tuple[int | None, str]:

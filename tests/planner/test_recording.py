@@ -7,10 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from foretide.placement.task import WorkloadPredictions
 from foretide.prediction import Interval, PodPrediction
 from foretide_kube.pod_form import PodForm
 from foretide_kube.task_pods import TaskPod, epoch_seconds, read_pod
-from foretide_operator.planner.recording import NotPredicted, annotation_patch, needs_prediction, predict
+from foretide_operator.planner.recording import (
+    NotPredicted,
+    annotation_patch,
+    bound_milliseconds,
+    needs_prediction,
+    predict,
+)
 from tests.extender.cluster_values import CREATED_TIME, MIB, NOW_SECONDS, pod_object, workload
 
 NOW_MILLISECONDS = round(NOW_SECONDS * 1e3)
@@ -20,11 +27,18 @@ def pod(**options: Any) -> TaskPod:
     return read_pod(msgspec.convert(pod_object(**({"node": "medium-1"} | options)), PodForm))
 
 
+def told(
+    given: TaskPod, node_class: str | None, known: WorkloadPredictions | None, seen_milliseconds: int
+) -> PodPrediction | NotPredicted:
+    bound = bound_milliseconds(given, seen_milliseconds)
+    return predict(given, given.node or "", node_class, known, bound_milliseconds=bound)
+
+
 def written(node: str = "medium-1", late_seconds: float = 0.4) -> str:
     """What the annotation says of a binding to ``node``, so long after that of `pod`."""
     bound_seconds = pod().bound_seconds
     assert bound_seconds is not None
-    prediction = predict(pod(), "medium", workload(), NOW_MILLISECONDS)
+    prediction = told(pod(), "medium", workload(), NOW_MILLISECONDS)
     assert isinstance(prediction, PodPrediction)
     bound_milliseconds = round((bound_seconds + late_seconds) * 1e3)
     return msgspec.json.encode(
@@ -33,7 +47,7 @@ def written(node: str = "medium-1", late_seconds: float = 0.4) -> str:
 
 
 def test_the_prediction_is_that_of_the_node_it_is_bound_to() -> None:
-    assert predict(pod(), "medium", workload(), NOW_MILLISECONDS + 450) == PodPrediction(
+    assert told(pod(), "medium", workload(), NOW_MILLISECONDS + 450) == PodPrediction(
         node="medium-1",
         node_class="medium",
         inferences=100,
@@ -47,7 +61,7 @@ def test_the_prediction_is_that_of_the_node_it_is_bound_to() -> None:
 
 
 def test_it_is_for_the_inferences_and_the_cpu_of_the_pod() -> None:
-    prediction = predict(
+    prediction = told(
         pod(cpu="500m", annotations={"foretide.dev/inferences": "10"}), "fast", workload(), NOW_MILLISECONDS
     )
     assert isinstance(prediction, PodPrediction)
@@ -59,7 +73,7 @@ def test_it_is_for_the_inferences_and_the_cpu_of_the_pod() -> None:
     [(0, 0), (999, 999), (2999, 2999), (3000, 0), (60_000, 0), (-1, 0)],
 )
 def test_our_clock_tells_the_binding_only_just_after_it(seen_later_milliseconds: int, expected: int) -> None:
-    prediction = predict(pod(), "fast", workload(), NOW_MILLISECONDS + seen_later_milliseconds)
+    prediction = told(pod(), "fast", workload(), NOW_MILLISECONDS + seen_later_milliseconds)
     assert isinstance(prediction, PodPrediction)
     assert prediction.bound_milliseconds == NOW_MILLISECONDS + expected
 
@@ -73,13 +87,13 @@ def test_our_clock_tells_the_binding_only_just_after_it(seen_later_milliseconds:
     ],
 )
 def test_without_a_prediction_the_reason_is_told(node_class: str | None, known: bool, reason: str) -> None:  # noqa: FBT001
-    result = predict(pod(), node_class, workload() if known else None, NOW_MILLISECONDS)
+    result = told(pod(), node_class, workload() if known else None, NOW_MILLISECONDS)
     assert isinstance(result, NotPredicted)
     assert result.reason == reason
 
 
 def test_what_never_ends_gets_no_prediction_and_is_not_waited_for() -> None:
-    result = predict(pod(role="run"), "fast", workload(mode="Deployment"), NOW_MILLISECONDS)
+    result = told(pod(role="run"), "fast", workload(mode="Deployment"), NOW_MILLISECONDS)
     assert isinstance(result, NotPredicted)
     assert (result.reason, result.is_final) == ("NeverEnds", True)
 
@@ -107,7 +121,7 @@ def test_bound_tasks_get_a_prediction_unless_one_fits(options: dict[str, Any], e
 
 
 def test_the_patch_names_the_pod_by_uid_and_can_be_read_back() -> None:
-    prediction = predict(pod(), "fast", workload(), NOW_MILLISECONDS)
+    prediction = told(pod(), "fast", workload(), NOW_MILLISECONDS)
     assert isinstance(prediction, PodPrediction)
     patch = annotation_patch(pod(), prediction)
     assert patch["metadata"]["uid"] == "uid-task-1"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from foretide.placement.waiting import wait_bound_seconds
 from foretide.prediction import Prediction
 
 
@@ -29,7 +30,8 @@ class Task:
 class WorkloadPredictions:
     """What is published of a workload: its defaults, and its predictions by node class, made for ``cpu_millis``.
 
-    ``is_service`` says that its Pods repeat the task and never end.
+    ``is_service`` says that its Pods repeat the task and never end. ``max_wait_seconds`` is the longest that a task may
+    be held back, None where the workload does not say.
     """
 
     inferences: int
@@ -37,6 +39,7 @@ class WorkloadPredictions:
     deadline_seconds: float | None
     by_class: Mapping[str, Prediction]
     is_service: bool = False
+    max_wait_seconds: float | None = None
 
     def inferences_of(self, task: Task) -> int:
         """How many inferences ``task`` performs."""
@@ -52,3 +55,10 @@ class WorkloadPredictions:
         if prediction is None:
             return None
         return prediction.scaled_to_cpu(predicted_millis=self.cpu_millis, actual_millis=self.cpu_millis_of(task))
+
+    def wait_bound_seconds_of(self, task: Task) -> float:
+        """The longest that ``task`` may be held back, from its creation."""
+        inferences = self.inferences_of(task)
+        predictions = (self.prediction_for(task, node_class) for node_class in self.by_class)
+        completions = [each.completion_seconds(inferences) for each in predictions if each is not None]
+        return wait_bound_seconds(self.max_wait_seconds, min(completions, default=None))

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from foretide_kube.client import KubeClient
 from foretide_operator.connecting import NoWayError, connect
+from foretide_operator.planner.dispatcher import Dispatcher
 from foretide_operator.planner.leadership import Elector
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.observe import serve
@@ -23,6 +24,8 @@ from foretide_operator.planner.settings import SettingError, Settings
 from foretide_operator.planner.watching import View
 
 _STUCK_SECONDS = 60.0
+_HUNG_SECONDS = 6.0
+"""A planner that does not come round for so long lets its Lease go: another, or the operator, opens the gates."""
 
 
 def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> None:
@@ -35,16 +38,28 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
         f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
+        is_well=lambda: dispatcher.silent_seconds() < _HUNG_SECONDS,
+    )
+    dispatcher = Dispatcher(
+        client,
+        view,
+        metrics,
+        namespace=settings.namespace,
+        is_leader=lambda: elector.is_leader,
+        clock=time.monotonic,
+        now_seconds=time.time,
     )
     recorder = Recorder(
         client, view, metrics, is_leader=lambda: elector.is_leader, clock=time.monotonic, now_seconds=time.time
     )
     view.on_pod(recorder.heard)
+    view.on_pod(dispatcher.heard)
+    view.on_change(dispatcher.wake)
     metrics.show(is_leader=lambda: elector.is_leader, pending=recorder.pending)
     metrics.show_watch_ages(view.resources, view.age_seconds)
 
     def unhealthy() -> str:
-        silent = recorder.silent_seconds()
+        silent = max(recorder.silent_seconds(), dispatcher.silent_seconds())
         return f"nothing was done for {silent:.0f} s" if silent > _STUCK_SECONDS else ""
 
     def unready() -> str:
@@ -54,8 +69,15 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
     server = serve(settings.port, metrics.registry, unhealthy=unhealthy, unready=unready)
     view.start()
     recorder.start()
-    elector.start(on_gain=recorder.look_again)
+    dispatcher.start()
+
+    def begin() -> None:
+        recorder.look_again()
+        dispatcher.wake()
+
+    elector.start(on_gain=begin)
     stopped.wait()
+    dispatcher.stop()
     recorder.stop()
     elector.stop()
     view.stop()

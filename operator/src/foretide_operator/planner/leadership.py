@@ -84,7 +84,8 @@ def lease_spec(step: Step, seen: Seen | None, identity: str, now: datetime) -> O
 class Elector:
     """Keeps the Lease, or waits for it, on a daemon thread.
 
-    ``clock`` gives monotonic seconds, ``now`` the time of day for the Lease's fields.
+    ``clock`` gives monotonic seconds, ``now`` the time of day for the Lease's fields. While ``is_well`` says no, the
+    Lease is left alone, so that others take over from a process that hangs.
     """
 
     def __init__(
@@ -95,12 +96,14 @@ class Elector:
         *,
         clock: Callable[[], float],
         now: Callable[[], datetime],
+        is_well: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._identity = identity
         self._clock = clock
         self._now = now
+        self._is_well = is_well
         self._on_gain: Callable[[], None] = lambda: None
         self._seen: Seen | None = None
         self._valid_until_seconds = 0.0
@@ -155,7 +158,8 @@ class Elector:
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                self.turn()
+                if self._is_well():
+                    self.turn()
             except ApiError as error:
                 if not (error.is_conflict or error.is_already_there):  # somebody else was faster: look again
                     log.warning("the Lease: %s", error)

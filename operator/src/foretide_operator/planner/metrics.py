@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
 
 
@@ -33,6 +33,27 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.gates_opened = Counter(
+            "foretide_planner_gates_opened_total",
+            "Gates opened, by reason: Planned, or what was amiss.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.aimed_again = Counter(
+            "foretide_planner_aimed_again_total",
+            "Tasks that were not bound where they were planned and got another node.",
+            registry=self.registry,
+        )
+        self.plan_errors = Counter(
+            "foretide_planner_plan_errors_total", "Plans that were not made.", registry=self.registry
+        )
+        self.plan_seconds = Histogram(
+            "foretide_planner_plan_duration_seconds",
+            "Seconds to gather the inputs of a plan and make it.",
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+            registry=self.registry,
+        )
+        self.waiting = Gauge("foretide_planner_waiting", "Tasks that wait in the plan.", registry=self.registry)
         self._leader = Gauge("foretide_planner_leader", "1 while this process holds the Lease.", registry=self.registry)
         self._pending = Gauge(
             "foretide_planner_pending", "Pods that wait for their prediction to be written.", registry=self.registry

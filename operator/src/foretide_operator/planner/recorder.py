@@ -16,7 +16,13 @@ from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.names import PODS
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.metrics import Metrics
-from foretide_operator.planner.recording import NotPredicted, annotation_patch, needs_prediction, predict
+from foretide_operator.planner.recording import (
+    NotPredicted,
+    annotation_patch,
+    bound_milliseconds,
+    needs_prediction,
+    predict,
+)
 from foretide_operator.planner.retries import RetryQueue
 
 log = logging.getLogger(__name__)
@@ -133,7 +139,9 @@ class Recorder:
     def _record(self, key: _Key, pod: TaskPod) -> None:
         seen = self._seen_milliseconds.get(key, round(self._now_seconds() * 1e3))
         workload = self._facts.workload(pod.namespace, pod.workload)
-        prediction = predict(pod, self._facts.class_of(pod.node or ""), workload, seen)
+        node = pod.node or ""
+        bound = bound_milliseconds(pod, seen)
+        prediction = predict(pod, node, self._facts.class_of(node), workload, bound_milliseconds=bound)
         with self._changed:
             tried_seconds = self._queue.tried_for_seconds(key, self._clock())
         if isinstance(prediction, NotPredicted):
@@ -159,7 +167,8 @@ class Recorder:
             log.warning("the prediction of %s/%s was not written: %s", *key[:2], error)
             self._retry(key)
             return
-        self._metrics.predictions.labels(prediction.node_class, prediction.source).inc()
+        if pod.prediction is None:  # else it was counted when its gate was opened
+            self._metrics.predictions.labels(prediction.node_class, prediction.source).inc()
         self._finish(key)
 
     def _retry(self, key: _Key) -> None:

@@ -55,19 +55,23 @@ def _is_predicted(pod: TaskPod) -> bool:
 
 
 def predict(
-    pod: TaskPod, node_class: str | None, workload: WorkloadPredictions | None, now_milliseconds: int
+    pod: TaskPod,
+    node: str,
+    node_class: str | None,
+    workload: WorkloadPredictions | None,
+    *,
+    bound_milliseconds: int,
 ) -> PodPrediction | NotPredicted:
-    """The prediction for a bound task on its node.
+    """The prediction for a task on ``node``, bound there at ``bound_milliseconds`` since the epoch, or about to be.
 
     A service never ends, so that no actual time could ever be held against its prediction: it gets none.
-    ``now_milliseconds`` is when its binding was seen, since the epoch.
     """
     if workload is None:
         return NotPredicted(WORKLOAD_UNKNOWN, f"there is no AIWorkload {pod.namespace}/{pod.workload}")
     if workload.is_service:
         return NotPredicted(NEVER_ENDS, f"AIWorkload {pod.namespace}/{pod.workload} is a service", is_final=True)
     if node_class is None:
-        return NotPredicted(NODE_CLASS_UNKNOWN, f"node {pod.node} belongs to no NodeClass")
+        return NotPredicted(NODE_CLASS_UNKNOWN, f"node {node} belongs to no NodeClass")
     prediction = workload.prediction_for(pod.task, node_class)
     if prediction is None:
         return NotPredicted(
@@ -75,7 +79,7 @@ def predict(
         )
     inferences = workload.inferences_of(pod.task)
     return PodPrediction(
-        node=pod.node or "",
+        node=node,
         node_class=node_class,
         inferences=inferences,
         work_milliseconds=Interval(
@@ -87,12 +91,12 @@ def predict(
         memory_bytes=prediction.memory_bytes,
         source=prediction.source,
         model_version=prediction.model_version,
-        bound_milliseconds=_bound_milliseconds(pod, now_milliseconds),
+        bound_milliseconds=bound_milliseconds,
     )
 
 
-def _bound_milliseconds(pod: TaskPod, now_milliseconds: int) -> int:
-    """When the Pod was bound, as finely as is known.
+def bound_milliseconds(pod: TaskPod, now_milliseconds: int) -> int:
+    """When the Pod was bound, as finely as is known; ``now_milliseconds`` is when that was seen.
 
     The API keeps whole seconds, cut off. Just after the binding our own clock is finer; after a restart, or with a
     clock that is off, only the API's time is right.

@@ -1,4 +1,4 @@
-"""The planner's view of the cluster: tasks, nodes, workloads and node classes, each watched and cut down."""
+"""The planner's view of the cluster: Pods, nodes, workloads and node classes, each watched and cut down."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from collections.abc import Callable
 
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.cache import WatchCache
-from foretide_kube.client import KubeClient
-from foretide_kube.names import AIWORKLOADS, LABEL_WORKLOAD, NODE_CLASSES, NODES, PODS
+from foretide_kube.client import KubeClient, Object
+from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
-from foretide_kube.reduced import NodeFacts, facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
+from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
 from foretide_kube.task_pods import TaskPod
+from foretide_operator.planner.floor import Node
 
 
 class View:
     """Watches; every reader sees what was last heard."""
 
     def __init__(self, client: KubeClient, *, clock: Callable[[], float]) -> None:
-        self._pods = WatchCache(client, PODS, clock=clock, label_selector=LABEL_WORKLOAD, reduce=reduce_pod)
+        self._pods = WatchCache(client, PODS, clock=clock, reduce=reduce_pod)
         self._nodes = WatchCache(client, NODES, clock=clock, reduce=reduce_node)
         self._workloads = WatchCache(client, AIWORKLOADS, clock=clock, reduce=reduce_workload)
         self._classes = WatchCache(client, NODE_CLASSES, clock=clock, reduce=reduce_class)
         self._claims: tuple[ClassClaim, ...] = ()
+        self._nodes_of: tuple[object, object] | None = None
+        self._nodes_by_name: dict[str, Node] = {}
         self._classes.add_listener(lambda _event, _item: self._read_claims())
         self._caches = {
             "nodeclasses": self._classes,
@@ -33,6 +36,11 @@ class View:
     def on_pod(self, listener: Callable[[str, TaskPod], None]) -> None:
         """Call ``listener`` with ADDED, MODIFIED or DELETED and the Pod; add it before `start`."""
         self._pods.add_listener(lambda event, item: listener(event, facts_of(item)))
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` when a node, workload or class changed; add it before `start`."""
+        for cache in (self._classes, self._workloads, self._nodes):
+            cache.add_listener(lambda _event, _item: listener())
 
     def start(self) -> None:
         """Begin to list and watch."""
@@ -58,7 +66,7 @@ class View:
         return self._caches[resource].age_seconds()
 
     def pods(self) -> list[TaskPod]:
-        """All Pods of workloads."""
+        """All Pods."""
         return [facts_of(item) for item in self._pods.snapshot().values()]
 
     def pod(self, namespace: str, name: str) -> TaskPod | None:
@@ -73,11 +81,27 @@ class View:
 
     def class_of(self, node: str) -> str | None:
         """The class of a node, or None."""
-        item = self._nodes.get(node)
-        if item is None:
-            return None
-        facts: NodeFacts = facts_of(item)
-        return node_class_of(facts.labels, self._claims).node_class
+        found = self.nodes().get(node)
+        return None if found is None else found.node_class
+
+    def nodes(self) -> dict[str, Node]:
+        """All nodes by name, with their classes."""
+        seen = (self._nodes.snapshot(), self._claims)
+        if self._nodes_of is None or any(a is not b for a, b in zip(seen, self._nodes_of, strict=True)):
+            found = [facts_of(item) for item in seen[0].values()]
+            self._nodes_by_name = {
+                facts.name: Node(facts, node_class_of(facts.labels, self._claims).node_class) for facts in found
+            }
+            self._nodes_of = seen
+        return self._nodes_by_name
+
+    def absorb_pod(self, item: Object) -> None:
+        """Take note of a Pod as a write gave it back, before the watch tells of it."""
+        self._pods.absorb(item)
+
+    def is_synced(self) -> bool:
+        """Whether everything has been listed once."""
+        return not self.waiting_for()
 
     def _read_claims(self) -> None:
         known = [facts_of(item) for _, item in sorted(self._classes.snapshot().items())]

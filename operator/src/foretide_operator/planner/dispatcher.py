@@ -1,0 +1,279 @@
+"""Plans all waiting tasks anew whenever something changed, and opens the gates whose time has come.
+
+Level-based: what waits, runs and is opened stands in the API, so a restart or a change of leader needs nothing but to
+plan again. Events are coalesced; while anything waits, time itself is reason enough to plan.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from foretide.placement.plan import Assignment, Plan
+from foretide.placement.task import WorkloadPredictions
+from foretide.placement.together import plan_together
+from foretide.prediction import PodPrediction
+from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_kube.events import event_body
+from foretide_kube.names import EVENTS, PODS
+from foretide_kube.task_pods import TaskPod
+from foretide_operator.planner.arrivals import Arrivals
+from foretide_operator.planner.floor import Floor, Node, read_floor
+from foretide_operator.planner.lags import ReleaseLags
+from foretide_operator.planner.metrics import Metrics
+from foretide_operator.planner.opening import Told, is_news, opening_message, opening_patch, waiting_patch
+from foretide_operator.planner.recording import predict
+
+log = logging.getLogger(__name__)
+
+COALESCE_SECONDS: Final = 0.02
+"""Changes come in bunches: a Pod that ends changes thrice."""
+TICK_SECONDS: Final = 1.0
+"""While tasks wait, a plan is at most so old …"""
+REST_SHARE: Final = 10.0
+"""… but planning takes no more than a tenth of the time."""
+IDLE_SECONDS: Final = 2.0
+NOTES_AT_ONCE: Final = 5
+"""Waiting Pods that are told anew in one turn, the next to start first: a long queue costs few writes."""
+
+_Mark = tuple[str | None, bool, bool, tuple[str, ...], str | None]
+
+
+class Facts(Protocol):
+    """What is known of the cluster."""
+
+    def pods(self) -> list[TaskPod]:
+        """All Pods."""
+
+    def nodes(self) -> dict[str, Node]:
+        """All nodes by name."""
+
+    def workload(self, namespace: str, name: str) -> WorkloadPredictions | None:
+        """The published predictions of a workload, or None."""
+
+    def absorb_pod(self, item: Object) -> None:
+        """Take note of a Pod as a write gave it back."""
+
+    def is_synced(self) -> bool:
+        """Whether everything has been listed once."""
+
+
+class Dispatcher:
+    """A daemon thread that plans and opens while ``is_leader`` says so.
+
+    ``clock`` gives monotonic seconds, ``now_seconds`` those since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        facts: Facts,
+        metrics: Metrics,
+        *,
+        namespace: str,
+        is_leader: Callable[[], bool],
+        clock: Callable[[], float],
+        now_seconds: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._facts = facts
+        self._metrics = metrics
+        self._namespace = namespace
+        self._is_leader = is_leader
+        self._clock = clock
+        self._now_seconds = now_seconds
+        self._lags = ReleaseLags()
+        self._arrivals = Arrivals(clock)
+        self._marks: dict[str, _Mark] = {}
+        self._tries: dict[str, int] = {}
+        self._told: dict[str, Told] = {}
+        self._changed = threading.Event()
+        self._stopped = threading.Event()
+        self._last_turn_seconds = clock()
+        self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to plan."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the turn that is under way."""
+        self._stopped.set()
+        self._changed.set()
+        self._thread.join(timeout=5.0)
+
+    def wake(self) -> None:
+        """Plan anew soon: something changed."""
+        self._changed.set()
+
+    def silent_seconds(self) -> float:
+        """Seconds since the thread last went round; it does every few seconds, however little there is to do."""
+        return self._clock() - self._last_turn_seconds
+
+    def heard(self, event: str, pod: TaskPod) -> None:
+        """Take note of a Pod that appeared, changed or was deleted; what we wrote ourselves is no news."""
+        mark = None if event == "DELETED" else _mark(pod)
+        before = self._marks.get(pod.uid)
+        if mark == before:
+            return
+        if before is None and pod.is_gated:
+            self._arrivals.add(pod.uid)
+        if mark is None:
+            self._marks.pop(pod.uid, None)
+            self._told.pop(pod.uid, None)
+            self._tries.pop(pod.uid, None)
+        else:
+            self._marks[pod.uid] = mark
+        if before is not None and not before[1] and pod.is_finished:
+            self._learn_release(pod)
+        self._changed.set()
+
+    def turn(self) -> float:
+        """Plan once, open what is due, tell some of the rest; the seconds after which to plan again anyway."""
+        self._changed.clear()
+        began = self._clock()
+        floor, made = self._plan()
+        due = [each for each in made.due() if not self._arrivals.is_arriving(each.key)]
+        opened = [each for each in due if self._open(floor.pods[each.key], each)]
+        for pod in floor.overdue:
+            self._open(pod, Assignment(pod.uid, made.made_seconds, reason="GatedByOthers"))
+        if opened:
+            self._changed.set()  # their places are taken now; the rest is planned around them
+        else:
+            self._tell(floor, made)
+        waiting = len(made.assignments) - len(opened)
+        self._metrics.waiting.set(waiting)
+        if not waiting:
+            return self._until(floor)
+        arriving_seconds = self._arrivals.seconds_left()
+        if arriving_seconds > 0.0:
+            return arriving_seconds
+        return max(TICK_SECONDS, REST_SHARE * (self._clock() - began))
+
+    def _plan(self) -> tuple[Floor, Plan]:
+        with self._metrics.plan_seconds.time():
+            now = self._now_seconds()
+            floor = read_floor(
+                self._facts.pods(), self._facts.nodes(), self._workload_of, tries=self._tries, now_seconds=now
+            )
+            made = plan_together(
+                floor.waiting,
+                floor.running,
+                floor.nodes,
+                now_seconds=now,
+                groups=floor.groups,
+                lags=self._lags.by_class(),
+            )
+        return floor, made
+
+    def _until(self, floor: Floor) -> float:
+        """Seconds until an opened task that is not bound is to be looked at again."""
+        if floor.looser_until_seconds is None:
+            return IDLE_SECONDS
+        return min(max(floor.looser_until_seconds - self._now_seconds(), 0.0), IDLE_SECONDS)
+
+    def _open(self, pod: TaskPod, assignment: Assignment) -> bool:
+        now = self._now_seconds()
+        prediction = self._prediction(pod, assignment, now)
+        patch = opening_patch(pod, assignment, prediction, now)
+        if not self._write(pod, patch):
+            return False
+        was_gated = pod.is_gated
+        self._tries[pod.uid] = 1 if was_gated else self._tries.get(pod.uid, 1) + 1
+        self._told.pop(pod.uid, None)
+        if was_gated:
+            self._metrics.gates_opened.labels(assignment.reason or "Planned").inc()
+            if prediction is not None:
+                self._metrics.predictions.labels(prediction.node_class, prediction.source).inc()
+        else:
+            self._metrics.aimed_again.inc()
+        self._announce(pod, opening_message(assignment, now))
+        return True
+
+    def _prediction(self, pod: TaskPod, assignment: Assignment, now: float) -> PodPrediction | None:
+        node = self._facts.nodes().get(assignment.node) if assignment.node is not None else None
+        if node is None:
+            return None
+        workload = self._workload_of(pod)
+        made = predict(pod, node.facts.name, node.node_class, workload, bound_milliseconds=round(now * 1e3))
+        return made if isinstance(made, PodPrediction) else None
+
+    def _tell(self, floor: Floor, made: Plan) -> None:
+        """Write where waiting tasks are expected, the next first, as far as it is news."""
+        now = self._now_seconds()
+        ahead = sorted(
+            (each for each in made.assignments if floor.pods[each.key].is_gated),
+            key=lambda each: (each.open_seconds, each.key),
+        )
+        told = 0
+        for each in ahead:
+            pod = floor.pods[each.key]
+            if told >= NOTES_AT_ONCE or self._changed.is_set():
+                return
+            if not is_news(self._told.get(pod.uid) or Told.of(pod), each, now):
+                continue
+            waits_for = floor.names.get(each.waits_for or "", "")
+            if self._write(pod, waiting_patch(pod, each, waits_for)):
+                self._told[pod.uid] = Told(each.node or "", each.start_seconds, each.reason, now)
+            told += 1
+
+    def _write(self, pod: TaskPod, patch: Object) -> bool:
+        try:
+            written = self._client.patch(PODS, pod.name, patch, pod.namespace)
+        except ApiError as error:
+            if not (error.is_not_found or error.is_conflict):  # gone, or a namesake has its place
+                self._metrics.write_errors.labels(error.reason).inc()
+                log.warning("%s/%s was not written: %s", pod.namespace, pod.name, error)
+            return False
+        self._facts.absorb_pod(written)
+        return True
+
+    def _announce(self, pod: TaskPod, message: str) -> None:
+        about = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid},
+        }
+        body = event_body(
+            about,
+            "Normal",
+            "Planned",
+            message,
+            component="foretide-planner",
+            fallback_namespace=self._namespace,
+            now=datetime.fromtimestamp(self._now_seconds(), UTC),
+        )
+        try:
+            self._client.create(EVENTS, body, pod.namespace)
+        except ApiError as error:
+            log.info("no Event on %s/%s: %s", pod.namespace, pod.name, error)
+
+    def _learn_release(self, pod: TaskPod) -> None:
+        node = self._facts.nodes().get(pod.node or "")
+        if pod.is_task and pod.ended_seconds is not None and node is not None and node.node_class is not None:
+            self._lags.saw_release(node.node_class, self._now_seconds() - pod.ended_seconds)
+
+    def _workload_of(self, pod: TaskPod) -> WorkloadPredictions | None:
+        return self._facts.workload(pod.namespace, pod.workload)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._last_turn_seconds = self._clock()
+            wait_seconds = IDLE_SECONDS
+            if self._is_leader() and self._facts.is_synced():
+                try:
+                    wait_seconds = self.turn()
+                except Exception:
+                    log.exception("the plan was not made; again in %.0f s", TICK_SECONDS)
+                    self._metrics.plan_errors.inc()
+                    wait_seconds = TICK_SECONDS
+            if self._changed.wait(wait_seconds):
+                self._stopped.wait(COALESCE_SECONDS)
+
+
+def _mark(pod: TaskPod) -> _Mark:
+    """What of a Pod can change the plan."""
+    return pod.node, pod.is_finished, pod.is_deleting, pod.gates, pod.planned_node

@@ -1,0 +1,108 @@
+"""What is written on Pods of the plan: the opening of a gate, and where the others are expected. Pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from foretide.placement.plan import Assignment
+from foretide.prediction import PodPrediction
+from foretide_kube.client import Object
+from foretide_kube.names import ANNOTATION_PLAN, ANNOTATION_PLANNED_NODE, ANNOTATION_PREDICTION, GATE_PLAN
+from foretide_kube.pod_plan import PodPlan
+from foretide_kube.task_pods import TaskPod, epoch_seconds
+
+SHIFT_SECONDS: Final = 3.0
+SHIFT_SHARE: Final = 0.2
+"""An expected start is told anew when it moved by more than both, the share being that of the wait ahead."""
+REST_SECONDS: Final = 10.0
+"""What is told of a waiting Pod is not told anew sooner, however the plan changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was last written on a waiting Pod, and when."""
+
+    node: str
+    start_seconds: float | None
+    reason: str
+    at_seconds: float
+
+    @classmethod
+    def of(cls, pod: TaskPod) -> Told | None:
+        """What the Pod itself says: from before a restart."""
+        if pod.plan is None:
+            return None
+        return cls(pod.plan.node, epoch_seconds(pod.plan.expected_start_time or None), pod.plan.reason, 0.0)
+
+
+def is_news(told: Told | None, assignment: Assignment, now_seconds: float) -> bool:
+    """Whether what the plan says of a waiting task differs enough from what was told to be written."""
+    if told is None:
+        return True
+    if now_seconds - told.at_seconds < REST_SECONDS:
+        return False
+    if told.node != (assignment.node or "") or told.reason != assignment.reason:
+        return True
+    if told.start_seconds is None or assignment.start_seconds is None:
+        return told.start_seconds is not assignment.start_seconds
+    shift = abs(assignment.start_seconds - told.start_seconds)
+    return shift > max(SHIFT_SECONDS, SHIFT_SHARE * (assignment.start_seconds - now_seconds))
+
+
+def waiting_patch(pod: TaskPod, assignment: Assignment, waits_for: str) -> Object:
+    """The merge patch that tells where and when a waiting task is expected."""
+    plan = PodPlan(
+        node=assignment.node or "",
+        expected_start_time=_time(assignment.start_seconds),
+        expected_finish_time=_time(assignment.finish_seconds),
+        waits_for=waits_for,
+        reason=assignment.reason,
+    )
+    return {"metadata": {"uid": pod.uid, "annotations": {ANNOTATION_PLAN: _text(plan)}}}
+
+
+def opening_patch(pod: TaskPod, assignment: Assignment, prediction: PodPrediction | None, now_seconds: float) -> Object:
+    """The merge patch that opens the gate and says for which node, with the prediction for it; all in one write.
+
+    Without a planned node the gate is opened all the same, and the extender places the Pod greedily.
+    """
+    plan = PodPlan(
+        node=assignment.node or "",
+        expected_start_time=_time(assignment.start_seconds),
+        expected_finish_time=_time(assignment.finish_seconds),
+        reason=assignment.reason,
+        opened_time=_time(now_seconds),
+    )
+    annotations: dict[str, str | None] = {
+        ANNOTATION_PLAN: _text(plan),
+        ANNOTATION_PLANNED_NODE: assignment.node,
+        ANNOTATION_PREDICTION: None if prediction is None else msgspec.json.encode(prediction).decode(),
+    }
+    patch: Object = {"metadata": {"uid": pod.uid, "annotations": annotations}}
+    if pod.is_gated:
+        others = [{"name": name} for name in pod.gates if name != GATE_PLAN]
+        patch["spec"] = {"schedulingGates": others or None}
+    return patch
+
+
+def opening_message(assignment: Assignment, now_seconds: float) -> str:
+    """What the Event on the Pod says."""
+    if assignment.node is None or assignment.finish_seconds is None:
+        return f"gate opened without a planned node ({assignment.reason}): placed by what is predicted for each node"
+    seconds = assignment.finish_seconds - now_seconds
+    note = f" ({assignment.reason})" if assignment.reason else ""
+    return f"gate opened for node {assignment.node}, where it is expected to end in {seconds:.1f} s{note}"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(plan: PodPlan) -> str:
+    return msgspec.json.encode(plan).decode()
