@@ -1,13 +1,14 @@
-"""What the demo ends with: measured times, each task, and both schedulers side by side."""
+"""What the demo ends with: measured times, each task, and all schedulers side by side."""
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from demo.columns import DEFAULT, FORETIDE
 from demo.console import table
-from demo.waves import Task
+from demo.figures import HITS, MEAN, P95, RATIOS, labels, ratio
+from demo.task import Task
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 
@@ -61,39 +62,6 @@ def task_table(tasks: Sequence[Task]) -> str:
     return table(["task", "node", "predicted s", "actual s", "error", "turnaround s", "deadline"], rows)
 
 
-def summary(tasks: Mapping[str, Sequence[Task]]) -> dict[str, Any]:
-    """The demo's figures, as `demo.json` holds them.
-
-    WAPE is the sum of absolute errors of work seconds over the sum of actual work seconds; bias the signed sum over the
-    same; coverage the share of actuals within the 90 % interval.
-    """
-    every = [task for group in tasks.values() for task in group]
-    known = [task for task in every if task.prediction is not None]
-    actual = sum(task.work_seconds for task in known)
-    errors = [task.prediction.work_milliseconds.median / 1e3 - task.work_seconds for task in known if task.prediction]
-    inside = [
-        task.prediction.work_milliseconds.lower <= task.work_seconds * 1e3 <= task.prediction.work_milliseconds.upper
-        for task in known
-        if task.prediction
-    ]
-    figures: dict[str, Any] = {
-        "tasks": len(every),
-        "finished": sum(task.is_ended for task in every),
-        "paired": sum(task.paired for task in every),
-        "wape": round(sum(map(abs, errors)) / actual, 4) if actual else None,
-        "bias": round(sum(errors) / actual, 4) if actual else None,
-        "coverage": round(sum(inside) / len(inside), 4) if inside else None,
-    }
-    for label, group in tasks.items():
-        turnarounds = [task.turnaround_seconds for task in group]
-        figures[label] = {
-            "mean_turnaround_seconds": round(statistics.fmean(turnarounds), 2),
-            "p95_turnaround_seconds": round(percentile(turnarounds, 0.95), 2),
-            "deadline_hits": sum(task.met_deadline for task in group if task.deadline_seconds is not None),
-        }
-    return figures
-
-
 def accuracy(figures: Mapping[str, Any]) -> str:
     """How near the predictions came, in one line."""
     paired = f"  {figures['paired']} of {figures['tasks']} tasks paired"
@@ -105,28 +73,54 @@ def accuracy(figures: Mapping[str, Any]) -> str:
     )
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which ``share`` of ``values`` lie, interpolated linearly; values must not be empty."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
 def comparison(figures: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]]) -> str:
-    """Both schedulers side by side."""
-    rows = []
-    for label, group in tasks.items():
+    """All columns side by side, and what the plan is worth in one line."""
+    default, rows = figures[DEFAULT.label], []
+    group = tasks[FORETIDE.label]
+    with_deadline = sum(task.deadline_seconds is not None for task in group)
+    for label in labels():
         own = figures[label]
-        with_deadline = sum(task.deadline_seconds is not None for task in group)
         rows.append(
             [
                 label,
                 str(len(group)),
-                f"{own['mean_turnaround_seconds']:.1f}",
-                f"{own['p95_turnaround_seconds']:.1f}",
-                f"{own['deadline_hits']} of {with_deadline}",
+                f"{own[MEAN]:.1f}",
+                f"{ratio(own, default, MEAN):.2f}",
+                f"{own[P95]:.1f}",
+                f"{ratio(own, default, P95):.2f}",
+                f"{own[HITS]} of {with_deadline}",
             ]
         )
-    return table(["scheduler", "tasks", "mean turnaround s", "p95 s", "deadlines met"], rows)
+    header = ["scheduler", "tasks", "mean turnaround s", "to default", "p95 s", "to default", "deadlines met"]
+    return table(header, rows) + "\n" + ratios(figures)
+
+
+def ratios(figures: Mapping[str, Any]) -> str:
+    """The plan against both others, and how fast it takes a freed slot."""
+    ours, p95 = figures["mean_to_default"], figures["p95_to_default"]
+    line = (
+        f"  foretide: mean {ours:.2f} × default and {figures['mean_to_per_pod']:.2f} × per_pod, p95 {p95:.2f} × default"
+    )
+    waits = figures["slot_free_to_bound"]
+    if waits["p50_seconds"] is None:
+        return line
+    return (
+        f"{line}\n  a slot that came free was taken after {1e3 * waits['p50_seconds']:.0f} ms"
+        f" (p95 {1e3 * waits['p95_seconds']:.0f} ms, {waits['tasks']:g} tasks)"
+    )
+
+
+def rounds(figures: Mapping[str, Any]) -> str:
+    """Each of several rounds in a row, then their medians."""
+    every = [*enumerate(figures["runs"], 1), ("median", figures)]
+    rows = []
+    for name, own in every:
+        hits = [f"{own[label][HITS]:g}" for label in labels()]
+        rows.append(
+            [str(name)]
+            + [f"{own[label][MEAN]:.1f} / {own[label][P95]:.1f}" for label in labels()]
+            + [f"{own[key]:.2f}" for key in RATIOS]
+            + [" ".join(hits)]
+        )
+    header = ["round", *labels(), *(key.replace("_", " ") for key in RATIOS), "deadline hits"]
+    return table(header, rows) + "\n  mean / p95 turnaround in seconds; deadline hits in the order of the columns"

@@ -1,4 +1,4 @@
-"""What the demo runs, read from `scenario.yaml`, and the order in which tasks arrive."""
+"""What a trial runs, read from a file such as `scenario.yaml`, and the order in which tasks arrive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Scenario(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The demo's cluster, workloads and waves."""
+    """A cluster, its workloads and the waves in which their tasks come."""
 
     seed: int
     cluster: str
@@ -26,6 +26,11 @@ class Scenario(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     def load(cls, path: Path) -> Scenario:
         """Read a scenario; msgspec.ValidationError names the field at fault."""
         return msgspec.convert(yaml.safe_load(path.read_text()), cls)
+
+    def describe(self) -> str:
+        """How many tasks come, in words."""
+        tasks = f"{self.tasks_per_wave} tasks"
+        return f"{tasks} at once" if self.waves == 1 else f"{self.waves} waves of {tasks}"
 
     def manifests(self) -> list[dict[str, Any]]:
         """The AIWorkload manifests, as files beside the project give them."""

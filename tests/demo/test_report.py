@@ -2,77 +2,97 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from demo import report
-from demo.waves import Task
-from foretide.prediction import Interval, PodPrediction
-from foretide.results import Environment, RunResult
+from demo import figures, report
+from demo.columns import COLUMNS, rotated
+from demo.hindsight import Reckoned
+from demo.percentile import percentile
+from demo.slots import SlotWaits
+from demo.task import Task
+from tests.demo.ended_tasks import task
 
-BEGIN = 1_700_000_000_000
-
-
-def task(name: str, *, predicted: Interval | None, work: int, wait: int = 0, deadline: float | None = None) -> Task:
-    """A task created at BEGIN that waited and worked so many milliseconds."""
-    found = Task(name, "net", 1, BEGIN / 1e3, deadline, node="edge-1", node_class="edge", paired=predicted is not None)
-    found.result = RunResult(
-        process_start=BEGIN,
-        work_begin=BEGIN + wait,
-        work_end=BEGIN + wait + work,
-        inferences=10,
-        inference_median_microseconds=1,
-        memory_peak_bytes=1,
-        environment=Environment(threads=1, runtime="none"),
-    )
-    if predicted:
-        found.prediction = PodPrediction(
-            node="edge-1",
-            node_class="edge",
-            inferences=10,
-            work_milliseconds=predicted,
-            startup_milliseconds=1,
-            memory_bytes=1,
-            source="Measured",
-            model_version="",
-            bound_milliseconds=BEGIN,
-        )
-    return found
+NO_WAITS = SlotWaits((), 0)
 
 
-TEN_SECONDS = Interval(lower=9_000, median=10_000, upper=11_000)
+def columns(default: list[Task], per_pod: list[Task], foretide: list[Task]) -> dict[str, list[Task]]:
+    return {"default": default, "per_pod": per_pod, "foretide": foretide}
 
 
-def test_errors_are_weighed_by_what_the_tasks_took() -> None:
-    tasks = {
-        "default": [task("a", predicted=TEN_SECONDS, work=8_000), task("b", predicted=TEN_SECONDS, work=10_000)],
-        "foretide": [task("c", predicted=TEN_SECONDS, work=14_000)],
-    }
-    figures = report.summary(tasks)
-    assert (figures["tasks"], figures["finished"], figures["paired"]) == (3, 3, 3)
-    assert figures["wape"] == pytest.approx((2 + 0 + 4) / 32, abs=1e-4)
-    assert figures["bias"] == pytest.approx((2 + 0 - 4) / 32, abs=1e-4)
-    assert figures["coverage"] == pytest.approx(1 / 3, abs=1e-4)
+def figures_of(tasks: dict[str, list[Task]], waits: SlotWaits = NO_WAITS) -> dict[str, Any]:
+    reckoned = [Reckoned(each.name, each.node, each.turnaround_seconds, 12.0) for each in tasks["foretide"]]
+    return figures.summary(tasks, reckoned, waits)
+
+
+def test_errors_are_weighed_by_what_the_tasks_took_in_all_runs() -> None:
+    found = figures_of(columns([task("a", work=8_000)], [task("b", work=10_000)], [task("c", work=14_000)]))
+    assert (found["tasks"], found["finished"], found["paired"]) == (3, 3, 3)
+    assert found["wape"] == pytest.approx((2 + 0 + 4) / 32, abs=1e-4)
+    assert found["bias"] == pytest.approx((2 + 0 - 4) / 32, abs=1e-4)
+    assert found["coverage"] == pytest.approx(1 / 3, abs=1e-4)
+    assert figures.is_complete(found)
 
 
 def test_turnaround_counts_the_wait_and_decides_on_the_deadline() -> None:
-    tasks = {
-        "default": [
-            task("late", predicted=TEN_SECONDS, work=10_000, wait=5_000, deadline=12.0),
-            task("in-time", predicted=TEN_SECONDS, work=10_000, wait=1_000, deadline=12.0),
-            task("free", predicted=TEN_SECONDS, work=10_000),
+    found = figures.turnarounds(
+        [
+            task("late", work=10_000, wait=5_000, deadline=12.0),
+            task("in-time", work=10_000, wait=1_000, deadline=12.0),
+            task("free", work=10_000),
         ]
-    }
-    figures = report.summary(tasks)["default"]
-    assert figures == {"mean_turnaround_seconds": 12.0, "p95_turnaround_seconds": 14.6, "deadline_hits": 1}
-    assert "1 of 2" in report.comparison({"default": figures}, tasks)
+    )
+    assert found == {"mean_turnaround_seconds": 12.0, "p95_turnaround_seconds": 14.6, "deadline_hits": 1}
+
+
+def test_the_plan_is_held_against_both_others_and_stands_beside_hindsight() -> None:
+    tasks = columns(
+        [task("a", work=20_000, deadline=12.0), task("b", work=40_000, deadline=12.0)],
+        [task("c", work=10_000, deadline=12.0), task("d", work=30_000, deadline=12.0)],
+        [task("e", work=10_000, deadline=12.0), task("f", work=14_000, deadline=12.0)],
+    )
+    found = figures_of(tasks, SlotWaits((0.1, 0.2), 1))
+    assert found["mean_to_default"] == pytest.approx(12 / 30)
+    assert found["mean_to_per_pod"] == pytest.approx(12 / 20)
+    assert found["p95_to_default"] == pytest.approx(13.8 / 39, abs=1e-3)
+    assert [found[label]["deadline_hits"] for label in figures.labels()] == [0, 1, 1, 1]
+    text = report.comparison(found, tasks)
+    assert [line.split()[0] for line in text.splitlines()[2:6]] == ["default", "per_pod", "foretide", "hindsight"]
+    assert "mean 0.40 × default and 0.60 × per_pod, p95 0.35 × default" in text
+    assert "taken after 150 ms (p95 195 ms, 2 tasks)" in text
 
 
 def test_tasks_without_a_prediction_are_counted_and_said() -> None:
-    figures = report.summary({"default": [task("a", predicted=None, work=1_000)]})
-    assert figures["wape"] is figures["bias"] is figures["coverage"] is None
-    assert "0 of 1 tasks paired; no task carried a prediction" in report.accuracy(figures)
+    found = figures_of(columns(*([task("a", predicted=None, work=1_000)] for _ in range(3))))
+    assert found["wape"] is found["bias"] is found["coverage"] is None
+    assert "0 of 3 tasks paired; no task carried a prediction" in report.accuracy(found)
+    assert not figures.is_complete(found)
+
+
+def test_several_rounds_are_quoted_each_and_by_their_medians() -> None:
+    every = [
+        figures_of(columns([task("a", work=each)], [task("b", work=20_000)], [task("c", work=10_000)]))
+        for each in (20_000, 40_000, 25_000)
+    ]
+    together = figures.medians(every)
+    assert together["runs"] == every
+    assert (together["tasks"], together["paired"]) == (9, 9)
+    assert together["mean_to_default"] == 0.4
+    assert together["default"]["mean_turnaround_seconds"] == 25.0
+    assert together["slot_free_to_bound"]["p95_seconds"] is None
+    rows = report.rounds(together).splitlines()[2:6]
+    assert [row.split()[0] for row in rows] == ["1", "2", "3", "median"]
+    assert "0.25" in rows[1]
+
+
+def test_every_scheduler_goes_first_once_in_three_rounds() -> None:
+    orders = [rotated(COLUMNS, number) for number in range(4)]
+    assert {order[0] for order in orders[:3]} == set(COLUMNS)
+    assert all(set(order) == set(COLUMNS) for order in orders)
+    assert orders[3] == orders[0]
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 2.5), (0.95, 3.85), (1.0, 4.0)])
 def test_a_percentile_is_interpolated(share: float, value: float) -> None:
-    assert report.percentile([4.0, 1.0, 3.0, 2.0], share) == pytest.approx(value)
+    assert percentile([4.0, 1.0, 3.0, 2.0], share) == pytest.approx(value)

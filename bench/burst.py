@@ -1,0 +1,25 @@
+"""Thirty tasks at once, by each scheduler in one cluster, beside the plan with the times that really occurred.
+
+    python -m bench.burst [--runs 3]
+
+Prints a table per round and, as its last line, one JSON object, also written to `bench/results/burst.json`: medians in
+the form of `demo.json`, each round under `runs`. Needs root on Linux.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bench import repeated
+
+if __name__ == "__main__":
+    here = Path(__file__).parent
+    sys.exit(
+        repeated.main(
+            sys.argv[1:],
+            description="Thirty tasks at once.",
+            scenario=here / "burst.yaml",
+            result=here / "results" / "burst.json",
+        )
+    )
