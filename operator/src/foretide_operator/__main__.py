@@ -32,6 +32,7 @@ def main(*, port: int = PORT) -> int:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of no use to Prometheus
     operator = Operator(client, settings, port=port)
     operator.open_port()
+    operator.guard_gates()
     _run_until_told(operator)
     return 0
 

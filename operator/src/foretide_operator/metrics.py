@@ -63,6 +63,12 @@ class Metrics:
         self.deadline = Counter(
             "foretide_deadline", "Tasks with a deadline, by whether they met it.", ("outcome",), registry=registry
         )
+        self.gates_opened = Counter(
+            "foretide_gates_opened_without_plan",
+            "Gates that the operator opened because no plan did, by why.",
+            ("reason",),
+            registry=registry,
+        )
         self.model_info = Info("foretide_model", "The model version in use.", registry=registry)
         self.model_trained = Gauge(
             "foretide_model_trained_timestamp_seconds", "When the version in use was trained.", registry=registry

@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
+from foretide.placement.task import WorkloadPredictions
 from foretide_kube.cache import WatchCache
 from foretide_kube.client import KubeClient
-from foretide_kube.names import Resource
+from foretide_kube.kinds import aiworkload
+from foretide_kube.names import PODS, Resource
+from foretide_kube.published import predictions_of
+from foretide_kube.readable import readable
 from foretide_operator.controller import Controller
+from foretide_operator.gates.guardian import Guardian
 from foretide_operator.http import PORT, StatusServer
 from foretide_operator.installation import what_is_missing
 from foretide_operator.metrics import Metrics
@@ -44,6 +50,14 @@ class Operator:
         self._metrics = Metrics()
         self._triggers = Triggers(self._queue, time.monotonic)
         self._trainer = Trainer(lambda: self.ask(Key("model")))
+        self._guardian = Guardian(
+            client,
+            self._published,
+            self._metrics.gates_opened,
+            namespace=settings.namespace,
+            clock=time.monotonic,
+            now_seconds=time.time,
+        )
         self._world: World | None = None
         self._worker: Worker | None = None
         self._stopped = threading.Event()
@@ -56,6 +70,10 @@ class Operator:
     def open_port(self) -> None:
         """Answer probes from now on."""
         self._status.start()
+
+    def guard_gates(self) -> None:
+        """Keep tasks from waiting for ever from now on, whatever else works or does not."""
+        self._guardian.start()
 
     def wait_for_kinds(self) -> bool:
         """Wait until our kinds are installed; False if stopped before. Says what is missing once per change."""
@@ -116,6 +134,7 @@ class Operator:
     def stop(self) -> None:
         """End what was started; the look under way is finished. May be called again, and from any thread."""
         self._stopped.set()
+        self._guardian.stop()
         self._trainer.stop()
         if self._worker is not None:
             self._worker.stop(timeout_seconds=10.0)
@@ -128,7 +147,9 @@ class Operator:
         """What will not come back by itself; empty if nothing is so."""
         if self._worker is not None and self._worker.age_seconds() > WORKER_AGE_SECONDS:
             return f"the worker has not come round for {self._worker.age_seconds():.0f} s"
-        for resource, cache in self._world.caches() if self._world is not None else ():
+        if self._guardian.age_seconds() > WORKER_AGE_SECONDS:
+            return f"the gates were not looked at for {self._guardian.age_seconds():.0f} s"
+        for resource, cache in self._caches():
             if cache.is_synced and cache.age_seconds() > WATCH_AGE_SECONDS:
                 return f"nothing was heard of {resource.plural} for {cache.age_seconds():.0f} s"
         return ""
@@ -136,3 +157,12 @@ class Operator:
     def what_is_not_ready(self) -> str:
         """What the operator still waits for; empty if it works."""
         return self._problem or self.what_is_dead()
+
+    def _caches(self) -> Iterator[tuple[Resource, WatchCache]]:
+        yield PODS, self._guardian.pods
+        if self._world is not None:
+            yield from self._world.caches()
+
+    def _published(self, namespace: str, name: str) -> WorkloadPredictions | None:
+        item = self._world.workloads.get(name, namespace) if self._world is not None else None
+        return None if item is None else readable(lambda: predictions_of(aiworkload.parse(item)))
