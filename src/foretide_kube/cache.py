@@ -123,6 +123,8 @@ class WatchCache:
             try:
                 self._follow(self._relist())
             except ApiError as error:
+                if self._stopped.is_set():
+                    return
                 self._failures += 1
                 delay_seconds = min(10.0, 0.25 * 2 ** min(self._failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311
                 if not error.is_expired:
