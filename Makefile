@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-devcluster bench-model
+.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-devcluster bench-model bench-waves bench-burst
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -64,9 +64,17 @@ bench-extender: $(READY) ## Latency of filter and prioritize at 1,000 names
 bench-plan: $(READY) ## Time of a plan of 500 tasks on 1,000 nodes of 20 classes
 	@$(BIN)/python bench/plan_scale.py
 
-bench-devcluster: $(READY) ## Five cycles of up, one Job per node, down: nothing may be left
+bench-devcluster: $(READY) ## Cycles of up, Jobs, down: nothing may be left (CYCLES=20 LOAD=1: a burst, the machine busy)
 	@$(BIN)/python -m devcluster preflight --install
-	@$(BIN)/python -m bench.devcluster_cycles
+	@$(BIN)/python -m bench.devcluster_cycles $(if $(CYCLES),--cycles $(CYCLES)) $(if $(LOAD),--load --burst 20)
+
+bench-waves: $(READY) ## The demo's waves by each scheduler in one cluster, RUNS times (RUNS=3)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.waves --runs $(or $(RUNS),1)
+
+bench-burst: $(READY) ## Thirty tasks at once by each scheduler in one cluster, RUNS times (RUNS=3)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.burst --runs $(or $(RUNS),1)
 
 bench-model: $(READY) ## Errors of the completion-time model on a table of times: make bench-model CSV=path
 	@[ -n "$(CSV)" ] || { echo "which table? make bench-model CSV=path/to/table.csv"; exit 2; }

@@ -1,9 +1,12 @@
-"""Brings a cluster up, runs one Job on every node and takes it down, five times, and looks for anything that is left.
+"""Brings a cluster up, runs Jobs on it and takes it down, five times, and looks for anything that is left.
 
-    python -m bench.devcluster_cycles [--cycles 5] [--spec devcluster/clusters/demo.yaml] [--images NAME,…]
+    python -m bench.devcluster_cycles [--cycles 5] [--burst 0] [--load] [--spec devcluster/clusters/demo.yaml]
+                                      [--images NAME,…]
 
+A cycle runs one Job on every node and a burst of so many more wherever there is room; with --load another process
+keeps every CPU busy all the while. A cycle is clean if all Jobs completed and nothing is left.
 Prints a table and, as its last line, one JSON object, also written to `bench/results/devcluster.json`.
-Needs root on Linux. Exit status 1 where a cycle left something or a Job failed.
+Needs root on Linux. Exit status 1 where a cycle was not clean.
 """
 
 from __future__ import annotations
@@ -11,78 +14,101 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
-import platform
 import statistics
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from bench.machine import machine
+from bench.machine_load import loaded
 from devcluster import Cluster, ClusterSpec, DevclusterError, leftovers
 from devcluster.images import catalogue
 from devcluster.paths import PACKAGE
 from devcluster.spec import Node
 
 RESULT = Path(__file__).parent / "results" / "devcluster.json"
+JOBS_SECONDS = 300
+"""How long a cycle's Jobs may take, on a loaded machine too."""
 IMAGE = "docker.io/foretide/profiler:dev-onnx"
 
 
 @dataclasses.dataclass(frozen=True)
 class Cycle:
-    """One cycle's times in seconds, and what was left after it."""
+    """One cycle's times in seconds, what was left after it, and why it ended early, if it did."""
 
     up_seconds: float
     jobs_seconds: float
     down_seconds: float
     left: list[str]
+    trouble: str = ""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether all Jobs completed and nothing is left."""
+        return not self.left and not self.trouble
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Cycles of devcluster up, one Job per node, down.")
+    parser = argparse.ArgumentParser(description="Cycles of devcluster up, Jobs, down.")
     parser.add_argument("--cycles", type=int, default=5)
+    parser.add_argument("--burst", type=int, default=0, help="Jobs at once beside those of one per node (0)")
+    parser.add_argument("--load", action="store_true", help="keep every CPU of the machine busy with other work")
     parser.add_argument("--spec", type=Path, default=PACKAGE / "clusters" / "demo.yaml")
     parser.add_argument("--images", default="profiler-onnx", help="comma-separated; must hold profiler-onnx")
     options = parser.parse_args(arguments)
     spec = dataclasses.replace(ClusterSpec.load(options.spec), name="bench")
     images = options.images.split(",")
     archives = [catalogue.archive(image, print) for image in images]
-    print(f"{len(spec.nodes)} nodes; {machine()}")
+    beside = "; every CPU busy with other work" if options.load else ""
+    print(f"{len(spec.nodes)} nodes, {len(jobs(spec, options.burst))} Jobs a cycle; {machine()}{beside}")
     print(f"{'cycle':>5}{'up s':>8}{'jobs s':>8}{'down s':>8}  left")
     cycles: list[Cycle] = []
-    for number in range(1, options.cycles + 1):
-        done = cycle(spec, archives)
-        cycles.append(done)
-        left = "; ".join(done.left) or "nothing"
-        print(f"{number:5d}{done.up_seconds:8.1f}{done.jobs_seconds:8.1f}{done.down_seconds:8.1f}  {left}", flush=True)
-    figures = summary(cycles, len(spec.nodes))
+    with loaded() if options.load else nullcontext():
+        for number in range(1, options.cycles + 1):
+            done = cycle(spec, archives, options.burst)
+            cycles.append(done)
+            left = "; ".join([*filter(None, [done.trouble]), *done.left]) or "nothing"
+            times = f"{done.up_seconds:8.1f}{done.jobs_seconds:8.1f}{done.down_seconds:8.1f}"
+            print(f"{number:5d}{times}  {left}", flush=True)
+    figures = summary(cycles, len(spec.nodes), jobs=len(jobs(spec, options.burst)), is_loaded=options.load)
+    print(f"{figures['clean']} of {figures['cycles']} clean")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(figures))
     return 0 if figures["clean"] == figures["cycles"] else 1
 
 
-def cycle(spec: ClusterSpec, images: list[Path]) -> Cycle:
-    """Run one cycle."""
+def cycle(spec: ClusterSpec, images: list[Path], burst: int) -> Cycle:
+    """Run one cycle; what goes wrong in it is told and ends no other."""
     links = leftovers.links()
-    begin = time.monotonic()
-    with Cluster.up(spec, images=images) as cluster:
-        up = time.monotonic()
-        cluster.kubectl("apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": jobs(spec)}))
-        cluster.kubectl("wait", "job", "--all", "--for=condition=Complete", "--timeout=120s", timeout_seconds=130)
-        worked = time.monotonic()
+    trouble = ""
+    begin = up = worked = time.monotonic()
+    try:
+        with Cluster.up(spec, images=images) as cluster:
+            up = worked = time.monotonic()
+            items = json.dumps({"kind": "List", "apiVersion": "v1", "items": jobs(spec, burst)})
+            cluster.kubectl("apply", "-f", "-", stdin=items)
+            wait = ["wait", "job", "--all", "--for=condition=Complete", f"--timeout={JOBS_SECONDS}s"]
+            cluster.kubectl(*wait, timeout_seconds=JOBS_SECONDS + 10)
+            worked = time.monotonic()
+    except DevclusterError as error:
+        trouble = f"{error.reason}: {error}"
     down = time.monotonic()
     left = leftovers.of(spec.name) + [f"link {name}" for name in sorted(leftovers.links() - links)]
-    return Cycle(up - begin, worked - up, down - worked, left)
+    return Cycle(up - begin, worked - up, down - worked, left, trouble)
 
 
-def jobs(spec: ClusterSpec) -> list[dict[str, Any]]:
-    """Return one Job for each node."""
-    return [job(node) for node in spec.nodes]
+def jobs(spec: ClusterSpec, burst: int) -> list[dict[str, Any]]:
+    """Return one Job for each node, and ``burst`` more."""
+    return [job(f"hello-{node.name}", node) for node in spec.nodes] + [
+        job(f"burst-{number:03d}") for number in range(burst)
+    ]
 
 
-def job(node: Node) -> dict[str, Any]:
-    """Return a Job that says hello on one node, whatever its taints."""
+def job(name: str, node: Node | None = None) -> dict[str, Any]:
+    """Return a Job that says hello, on one node whatever its taints or wherever there is room."""
     container = {
         "name": "hello",
         "image": IMAGE,
@@ -92,38 +118,32 @@ def job(node: Node) -> dict[str, Any]:
     }
     pod = {
         "restartPolicy": "Never",
-        "nodeSelector": {"kubernetes.io/hostname": node.name},
-        "tolerations": [{"operator": "Exists"}],
+        "nodeSelector": {"kubernetes.io/hostname": node.name} if node else {},
+        "tolerations": [{"operator": "Exists"}] if node else [],
         "containers": [container],
     }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": f"hello-{node.name}", "namespace": "default"},
+        "metadata": {"name": name, "namespace": "default"},
         "spec": {"template": {"spec": pod}},
     }
 
 
-def summary(cycles: list[Cycle], nodes: int) -> dict[str, Any]:
+def summary(cycles: list[Cycle], nodes: int, *, jobs: int, is_loaded: bool) -> dict[str, Any]:
     """Return the figures."""
     return {
         "machine": machine(),
         "nodes": nodes,
+        "loaded": is_loaded,
         "cycles": len(cycles),
-        "clean": sum(not done.left for done in cycles),
-        "jobs": nodes * len(cycles),
+        "clean": sum(done.is_clean for done in cycles),
+        "jobs": jobs * len(cycles),
         "up_seconds_mean": round(statistics.mean(done.up_seconds for done in cycles), 2),
         "up_seconds_max": round(max(done.up_seconds for done in cycles), 2),
         "jobs_seconds_mean": round(statistics.mean(done.jobs_seconds for done in cycles), 2),
         "down_seconds_mean": round(statistics.mean(done.down_seconds for done in cycles), 2),
     }
-
-
-def machine() -> str:
-    """Say what this ran on."""
-    return (
-        f"{os.cpu_count()} CPUs, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
-    )
 
 
 if __name__ == "__main__":
