@@ -152,6 +152,11 @@ def tasks(cluster: str, node: str = "") -> set[int]:
     return pids
 
 
+def container_tasks(cluster: str, node: str, container: str) -> set[int]:
+    """Return the pids of a container, whose group has its name; none where it has ended."""
+    return tasks(cluster, f"{node}/{_PODS}/{container}") if container else set()
+
+
 def groups(cluster: str) -> list[Path]:
     """Return the cluster's groups that exist, one a hierarchy."""
     return [group for root in hierarchies().roots if (group := root / cluster_group(cluster)).is_dir()]

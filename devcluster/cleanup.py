@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 
 from devcluster import cgroups, netns, processes
 from devcluster.errors import DevclusterError
@@ -19,7 +20,7 @@ def remove(cluster: str) -> None:
         processes.kill(left)
         pods = cgroups.tasks(cluster)
         if pods:
-            processes.kill_pids(lambda: cgroups.tasks(cluster))
+            processes.signal_pids(lambda: cgroups.tasks(cluster), signal.SIGKILL)
         return not left and not pods
 
     if not processes.exhaust(gone, _STOP_SECONDS):

@@ -167,6 +167,16 @@ class Cluster:
         finally:
             _end(self.name, component)
 
+    @contextmanager
+    def without_api_server(self) -> Iterator[None]:
+        """End the API server at once and start it again after the block; all else goes on, and etcd keeps the state."""
+        _end(self.name, "kube-apiserver")
+        try:
+            yield
+        finally:
+            self._spawn("kube-apiserver", self._control_plane.commands(self._programs)["kube-apiserver"])
+            self._wait_for_api()
+
     def node(self, name: str) -> RunningNode:
         """Return one of the cluster's nodes; raises `DevclusterError` where there is none of the name."""
         for node in self.nodes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class RunningNode:
             left = processes.find(self.place.cluster, f"{self.name}/")
             processes.kill(left)
             pods = cgroups.tasks(self.place.cluster, self.name)
-            processes.kill_pids(lambda: cgroups.tasks(self.place.cluster, self.name))
+            processes.signal_pids(lambda: cgroups.tasks(self.place.cluster, self.name), signal.SIGKILL)
             return not left and not pods
 
         if not processes.exhaust(gone, _STOP_SECONDS):
@@ -99,6 +100,19 @@ class RunningNode:
         shutil.rmtree(self.place.run, ignore_errors=True)
         self.start_containerd()
         self.start_kubelet()
+
+    def signal_container(self, container_id: str, number: signal.Signals) -> None:
+        """Send a signal to every process of a container, as nothing inside a pod could.
+
+        `container_id` is as a Pod's status gives it, `containerd://…`. SIGSTOP is what a hang looks like from outside;
+        SIGCONT ends it. Raises `DevclusterError` where no process of the container is left.
+        """
+        identity = container_id.partition("://")[2]
+        reached = processes.signal_pids(
+            lambda: cgroups.container_tasks(self.place.cluster, self.name, identity), number
+        )
+        if not reached:
+            raise DevclusterError(f"{self.name}: no process of container {container_id!r} is left")
 
     def restart_kubelet(self) -> None:
         """End kubelet and start it again; the node's pods go on."""

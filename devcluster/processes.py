@@ -97,16 +97,19 @@ def kill(processes: Iterable[Marked]) -> None:
                 os.close(descriptor)
 
 
-def kill_pids(pids: Callable[[], set[int]]) -> None:
-    """Send SIGKILL to the processes that `pids` names now (the tasks of a cgroup)."""
+def signal_pids(pids: Callable[[], set[int]], number: signal.Signals) -> int:
+    """Send a signal to the processes that `pids` names now (the tasks of a cgroup); return how many got it."""
+    reached = 0
     for pid in pids():
         with contextlib.suppress(ProcessLookupError):
             descriptor = os.pidfd_open(pid)
             try:
                 if pid in pids():
-                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                    signal.pidfd_send_signal(descriptor, number)
+                    reached += 1
             finally:
                 os.close(descriptor)
+    return reached
 
 
 def exhaust(kill_remaining: Callable[[], bool], timeout_seconds: float) -> bool:

@@ -17,7 +17,7 @@ import pytest
 
 from devcluster import Cluster, ClusterSpec, cgroups, leftovers
 from devcluster.cluster import down
-from devcluster.errors import ClusterInUseError, ClusterNotFoundError, CommandError
+from devcluster.errors import ClusterInUseError, ClusterNotFoundError, CommandError, DevclusterError
 from devcluster.images import bases, catalogue
 from devcluster.images.catalogue import BuiltImage
 from devcluster.paths import REPOSITORY
@@ -155,6 +155,39 @@ def test_a_kubelet_restart_does_not_disturb_pods(cluster: Cluster) -> None:
     cluster.node("fast-1").restart_kubelet()
     cluster.wait_ready()
     assert before <= cgroups.tasks(cluster.name, "fast-1")
+
+
+def test_a_container_can_be_stopped_continued_and_killed_from_outside(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "-f", "-", stdin=pod("signalled", "fast-1", "serve", cpu="200m"))
+    cluster.kubectl("wait", "pod/signalled", "--for=condition=Ready", "--timeout=60s")
+
+    def container() -> dict[str, Any]:
+        status = json.loads(cluster.kubectl("get", "pod", "signalled", "-o", "json"))["status"]
+        found: dict[str, Any] = status["containerStatuses"][0]
+        return found
+
+    def states() -> set[str]:
+        pids = cgroups.container_tasks(cluster.name, "fast-1", identity.removeprefix("containerd://"))
+        return {Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] for pid in pids}
+
+    identity, node = container()["containerID"], cluster.node("fast-1")
+    node.signal_container(identity, signal.SIGSTOP)
+    eventually("the container is stopped", lambda: states() == {"T"})
+    node.signal_container(identity, signal.SIGCONT)
+    eventually("the container goes on", lambda: states() <= {"R", "S"})
+    node.signal_container(identity, signal.SIGKILL)
+    eventually("the container is restarted", lambda: container()["restartCount"] == 1)
+    assert container()["lastState"]["terminated"]["exitCode"] == 128 + signal.SIGKILL
+    with pytest.raises(DevclusterError, match="no process of container"):
+        node.signal_container(identity, signal.SIGCONT)
+
+
+def test_the_api_server_can_be_gone_for_a_while(cluster: Cluster) -> None:
+    before = cgroups.tasks(cluster.name)
+    with cluster.without_api_server(), pytest.raises(CommandError, match=r"EOF|refused|reset"):
+        cluster.kubectl("get", "nodes", "--request-timeout=5s")
+    cluster.wait_ready()
+    assert before <= cgroups.tasks(cluster.name)
 
 
 def test_a_cluster_in_use_cannot_be_brought_up_or_taken_down_by_another(cluster: Cluster) -> None:
