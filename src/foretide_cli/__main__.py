@@ -1,0 +1,68 @@
+"""Starts the command: `foretide`, or ``python -m foretide_cli``; failures are one line each."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from foretide_cli.release import release
+from foretide_kube.client import ApiError, KubeClient
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do as ``arguments`` say; 0 if it was done, 1 if not, 2 for a wrong call or without a way to the API server."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.names and options.all_namespaces:
+        parser.error("names stand for Pods of one namespace: leave out --all-namespaces, or the names")
+    logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
+    try:
+        client = KubeClient.connect()
+    except Exception as error:  # noqa: BLE001 - the official client raises many kinds for a bad or absent kubeconfig
+        why = " ".join(str(error).split()) or type(error).__name__
+        return _failed(f"no way to the API server: {why}; set KUBECONFIG", status=2)
+    try:
+        return release(
+            client,
+            None if options.all_namespaces else options.namespace,
+            options.names,
+            is_trial=options.dry_run,
+            say=print,
+            complain=lambda problem: _failed(problem, status=1),
+        )
+    except ApiError as error:
+        return _failed(_in_words(error), status=1)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="foretide", description="Foretide in the cluster that KUBECONFIG names.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
+    command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("-n", "--namespace", default="default", metavar="NS", help="of these Pods; default: default")
+    where.add_argument("-A", "--all-namespaces", action="store_true", help="the Pods of all namespaces")
+    command.add_argument("--dry-run", action="store_true", help="say which gates would be opened, and open none")
+    command.add_argument("names", nargs="*", metavar="NAME", help="only these Pods; default: all that wait")
+    return parser
+
+
+def _in_words(error: ApiError) -> str:
+    if error.status == 0:
+        return f"the API server cannot be reached: {error.message}"
+    if error.status == 401:
+        return "the API server does not know these credentials (401); check KUBECONFIG"
+    return f"the API server refused: {error.message or error.reason}"
+
+
+def _failed(problem: str, *, status: int) -> int:
+    print(f"foretide: {problem}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

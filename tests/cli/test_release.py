@@ -1,0 +1,154 @@
+"""`foretide release` as a process on a real API server: what it opens, what it says, how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devcluster import Cluster
+from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_kube.names import NAMESPACES, PODS
+
+PLAN, THEIRS = "foretide.dev/plan", "example.com/theirs"
+SPACES = ("release-a", "release-b")
+
+
+def run(*words: str, kubeconfig: Path | str) -> tuple[int, list[str], str]:
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "foretide_cli", *words], env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout.splitlines(), done.stderr
+
+
+@pytest.fixture
+def client(control_plane: Cluster) -> Iterator[KubeClient]:
+    """Two namespaces with Pods, some of them gated."""
+    client = KubeClient.connect(str(control_plane.kubeconfig))
+    for space in SPACES:
+        if client.find(NAMESPACES, space) is None:
+            client.create(NAMESPACES, {"metadata": {"name": space}})
+        until_there(client, f"/api/v1/namespaces/{space}/serviceaccounts/default")
+    client.create(PODS, pod("first", PLAN), SPACES[0])
+    client.create(PODS, pod("second", THEIRS, PLAN), SPACES[0])
+    client.create(PODS, pod("free"), SPACES[0])
+    client.create(PODS, pod("elsewhere", PLAN), SPACES[1])
+    yield client
+    for space in SPACES:
+        for item in client.list_objects(PODS, space):
+            client.raw("DELETE", f"/api/v1/namespaces/{space}/pods/{item['metadata']['name']}?gracePeriodSeconds=0")
+
+
+def until_there(client: KubeClient, path: str) -> None:
+    give_up = time.monotonic() + 10.0
+    while True:
+        try:
+            client.raw("GET", path)
+        except ApiError:
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        else:
+            return
+
+
+def pod(name: str, *gates: str) -> Object:
+    spec = {
+        "schedulingGates": [{"name": gate} for gate in gates],
+        "containers": [{"name": "main", "image": "registry.example/a:1"}],
+        "schedulerName": "foretide-scheduler",
+    }
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def gated(client: KubeClient) -> set[str]:
+    """The Pods that our gate keeps."""
+    return {
+        item["metadata"]["name"]
+        for space in SPACES
+        for item in client.list_objects(PODS, space)
+        if {"name": PLAN} in item["spec"].get("schedulingGates", [])
+    }
+
+
+@pytest.mark.cluster
+def test_it_opens_every_gate_of_a_namespace_and_leaves_gates_of_others(
+    client: KubeClient, control_plane: Cluster
+) -> None:
+    status, said, _ = run("release", "--namespace", SPACES[0], kubeconfig=control_plane.kubeconfig)
+    assert (status, said) == (
+        0,
+        [
+            "release-a/first released",
+            "release-a/second released; it still waits behind example.com/theirs",
+        ],
+    )
+    assert gated(client) == {"elsewhere"}
+    assert client.get(PODS, "second", SPACES[0])["spec"]["schedulingGates"] == [{"name": THEIRS}]
+    status, said, _ = run("release", "-n", SPACES[0], kubeconfig=control_plane.kubeconfig)
+    assert (status, said) == (0, ["no Pod waits behind foretide.dev/plan in namespace release-a"])
+
+
+@pytest.mark.cluster
+def test_a_dry_run_of_all_namespaces_opens_none_and_the_real_one_all(
+    client: KubeClient, control_plane: Cluster
+) -> None:
+    status, said, _ = run("release", "--all-namespaces", "--dry-run", kubeconfig=control_plane.kubeconfig)
+    assert status == 0
+    assert {"release-a/first would be released", "release-b/elsewhere would be released"} <= set(said)
+    assert gated(client) == {"first", "second", "elsewhere"}
+    assert run("release", "-A", kubeconfig=control_plane.kubeconfig)[0] == 0
+    assert gated(client) == set()
+
+
+@pytest.mark.cluster
+def test_named_pods_alone_are_opened_and_a_name_that_is_none_is_said(
+    client: KubeClient, control_plane: Cluster
+) -> None:
+    status, said, complaints = run(
+        "release", "-n", SPACES[0], "first", "free", "nobody", kubeconfig=control_plane.kubeconfig
+    )
+    assert status == 1
+    assert said == ["release-a/first released", "release-a/free does not wait behind foretide.dev/plan"]
+    assert complaints == "foretide: there is no Pod release-a/nobody\n"
+    assert gated(client) == {"second", "elsewhere"}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("is_known", "words"),
+    [(True, "the API server refused: pods is forbidden: "), (False, "the API server does not know these credentials")],
+)
+def test_who_may_not_is_told_so_in_one_line(
+    *, is_known: bool, words: str, control_plane: Cluster, tmp_path: Path
+) -> None:
+    until_there(KubeClient.connect(str(control_plane.kubeconfig)), "/api/v1/namespaces/default/serviceaccounts/default")
+    token = control_plane.kubectl("create", "token", "default").strip() if is_known else "of-nobody"
+    kubeconfig = json.loads(control_plane.kubectl("config", "view", "--raw", "-o", "json"))
+    kubeconfig["users"] = [{"name": kubeconfig["users"][0]["name"], "user": {"token": token}}]
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps(kubeconfig))
+    status, said, complaints = run("release", "-A", kubeconfig=file)
+    assert (status, said) == (1, [])
+    assert complaints.startswith(f"foretide: {words}")
+    assert complaints.count("\n") == 1
+
+
+def test_without_a_kubeconfig_it_says_what_to_do(tmp_path: Path) -> None:
+    status, said, complaints = run("release", kubeconfig=tmp_path / "none")
+    assert (status, said) == (2, [])
+    assert complaints.startswith("foretide: no way to the API server: ")
+    assert complaints.endswith("set KUBECONFIG\n")
+    assert complaints.count("\n") == 1
+
+
+def test_names_together_with_all_namespaces_are_a_wrong_call(tmp_path: Path) -> None:
+    status, _, complaints = run("release", "-A", "first", kubeconfig=tmp_path / "none")
+    assert status == 2
+    assert "leave out --all-namespaces" in complaints
