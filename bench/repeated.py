@@ -17,6 +17,7 @@ from bench.machine import machine
 from demo import figures, install, report
 from demo.console import Console
 from demo.scenario import ROOT, Scenario
+from demo.slots import SlotWaits
 from demo.stage import prepare
 from devcluster import Cluster, ClusterSpec, DevclusterError
 from foretide_kube.client import ApiError
@@ -48,17 +49,19 @@ def measure(scenario: Scenario, runs: int) -> dict[str, Any]:
     console.heading(f"a real cluster of {len(spec.nodes)} nodes; {machine()}")
     with Cluster.up(spec, images=install.IMAGES, progress=console.say, replace=True) as cluster:
         trial = prepare(cluster, scenario, console).trial()
-        every = []
+        every, waits = list[dict[str, Any]](), list[SlotWaits]()
         for number in range(runs):
             done = trial.round(number)
             found = done.figures()
             every.append(found)
+            waits.append(done.waits)
             console.heading(f"round {number + 1} of {runs}")
             console.write(report.accuracy(found))
             console.write(report.comparison(found, done.tasks))
             trial.clear()
-    together = {"machine": machine(), **figures.medians(every)}
+    together = {"machine": machine(), **figures.medians(every, SlotWaits.together(waits))}
     console.heading(f"{scenario.describe()}: all rounds")
     console.write(report.rounds(together))
+    console.write(report.ratios(together))
     console.write(f"\n  {console.elapsed_seconds():.0f} s in all")
     return together

@@ -58,10 +58,14 @@ def is_complete(figures: Mapping[str, Any]) -> bool:
     return bool(figures["tasks"] == figures["finished"] == figures["paired"])
 
 
-def medians(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Figures in the same form: medians over ``rounds``, counts of tasks summed, and each round under ``runs``."""
+def medians(rounds: Sequence[Mapping[str, Any]], waits: SlotWaits) -> dict[str, Any]:
+    """Figures in the same form: medians over ``rounds``, each round as it was under ``runs``.
+
+    Tasks are summed; free slots are those of all rounds (``waits``).
+    """
     found = _median(rounds)
     found |= {key: sum(each[key] for each in rounds) for key in _COUNTS}
+    found["slot_free_to_bound"] = waits.figures()
     return {**found, "runs": list(rounds)}
 
 

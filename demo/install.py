@@ -14,6 +14,7 @@ IMAGES = ["operator", "extender", "profiler-onnx", "profiler-torch", "kube-sched
 TASK_SETTINGS = Settings(
     namespace=SYSTEM_NAMESPACE,
     scheduler_name="",
+    gates=False,
     image_onnx=f"foretide/profiler:{TAG}-onnx",
     image_torch=f"foretide/profiler:{TAG}-torch",
 )

@@ -102,12 +102,20 @@ def ratios(figures: Mapping[str, Any]) -> str:
         f"  foretide: mean {ours:.2f} × default and {figures['mean_to_per_pod']:.2f} × per_pod, p95 {p95:.2f} × default"
     )
     waits = figures["slot_free_to_bound"]
-    if waits["p50_seconds"] is None:
-        return line
-    return (
-        f"{line}\n  a slot that came free was taken after {1e3 * waits['p50_seconds']:.0f} ms"
-        f" (p95 {1e3 * waits['p95_seconds']:.0f} ms, {waits['tasks']:g} tasks)"
+    return "\n".join(
+        [
+            line,
+            *_slots("a slot that came free was taken after", waits),
+            *_slots("by a task that had been told to wait elsewhere, after", waits["replanned"]),
+        ]
     )
+
+
+def _slots(what: str, waits: Mapping[str, Any]) -> list[str]:
+    if waits["p50_seconds"] is None:
+        return []
+    middle, p95 = 1e3 * waits["p50_seconds"], 1e3 * waits["p95_seconds"]
+    return [f"  {what} {middle:.0f} ms (p95 {p95:.0f} ms, {waits['tasks']} tasks)"]
 
 
 def rounds(figures: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """How fast a freed slot is taken: from a Pod's terminal phase to the binding of the task that waited for its room.
 
 A gated task waited for a slot if its requests did not fit on its node before some Pod there had ended, and fitted from
-then until it was bound. Was it planned for another node when that room appeared, then it did not wait for this room
-but a later plan gave it: such tasks are counted apart.
+then until it was bound. Had it been told to wait for another node when that room appeared, then a later plan gave it
+this one, at once or after a while: such tasks are counted apart.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import ge, sub
 from typing import Any
 
@@ -20,25 +21,36 @@ from foretide.placement.resources import Amounts, Axes, Resources, needed
 
 @dataclass(frozen=True, slots=True)
 class SlotWaits:
-    """Seconds from slot free to bound, of each task that waited for its slot; ``replanned`` counts the others."""
+    """Seconds from slot free to bound, of each task that waited for its slot; ``replanned`` are those of the others."""
 
     seconds: tuple[float, ...]
-    replanned: int
+    replanned: tuple[float, ...] = ()
+
+    @classmethod
+    def together(cls, every: Sequence[SlotWaits]) -> SlotWaits:
+        """Those of several rounds."""
+        return cls(
+            tuple(chain.from_iterable(each.seconds for each in every)),
+            tuple(chain.from_iterable(each.replanned for each in every)),
+        )
 
     def figures(self) -> dict[str, Any]:
         """Median and 95th percentile in seconds, None where no task waited."""
-        return {
-            "tasks": len(self.seconds),
-            "p50_seconds": round(statistics.median(self.seconds), 3) if self.seconds else None,
-            "p95_seconds": round(percentile(self.seconds, 0.95), 3) if self.seconds else None,
-            "replanned": self.replanned,
-        }
+        return {**_quantiles(self.seconds), "replanned": _quantiles(self.replanned)}
+
+
+def _quantiles(seconds: Sequence[float]) -> dict[str, Any]:
+    return {
+        "tasks": len(seconds),
+        "p50_seconds": round(statistics.median(seconds), 3) if seconds else None,
+        "p95_seconds": round(percentile(seconds, 0.95), 3) if seconds else None,
+    }
 
 
 def slot_waits(pods: Sequence[PodTimes], room: Mapping[str, Resources]) -> SlotWaits:
     """The waits of all gated ``pods``; ``room`` is what each node has for them, the requests of others taken off."""
     axes = Axes(pod.requests for pod in pods)
-    seconds, replanned = [], 0
+    seconds, replanned = list[float](), list[float]()
     for pod in pods:
         if not pod.was_gated or pod.bound_seconds is None or pod.node not in room:
             continue
@@ -46,11 +58,9 @@ def slot_waits(pods: Sequence[PodTimes], room: Mapping[str, Resources]) -> SlotW
         freed = _freed_seconds(pod, pod.bound_seconds, others, axes.amounts(room[pod.node]), axes)
         if freed is None:
             continue
-        if pod.planned_at(freed) in {"", pod.node}:
-            seconds.append(pod.bound_seconds - freed)
-        else:
-            replanned += 1
-    return SlotWaits(tuple(seconds), replanned)
+        waited = seconds if pod.planned_at(freed) in {"", pod.node} else replanned
+        waited.append(pod.bound_seconds - freed)
+    return SlotWaits(tuple(seconds), tuple(replanned))
 
 
 def _freed_seconds(

@@ -14,7 +14,7 @@ from demo.slots import SlotWaits
 from demo.task import Task
 from tests.demo.ended_tasks import task
 
-NO_WAITS = SlotWaits((), 0)
+NO_WAITS = SlotWaits(())
 
 
 def columns(default: list[Task], per_pod: list[Task], foretide: list[Task]) -> dict[str, list[Task]]:
@@ -52,7 +52,7 @@ def test_the_plan_is_held_against_both_others_and_stands_beside_hindsight() -> N
         [task("c", work=10_000, deadline=12.0), task("d", work=30_000, deadline=12.0)],
         [task("e", work=10_000, deadline=12.0), task("f", work=14_000, deadline=12.0)],
     )
-    found = figures_of(tasks, SlotWaits((0.1, 0.2), 1))
+    found = figures_of(tasks, SlotWaits((0.1, 0.2), (4.0,)))
     assert found["mean_to_default"] == pytest.approx(12 / 30)
     assert found["mean_to_per_pod"] == pytest.approx(12 / 20)
     assert found["p95_to_default"] == pytest.approx(13.8 / 39, abs=1e-3)
@@ -61,6 +61,7 @@ def test_the_plan_is_held_against_both_others_and_stands_beside_hindsight() -> N
     assert [line.split()[0] for line in text.splitlines()[2:6]] == ["default", "per_pod", "foretide", "hindsight"]
     assert "mean 0.40 × default and 0.60 × per_pod, p95 0.35 × default" in text
     assert "taken after 150 ms (p95 195 ms, 2 tasks)" in text
+    assert "told to wait elsewhere, after 4000 ms (p95 4000 ms, 1 tasks)" in text
 
 
 def test_tasks_without_a_prediction_are_counted_and_said() -> None:
@@ -75,12 +76,13 @@ def test_several_rounds_are_quoted_each_and_by_their_medians() -> None:
         figures_of(columns([task("a", work=each)], [task("b", work=20_000)], [task("c", work=10_000)]))
         for each in (20_000, 40_000, 25_000)
     ]
-    together = figures.medians(every)
+    together = figures.medians(every, SlotWaits.together([SlotWaits((0.1,)), NO_WAITS, SlotWaits((0.3,), (2.0,))]))
     assert together["runs"] == every
     assert (together["tasks"], together["paired"]) == (9, 9)
     assert together["mean_to_default"] == 0.4
     assert together["default"]["mean_turnaround_seconds"] == 25.0
-    assert together["slot_free_to_bound"]["p95_seconds"] is None
+    assert together["slot_free_to_bound"]["p50_seconds"] == 0.2
+    assert together["slot_free_to_bound"]["replanned"]["tasks"] == 1
     rows = report.rounds(together).splitlines()[2:6]
     assert [row.split()[0] for row in rows] == ["1", "2", "3", "median"]
     assert "0.25" in rows[1]
