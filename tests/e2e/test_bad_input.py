@@ -9,8 +9,8 @@ import pytest
 from examples.models import make_onnx
 from foretide_kube.client import Object
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES
-from tests.e2e.conftest import Installed
 from tests.e2e.workloads import onnx_workload, put_file, torchvision_workload
+from tests.installed import Installed
 
 pytestmark = pytest.mark.cluster
 

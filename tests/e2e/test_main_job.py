@@ -24,8 +24,8 @@ from foretide_kube.names import (
     SCHEDULER_NAME,
     WORKLOAD_PROFILES,
 )
-from tests.e2e.conftest import Installed
 from tests.e2e.workloads import onnx_workload, put_file, torchvision_workload
+from tests.installed import Installed
 
 pytestmark = pytest.mark.cluster
 CLASSES = {"edge-fast", "edge-slow"}

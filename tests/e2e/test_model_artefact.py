@@ -8,7 +8,7 @@ import pytest
 
 from foretide_kube.client import Object
 from foretide_kube.names import COMPLETION_TIME_MODELS, CONFIG_MAPS
-from tests.e2e.conftest import SYSTEM_NAMESPACE, Installed
+from tests.installed import SYSTEM_NAMESPACE, Installed
 
 pytestmark = pytest.mark.cluster
 

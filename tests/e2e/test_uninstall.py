@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import SYSTEM_NAMESPACE, Installed
+from tests.installed import SYSTEM_NAMESPACE, Installed
 
 pytestmark = pytest.mark.cluster
 
