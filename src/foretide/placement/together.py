@@ -2,7 +2,7 @@
 
 List scheduling depends on the order. Between tasks of different arrival the order is fairness; among those of one
 arrival it is chance. So a few orders of these are planned and the best plan is taken: the one with the least sum of
-squared turnarounds, which is short on the whole and leaves nobody far behind. The orders tried: as given, shortest
+cubed turnarounds, which is short on the whole and leaves nobody far behind. The orders tried: as given, shortest
 first, longest first, those first that lose most on a slow class, and some shuffled ones, the same in each call.
 """
 
@@ -55,15 +55,15 @@ def plan_together(
 
 
 def _regret(made: Plan, arrival: Mapping[str, float | None]) -> tuple[int, float]:
-    """What is least for the best plan: tasks for which something is amiss, then the sum of squared turnarounds."""
+    """What is least for the best plan: tasks for which something is amiss, then the sum of cubed turnarounds."""
     amiss = sum(bool(each.reason) for each in made.assignments)
-    squares = 0.0
+    cubes = 0.0
     for each in made.assignments:
         since = arrival[each.key]
         if each.finish_seconds is not None:
-            squares += (each.finish_seconds - (made.made_seconds if since is None else since)) ** 2
+            cubes += (each.finish_seconds - (made.made_seconds if since is None else since)) ** 3
     # Times are seconds since the epoch: what differs by less than this differs by rounding.
-    return amiss, round(squares, 3)
+    return amiss, round(cubes, 3)
 
 
 def _orders(waiting: Sequence[Waiting]) -> Iterator[list[Waiting]]:
