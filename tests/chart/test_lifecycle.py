@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -28,8 +29,8 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(autouse=True)
 def uninstalled(cluster: Cluster) -> Iterator[None]:
     yield
-    for release in json.loads(cluster.helm("list", "--all-namespaces", "-o", "json")):
-        cluster.helm("uninstall", release["name"], "--namespace", release["namespace"], "--wait")
+    for release in json.loads(cluster.helm("list", "--all", "--all-namespaces", "-o", "json")):
+        uninstall(cluster, release=release["name"], namespace=release["namespace"])
 
 
 @pytest.fixture
@@ -54,6 +55,11 @@ def definitions(cluster: Cluster) -> list[str]:
 
 def install(cluster: Cluster, *words: str, release: str = "foretide", namespace: str = NAMESPACE) -> str:
     return cluster.helm("install", release, str(CHART), "--namespace", namespace, "--create-namespace", *words)
+
+
+def uninstall(cluster: Cluster, *words: str, release: str = "foretide", namespace: str = NAMESPACE) -> None:
+    """Uninstall without the hook, whose Pod no node is there to run."""
+    cluster.helm("uninstall", release, "--namespace", namespace, "--wait", "--no-hooks", *words)
 
 
 def objects(cluster: Cluster) -> set[str]:
@@ -96,7 +102,7 @@ def test_uninstalling_leaves_nothing_but_the_definitions(cluster: Cluster) -> No
     before = objects(cluster)
     install(cluster, namespace="to-leave")
     until("Pods of both Deployments", lambda: sum(one.startswith("Pod/to-leave/") for one in objects(cluster)) == 2)
-    cluster.helm("uninstall", "foretide", "--namespace", "to-leave", "--wait", "--cascade", "foreground")
+    uninstall(cluster, "--cascade", "foreground", namespace="to-leave")
     assert {one for one in objects(cluster) if one.startswith(("Pod/", "ReplicaSet/"))} == set()
     left = {
         one for one in objects(cluster) - before if not one.startswith(("CustomResourceDefinition/", "APIService/"))
@@ -141,6 +147,40 @@ def test_a_second_installation_is_refused_with_the_way_out(cluster: Cluster) -> 
     text = str(refusal.value)
     assert 'already installed in this cluster, as release "foretide" in namespace "foretide-system"' in text
     assert "helm uninstall foretide --namespace foretide-system" in text
+
+
+@pytest.mark.usefixtures("definitions_of_somebody_else")
+def test_an_uninstall_whose_hook_cannot_run_ends_with_its_deadline_and_goes_on_without_hooks(cluster: Cluster) -> None:
+    cluster.kubectl("create", "namespace", "held")
+    cluster.kubectl("label", "namespace", "held", "pod-security.kubernetes.io/enforce=restricted")
+    install(cluster, "--set", "crds.enabled=false", namespace="held")
+    before = objects(cluster)
+    with ThreadPoolExecutor() as pool:
+        leaving = pool.submit(cluster.helm, "uninstall", "foretide", "--namespace", "held")
+        until(
+            "the hook's Pod", lambda: [one for one in objects(cluster) if one.startswith("Pod/held/foretide-release")]
+        )
+        cluster.kubectl("patch", "job", "foretide-release", "-n", "held", "-p", '{"spec":{"activeDeadlineSeconds":1}}')
+        with pytest.raises(CommandError, match="job foretide-release failed: DeadlineExceeded"):
+            leaving.result(timeout=60)
+    assert before <= objects(cluster), "nothing is removed before the gates are open"
+    uninstall(cluster, namespace="held")
+    left = {one for one in objects(cluster) if one.startswith("Deployment/held/")}
+    assert left == set()
+
+
+@pytest.mark.usefixtures("definitions_of_somebody_else")
+def test_tasks_left_behind_are_found_as_the_installation_page_says(cluster: Cluster) -> None:
+    page = (ROOT / "docs" / "install.md").read_text()
+    command = "kubectl get pods --all-namespaces --field-selector spec.schedulerName=foretide-scheduler,spec.nodeName="
+    assert command in page
+    until("an account", lambda: "ServiceAccount/default/default" in objects(cluster))
+    for name, scheduler in (("left", "foretide-scheduler"), ("other", "default-scheduler")):
+        spec = {"schedulerName": scheduler, "containers": [{"name": "main", "image": "registry.example/a:1"}]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+        cluster.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+    assert cluster.kubectl(*command.split()[1:], "-o", "name").split() == ["pod/left"]
+    cluster.kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
 
 
 @pytest.mark.usefixtures("definitions_of_somebody_else")

@@ -222,6 +222,25 @@ def test_nobody_may_read_secrets_or_make_pods(default: Rendered) -> None:
                 assert not {"create", "delete", "update"} & set(rule["verbs"]), name
 
 
+def test_gates_are_opened_before_an_uninstall_by_a_restricted_job_that_is_soon_over(default: Rendered) -> None:
+    job = default["Job", "foretide-release"]
+    assert job["metadata"]["annotations"] == {
+        "helm.sh/hook": "pre-delete",
+        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+    }
+    assert job["spec"]["activeDeadlineSeconds"] <= 60
+    assert job["spec"]["backoffLimit"] <= 3
+    pod = job["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == "foretide-operator"
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    (container,) = pod["containers"]
+    assert container["image"] == default.container("foretide-operator", "operator")["image"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["command"] == ["python", "-m", "foretide_cli", "release", "--all-namespaces"]
+    selector = default["Deployment", "foretide-operator"]["spec"]["selector"]["matchLabels"]
+    assert not selector.items() <= job["spec"]["template"]["metadata"]["labels"].items()
+
+
 def test_the_network_policy_opens_what_is_probed_and_scraped_and_no_more() -> None:
     rendered = render("networkPolicy.enabled=true", "networkPolicy.from[0].podSelector.matchLabels.app=prometheus")
     for deployment in ("foretide-operator", "foretide-scheduler"):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devcluster import Cluster
 from devcluster.errors import CommandError
+from tests.chart.rendering import render
 
 pytestmark = pytest.mark.cluster
 
@@ -47,7 +52,11 @@ MAY_NOT = [
     (OPERATOR, "update", "pods", "default"),
     (OPERATOR, "patch", "pods/status", "default"),
     (OPERATOR, "patch", "pods/ephemeralcontainers", "default"),
+    (OPERATOR, "patch", "pods/resize", "default"),
+    (OPERATOR, "deletecollection", "pods", "default"),
     (OPERATOR, "create", "pods/exec", "default"),
+    (OPERATOR, "get", "pods/exec", "default"),
+    (OPERATOR, "create", "pods/attach", "default"),
     (OPERATOR, "create", "pods/binding", "default"),
     (OPERATOR, "create", "pods/eviction", "default"),
     (OPERATOR, "get", "secrets", NAMESPACE),
@@ -112,20 +121,38 @@ ANNOTATIONS = "annotations under foretide.dev/ only"
 GATE = "remove the scheduling gate foretide.dev/plan only"
 METADATA = "labels, finalizers or owner references"
 SPEC = "may not change the spec of Pods"
+GATES = [{"name": "foretide.dev/plan"}, {"name": "example.com/theirs"}]
+REQUIRED = {
+    "requiredDuringSchedulingIgnoredDuringExecution": {
+        "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]
+    }
+}
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "0"}
 FORBIDDEN_PATCHES: list[tuple[str, Any, str]] = [
     ("adds an annotation", {"metadata": {"annotations": {"example.com/ours": "1"}}}, ANNOTATIONS),
     ("changes an annotation", {"metadata": {"annotations": {"example.com/theirs": "2"}}}, ANNOTATIONS),
     ("removes an annotation", {"metadata": {"annotations": {"example.com/theirs": None}}}, ANNOTATIONS),
+    (
+        "changes ours and removes another's annotation",
+        {"metadata": {"annotations": {"foretide.dev/plan": "{}", "example.com/theirs": None}}},
+        ANNOTATIONS,
+    ),
     ("removes all annotations", {"metadata": {"annotations": None}}, ANNOTATIONS),
     ("a prefix that looks like ours", {"metadata": {"annotations": {"foretide.dev.example/a": "1"}}}, ANNOTATIONS),
     ("adds a label", {"metadata": {"labels": {"a": "b"}}}, METADATA),
     ("adds a label of ours", {"metadata": {"labels": {"foretide.dev/workload": "b"}}}, METADATA),
+    ("changes a label", {"metadata": {"labels": {"app": "ours"}}}, METADATA),
     ("removes all labels", {"metadata": {"labels": None}}, METADATA),
     ("removes a finalizer", {"metadata": {"finalizers": None}}, METADATA),
+    ("adds a finalizer", {"metadata": {"finalizers": ["example.com/theirs", "foretide.dev/ours"]}}, METADATA),
     ("adds an owner", {"metadata": {"ownerReferences": [OWNER]}}, METADATA),
     ("removes another's gate", {"spec": {"schedulingGates": [{"name": "foretide.dev/plan"}]}}, GATE),
     ("removes all gates", {"spec": {"schedulingGates": None}}, GATE),
+    (
+        "opens its gate and adds a label",
+        {"metadata": {"labels": {"a": "b"}}, "spec": {"schedulingGates": [{"name": "example.com/theirs"}]}},
+        METADATA,
+    ),
     (
         "changes an image",
         [{"op": "replace", "path": "/spec/containers/0/image", "value": "registry.example/b:1"}],
@@ -133,8 +160,42 @@ FORBIDDEN_PATCHES: list[tuple[str, Any, str]] = [
     ),
     ("tolerates a taint", [{"op": "add", "path": "/spec/tolerations/-", "value": {"operator": "Exists"}}], SPEC),
     ("sets a deadline", {"spec": {"activeDeadlineSeconds": 1}}, SPEC),
+    ("asks for a node's kind", {"spec": {"affinity": {"nodeAffinity": REQUIRED}}}, SPEC),
+    ("shortens the grace", {"spec": {"terminationGracePeriodSeconds": 1}}, "spec"),
+    ("names a node", {"spec": {"nodeName": "a"}}, "spec"),
+    ("names another scheduler", {"spec": {"schedulerName": "theirs"}}, "spec"),
+    ("takes a priority", {"spec": {"priority": 1000}}, "priority"),
+    ("adds another's gate", {"spec": {"schedulingGates": [*GATES, {"name": "example.com/more"}]}}, "gate"),
     ("selects nodes", {"spec": {"nodeSelector": {"kubernetes.io/hostname": "a"}}}, SPEC),
 ]
+
+
+ALLOWED_PATCHES: list[tuple[str, Any]] = [
+    ("adds an annotation of ours", {"metadata": {"annotations": {"foretide.dev/plan": "{}"}}}),
+    ("changes one", {"metadata": {"annotations": {"foretide.dev/inferences": "4"}}}),
+    ("removes one", {"metadata": {"annotations": {"foretide.dev/inferences": None}}}),
+    ("opens our gate", {"spec": {"schedulingGates": [{"name": "example.com/theirs"}]}}),
+]
+OTHER_WRITES: list[tuple[str, tuple[str, ...]]] = [
+    ("deletes it", ("delete", "pod", "task", "--wait=false")),
+    ("replaces it", ("label", "pod", "task", "a=b", "--overwrite")),
+    ("sets its phase", ("patch", "pod", "task", "--subresource=status", "-p", '{"status":{"phase":"Succeeded"}}')),
+    ("labels it by its status", ("patch", "pod", "task", "--subresource=status", "-p", '{"metadata":{"labels":{}}}')),
+    ("resizes it", ("patch", "pod", "task", "--subresource=resize", "-p", '{"spec":{"containers":[]}}')),
+    ("debugs it", ("debug", "task", "--image=registry.example/b:1", "--container=debugger")),
+    ("evicts it", ("create", "--raw", "/api/v1/namespaces/default/pods/task/eviction", "-f", "-")),
+    ("binds it", ("create", "--raw", "/api/v1/namespaces/default/pods/task/binding", "-f", "-")),
+    ("makes another", ("run", "another", "--image=registry.example/b:1")),
+]
+BODIES = {
+    "evicts it": {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "task"}},
+    "binds it": {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "task"},
+        "target": {"kind": "Node", "name": "a"},
+    },
+}
 
 
 @pytest.fixture
@@ -184,6 +245,48 @@ def test_the_operator_can_change_nothing_else_of_a_pod(pod: Cluster) -> None:
         with pytest.raises(CommandError) as refusal:
             patch(pod, body)
         assert words in str(refusal.value), what
+
+
+@pytest.mark.parametrize(("what", "body"), ALLOWED_PATCHES, ids=[what for what, _ in ALLOWED_PATCHES])
+def test_what_the_planner_needs_is_allowed_each_by_itself(pod: Cluster, what: str, body: Any) -> None:
+    wait_for_policy(pod)
+    assert json.loads(patch(pod, body))["metadata"]["labels"] == {"app": "theirs"}, what
+
+
+def test_the_operator_cannot_put_its_gate_back(pod: Cluster) -> None:
+    wait_for_policy(pod)
+    patch(pod, {"spec": {"schedulingGates": [{"name": "example.com/theirs"}]}})
+    with pytest.raises(CommandError, match="only deletion is allowed"):
+        patch(pod, {"spec": {"schedulingGates": GATES}})
+
+
+def test_no_other_way_of_writing_to_a_pod_is_open_to_the_operator(pod: Cluster) -> None:
+    wait_for_policy(pod)
+    for what, words in OTHER_WRITES:
+        body = json.dumps(BODIES[what]) if what in BODIES else None
+        with pytest.raises(CommandError) as refusal:
+            pod.kubectl(*words, f"--as={OPERATOR}", stdin=body)
+        assert "orbidden" in str(refusal.value) or "may not change" in str(refusal.value), (what, str(refusal.value))
+    assert json.loads(pod.kubectl("get", "pod", "task", "-o", "json"))["metadata"]["labels"] == {"app": "theirs"}
+
+
+def test_the_account_of_the_hook_can_open_gates_as_the_command_does(pod: Cluster, tmp_path: Path) -> None:
+    wait_for_policy(pod)
+    kubeconfig = json.loads(pod.kubectl("config", "view", "--raw", "-o", "json"))
+    token = pod.kubectl("create", "token", "foretide-operator", "--namespace", NAMESPACE).strip()
+    kubeconfig["users"] = [{"name": kubeconfig["users"][0]["name"], "user": {"token": token}}]
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps(kubeconfig))
+    _, *words = render()["Job", "foretide-release"]["spec"]["template"]["spec"]["containers"][0]["command"]
+    done = subprocess.run(
+        [sys.executable, *words],
+        env={**os.environ, "KUBECONFIG": str(file)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "default/task released; it still waits behind example.com/theirs" in done.stdout
 
 
 def test_others_are_not_held_by_the_policy(pod: Cluster) -> None:
