@@ -25,16 +25,15 @@ def loaded(workers: int | None = None) -> Iterator[None]:
     """Keep so many CPUs busy, all of them by default."""
     with ExitStack() as stack:
         for _ in range(workers or os.cpu_count() or 1):
-            process = stack.enter_context(
-                subprocess.Popen([sys.executable, "-m", "bench.machine_load"], stdin=subprocess.DEVNULL)
-            )
+            command = [sys.executable, "-m", "bench.machine_load", str(os.getpid())]
+            process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.DEVNULL))
             stack.callback(process.terminate)
         yield
 
 
-def work() -> None:
-    """Reckon without end and write a block each second, until the parent is another one."""
-    parent, block = os.getppid(), os.urandom(BLOCK_BYTES)
+def work(parent: int) -> None:
+    """Reckon without end and write a block each second, for as long as the process ``parent`` is the parent."""
+    block = os.urandom(BLOCK_BYTES)
     with tempfile.TemporaryFile() as file:
         written = time.monotonic()
         while os.getppid() == parent:
@@ -48,4 +47,4 @@ def work() -> None:
 
 
 if __name__ == "__main__":
-    work()
+    work(int(sys.argv[1]))
