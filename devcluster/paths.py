@@ -41,8 +41,8 @@ class ClusterPaths:
 
     @property
     def lock(self) -> Path:
-        """The file that the process that works on the cluster holds locked."""
-        return cache() / "locks" / f"cluster-{self.name}"
+        """The file that the process that works on the cluster holds locked: one a machine, whatever the cache."""
+        return RUNS / ".locks" / f"cluster-{self.name}"
 
     @property
     def kubeconfig(self) -> Path:

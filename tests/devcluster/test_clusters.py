@@ -33,7 +33,8 @@ CLASSES: dict[str, Any] = {
     "slow": {"cpus": 2, "speed": 0.15, "memoryMiB": 512, "cpuset": "0", "environment": {"ONEDNN_MAX_CPU_ISA": "SSE41"}},
 }
 OWNER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do its children
 from devcluster import Cluster
 from devcluster.spec import parse
 import json
@@ -247,7 +248,10 @@ def owner(name: str, *nodes: str) -> subprocess.Popen[str]:
 def test_an_owner_that_is_told_to_end_takes_its_cluster_down(number: signal.Signals) -> None:
     with owner("tests-told") as process:
         process.send_signal(number)
-        assert process.wait(timeout=60) != 0
+        try:
+            assert process.wait(timeout=60) != 0
+        finally:
+            process.kill()
     assert leftovers.of("tests-told") == []
 
 
