@@ -43,12 +43,14 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     server's clock in whole seconds; ``bound_seconds`` is None before the binding. ``ended_seconds``
     is when the work ended, by the node's clock, as finely as the task reports it. ``requests`` is what the Pod
     reserves, ``gates`` what keeps it from being scheduled. ``planned_node`` and ``plan`` are what the planner wrote.
-    ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored.
+    ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored. ``version`` is the
+    resource version that all this was read from.
     """
 
     namespace: str
     name: str
     uid: str
+    version: str = ""
     workload: str
     role: str
     node: str | None
@@ -89,6 +91,7 @@ def read_pod(form: PodForm) -> TaskPod:
         namespace=metadata.namespace,
         name=metadata.name,
         uid=metadata.uid,
+        version=metadata.resource_version,
         workload=labels.get(LABEL_WORKLOAD, ""),
         role=labels.get(LABEL_ROLE, ""),
         node=spec.node_name or None,

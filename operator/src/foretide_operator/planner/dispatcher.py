@@ -1,7 +1,8 @@
 """Plans all waiting tasks anew whenever something changed, and opens the gates whose time has come.
 
 Level-based: what waits, runs and is opened stands in the API, so a restart or a change of leader needs nothing but to
-plan again. Events are coalesced; while anything waits, time itself is reason enough to plan.
+plan again. Events are coalesced; while anything waits, time itself is reason enough to plan. Whether this process may
+write is asked before each write: it may have been stopped in the middle of a turn.
 """
 
 from __future__ import annotations
@@ -9,16 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from foretide.placement.plan import Assignment, Plan
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
 from foretide.prediction import PodPrediction
-from foretide_kube.client import ApiError, KubeClient, Object
-from foretide_kube.events import event_body
-from foretide_kube.names import EVENTS, PODS
+from foretide_kube.client import KubeClient, Object
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.arrivals import Arrivals
 from foretide_operator.planner.floor import Floor, Node, read_floor
@@ -26,6 +24,7 @@ from foretide_operator.planner.lags import ReleaseLags
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.opening import Told, is_news, opening_message, opening_patch, waiting_patch
 from foretide_operator.planner.recording import predict
+from foretide_operator.planner.writing import AwayError, Writer
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +32,16 @@ COALESCE_SECONDS: Final = 0.02
 """Changes come in bunches: a Pod that ends changes thrice."""
 TICK_SECONDS: Final = 1.0
 """While tasks wait, a plan is at most so old …"""
-REST_SHARE: Final = 10.0
-"""… but planning takes no more than a tenth of the time."""
+REST_SHARE: Final = 20.0
+"""… but while nothing changes planning takes no more than a twentieth of the time …"""
+LONGEST_TICK_SECONDS: Final = 10.0
+"""… and no plan gets older than this."""
 IDLE_SECONDS: Final = 2.0
 NOTES_AT_ONCE: Final = 5
 """Waiting Pods that are told anew in one turn, the next to start first: a long queue costs few writes."""
+
+GATED_BY_OTHERS: Final = "GatedByOthers"
+"""Somebody else's gate keeps the task as well, so that it cannot be planned: ours is opened at its bound."""
 
 _Mark = tuple[str | None, bool, bool, tuple[str, ...], str | None]
 
@@ -78,10 +82,9 @@ class Dispatcher:
         clock: Callable[[], float],
         now_seconds: Callable[[], float],
     ) -> None:
-        self._client = client
+        self._writer = Writer(client, facts, metrics, namespace=namespace, clock=clock, now_seconds=now_seconds)
         self._facts = facts
         self._metrics = metrics
-        self._namespace = namespace
         self._is_leader = is_leader
         self._clock = clock
         self._now_seconds = now_seconds
@@ -92,7 +95,8 @@ class Dispatcher:
         self._told: dict[str, Told] = {}
         self._changed = threading.Event()
         self._stopped = threading.Event()
-        self._last_turn_seconds = clock()
+        self._last_beat_seconds = clock()
+        self._is_failing = False
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
 
     def start(self) -> None:
@@ -110,8 +114,8 @@ class Dispatcher:
         self._changed.set()
 
     def silent_seconds(self) -> float:
-        """Seconds since the thread last went round; it does every few seconds, however little there is to do."""
-        return self._clock() - self._last_turn_seconds
+        """Seconds since the last sign of life: a plan made, a write done, or a rest with nothing amiss."""
+        return self._clock() - self._last_beat_seconds
 
     def heard(self, event: str, pod: TaskPod) -> None:
         """Take note of a Pod that appeared, changed or was deleted; what we wrote ourselves is no news."""
@@ -131,19 +135,43 @@ class Dispatcher:
             self._learn_release(pod)
         self._changed.set()
 
+    def go_round(self) -> float:
+        """Take a turn if this process leads; the seconds to rest. Where no plan can be made there is no sign of life.
+
+        So the Lease is lost, and not sought again before a plan can be made: others open the gates.
+        """
+        self._changed.clear()
+        wait_seconds = IDLE_SECONDS
+        try:
+            if self._facts.is_synced():
+                if self._is_leader():
+                    wait_seconds = self.turn()
+                elif self._is_failing:
+                    self._plan()
+        except Exception:
+            log.exception("the plan was not made; again in %.0f s", TICK_SECONDS)
+            self._metrics.plan_errors.inc()
+            self._is_failing = True
+            return TICK_SECONDS
+        self._is_failing = False
+        self._beat()
+        return wait_seconds
+
     def turn(self) -> float:
         """Plan once, open what is due, tell some of the rest; the seconds after which to plan again anyway."""
-        self._changed.clear()
         began = self._clock()
         floor, made = self._plan()
-        due = [each for each in made.due() if not self._arrivals.is_arriving(each.key)]
-        opened = [each for each in due if self._open(floor.pods[each.key], each)]
-        for pod in floor.overdue:
-            self._open(pod, Assignment(pod.uid, made.made_seconds, reason="GatedByOthers"))
-        if opened:
-            self._changed.set()  # their places are taken now; the rest is planned around them
-        else:
-            self._tell(floor, made)
+        opened: list[Assignment] = []
+        try:
+            is_refused = self._open_due(floor, made, opened)
+            if opened or is_refused:
+                self._changed.set()  # places were taken, or are free after all; the rest is planned around them
+            else:
+                self._tell(floor, made)
+        except AwayError:
+            log.warning("nothing is written until the API server answers again")
+        if self._may_write():
+            self._writer.tell(is_in_haste=self._changed.is_set)
         waiting = len(made.assignments) - len(opened)
         self._metrics.waiting.set(waiting)
         if not waiting:
@@ -151,13 +179,19 @@ class Dispatcher:
         arriving_seconds = self._arrivals.seconds_left()
         if arriving_seconds > 0.0:
             return arriving_seconds
-        return max(TICK_SECONDS, REST_SHARE * (self._clock() - began))
+        return min(max(TICK_SECONDS, REST_SHARE * (self._clock() - began)), LONGEST_TICK_SECONDS)
 
     def _plan(self) -> tuple[Floor, Plan]:
         with self._metrics.plan_seconds.time():
             now = self._now_seconds()
+            pods = self._facts.pods()
+            self._forget_all_but({pod.uid for pod in pods})
             floor = read_floor(
-                self._facts.pods(), self._facts.nodes(), self._workload_of, tries=self._tries, now_seconds=now
+                [pod for pod in pods if pod.node is not None or not self._writer.is_paused(pod)],
+                self._facts.nodes(),
+                self._workload_of,
+                tries=self._tries,
+                now_seconds=now,
             )
             made = plan_together(
                 floor.waiting,
@@ -168,6 +202,39 @@ class Dispatcher:
                 lags=self._lags.by_class(),
             )
         return floor, made
+
+    def _forget_all_but(self, uids: set[str]) -> None:
+        """Drop what is kept of Pods that are no more: one may have been deleted while it was being written on."""
+        self._writer.forget_all_but(uids)
+        for table in (self._tries, self._told):
+            for uid in set(table) - uids:
+                table.pop(uid, None)
+
+    def _open_due(self, floor: Floor, made: Plan, opened: list[Assignment]) -> bool:
+        """Open what is due, as long as this process leads, and add it to ``opened``; whether any was refused."""
+        is_refused = False
+        for each in made.due():
+            if not self._may_write():
+                break
+            pod = floor.pods[each.key]
+            if self._arrivals.is_arriving(pod.uid):
+                continue
+            if self._open(pod, each):
+                opened.append(each)
+            else:
+                is_refused = is_refused or self._writer.is_paused(pod)
+        for pod in floor.overdue:
+            if not self._may_write():
+                break
+            self._open(pod, Assignment(pod.uid, made.made_seconds, reason=GATED_BY_OTHERS))
+        return is_refused
+
+    def _may_write(self) -> bool:
+        return self._is_leader() and not self._stopped.is_set()
+
+    def _beat(self) -> None:
+        if not self._is_failing:
+            self._last_beat_seconds = self._clock()
 
     def _until(self, floor: Floor) -> float:
         """Seconds until an opened task that is not bound is to be looked at again."""
@@ -190,7 +257,7 @@ class Dispatcher:
                 self._metrics.predictions.labels(prediction.node_class, prediction.source).inc()
         else:
             self._metrics.aimed_again.inc()
-        self._announce(pod, opening_message(assignment, now))
+        self._writer.announce(pod, opening_message(assignment, now))
         return True
 
     def _prediction(self, pod: TaskPod, assignment: Assignment, now: float) -> PodPrediction | None:
@@ -211,7 +278,7 @@ class Dispatcher:
         told = 0
         for each in ahead:
             pod = floor.pods[each.key]
-            if told >= NOTES_AT_ONCE or self._changed.is_set():
+            if told >= NOTES_AT_ONCE or self._changed.is_set() or not self._may_write():
                 return
             if not is_news(self._told.get(pod.uid) or Told.of(pod), each, now):
                 continue
@@ -221,35 +288,9 @@ class Dispatcher:
             told += 1
 
     def _write(self, pod: TaskPod, patch: Object) -> bool:
-        try:
-            written = self._client.patch(PODS, pod.name, patch, pod.namespace)
-        except ApiError as error:
-            if not (error.is_not_found or error.is_conflict):  # gone, or a namesake has its place
-                self._metrics.write_errors.labels(error.reason).inc()
-                log.warning("%s/%s was not written: %s", pod.namespace, pod.name, error)
-            return False
-        self._facts.absorb_pod(written)
-        return True
-
-    def _announce(self, pod: TaskPod, message: str) -> None:
-        about = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid},
-        }
-        body = event_body(
-            about,
-            "Normal",
-            "Planned",
-            message,
-            component="foretide-planner",
-            fallback_namespace=self._namespace,
-            now=datetime.fromtimestamp(self._now_seconds(), UTC),
-        )
-        try:
-            self._client.create(EVENTS, body, pod.namespace)
-        except ApiError as error:
-            log.info("no Event on %s/%s: %s", pod.namespace, pod.name, error)
+        is_written = self._writer.patch(pod, patch)
+        self._beat()
+        return is_written
 
     def _learn_release(self, pod: TaskPod) -> None:
         node = self._facts.nodes().get(pod.node or "")
@@ -261,17 +302,12 @@ class Dispatcher:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._last_turn_seconds = self._clock()
-            wait_seconds = IDLE_SECONDS
-            if self._is_leader() and self._facts.is_synced():
-                try:
-                    wait_seconds = self.turn()
-                except Exception:
-                    log.exception("the plan was not made; again in %.0f s", TICK_SECONDS)
-                    self._metrics.plan_errors.inc()
-                    wait_seconds = TICK_SECONDS
-            if self._changed.wait(wait_seconds):
-                self._stopped.wait(COALESCE_SECONDS)
+            until = self._clock() + self.go_round()
+            while not self._stopped.is_set() and (left := until - self._clock()) > 0.0:
+                if self._changed.wait(min(left, IDLE_SECONDS)):
+                    self._stopped.wait(COALESCE_SECONDS)
+                    break
+                self._beat()
 
 
 def _mark(pod: TaskPod) -> _Mark:

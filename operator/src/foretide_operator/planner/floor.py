@@ -108,6 +108,7 @@ class _Reader:
         self._tries = tries
         self._now = now_seconds
         self._largest = _largest_memory_bytes(nodes)
+        self._workloads: dict[tuple[str, str], WorkloadPredictions | None] = {}
         self._expected: dict[tuple[int, Task], Mapping[str, Expected]] = {}
         self._admitted: dict[tuple[int, Task], Mapping[str, Expected]] = {}
         self.held: dict[str, list[TaskPod]] = {}
@@ -129,7 +130,7 @@ class _Reader:
         elif pod.gates == (GATE_PLAN,):
             self.waiting.append(pod)
         elif pod.is_gated:
-            if self._now >= latest_open_seconds(pod, self._workload_of(pod), self._now):
+            if self._now >= latest_open_seconds(pod, self._workload(pod), self._now):
                 self.overdue.append(pod)
         elif not pod.gates and pod.planned_node is not None:
             self._take_opened(pod, pod.planned_node)
@@ -138,11 +139,21 @@ class _Reader:
         stand, turn_seconds = _opened(pod, self._tries.get(pod.uid, 1), self._now)
         if turn_seconds is not None:
             self.turns_seconds.append(turn_seconds)
-        reserved = self._at(pod, node, self._now) if stand == "reserved" else None
-        if reserved is not None:
-            self.running.append(reserved)
         if stand == "again":
             self.waiting.append(pod)
+        elif stand == "reserved":
+            reserved = self._at(pod, node, self._now)
+            if reserved is not None:
+                self.running.append(reserved)
+            else:
+                self.held.setdefault(node, []).append(pod)
+
+    def _workload(self, pod: TaskPod) -> WorkloadPredictions | None:
+        """The pod's workload, the same for all its Pods however it changes while they are read."""
+        key = (pod.namespace, pod.workload)
+        if key not in self._workloads:
+            self._workloads[key] = self._workload_of(pod)
+        return self._workloads[key]
 
     def _bound(self, pod: TaskPod) -> Running | None:
         """A bound task whose end can be expected."""
@@ -152,7 +163,7 @@ class _Reader:
 
     def _at(self, pod: TaskPod, name: str, bound_seconds: float) -> Running | None:
         """A task that is on a node, or about to be; None if its end cannot be expected."""
-        node, workload = self._nodes.get(name), self._workload_of(pod) if pod.is_task else None
+        node, workload = self._nodes.get(name), self._workload(pod) if pod.is_task else None
         if node is None or workload is None or workload.is_service or node.node_class is None:
             return None
         expected = self._expect(pod.task, workload).get(node.node_class)
@@ -169,7 +180,7 @@ class _Reader:
 
     def as_waiting(self, pod: TaskPod, arrival_seconds: float) -> Waiting:
         """A task to be planned, on the classes where the extender would not refuse it for its memory."""
-        workload = self._workload_of(pod)
+        workload = self._workload(pod)
         expected: Mapping[str, Expected] = {} if workload is None else self._admit(pod.task, workload)
         return Waiting(
             key=pod.uid,
@@ -229,12 +240,17 @@ def _largest_memory_bytes(nodes: Mapping[str, Node]) -> dict[str, int | None]:
 
 
 def _opened(pod: TaskPod, tries: int, now_seconds: float) -> tuple[str, float | None]:
-    """Where an opened and unbound task stands (reserved, paused or again), and when that changes."""
+    """Where an opened and unbound task stands (reserved, paused or again), and when that changes.
+
+    An opening that is not told of, or told of before its time, was not ours: it reserves nothing.
+    """
     opened = epoch_seconds(pod.plan.opened_time) if pod.plan is not None else None
-    reserved_until = (opened if opened is not None else now_seconds - RESERVED_SECONDS) + RESERVED_SECONDS
+    if opened is None or opened > now_seconds + _CLOCK_TOLERANCE_SECONDS:
+        opened = now_seconds - RESERVED_SECONDS
+    reserved_until = opened + RESERVED_SECONDS
     if now_seconds < reserved_until:
         return "reserved", reserved_until
-    again = reserved_until + min(FIRST_PAUSE_SECONDS * 2.0 ** (tries - 1), LONGEST_PAUSE_SECONDS)
+    again = reserved_until + min(FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE_SECONDS)
     return ("paused", again) if now_seconds < again else ("again", None)
 
 

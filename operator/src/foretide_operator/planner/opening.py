@@ -43,7 +43,7 @@ def is_news(told: Told | None, assignment: Assignment, now_seconds: float) -> bo
     """Whether what the plan says of a waiting task differs enough from what was told to be written."""
     if told is None:
         return True
-    if now_seconds - told.at_seconds < REST_SECONDS:
+    if 0.0 <= now_seconds - told.at_seconds < REST_SECONDS:
         return False
     if told.node != (assignment.node or "") or told.reason != assignment.reason:
         return True
@@ -62,7 +62,7 @@ def waiting_patch(pod: TaskPod, assignment: Assignment, waits_for: str) -> Objec
         waits_for=waits_for,
         reason=assignment.reason,
     )
-    return {"metadata": {"uid": pod.uid, "annotations": {ANNOTATION_PLAN: _text(plan)}}}
+    return _patch(pod, {ANNOTATION_PLAN: _text(plan)})
 
 
 def opening_patch(pod: TaskPod, assignment: Assignment, prediction: PodPrediction | None, now_seconds: float) -> Object:
@@ -77,12 +77,14 @@ def opening_patch(pod: TaskPod, assignment: Assignment, prediction: PodPredictio
         reason=assignment.reason,
         opened_time=_time(now_seconds),
     )
-    annotations: dict[str, str | None] = {
-        ANNOTATION_PLAN: _text(plan),
-        ANNOTATION_PLANNED_NODE: assignment.node,
-        ANNOTATION_PREDICTION: None if prediction is None else msgspec.json.encode(prediction).decode(),
-    }
-    patch: Object = {"metadata": {"uid": pod.uid, "annotations": annotations}}
+    patch = _patch(
+        pod,
+        {
+            ANNOTATION_PLAN: _text(plan),
+            ANNOTATION_PLANNED_NODE: assignment.node,
+            ANNOTATION_PREDICTION: None if prediction is None else msgspec.json.encode(prediction).decode(),
+        },
+    )
     if pod.is_gated:
         others = [{"name": name} for name in pod.gates if name != GATE_PLAN]
         patch["spec"] = {"schedulingGates": others or None}
@@ -96,6 +98,17 @@ def opening_message(assignment: Assignment, now_seconds: float) -> str:
     seconds = assignment.finish_seconds - now_seconds
     note = f" ({assignment.reason})" if assignment.reason else ""
     return f"gate opened for node {assignment.node}, where it is expected to end in {seconds:.1f} s{note}"
+
+
+def _patch(pod: TaskPod, annotations: dict[str, str | None]) -> Object:
+    """Annotations for that very Pod as it was when it was planned.
+
+    Whoever was stopped in between, or sees the cluster as it was, is refused: others may have opened it since.
+    """
+    metadata: Object = {"uid": pod.uid, "annotations": annotations}
+    if pod.version:
+        metadata["resourceVersion"] = pod.version
+    return {"metadata": metadata}
 
 
 def _time(seconds: float | None) -> str:

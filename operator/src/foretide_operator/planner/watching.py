@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from foretide.placement.task import WorkloadPredictions
-from foretide_kube.cache import WatchCache
+from foretide_kube.cache import Key, WatchCache, object_key
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
@@ -23,8 +23,7 @@ class View:
         self._workloads = WatchCache(client, AIWORKLOADS, clock=clock, reduce=reduce_workload)
         self._classes = WatchCache(client, NODE_CLASSES, clock=clock, reduce=reduce_class)
         self._claims: tuple[ClassClaim, ...] = ()
-        self._nodes_of: tuple[object, object] | None = None
-        self._nodes_by_name: dict[str, Node] = {}
+        self._nodes_by_name: tuple[object, object, dict[str, Node]] = (None, None, {})
         self._classes.add_listener(lambda _event, _item: self._read_claims())
         self._caches = {
             "nodeclasses": self._classes,
@@ -38,9 +37,12 @@ class View:
         self._pods.add_listener(lambda event, item: listener(event, facts_of(item)))
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` when a node, workload or class changed; add it before `start`."""
+        """Call ``listener`` when what is known of a node, workload or class changed; add it before `start`.
+
+        Heartbeats of kubelets and counts in a status change nothing here.
+        """
         for cache in (self._classes, self._workloads, self._nodes):
-            cache.add_listener(lambda _event, _item: listener())
+            cache.add_listener(_news(listener))
 
     def start(self) -> None:
         """Begin to list and watch."""
@@ -86,14 +88,14 @@ class View:
 
     def nodes(self) -> dict[str, Node]:
         """All nodes by name, with their classes."""
-        seen = (self._nodes.snapshot(), self._claims)
-        if self._nodes_of is None or any(a is not b for a, b in zip(seen, self._nodes_of, strict=True)):
-            found = [facts_of(item) for item in seen[0].values()]
-            self._nodes_by_name = {
-                facts.name: Node(facts, node_class_of(facts.labels, self._claims).node_class) for facts in found
-            }
-            self._nodes_of = seen
-        return self._nodes_by_name
+        snapshot, claims = self._nodes.snapshot(), self._claims
+        of_snapshot, of_claims, known = self._nodes_by_name
+        if snapshot is of_snapshot and claims is of_claims:
+            return known
+        found = [facts_of(item) for item in snapshot.values()]
+        made = {facts.name: Node(facts, node_class_of(facts.labels, claims).node_class) for facts in found}
+        self._nodes_by_name = (snapshot, claims, made)  # in one step: several threads ask
+        return made
 
     def absorb_pod(self, item: Object) -> None:
         """Take note of a Pod as a write gave it back, before the watch tells of it."""
@@ -106,3 +108,21 @@ class View:
     def _read_claims(self) -> None:
         known = [facts_of(item) for _, item in sorted(self._classes.snapshot().items())]
         self._claims = in_order(ClassClaim.of(node_class) for node_class in known if node_class is not None)
+
+
+def _news(listener: Callable[[], None]) -> Callable[[str, Object], None]:
+    """A listener of a cache that passes on only changes of the facts."""
+    known: dict[Key, object] = {}
+
+    def heard(event: str, item: Object) -> None:
+        key = object_key(item)
+        if event == "DELETED":
+            known.pop(key, None)
+        else:
+            facts = facts_of(item)
+            if key in known and known[key] == facts:
+                return
+            known[key] = facts
+        listener()
+
+    return heard

@@ -1,0 +1,59 @@
+"""When a burst has arrived."""
+
+from __future__ import annotations
+
+from foretide_operator.planner.arrivals import LONGEST_SECONDS, SETTLE_SECONDS, Arrivals
+
+
+class Burst:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.arrivals = Arrivals(lambda: self.now)
+
+
+def test_at_the_start_nothing_is_arriving() -> None:
+    burst = Burst()
+    assert burst.arrivals.seconds_left() == 0.0
+    assert not burst.arrivals.is_arriving("a")
+
+
+def test_a_task_alone_has_arrived_after_a_moment() -> None:
+    burst = Burst()
+    burst.arrivals.add("a")
+    assert burst.arrivals.seconds_left() == SETTLE_SECONDS
+    assert burst.arrivals.is_arriving("a")
+    assert not burst.arrivals.is_arriving("somebody else")
+    burst.now += SETTLE_SECONDS
+    assert not burst.arrivals.is_arriving("a")
+
+
+def test_a_burst_has_arrived_as_a_whole_when_nothing_more_comes() -> None:
+    burst = Burst()
+    burst.arrivals.add("a")
+    burst.now += SETTLE_SECONDS * 0.9
+    burst.arrivals.add("b")
+    burst.now += SETTLE_SECONDS * 0.9
+    assert burst.arrivals.is_arriving("a")
+    burst.now += SETTLE_SECONDS * 0.2
+    assert not burst.arrivals.is_arriving("a")
+    assert not burst.arrivals.is_arriving("b")
+
+
+def test_an_endless_stream_keeps_nobody_for_longer_than_the_longest() -> None:
+    burst = Burst()
+    seen: dict[str, float] = {}
+    for step in range(200):
+        burst.arrivals.add(f"t{step}")
+        seen[f"t{step}"] = burst.now
+        for uid, since in seen.items():
+            assert not burst.arrivals.is_arriving(uid) or burst.now - since <= LONGEST_SECONDS
+        burst.now += 0.07
+
+
+def test_a_new_burst_does_not_hold_the_last_one_back() -> None:
+    burst = Burst()
+    burst.arrivals.add("a")
+    burst.now += 5.0
+    burst.arrivals.add("b")
+    assert burst.arrivals.is_arriving("b")
+    assert not burst.arrivals.is_arriving("a")

@@ -1,0 +1,550 @@
+"""The dispatcher's turns against a small API server: what is opened, what is told, what is tried again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from foretide.placement.task import WorkloadPredictions
+from foretide.placement.together import plan_together
+from foretide_kube.client import ApiError, KubeClient
+from foretide_kube.reduced import facts_of, reduce_pod
+from foretide_kube.task_pods import TaskPod
+from foretide_operator.planner import dispatcher as dispatching
+from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, NOTES_AT_ONCE, Dispatcher
+from foretide_operator.planner.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
+from foretide_operator.planner.metrics import Metrics
+from foretide_operator.planner.opening import REST_SECONDS
+from foretide_operator.planner.writing import EVENTS_AT_ONCE
+from tests.extender.cluster_values import NOW_SECONDS
+from tests.planner.planner_values import FOREIGN_GATE, gated_object, node, resnet, time_text
+
+PLAN = "foretide.dev/plan"
+PLANNED_NODE = "foretide.dev/planned-node"
+FAST = {"fast-1": node("fast-1", "fast")}
+"""One node, with room for two tasks at a time."""
+
+
+class Cluster:
+    """An API server with Pods, and what the planner knows of it, which may lag behind."""
+
+    def __init__(self, nodes: dict[str, Node]) -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.known: dict[str, TaskPod] = {}
+        self.nodes_known = nodes
+        self.workload_known: WorkloadPredictions | None = resnet()
+        self.patches: list[tuple[str, dict[str, Any]]] = []
+        self.events: list[dict[str, Any]] = []
+        self.refuse: Callable[[str], None] = lambda _name: None
+        self.hear: Callable[[str, TaskPod], None] = lambda _event, _pod: None
+        self.synced = True
+
+    def put(self, item: dict[str, Any], *, is_told: bool = True) -> None:
+        """Somebody creates or changes a Pod."""
+        before = self.objects.get(item["metadata"]["name"])
+        item["metadata"]["resourceVersion"] = "1" if before is None else _next(before)
+        self.objects[item["metadata"]["name"]] = item
+        if is_told:
+            self.tell(item["metadata"]["name"])
+
+    def change(self, name: str, change: Callable[[dict[str, Any]], None], *, is_told: bool = True) -> None:
+        item = copy.deepcopy(self.objects[name])
+        change(item)
+        self.put(item, is_told=is_told)
+
+    def delete(self, name: str, *, is_told: bool = True) -> None:
+        del self.objects[name]
+        if is_told:
+            self.hear("DELETED", self.known.pop(name))
+
+    def tell(self, name: str) -> None:
+        """The watch tells of a Pod."""
+        event = "MODIFIED" if name in self.known else "ADDED"
+        self.known[name] = facts_of(reduce_pod(self.objects[name]))
+        self.hear(event, self.known[name])
+
+    def pods(self) -> list[TaskPod]:
+        return list(self.known.values())
+
+    def nodes(self) -> dict[str, Node]:
+        return self.nodes_known
+
+    def workload(self, namespace: str, name: str) -> WorkloadPredictions | None:
+        assert (namespace, name) == ("team", "resnet")
+        return self.workload_known
+
+    def absorb_pod(self, item: dict[str, Any]) -> None:
+        self.known[item["metadata"]["name"]] = pod = facts_of(reduce_pod(item))
+        self.hear("MODIFIED", pod)
+
+    def is_synced(self) -> bool:
+        return self.synced
+
+    def patch(self, _resource: object, name: str, patch: dict[str, Any], namespace: str) -> dict[str, Any]:
+        assert namespace == "team"
+        self.refuse(name)
+        if name not in self.objects:
+            raise ApiError(404, "NotFound", name)
+        item = copy.deepcopy(self.objects[name])
+        metadata = patch["metadata"]
+        if any(metadata[key] != item["metadata"][key] for key in ("uid", "resourceVersion")):
+            raise ApiError(409, "Conflict", name)
+        merged = (item["metadata"].get("annotations") or {}) | metadata["annotations"]
+        item["metadata"]["annotations"] = {key: value for key, value in merged.items() if value is not None}
+        if "spec" in patch:
+            item["spec"]["schedulingGates"] = patch["spec"]["schedulingGates"] or []
+        item["metadata"]["resourceVersion"] = _next(item)
+        self.objects[name] = item
+        self.patches.append((name, patch))
+        return item
+
+    def create(self, _resource: object, body: dict[str, Any], namespace: str) -> None:
+        assert namespace == "team"
+        self.events.append(body)
+
+
+def _next(item: dict[str, Any]) -> str:
+    return str(int(item["metadata"]["resourceVersion"]) + 1)
+
+
+class Planning:
+    """A dispatcher whose turns are taken by hand, with its own two clocks."""
+
+    def __init__(self, nodes: dict[str, Node] | None = None) -> None:
+        self.cluster = Cluster(FAST if nodes is None else nodes)
+        self.metrics = Metrics()
+        self.seconds = 0.0
+        self.leads = True
+        client: Any = self.cluster
+        api: KubeClient = client
+        self.dispatcher = Dispatcher(
+            api,
+            self.cluster,
+            self.metrics,
+            namespace="system",
+            is_leader=lambda: self.leads,
+            clock=lambda: self.seconds,
+            now_seconds=lambda: NOW_SECONDS + self.seconds,
+        )
+        self.cluster.hear = self.dispatcher.heard
+
+    def add(self, *names: str, **options: Any) -> None:
+        for name in names:
+            self.cluster.put(gated_object(name, **options))
+
+    def go(self, seconds: float = 2.0) -> float:
+        """Let time pass, take a round, and return the rest until the next."""
+        self.seconds += seconds
+        return self.dispatcher.go_round()
+
+    def go_until_quiet(self) -> None:
+        for _ in range(20):
+            self.go()
+            if not self.is_awake():
+                return
+
+    def is_awake(self) -> bool:
+        """Whether there is a reason to plan again at once."""
+        return self.dispatcher._changed.is_set()
+
+    def opened(self) -> list[str]:
+        return [name for name, patch in self.cluster.patches if "spec" in patch]
+
+    def aimed(self, name: str) -> str | None:
+        found: str | None = self.cluster.objects[name]["metadata"]["annotations"].get(PLANNED_NODE)
+        return found
+
+    def note(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.json.decode(self.cluster.objects[name]["metadata"]["annotations"][PLAN])
+        return found
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    def bind(self, name: str, node: str = "fast-1") -> None:
+        def change(item: dict[str, Any]) -> None:
+            item["spec"]["nodeName"] = node
+            time = time_text(NOW_SECONDS + self.seconds)
+            item["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": time}]
+
+        self.cluster.change(name, change)
+
+    def end(self, name: str) -> None:
+        self.cluster.change(name, lambda item: item["status"].update(phase="Succeeded"))
+
+
+def refusing(status: int, reason: str, *names: str) -> Callable[[str], None]:
+    def refuse(name: str) -> None:
+        if not names or name in names:
+            raise ApiError(status, reason, "")
+
+    return refuse
+
+
+def test_a_burst_is_opened_as_far_as_there_is_room_each_in_one_write_and_the_rest_is_told() -> None:
+    planning = Planning()
+    planning.add("a", "b", "c")
+    planning.go_until_quiet()
+    assert sorted(planning.opened()) == ["a", "b"]
+    assert planning.aimed("a") == planning.aimed("b") == "fast-1"
+    assert [name for name, _ in planning.cluster.patches].count("c") == 1
+    note = planning.note("c")
+    assert (note["node"], note["waitsFor"]) in {("fast-1", "a"), ("fast-1", "b")}
+    assert note["expectedFinishTime"] > note["expectedStartTime"] > time_text(NOW_SECONDS + 1)
+    assert planning.counted("foretide_planner_gates_opened_total", reason="Planned") == 2.0
+    assert planning.counted("foretide_planner_waiting") == 1.0
+    assert sorted(each["involvedObject"]["name"] for each in planning.cluster.events) == ["a", "b"]
+
+
+def test_a_burst_that_is_still_arriving_is_planned_as_one() -> None:
+    planning = Planning()
+    planning.add("a")
+    assert 0.0 < planning.go(0.0) < 1.0
+    assert planning.opened() == []
+    planning.go()
+    assert planning.opened() == ["a"]
+
+
+def test_when_a_task_ends_the_next_is_opened() -> None:
+    planning = Planning()
+    planning.add("a", "b", "c")
+    planning.go_until_quiet()
+    first = sorted(planning.opened())
+    for name in first:
+        planning.bind(name)
+    planning.go_until_quiet()
+    assert sorted(planning.opened()) == first
+    planning.end("a")
+    assert planning.is_awake()
+    planning.go_until_quiet()
+    assert planning.opened()[-1] == "c"
+
+
+def test_what_was_written_by_the_planner_itself_is_no_reason_to_plan_again() -> None:
+    planning = Planning()
+    planning.add("a", "b", "c", "d")
+    planning.go_until_quiet()
+    writes = len(planning.cluster.patches)
+    for name in planning.cluster.objects:
+        planning.cluster.tell(name)  # as the watch does after a write
+    assert not planning.is_awake()
+    planning.seconds += REST_SECONDS
+    for name in ("a", "b"):
+        planning.bind(name)
+    planning.go_until_quiet()
+    assert len(planning.cluster.patches) <= writes + 2, "at most the two that wait are told anew"
+
+
+@pytest.mark.parametrize("change", ["phase", "label"])
+def test_only_what_can_change_the_plan_wakes_the_planner(change: str) -> None:
+    planning = Planning()
+    planning.add("a")
+    planning.go_until_quiet()
+    if change == "phase":
+        planning.end("a")
+    else:
+        planning.cluster.change("a", lambda item: item["metadata"]["labels"].update(more="true"))
+    assert planning.is_awake() is (change == "phase")
+
+
+def test_a_long_queue_costs_few_writes_at_a_time_and_none_when_all_is_told() -> None:
+    planning = Planning()
+    planning.add(*[f"t{index:02d}" for index in range(2 + 3 * NOTES_AT_ONCE)])
+    planning.go_until_quiet()
+    before = len(planning.cluster.patches)
+    planning.go(0.0)
+    assert len(planning.cluster.patches) - before <= NOTES_AT_ONCE
+    for name in planning.opened():
+        planning.bind(name)
+    for _ in range(5):
+        planning.go(0.0)
+    before = len(planning.cluster.patches)
+    assert before >= 2 + 3 * NOTES_AT_ONCE, "each was opened or told"
+    for _ in range(5):
+        planning.go(0.0)
+    assert len(planning.cluster.patches) == before
+
+
+def test_a_planner_that_does_not_lead_writes_nothing_and_comes_to_rest() -> None:
+    planning = Planning()
+    planning.leads = False
+    planning.add("a")
+    assert planning.go() == IDLE_SECONDS
+    assert not planning.is_awake(), "else it would go round and round"
+    assert planning.cluster.patches == []
+    assert planning.dispatcher.silent_seconds() == 0.0
+
+
+def test_leadership_lost_in_the_middle_of_a_turn_ends_it() -> None:
+    planning = Planning()
+    planning.add("a", "b")
+
+    def lose(_name: str) -> None:
+        planning.leads = False
+
+    planning.cluster.refuse = lose
+    planning.go()
+    assert len(planning.cluster.patches) == 1
+    assert planning.cluster.events == []
+
+
+def test_nothing_is_planned_before_everything_was_listed() -> None:
+    planning = Planning()
+    planning.cluster.synced = False
+    planning.add("a")
+    planning.go()
+    assert planning.cluster.patches == []
+
+
+@pytest.mark.parametrize(("status", "reason"), [(403, "Forbidden"), (422, "Invalid"), (500, "InternalError")])
+def test_a_pod_that_cannot_be_written_on_keeps_nobody_waiting_and_is_tried_again(status: int, reason: str) -> None:
+    planning = Planning()
+    planning.add("a", "b", "c")
+    planning.cluster.refuse = refusing(status, reason, "a", "b")
+    planning.go()
+    planning.go(0.0)
+    assert planning.opened() == ["c"]
+    assert planning.counted("foretide_planner_write_errors_total", reason=reason) == 2.0
+    planning.bind("c")
+    planning.end("c")
+    planning.go(0.5)
+    assert planning.counted("foretide_planner_write_errors_total", reason=reason) == 2.0, "not so soon"
+    planning.cluster.refuse = lambda _name: None
+    planning.go()
+    assert sorted(planning.opened()) == ["a", "b", "c"]
+
+
+def test_refusals_are_answered_by_ever_longer_pauses() -> None:
+    planning = Planning()
+    planning.add("a")
+    planning.cluster.refuse = refusing(403, "Forbidden")
+    for _ in range(200):
+        planning.go(1.0)
+    assert 5 <= planning.counted("foretide_planner_write_errors_total", reason="Forbidden") <= 12
+
+
+@pytest.mark.parametrize(("status", "reason"), [(0, "NotReached"), (503, "ServiceUnavailable"), (429, "TooMany")])
+def test_an_api_server_that_is_away_is_asked_once_a_turn(status: int, reason: str) -> None:
+    planning = Planning({f"fast-{index}": node(f"fast-{index}", "fast") for index in range(9)})
+    planning.add("a", "b", "c", "d")
+    asked: list[str] = []
+
+    def refuse(name: str) -> None:
+        asked.append(name)
+        refusing(status, reason)(name)
+
+    planning.cluster.refuse = refuse
+    planning.go()
+    assert len(asked) == 1
+    assert planning.dispatcher.silent_seconds() == 0.0
+    planning.cluster.refuse = lambda _name: None
+    planning.go()
+    assert sorted(planning.opened()) == ["a", "b", "c", "d"]
+
+
+def test_a_namesake_and_what_is_gone_are_left_alone() -> None:
+    planning = Planning()
+    planning.add("a", "b")
+    planning.cluster.put(gated_object("a", metadata={"uid": "another"}), is_told=False)
+    planning.cluster.delete("b", is_told=False)
+    planning.go()
+    assert planning.cluster.patches == []
+    assert planning.cluster.events == []
+    planning.cluster.tell("a")
+    planning.go()
+    assert planning.opened() == ["a"]
+
+
+def test_what_somebody_else_opened_meanwhile_is_not_written_on() -> None:
+    planning = Planning()
+    planning.add("a")
+
+    def open_and_aim(item: dict[str, Any]) -> None:
+        item["spec"]["schedulingGates"] = []
+        item["metadata"]["annotations"] = {PLANNED_NODE: "elsewhere"}
+
+    planning.cluster.change("a", open_and_aim, is_told=False)
+    planning.go()
+    assert planning.cluster.patches == []
+    assert planning.aimed("a") == "elsewhere"
+    assert planning.counted("foretide_planner_gates_opened_total", reason="Planned") == 0.0
+
+
+def test_what_is_opened_and_not_bound_leaves_its_place_and_is_aimed_again_later() -> None:
+    planning = Planning()
+    planning.add("a")
+    planning.go()
+    assert planning.go(0.0) <= RESERVED_SECONDS
+    planning.add("b", "c")
+    planning.go()
+    planning.go(0.0)
+    assert len(planning.opened()) == 2, "the place of a is kept"
+    planning.go(RESERVED_SECONDS)
+    planning.go(0.0)
+    assert sorted(planning.opened()) == ["a", "b", "c"]
+    for name in ("b", "c"):
+        planning.bind(name)
+        planning.end(name)
+    opened_at = planning.note("a")["openedTime"]
+    planning.go(FIRST_PAUSE_SECONDS)
+    assert planning.counted("foretide_planner_aimed_again_total") == 1.0
+    assert planning.note("a")["openedTime"] > opened_at
+    planning.go(RESERVED_SECONDS + FIRST_PAUSE_SECONDS)
+    assert planning.counted("foretide_planner_aimed_again_total") == 1.0, "the second pause is longer"
+    planning.go(FIRST_PAUSE_SECONDS)
+    assert planning.counted("foretide_planner_aimed_again_total") == 2.0
+    assert len(planning.opened()) == 3
+
+
+def test_a_pod_that_was_bound_unseen_is_not_aimed_again() -> None:
+    planning = Planning()
+    planning.add("a")
+    planning.go()
+    planning.cluster.change("a", lambda item: item["spec"].update(nodeName="fast-1"), is_told=False)
+    planning.go(RESERVED_SECONDS + FIRST_PAUSE_SECONDS + 1.0)
+    assert planning.counted("foretide_planner_aimed_again_total") == 0.0
+
+
+def test_a_gate_opens_at_its_bound_without_any_event() -> None:
+    planning = Planning({})
+    planning.add("a", age_seconds=0.0)
+    planning.go()
+    assert planning.note("a")["reason"] == "NoEligibleNode"
+    planning.go(57.0)
+    assert planning.opened() == []
+    planning.go(1.5)
+    assert planning.opened() == ["a"]
+    assert planning.aimed("a") is None
+    assert planning.counted("foretide_planner_gates_opened_total", reason="NoEligibleNode") == 1.0
+
+
+def test_our_gate_opens_at_the_bound_where_somebody_elses_keeps_the_pod_and_theirs_stays() -> None:
+    planning = Planning()
+    planning.add("a", gates=(FOREIGN_GATE, PLAN), age_seconds=0.0)
+    assert planning.go() == IDLE_SECONDS
+    assert planning.cluster.patches == []
+    planning.go(60.0)
+    assert planning.cluster.objects["a"]["spec"]["schedulingGates"] == [{"name": FOREIGN_GATE}]
+    writes = len(planning.cluster.patches)
+    planning.go(10.0)
+    assert len(planning.cluster.patches) == writes == 1
+
+
+def test_forged_annotations_are_overwritten_at_the_opening() -> None:
+    planning = Planning()
+    forged = {PLANNED_NODE: "mine", "foretide.dev/prediction": "{}", PLAN: '{"openedTime":"2099-01-01T00:00:00Z"}'}
+    planning.add("a", annotations=forged)
+    planning.go()
+    assert planning.aimed("a") == "fast-1"
+    prediction = planning.cluster.objects["a"]["metadata"]["annotations"]["foretide.dev/prediction"]
+    assert msgspec.json.decode(prediction)["node"] == "fast-1"
+    assert planning.note("a")["openedTime"] < "2099"
+
+
+def test_without_a_workload_the_gate_opens_at_once_and_no_prediction_is_claimed() -> None:
+    planning = Planning()
+    planning.cluster.workload_known = None
+    planning.add("a", annotations={"foretide.dev/prediction": "{}"})
+    planning.go()
+    assert planning.opened() == ["a"]
+    assert "foretide.dev/prediction" not in planning.cluster.objects["a"]["metadata"]["annotations"]
+    assert planning.counted("foretide_planner_gates_opened_total", reason="NotPredicted") == 1.0
+
+
+def test_nothing_is_kept_of_pods_that_are_gone() -> None:
+    planning = Planning()
+    planning.add("a", "b", "c", "d")
+
+    def delete_meanwhile(name: str) -> None:
+        if name == "a":
+            planning.cluster.hear("DELETED", planning.cluster.known["a"])
+
+    planning.cluster.refuse = delete_meanwhile
+    planning.go_until_quiet()
+    planning.cluster.refuse = refusing(403, "Forbidden", "d")
+    planning.seconds += REST_SECONDS
+    planning.go()
+    for name in list(planning.cluster.objects):
+        planning.cluster.delete(name)
+    planning.go()
+    dispatcher = planning.dispatcher
+    kept = (dispatcher._marks, dispatcher._tries, dispatcher._told, dispatcher._writer._refused)
+    assert [len(table) for table in kept] == [0, 0, 0, 0]
+
+
+def test_a_planner_that_cannot_plan_shows_no_life_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    planning = Planning()
+    planning.add("a")
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(dispatching, "plan_together", fail)
+        for _ in range(5):
+            planning.go()
+        assert planning.dispatcher.silent_seconds() == 10.0
+        planning.leads = False
+        planning.go()
+        assert planning.dispatcher.silent_seconds() == 12.0, "it does not seek to lead before it can plan"
+    assert planning.counted("foretide_planner_plan_errors_total") == 6.0
+    planning.go()
+    assert planning.dispatcher.silent_seconds() == 0.0
+    assert planning.cluster.patches == []
+    planning.leads = True
+    planning.go()
+    assert planning.opened() == ["a"]
+
+
+def test_events_wait_until_the_gates_are_open_and_are_told_in_the_end() -> None:
+    planning = Planning({f"fast-{index}": node(f"fast-{index}", "fast") for index in range(9)})
+    names = [f"t{index:02d}" for index in range(4 * EVENTS_AT_ONCE)]
+    planning.add(*names)
+    planning.cluster.refuse = lambda _name: _none(planning.cluster.events if len(planning.opened()) < 18 else [])
+    planning.go()
+    assert len(planning.opened()) == 18
+    assert len(planning.cluster.events) == EVENTS_AT_ONCE, "then it is planned again first"
+    planning.cluster.refuse = lambda _name: None
+    planning.go_until_quiet()
+    assert len(planning.cluster.events) == 18
+
+
+def _none(events: list[Any]) -> None:
+    assert not events, "an Event was told before a gate was opened"
+
+
+def test_while_plans_are_slow_they_are_made_seldom_but_never_too_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    planning = Planning({})
+    planning.add("a")
+    planning.go()
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        planning.seconds += planning_seconds
+        return unhurried(*arguments, **options)
+
+    unhurried = plan_together
+    monkeypatch.setattr(dispatching, "plan_together", slow)
+    planning_seconds = 0.2
+    assert planning.go() == pytest.approx(4.0)
+    planning_seconds = 3.0
+    assert planning.go() == LONGEST_TICK_SECONDS
+
+
+def test_the_thread_opens_a_gate_and_ends_when_it_is_told_to() -> None:
+    import time  # noqa: PLC0415 - the only test that needs a real clock
+
+    from tests.extender.real_objects import eventually  # noqa: PLC0415
+
+    planning = Planning()
+    planning.add("a")
+    planning.seconds = 5.0
+    started = time.monotonic()
+    planning.dispatcher.start()
+    eventually(lambda: planning.opened() == ["a"], "the opening")
+    planning.dispatcher.stop()
+    assert not planning.dispatcher._thread.is_alive()
+    assert time.monotonic() - started < 30.0

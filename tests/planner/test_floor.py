@@ -1,0 +1,246 @@
+"""The floor: who waits, who runs, who holds a place, and where each may go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretide.placement.plan import NodeState, plan
+from foretide.placement.task import WorkloadPredictions
+from foretide_kube.task_pods import TaskPod
+from foretide_operator.planner.floor import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    RESERVED_SECONDS,
+    TOGETHER_SECONDS,
+    Floor,
+    Node,
+    latest_open_seconds,
+    read_floor,
+)
+from tests.extender.cluster_values import MIB, NOW_SECONDS
+from tests.extender.cluster_values import workload as workload_of
+from tests.planner.planner_values import FOREIGN_GATE, bound, gated, node, nodes, opened, resnet
+
+PLAN = "foretide.dev/plan"
+
+
+def floor(
+    *pods: TaskPod,
+    at: Mapping[str, Node] | None = None,
+    workload: WorkloadPredictions | None = resnet(),  # noqa: B008 - a constant
+    tries: Mapping[str, int] | None = None,
+    now: float = NOW_SECONDS,
+) -> Floor:
+    return read_floor(pods, nodes() if at is None else at, lambda _pod: workload, tries=tries or {}, now_seconds=now)
+
+
+def waiting(made: Floor) -> list[str]:
+    return [made.pods[each.key].name for each in made.waiting]
+
+
+def running(made: Floor) -> dict[str, str]:
+    return {made.names[each.key]: each.node for each in made.running}
+
+
+def state(made: Floor, name: str) -> NodeState:
+    return next(each for each in made.nodes if each.name == name)
+
+
+def test_a_gated_task_waits_and_a_bound_one_runs() -> None:
+    made = floor(gated("a"), bound("b", node="slow-1"))
+    assert waiting(made) == ["a"]
+    assert running(made) == {"b": "slow-1"}
+    assert state(made, "slow-1").in_use.cpu_millis == 0, "what is expected to end is not in use for good"
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        gated("x", phase="Failed"),
+        gated("x", metadata={"deletionTimestamp": "2026-09-21T14:13:20Z"}),
+        gated("x", gates=(PLAN, FOREIGN_GATE)),
+        gated("x", gates=(FOREIGN_GATE,)),
+        gated("x", role="profile"),
+        gated("x", workload=None),
+        gated("x", gates=()),
+        bound("x", phase="Succeeded"),
+    ],
+    ids=["finished", "deleting", "two gates", "foreign", "profile", "not ours", "never gated", "ended"],
+)
+def test_what_the_planner_has_no_say_in_neither_waits_nor_runs(pod: TaskPod) -> None:
+    made = floor(pod)
+    assert (waiting(made), running(made), made.overdue) == ([], {}, ())
+
+
+def test_pods_of_others_count_on_their_nodes_with_all_they_request() -> None:
+    made = floor(bound("theirs", workload=None, role=None, cpu="1500m"), bound("theirs-too", workload=None, cpu="250m"))
+    held = state(made, "fast-1")
+    assert (held.in_use.cpu_millis, held.in_use.memory_bytes, held.in_use.pods) == (1750, 1024 * MIB, 2)
+    assert held.steady_cpu_millis == 1750
+
+
+def test_a_service_and_a_task_without_prediction_hold_their_place_for_good() -> None:
+    service = floor(bound("a"), workload=workload_of(mode="Deployment"))
+    unknown = floor(bound("a"), workload=None)
+    unpredicted = floor(bound("a", node="bare"))
+    for made, name in ((service, "fast-1"), (unknown, "fast-1"), (unpredicted, "bare")):
+        assert running(made) == {}
+        assert state(made, name).in_use.cpu_millis == 1000
+
+
+def test_what_ends_on_a_node_holds_its_place_until_its_last_phase() -> None:
+    made = floor(bound("a", metadata={"deletionTimestamp": "2026-09-21T14:13:20Z"}, phase="Running"))
+    assert running(made) == {"a": "fast-1"}
+
+
+def test_tasks_wait_in_order_of_creation_and_then_by_name() -> None:
+    made = floor(gated("c", age_seconds=5), gated("b", age_seconds=5), gated("z", age_seconds=60))
+    assert waiting(made) == ["z", "b", "c"]
+
+
+@given(st.lists(st.integers(min_value=0, max_value=40), max_size=25))
+def test_arrivals_follow_the_order_and_span_no_more_than_a_moment(ages: list[int]) -> None:
+    made = floor(*[gated(f"t{index}", age_seconds=age) for index, age in enumerate(ages)])
+    created = [made.pods[each.key].created_seconds or 0.0 for each in made.waiting]
+    arrivals = [each.arrival_seconds or 0.0 for each in made.waiting]
+    assert created == sorted(created)
+    assert arrivals == sorted(arrivals)
+    for arrived, made_at in zip(arrivals, created, strict=True):
+        assert arrived <= made_at <= arrived + TOGETHER_SECONDS
+    assert set(arrivals) <= set(created)
+
+
+def names_allowed(made: Floor) -> Collection[str] | None:
+    return made.groups[made.waiting[0].group]
+
+
+def test_a_task_that_asks_nothing_may_go_to_every_ready_node() -> None:
+    assert names_allowed(floor(gated())) is None
+
+
+def test_cordoned_and_tainted_nodes_are_kept_from_who_does_not_tolerate_it() -> None:
+    there = nodes() | {
+        "fast-1": node("fast-1", "fast", cordoned=True),
+        "slow-1": node("slow-1", "slow", taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]),
+        "slow-2": node("slow-2", "slow", taints=[{"key": "old", "effect": "PreferNoSchedule"}]),
+    }
+    assert names_allowed(floor(gated(), at=there)) == {"medium-1", "medium-2", "slow-2", "bare"}
+    tolerant = gated(spec={"tolerations": [{"key": "gpu", "operator": "Exists"}]})
+    assert names_allowed(floor(tolerant, at=there)) == {"medium-1", "medium-2", "slow-1", "slow-2", "bare"}
+    chosen = gated(spec={"nodeSelector": {"foretide.dev/node-class": "slow"}})
+    assert names_allowed(floor(chosen, at=there)) == {"slow-2"}
+
+
+@pytest.mark.parametrize("conditions", [[], [{"type": "Ready", "status": "Unknown"}]], ids=["none", "lost"])
+def test_a_node_that_is_not_ready_is_no_place_and_what_is_on_it_is_left_out(conditions: list[Any]) -> None:
+    there = nodes() | {"fast-1": node("fast-1", "fast", conditions=conditions)}
+    made = floor(gated("a"), bound("b"), opened("c"), at=there)
+    assert "fast-1" not in {each.name for each in made.nodes}
+    assert running(made) == {}
+
+
+def test_what_is_opened_keeps_its_place_for_a_while() -> None:
+    made = floor(opened(ago_seconds=RESERVED_SECONDS - 0.1))
+    assert (running(made), waiting(made)) == ({"task-1": "fast-1"}, [])
+    assert made.looser_until_seconds == pytest.approx(NOW_SECONDS + 0.1)
+
+
+def test_what_is_opened_without_a_prediction_keeps_its_place_as_well() -> None:
+    made = floor(opened(node="bare"))
+    assert state(made, "bare").in_use.cpu_millis == 1000
+
+
+@pytest.mark.parametrize("tries", [1, 2, 5, 6, 50, 5000])
+def test_what_is_not_bound_leaves_the_plan_and_comes_again_after_longer_each_time(tries: int) -> None:
+    pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE_SECONDS)
+    before = opened(ago_seconds=RESERVED_SECONDS)
+    made = floor(before, tries={before.uid: tries})
+    assert (running(made), waiting(made)) == ({}, [])
+    assert made.looser_until_seconds == pytest.approx(NOW_SECONDS + pause)
+    again = floor(before, tries={before.uid: tries}, now=NOW_SECONDS + pause)
+    assert waiting(again) == ["task-1"]
+    assert again.looser_until_seconds is None
+
+
+@pytest.mark.parametrize("ago_seconds", [None, -3600.0], ids=["without a time", "before its time"])
+def test_a_forged_opening_reserves_nothing(ago_seconds: float | None) -> None:
+    made = floor(opened(ago_seconds=ago_seconds))
+    assert (running(made), waiting(made)) == ({}, [])
+    assert all(each.in_use.pods == 0 for each in made.nodes)
+
+
+def test_a_leader_whose_clock_is_a_little_behind_its_predecessors_honours_what_that_opened() -> None:
+    assert running(floor(opened(ago_seconds=-2.0))) == {"task-1": "fast-1"}
+
+
+def test_a_task_is_not_planned_where_the_extender_would_refuse_it_for_its_memory() -> None:
+    large = resnet(memory_mib=400)
+    there = nodes() | {"slow-1": node("slow-1", "slow", memory="256Mi"), "slow-2": node("slow-2", "slow", memory="1Mi")}
+    assert set(floor(gated(), at=there, workload=large).waiting[0].expected) == {"fast", "medium"}
+    assert set(floor(gated(memory="300Mi"), at=there, workload=large).waiting[0].expected) == {"fast", "medium", "slow"}
+
+
+def test_one_node_of_a_class_with_memory_enough_keeps_the_class() -> None:
+    there = nodes() | {"slow-1": node("slow-1", "slow", memory="1Mi")}
+    assert set(floor(gated(), at=there).waiting[0].expected) == {"fast", "medium", "slow"}
+
+
+def test_the_bound_counts_from_creation_and_is_the_workloads_own_or_the_default() -> None:
+    pod = gated(age_seconds=25.0)
+    assert latest_open_seconds(pod, resnet(), NOW_SECONDS) == NOW_SECONDS - 25.0 + 60.0
+    own = resnet()
+    own = WorkloadPredictions(own.inferences, own.cpu_millis, None, own.by_class, max_wait_seconds=7.0)
+    assert latest_open_seconds(pod, own, NOW_SECONDS) == NOW_SECONDS - 25.0 + 7.0
+    assert latest_open_seconds(pod, None, NOW_SECONDS) == NOW_SECONDS
+
+
+def test_a_task_that_others_keep_as_well_is_overdue_at_its_bound() -> None:
+    early, late = (gated(name, gates=(PLAN, FOREIGN_GATE), age_seconds=age) for name, age in (("e", 59), ("l", 60)))
+    assert [pod.name for pod in floor(early, late).overdue] == ["l"]
+
+
+def test_the_workload_is_the_same_for_all_its_pods_while_they_are_read() -> None:
+    versions = iter([resnet(), resnet(inferences=1)])
+    made = read_floor([gated("a"), gated("b")], nodes(), lambda _pod: next(versions), tries={}, now_seconds=NOW_SECONDS)
+    assert made.waiting[0].expected == made.waiting[1].expected
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["gated", "opened", "bound"]),
+            st.sampled_from(["fast-1", "medium-1", "slow-2", "bare", "gone"]),
+            st.floats(min_value=-10.0, max_value=400.0),
+            st.sampled_from([None, "Running", "Succeeded"]),
+            st.sampled_from(["run", "profile"]),
+        ),
+        max_size=12,
+    )
+)
+def test_every_pod_has_one_place_at_most_and_the_plan_takes_them_all(
+    drawn: list[tuple[str, str, float, str | None, str]],
+) -> None:
+    pods = []
+    for index, (kind, where, seconds, phase, role) in enumerate(drawn):
+        options: dict[str, Any] = {"role": role} | ({"phase": phase} if phase else {})
+        name = f"t{index}"
+        if kind == "gated":
+            pods.append(gated(name, age_seconds=seconds, **options))
+        elif kind == "opened":
+            pods.append(opened(name, node=where, ago_seconds=seconds, **options))
+        else:
+            pods.append(bound(name, node=where, ago_seconds=seconds, **options))
+    made = floor(*pods)
+    keys = [each.key for each in made.waiting] + [each.key for each in made.running]
+    assert len(keys) == len(set(keys))
+    counted = len(made.running) + sum(each.in_use.pods for each in made.nodes)
+    on_nodes = sum(pod.node in nodes() and not pod.is_finished for pod in pods)
+    reserving = sum(pod.node is None and not pod.gates for pod in pods)
+    assert on_nodes <= counted <= on_nodes + reserving
+    planned = plan(made.waiting, made.running, made.nodes, now_seconds=NOW_SECONDS, groups=made.groups)
+    assert [each.key for each in planned.assignments] == [each.key for each in made.waiting]

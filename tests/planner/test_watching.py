@@ -1,0 +1,91 @@
+"""The planner's view: what counts as a change, and which class a node is of when several threads ask."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from foretide_kube.client import ApiError, KubeClient
+from foretide_operator.planner.watching import View
+from tests.extender.cluster_values import class_object, node_object, workload_object
+from tests.extender.real_objects import eventually
+
+
+class Server:
+    """An API server that lists what it has once, tells the events given, and then keeps its watches open no longer."""
+
+    def __init__(self, listed: dict[str, list[Any]], events: dict[str, list[tuple[str, Any]]]) -> None:
+        self._listed = listed
+        self._events = events
+
+    def list_objects_with_version(self, resource: Any, *_: Any, reduce: Any, **__: Any) -> tuple[list[Any], str]:
+        return [reduce(item) for item in self._listed.get(resource.plural, [])], "10"
+
+    def watch(self, resource: Any, *_: Any, **__: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield from self._events.pop(resource.plural, [])
+        raise ApiError(410, "Expired", "")
+
+
+def later(item: dict[str, Any], version: int, **changes: Any) -> dict[str, Any]:
+    made = copy.deepcopy(item)
+    made["metadata"]["resourceVersion"] = str(version)
+    for key, value in changes.items():
+        made.setdefault(key, {}).update(value)
+    return made
+
+
+NODE = node_object("fast-1", "fast")
+CLASS = class_object("fast")
+CLASS["metadata"]["resourceVersion"] = "1"
+WORKLOAD = workload_object()
+
+
+def changes_heard(plural: str, *items: dict[str, Any]) -> tuple[int, View]:
+    """How often a change was told of beyond the first lists."""
+    listed = {"nodes": [NODE], "nodeclasses": [CLASS], "aiworkloads": [WORKLOAD]}
+    end = later(node_object("the-end", None), 1000)
+    events = {plural: [("MODIFIED", item) for item in items]}
+    events.setdefault("nodes", []).append(("ADDED", end))
+    server: Any = Server(listed, events)
+    client: KubeClient = server
+    view = View(client, clock=lambda: 0.0)
+    heard: list[None] = []
+    view.on_change(lambda: heard.append(None))
+    view.start()
+    eventually(lambda: view.is_synced() and "the-end" in view.nodes(), "the last event")
+    view.stop()
+    return len(heard) - 4, view
+
+
+@pytest.mark.parametrize(
+    ("plural", "item"),
+    [
+        ("nodes", later(NODE, 11, status={"conditions": []})),
+        ("aiworkloads", later(WORKLOAD, 11, status={"conditions": [], "run": {"succeeded": 3}})),
+    ],
+)
+def test_heartbeats_and_counts_are_no_change(plural: str, item: dict[str, Any]) -> None:
+    assert changes_heard(plural, item)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        later(NODE, 11, spec={"unschedulable": True}),
+        later(NODE, 11, status={"allocatable": {"cpu": "1"}}),
+        later(NODE, 11, status={"conditions": [{"type": "Ready", "status": "True"}]}),
+    ],
+    ids=["cordoned", "smaller", "ready"],
+)
+def test_what_a_plan_depends_on_is_a_change(item: dict[str, Any]) -> None:
+    assert changes_heard("nodes", item)[0] == 1
+
+
+def test_nodes_are_reckoned_once_and_know_their_class() -> None:
+    _, view = changes_heard("nodes")
+    found = view.nodes()
+    assert (found["fast-1"].node_class, found["the-end"].node_class) == ("fast", None)
+    assert view.nodes() is found
