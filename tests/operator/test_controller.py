@@ -21,6 +21,7 @@ from foretide_kube.names import (
     WORKLOAD_PROFILES,
     Resource,
 )
+from foretide_kube.pod_plan import PodPlan
 from foretide_operator.controller import MODEL, PAIRING, TABLE, WORKLOADS, Controller
 from foretide_operator.controller import NODE_CLASSES as NODE_CLASSES_KEY
 from foretide_operator.metrics import Metrics
@@ -87,12 +88,14 @@ class Process:
                 pass
 
 
-def kubernetes(api: MemoryApi) -> None:
-    """What Kubernetes and the nodes would do: every Job made is run to its end."""
+def kubernetes(api: MemoryApi, *, is_full: bool = False) -> None:
+    """What Kubernetes and the nodes would do: every Job made is run to its end; runs are not, where all is full."""
     for job in api.all(JOBS):
         if job.get("status", {}).get("conditions"):
             continue
         role = job["metadata"]["labels"]["foretide.dev/role"]
+        if role == "run" and is_full:
+            continue
         if role == "run":
             for _ in range(TASKS):
                 api.put(PODS, run_pod(job))
@@ -215,6 +218,31 @@ def test_a_node_class_or_profile_that_cannot_be_read_stops_no_workload() -> None
     status = api.get(AIWORKLOADS, "cnn", "team")["status"]
     assert {row["nodeClass"] for row in status["predictions"]} == {"fast", "slow"}
     assert status["actuals"]["count"] == TASKS
+
+
+def test_a_plan_that_changes_every_second_is_written_once_in_five() -> None:
+    api = MemoryApi()
+    cluster(api)
+    process = Process(api)
+    for _ in range(4):
+        process.work()
+        kubernetes(api, is_full=True)
+    job = next(job for job in api.all(JOBS) if job["metadata"]["labels"]["foretide.dev/role"] == "run")
+    pod = pod_of(job, phase="Pending", node_name=None)
+    pod["spec"]["schedulingGates"] = [{"name": "foretide.dev/plan"}]
+    process.work()
+    before = api.writes
+    for second in range(20):
+        plan = PodPlan(node="f1", expected_start_time=ago(-60 * second), expected_finish_time=ago(-60 * second - 9))
+        pod["metadata"]["annotations"]["foretide.dev/plan"] = msgspec.json.encode(plan).decode()
+        api.put(PODS, pod)
+        process.queue.add(WORKLOADS, process.seconds)
+        process.seconds += 1.0
+        while process.worker.step():
+            pass
+    assert 3 <= api.writes - before <= 5
+    process.work()
+    assert api.get(AIWORKLOADS, "cnn", "team")["status"]["runs"]["expectedFinishTime"] == ago(-60 * 19 - 9)
 
 
 def test_a_settled_cluster_is_left_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
@@ -12,10 +13,10 @@ from foretide.observation import DeviceFeatures, Observation
 from foretide.prediction import Predictor
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import aiworkload, workloadprofile
-from foretide_kube.names import DEPLOYMENTS
+from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS
 from foretide_kube.published import features_of
 from foretide_kube.readable import readable
-from foretide_operator.actions import Action
+from foretide_operator.actions import Action, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
@@ -81,6 +82,7 @@ class Controller:
         self._knowledge_made_of: tuple[int, str, dict[str, DeviceFeatures]] | None = None
         self._refusals: dict[str, tuple[float, Failed]] = {}
         self._announced: tuple[str, ...] = ()
+        self._written_seconds: dict[Key, float] = {}
         self._model = ModelKeeper(client, world, settings, trainer, metrics, monotonic=monotonic)
         self._pairer = Pairer(client, world, settings, metrics)
 
@@ -122,11 +124,17 @@ class Controller:
     def _look_at_workload(self, key: Key) -> None:
         item = self._world.workloads.get(key.name, key.namespace)
         if item is None or not is_alive(item):
+            self._written_seconds.pop(key, None)
             return
         now = self._wall()
+        since_written_seconds = self._monotonic() - self._written_seconds.get(key, -math.inf)
         for _ in range(2 + len(self._gatherer.fleet().classes)):  # again for each Job refused: the status has to say so
             facts = self._gatherer.workload_facts(
-                item, ledger=self._pairer.ledger, refusals=self._current_refusals(), now=now
+                item,
+                ledger=self._pairer.ledger,
+                refusals=self._current_refusals(),
+                seconds_since_written=since_written_seconds,
+                now=now,
             )
             decision = workload_reconcile.decide(facts, self._current_knowledge().predict)
             actions = (*decision.actions, *profile_statuses.decide(facts, self._pairer.ledger))
@@ -134,6 +142,8 @@ class Controller:
             if refusal is None:
                 break
             self._remember(refusal)
+        if any(isinstance(action, WriteStatus) and action.resource == AIWORKLOADS for action in actions):
+            self._written_seconds[key] = self._monotonic()
         if decision.recheck_seconds is not None:
             self._ask(key, decision.recheck_seconds)
 

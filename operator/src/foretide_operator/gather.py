@@ -67,9 +67,15 @@ class Gatherer:
         return self._fleet
 
     def workload_facts(
-        self, item: Object, *, ledger: Ledger, refusals: Mapping[str, Failed], now: datetime
+        self,
+        item: Object,
+        *,
+        ledger: Ledger,
+        refusals: Mapping[str, Failed],
+        seconds_since_written: float,
+        now: datetime,
     ) -> WorkloadFacts:
-        """What is known of an AIWorkload; KindError if it is none."""
+        """What is known of an AIWorkload, whose status was last written so long ago; KindError if it is none."""
         workload = aiworkload.parse(item)
         namespace, name = workload.metadata.namespace, workload.metadata.name
         jobs = [job for job in self._world.jobs_by_workload.of(namespace, name) if is_alive(job)]
@@ -98,6 +104,7 @@ class Gatherer:
             actuals=ledger.of_workload(workload.metadata.uid),
             settings=self._settings,
             now=now,
+            seconds_since_written=seconds_since_written,
         )
 
     def node_class_facts(

@@ -19,12 +19,13 @@ _METADATA = (
 
 
 def reduce_pod(pod: Object) -> Object:
-    """A Pod: where it is, what it asks for, how it stands, what we wrote on it."""
+    """A Pod: where it is, what keeps it from being placed, what it asks for, how it stands, what we wrote on it."""
     spec, status = pod.get("spec", {}), pod.get("status", {})
     return {
         "metadata": _metadata(pod),
         "spec": {
             "nodeName": spec.get("nodeName"),
+            "schedulingGates": spec.get("schedulingGates") or [],
             "containers": [
                 {"name": container["name"], "resources": container.get("resources", {})}
                 for container in spec.get("containers", [])

@@ -16,6 +16,9 @@ from foretide_operator.world import World
 SETTLE_SECONDS: Final = 0.2
 """Changes come in flocks; what is asked for within this time is one look."""
 
+WAITING_SECONDS: Final = 2.0
+"""The planner writes on Pods that wait whenever it plans anew, and nothing but a line of the status depends on it."""
+
 
 class Triggers:
     """Puts keys into the queue; ``monotonic`` gives seconds that only grow."""
@@ -48,10 +51,10 @@ class Triggers:
         for key in ALL:
             self._queue.add(key, due_seconds)
 
-    def _ask_for_workload(self, item: Object) -> None:
+    def _ask_for_workload(self, item: Object, delay_seconds: float = SETTLE_SECONDS) -> None:
         workload = item["metadata"].get("labels", {}).get(LABEL_WORKLOAD)
         if workload:
-            self.ask(Key("workload", item["metadata"]["namespace"], workload))
+            self.ask(Key("workload", item["metadata"]["namespace"], workload), delay_seconds=delay_seconds)
 
     def _on_workload(self, kind: str, item: Object) -> None:
         metadata = item["metadata"]
@@ -70,6 +73,7 @@ class Triggers:
             self.ask(NODE_CLASSES)
 
     def _on_pod(self, kind: str, item: Object) -> None:
-        self._ask_for_workload(item)
+        is_waiting = bool(item["spec"].get("schedulingGates"))
+        self._ask_for_workload(item, delay_seconds=WAITING_SECONDS if is_waiting else SETTLE_SECONDS)
         if kind != "DELETED" and is_waiting_to_be_paired(item):
             self.ask(PAIRING, delay_seconds=1.0)

@@ -24,6 +24,7 @@ from foretide_kube.kinds.common import (
     Ratio,
     Sha256,
     SmallCount,
+    Time,
     Toleration,
     check_limits,
     convert,
@@ -196,11 +197,17 @@ class ProfileCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RunCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Tasks of the run Job, or Pods of the Deployment; ``ended_key`` digests the run that has ended."""
+    """Tasks of the run Job, or Pods of the Deployment; ``ended_key`` digests the run that has ended.
+
+    ``waiting`` counts the Pods behind the planner's gate, ``expected_finish_time`` is when the last of them is
+    expected to end.
+    """
 
     active: SmallCount
     succeeded: SmallCount
     failed: SmallCount
+    waiting: SmallCount = 0
+    expected_finish_time: Time | None = None
     ended_key: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +24,8 @@ class Facts:
     ``classes`` are the node classes that the workload selects, by name; ``nodes`` every node of the cluster.
     ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key.
     ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
-    are Jobs, by name, that the API server would not take just now.
+    are Jobs, by name, that the API server would not take just now. ``seconds_since_written`` is how long ago its
+    status was last written.
     """
 
     workload: AIWorkload
@@ -39,6 +41,7 @@ class Facts:
     actuals: Actuals | None = None
     settings: Settings
     now: datetime
+    seconds_since_written: float = math.inf
 
     @property
     def key(self) -> str:

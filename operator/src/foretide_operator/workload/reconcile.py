@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
 
 from foretide.prediction import Prediction
 from foretide.signature import Signature
@@ -13,6 +16,9 @@ from foretide_kube.names import AIWORKLOADS
 from foretide_operator.actions import Action, Verdict, WriteStatus
 from foretide_operator.workload import admissibility, inspection, prediction, profiling, readiness, run
 from foretide_operator.workload.facts import Facts
+
+WAITING_REST_SECONDS: Final = 5.0
+"""What waits is not told anew sooner after the last write, where nothing else changed: a plan changes by the second."""
 
 Predict = Callable[[Facts, Signature], Sequence[Prediction]]
 """Predictions for the selected classes of a workload with this signature; pure."""
@@ -55,11 +61,21 @@ def decide(facts: Facts, predict: Predict) -> Decision:
         predictions=forecast.predictions,
     )
     actions = [*inspected.actions, *profiled.actions, *running.actions]
-    if status != before:
+    rechecks = [seconds for seconds in (inspected.recheck_seconds, profiled.recheck_seconds) if seconds is not None]
+    rest_seconds = WAITING_REST_SECONDS - facts.seconds_since_written
+    if status != before and rest_seconds > 0.0 and _without_waiting(status) == _without_waiting(before):
+        rechecks.append(rest_seconds)
+    elif status != before:
         metadata = facts.workload.metadata
         actions.append(WriteStatus(AIWORKLOADS, metadata.namespace, metadata.name, metadata.uid, plain(status)))
-    rechecks = [seconds for seconds in (inspected.recheck_seconds, profiled.recheck_seconds) if seconds is not None]
     return Decision(tuple(actions), status, min(rechecks, default=None))
+
+
+def _without_waiting(status: AIWorkloadStatus) -> AIWorkloadStatus:
+    """The status but for what it says of waiting tasks, which changes with every plan."""
+    runs = None if status.runs is None else replace(status.runs, waiting=0, expected_finish_time=None)
+    conditions = tuple(replace(c, message="") if c.type == run.JOB_TYPE else c for c in status.conditions)
+    return replace(status, runs=runs, conditions=conditions)
 
 
 def _is_published(facts: Facts) -> bool:

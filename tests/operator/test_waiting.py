@@ -1,0 +1,126 @@
+"""What a workload's status tells of tasks that wait, and how seldom it is written because of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from foretide_kube.kinds.aiworkload import RunCounts
+from foretide_kube.kinds.common import find_condition
+from foretide_kube.pod_plan import PodPlan
+from foretide_operator.actions import WriteStatus
+from foretide_operator.reduce import reduce_pod
+from foretide_operator.workload.reconcile import WAITING_REST_SECONDS, Decision, decide
+from foretide_operator.workload.waiting import Waiting, read_waiting
+from tests.operator.cluster_objects import NOW, ago, pod_of
+from tests.operator.test_workload_reconcile import JOB_RUN, facts, known, predict, run_stored, with_status
+
+
+def waiting_pod(
+    job: Any, plan: PodPlan | str | None = None, *, gate: str = "foretide.dev/plan", **metadata: Any
+) -> Any:
+    pod = pod_of(job, phase="Pending", node_name=None)
+    pod["spec"]["schedulingGates"] = [{"name": gate}]
+    pod["metadata"] |= metadata
+    if plan is not None:
+        text = plan if isinstance(plan, str) else msgspec.json.encode(plan).decode()
+        pod["metadata"]["annotations"]["foretide.dev/plan"] = text
+    return reduce_pod(pod)
+
+
+def plan(node: str, start: float, finish: float) -> PodPlan:
+    """Expected in so many seconds from now."""
+    return PodPlan(node=node, expected_start_time=ago(-start), expected_finish_time=ago(-finish))
+
+
+GIVEN = known(run=JOB_RUN)
+JOB = run_stored(GIVEN, active=3)
+
+
+def look(workload: Any, *pods: Any, since_written: float = 60.0, **status: Any) -> Decision:
+    job = {**JOB, "status": {"active": 3, **status}}
+    return decide(
+        facts(workload=workload, run_jobs=(job,), run_pods=pods, seconds_since_written=since_written), predict
+    )
+
+
+def writes(decision: Decision) -> int:
+    return sum(isinstance(action, WriteStatus) for action in decision.actions)
+
+
+def runs(decision: Decision) -> RunCounts:
+    assert decision.status.runs is not None
+    return decision.status.runs
+
+
+def told(decision: Decision) -> str:
+    condition = find_condition(decision.status.conditions, "RunComplete")
+    assert condition is not None
+    return condition.message
+
+
+def test_waiting_tasks_are_counted_with_the_next_start_and_the_last_end() -> None:
+    pods = [waiting_pod(JOB, plan("f1", 5, 20)), waiting_pod(JOB, plan("s1", 2, 50)), waiting_pod(JOB)]
+    decision = look(GIVEN, *pods, pod_of(JOB, phase="Running"))
+    assert (runs(decision).waiting, runs(decision).expected_finish_time) == (3, ago(-50))
+    assert told(decision) == (
+        f"0 of 4 tasks succeeded, 3 active, 0 failed; 3 wait, the next to start at {ago(-2)} on s1"
+    )
+
+
+def test_tasks_without_a_plan_wait_for_one() -> None:
+    decision = look(GIVEN, waiting_pod(JOB))
+    assert (runs(decision).waiting, runs(decision).expected_finish_time) == (1, None)
+    assert told(decision).endswith("; 1 wait for a plan")
+
+
+@pytest.mark.parametrize("words", ["", "soon", "[]", '{"node": 7}', '{"expectedStartTime": "soon"}', "\ud800"])
+def test_a_plan_that_somebody_else_wrote_counts_as_none(words: str) -> None:
+    assert read_waiting([waiting_pod(JOB, words)]) == Waiting(count=1)
+
+
+def test_who_is_not_behind_our_gate_or_is_going_does_not_wait() -> None:
+    going = waiting_pod(JOB, deletionTimestamp=ago(1))
+    assert read_waiting([going, waiting_pod(JOB, gate="example.com/theirs"), pod_of(JOB)]) == Waiting()
+
+
+def test_a_plan_that_changes_is_written_once_in_five_seconds_and_not_forgotten() -> None:
+    first = look(GIVEN, waiting_pod(JOB, plan("f1", 5, 20)))
+    assert writes(first) == 1
+    stored = with_status(GIVEN, first.status)
+    changed = waiting_pod(JOB, plan("s1", 90, 120))
+    held = look(stored, changed, since_written=1.0)
+    assert writes(held) == 0
+    assert held.recheck_seconds == WAITING_REST_SECONDS - 1.0
+    then = look(stored, changed, since_written=WAITING_REST_SECONDS)
+    assert writes(then) == 1
+    assert runs(then).expected_finish_time == ago(-120)
+
+
+def test_what_else_changes_is_written_at_once() -> None:
+    stored = with_status(GIVEN, look(GIVEN, waiting_pod(JOB)).status)
+    assert writes(look(stored, since_written=1.0, active=2, succeeded=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("remains", "shift", "is_told"),
+    [(30, 9, False), (30, 11, True), (600, 50, False), (600, 70, True), (600, -70, True)],
+)
+def test_the_expected_end_is_told_anew_when_it_moved_by_ten_seconds_and_a_tenth(
+    remains: float,
+    shift: float,
+    is_told: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    finish = NOW + timedelta(seconds=remains + shift)
+    shown = ago(-remains)
+    assert (Waiting(1, last_finish=finish).finish_to_show(shown, NOW) != shown) is is_told
+
+
+def test_nothing_is_expected_once_the_run_has_ended() -> None:
+    stored = with_status(GIVEN, look(GIVEN, waiting_pod(JOB, plan("f1", 5, 20))).status)
+    condition = {"type": "Complete", "status": "True"}
+    decision = look(stored, active=0, succeeded=4, conditions=[condition])
+    assert (runs(decision).waiting, runs(decision).expected_finish_time) == (0, None)
