@@ -1,0 +1,70 @@
+"""A node is lost or emptied in the middle of a burst: its tasks are done again, there or elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from foretide_kube.client import Object
+from foretide_kube.names import NODE_CLASSES
+from tests.faults.burst import Burst, has_succeeded
+from tests.faults.stage import Stage
+
+pytestmark = pytest.mark.cluster
+
+NODE = "edge-fast-1"
+NODE_CLASS = "edge-fast"
+
+
+def test_tasks_of_a_node_that_lost_its_power_are_done_again(stage: Stage) -> None:
+    with Burst(stage) as burst:
+        burst.give_own()
+        burst.give_run()
+        burst.wait_under_way()
+        burst.until(f"tasks on {NODE}", lambda: burst.running_on(NODE))
+        stage.node(NODE).power_cut()
+        try:
+            lost = [pod["metadata"]["uid"] for pod in burst.running_on(NODE)]
+            wait_ready_nodes(stage, 0)
+            selected = stage.installed.condition(NODE_CLASSES, NODE_CLASS, "NodesSelected")
+            assert selected["message"].startswith("0 of 1 nodes")
+        finally:
+            stage.node(NODE).power_on()
+        burst.wait_complete()
+        burst.check()
+        assert [uid for uid in lost if not has_succeeded(stage.pods.seen[uid])]
+        wait_ready_nodes(stage, 1)
+
+
+def test_tasks_of_a_drained_node_are_done_elsewhere(stage: Stage) -> None:
+    kubectl = stage.installed.cluster.kubectl
+    with Burst(stage) as burst:
+        burst.give_own()
+        burst.give_run()
+        burst.wait_under_way()
+        burst.until(f"tasks on {NODE}", lambda: burst.running_on(NODE))
+        try:
+            kubectl("drain", NODE, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
+            drained = {pod["metadata"]["uid"] for pod in burst.pods() if pod["spec"].get("nodeName") == NODE}
+            burst.wait_complete()
+        finally:
+            kubectl("uncordon", NODE)
+        burst.check()
+        assert any(is_evicted(pod) for pod in burst.pods())
+        later = {pod["metadata"]["uid"] for pod in burst.pods() if pod["spec"].get("nodeName") == NODE} - drained
+        assert not later
+
+
+def wait_ready_nodes(stage: Stage, count: int) -> None:
+    """Wait until the class of the node says how many of its nodes are Ready."""
+
+    def is_said() -> bool:
+        node_class = stage.installed.client.get(NODE_CLASSES, NODE_CLASS)
+        return bool(node_class["status"]["nodes"]["ready"] == count)
+
+    stage.installed.until(f"{count} nodes of {NODE_CLASS} Ready", is_said)
+
+
+def is_evicted(pod: Object) -> bool:
+    """Whether a Pod was evicted, as a drain does."""
+    rows = pod["status"].get("conditions", [])
+    return any(row["type"] == "DisruptionTarget" and row["status"] == "True" for row in rows)
