@@ -69,10 +69,11 @@ class Installed:
 
     def describe(self) -> str:
         """What there is, for the message of a test that failed."""
-        log = ["logs", "-n", SYSTEM_NAMESPACE, "deploy/foretide-operator", "-c", "operator", "--tail=40"]
+        log = ["logs", "-n", SYSTEM_NAMESPACE, "deploy/foretide-operator", "--tail=40", "-c"]
         everything = ["get", "aiw,nclass,wprof,ctmodel,jobs,pods", "-A", "-o", "wide"]
         events = ["get", "events", "-A", "--sort-by=.lastTimestamp"]
-        return "\n".join("\n".join(self._told(words).splitlines()[-60:]) for words in (everything, events, log))
+        questions = (everything, events, [*log, "operator"], [*log, "planner"])
+        return "\n".join("\n".join(self._told(words).splitlines()[-60:]) for words in questions)
 
     def _told(self, words: list[str]) -> str:
         try:
