@@ -9,8 +9,12 @@ import pytest
 import yaml
 
 from demo.scenario import ROOT, Scenario
+from devcluster import Cluster
 from examples.models import make_onnx
 from foretide_kube.kinds import aiworkload
+from foretide_kube.names import SCHEDULER_NAME
+from foretide_kube.reduced import facts_of, reduce_pod
+from foretide_kube.task_pods import TaskPod
 
 MANIFESTS = sorted((ROOT / "examples").rglob("*.yaml"))
 SCENARIO = Scenario.load(ROOT / "demo" / "scenario.yaml")
@@ -31,6 +35,26 @@ def test_manifests_name_the_digest_of_the_file_that_the_script_writes(tmp_path: 
         if "file" in manifest["spec"]["model"]
     }
     assert named == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
+
+
+def test_the_pod_among_the_examples_is_a_task_behind_the_gate_of_a_workload_that_is_there() -> None:
+    body = yaml.safe_load((ROOT / "examples" / "own-pod.yaml").read_text())
+    pod: TaskPod = facts_of(reduce_pod(body))
+    assert pod.is_task
+    assert pod.is_gated
+    assert (pod.task.inferences, pod.inferences_problem) == (250, "")
+    assert body["spec"]["schedulerName"] == SCHEDULER_NAME
+    workloads = [yaml.safe_load(path.read_text()) for path in MANIFESTS]
+    (limits,) = [one["spec"]["resources"]["limits"] for one in workloads if one["metadata"]["name"] == pod.workload]
+    assert body["spec"]["containers"][0]["resources"] == {"requests": limits, "limits": limits}
+
+
+@pytest.mark.cluster
+def test_the_pod_among_the_examples_is_admitted_where_restricted_pod_security_is_enforced(
+    chart_installed: Cluster,
+) -> None:
+    path = str(ROOT / "examples" / "own-pod.yaml")
+    chart_installed.kubectl("create", "--dry-run=server", "-n", "foretide-system", "-f", path)
 
 
 def test_both_schedulers_are_given_the_same_arrivals_with_equal_shares() -> None:
