@@ -15,9 +15,18 @@ from pathlib import Path
 import pytest
 
 from devcluster import Cluster, ClusterSpec
-from foretide_kube.client import KubeClient, Object
+from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.kinds.completiontimemodel import NAME
-from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, JOBS, NAMESPACES, NODE_CLASSES, NODES
+from foretide_kube.names import (
+    AIWORKLOADS,
+    COMPLETION_TIME_MODELS,
+    EVENTS,
+    JOBS,
+    NAMESPACES,
+    NODE_CLASSES,
+    NODES,
+    PODS,
+)
 from tests.operator.cluster_objects import workload_object
 
 pytestmark = pytest.mark.cluster
@@ -79,9 +88,37 @@ def eventually(is_so: Callable[[], object], what: str, seconds: float = 60.0) ->
         time.sleep(0.2)
 
 
+def is_made(client: KubeClient, pod: Object) -> bool:
+    """Whether the Pod could be made; before its namespace has an account, none can."""
+    try:
+        client.create(PODS, pod, "default")
+    except ApiError:
+        return False
+    return True
+
+
 def conditions(item: Object | None) -> dict[str, str]:
     found = (item or {}).get("status", {}).get("conditions", [])
     return {condition["type"]: condition["reason"] for condition in found}
+
+
+def test_a_gated_pod_is_let_go_although_there_is_neither_a_planner_nor_one_of_our_kinds(
+    process: subprocess.Popen[bytes], client: KubeClient
+) -> None:
+    body = {
+        "metadata": {"name": "waits"},
+        "spec": {
+            "schedulingGates": [{"name": "foretide.dev/plan"}],
+            "containers": [{"name": "main", "image": "example/main"}],
+        },
+    }
+    eventually(lambda: is_made(client, body), "the Pod can be made")
+    eventually(lambda: not client.get(PODS, "waits", "default")["spec"].get("schedulingGates"), "the gate is opened")
+    eventually(
+        lambda: client.list_objects(EVENTS, "default", field_selector="reason=GateOpenedWithoutPlan"), "it is told"
+    )
+    assert 'foretide_gates_opened_without_plan_total{reason="PlannerSilent"} 1.0' in answer("/metrics")[1]
+    assert process.poll() is None
 
 
 def test_without_its_kinds_it_is_alive_not_ready_and_says_once_what_to_do(
