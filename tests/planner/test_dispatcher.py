@@ -15,7 +15,7 @@ from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner import dispatcher as dispatching
-from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, NOTES_AT_ONCE, Dispatcher
+from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, Dispatcher
 from foretide_operator.planner.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.opening import REST_SECONDS
@@ -23,6 +23,7 @@ from foretide_operator.planner.writing import EVENTS_AT_ONCE
 from tests.extender.cluster_values import NOW_SECONDS
 from tests.planner.planner_values import FOREIGN_GATE, gated_object, node, resnet, time_text
 
+NOTES_AT_ONCE = round(dispatching.NOTES_PER_SECOND)
 PLAN = "foretide.dev/plan"
 PLANNED_NODE = "foretide.dev/planned-node"
 FAST = {"fast-1": node("fast-1", "fast")}
@@ -277,6 +278,30 @@ def test_a_planner_that_does_not_lead_writes_nothing_and_comes_to_rest() -> None
     assert not planning.is_awake(), "else it would go round and round"
     assert planning.cluster.patches == []
     assert planning.dispatcher.silent_seconds() == 0.0
+
+
+def test_who_leads_no_more_counts_nobody_as_waiting() -> None:
+    planning = Planning({})
+    planning.add("a")
+    planning.go()
+    assert planning.counted("foretide_planner_waiting") == 1.0
+    planning.leads = False
+    planning.go()
+    assert planning.counted("foretide_planner_waiting") == 0.0
+
+
+def test_a_queue_is_told_at_the_same_pace_when_plans_are_made_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    planning = Planning({})
+    planning.add(*[f"t{index:02d}" for index in range(8 * NOTES_AT_ONCE)])
+    unhurried = plan_together
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        planning.seconds += 0.2
+        return unhurried(*arguments, **options)
+
+    monkeypatch.setattr(dispatching, "plan_together", slow)
+    assert planning.go() == pytest.approx(4.0)
+    assert len(planning.cluster.patches) == 4 * NOTES_AT_ONCE
 
 
 def test_leadership_lost_in_the_middle_of_a_turn_ends_it() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.placement.plan import NodeState, plan
@@ -103,6 +103,7 @@ def test_tasks_wait_in_order_of_creation_and_then_by_name() -> None:
     assert waiting(made) == ["z", "b", "c"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(min_value=0, max_value=40), max_size=25))
 def test_arrivals_follow_the_order_and_span_no_more_than_a_moment(ages: list[int]) -> None:
     made = floor(*[gated(f"t{index}", age_seconds=age) for index, age in enumerate(ages)])
@@ -210,6 +211,7 @@ def test_the_workload_is_the_same_for_all_its_pods_while_they_are_read() -> None
     assert made.waiting[0].expected == made.waiting[1].expected
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.placement.timeline import Lags
@@ -34,6 +34,7 @@ def test_a_clock_that_is_off_is_not_learned_from(lag: float) -> None:
     assert not lags.by_class()
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(min_value=-100.0, max_value=100.0)))
 def test_what_is_learned_stays_among_what_can_be(seen: list[float]) -> None:
     lags = ReleaseLags()

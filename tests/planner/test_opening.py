@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.placement.plan import Assignment
@@ -121,6 +121,7 @@ def test_what_moved_little_or_was_told_just_now_is_no_news(
     assert is_news(before, now, NOW_SECONDS) is expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(min_value=0.0, max_value=1e4), min_size=1, max_size=100))
 def test_however_a_plan_changes_a_pod_is_written_on_no_more_than_once_in_a_while(starts: list[float]) -> None:
     now, before, writes = NOW_SECONDS, None, []

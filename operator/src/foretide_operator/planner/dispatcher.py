@@ -37,8 +37,8 @@ REST_SHARE: Final = 20.0
 LONGEST_TICK_SECONDS: Final = 10.0
 """… and no plan gets older than this."""
 IDLE_SECONDS: Final = 2.0
-NOTES_AT_ONCE: Final = 5
-"""Waiting Pods that are told anew in one turn, the next to start first: a long queue costs few writes."""
+NOTES_PER_SECOND: Final = 5.0
+"""Waiting Pods that are told anew, the next to start first: a long queue costs few writes."""
 
 GATED_BY_OTHERS: Final = "GatedByOthers"
 """Somebody else's gate keeps the task as well, so that it cannot be planned: ours is opened at its bound."""
@@ -146,8 +146,10 @@ class Dispatcher:
             if self._facts.is_synced():
                 if self._is_leader():
                     wait_seconds = self.turn()
-                elif self._is_failing:
-                    self._plan()
+                else:
+                    self._metrics.waiting.set(0)
+                    if self._is_failing:
+                        self._plan()
         except Exception:
             log.exception("the plan was not made; again in %.0f s", TICK_SECONDS)
             self._metrics.plan_errors.inc()
@@ -161,13 +163,14 @@ class Dispatcher:
         """Plan once, open what is due, tell some of the rest; the seconds after which to plan again anyway."""
         began = self._clock()
         floor, made = self._plan()
+        tick_seconds = min(max(TICK_SECONDS, REST_SHARE * (self._clock() - began)), LONGEST_TICK_SECONDS)
         opened: list[Assignment] = []
         try:
             is_refused = self._open_due(floor, made, opened)
             if opened or is_refused:
                 self._changed.set()  # places were taken, or are free after all; the rest is planned around them
             else:
-                self._tell(floor, made)
+                self._tell(floor, made, at_most=round(NOTES_PER_SECOND * tick_seconds))
         except AwayError:
             log.warning("nothing is written until the API server answers again")
         if self._may_write():
@@ -179,7 +182,7 @@ class Dispatcher:
         arriving_seconds = self._arrivals.seconds_left()
         if arriving_seconds > 0.0:
             return arriving_seconds
-        return min(max(TICK_SECONDS, REST_SHARE * (self._clock() - began)), LONGEST_TICK_SECONDS)
+        return tick_seconds
 
     def _plan(self) -> tuple[Floor, Plan]:
         with self._metrics.plan_seconds.time():
@@ -268,7 +271,7 @@ class Dispatcher:
         made = predict(pod, node.facts.name, node.node_class, workload, bound_milliseconds=round(now * 1e3))
         return made if isinstance(made, PodPrediction) else None
 
-    def _tell(self, floor: Floor, made: Plan) -> None:
+    def _tell(self, floor: Floor, made: Plan, *, at_most: int) -> None:
         """Write where waiting tasks are expected, the next first, as far as it is news."""
         now = self._now_seconds()
         ahead = sorted(
@@ -278,7 +281,7 @@ class Dispatcher:
         told = 0
         for each in ahead:
             pod = floor.pods[each.key]
-            if told >= NOTES_AT_ONCE or self._changed.is_set() or not self._may_write():
+            if told >= at_most or self._changed.is_set() or not self._may_write():
                 return
             if not is_news(self._told.get(pod.uid) or Told.of(pod), each, now):
                 continue
