@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-devcluster bench-model bench-waves bench-burst
+.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-planner bench-devcluster bench-model bench-waves bench-burst
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -63,6 +63,10 @@ bench-extender: $(READY) ## Latency of filter and prioritize at 1,000 names
 
 bench-plan: $(READY) ## Time of a plan of 500 tasks on 1,000 nodes of 20 classes
 	@$(BIN)/python bench/plan_scale.py
+
+bench-planner: $(READY) ## CPU and memory of the planner while 1,000 gated tasks wait and nothing changes
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.planner_idle
 
 bench-devcluster: $(READY) ## Cycles of up, Jobs, down: nothing may be left (CYCLES=20 LOAD=1: a burst, the machine busy)
 	@$(BIN)/python -m devcluster preflight --install
