@@ -54,6 +54,13 @@ def test_a_lease_without_holder_and_none_at_all_are_silence_too() -> None:
         assert watched.is_opening(), found
 
 
+def test_a_lease_that_changes_hands_with_nobody_is_silence() -> None:
+    watched = Watched()
+    for second in range(1, 8):
+        watched.read(lease(second, holder=None), seconds=2)
+    assert watched.is_opening()
+
+
 def test_one_renewal_ends_the_silence() -> None:
     watched = Watched()
     watched.read(lease(0), seconds=40)
