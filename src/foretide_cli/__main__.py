@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 
 from foretide_cli.release import release
-from foretide_kube.client import ApiError, KubeClient
+from foretide_kube.client import ApiError
+from foretide_kube.connecting import NoWayError, connect
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,10 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("names stand for Pods of one namespace: leave out --all-namespaces, or the names")
     logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
     try:
-        client = KubeClient.connect()
-    except Exception as error:  # noqa: BLE001 - the official client raises many kinds for a bad or absent kubeconfig
-        why = " ".join(str(error).split()) or type(error).__name__
-        return _failed(f"no way to the API server: {why}; set KUBECONFIG", status=2)
+        client = connect()
+    except NoWayError as error:
+        return _failed(str(error), status=2)
     try:
         return release(
             client,

@@ -18,5 +18,9 @@ def opening_patch(uid: str, gates: Iterable[str]) -> Object:
     The UID makes the API server refuse a namesake; a gate that somebody else took away meanwhile makes it refuse as
     well, for none may be added.
     """
-    others = [{"name": name} for name in gates if name != GATE_PLAN]
-    return {"metadata": {"uid": uid}, "spec": {"schedulingGates": others or None}}
+    return {"metadata": {"uid": uid}, "spec": gates_without_ours(gates)}
+
+
+def gates_without_ours(gates: Iterable[str]) -> Object:
+    """The part of a Pod's spec, in a merge patch, that takes our gate from ``gates``."""
+    return {"schedulingGates": [{"name": name} for name in gates if name != GATE_PLAN] or None}

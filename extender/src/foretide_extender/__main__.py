@@ -16,6 +16,7 @@ from foretide_extender.settings import SettingError, Settings
 from foretide_extender.state import ClusterState, Snapshot
 from foretide_extender.watching import Watches
 from foretide_kube.client import KubeClient
+from foretide_kube.connecting import NoWayError, connect
 
 log = logging.getLogger("foretide_extender")
 
@@ -67,10 +68,10 @@ def main() -> int:
         return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        client = KubeClient.connect()
-    except Exception as error:  # noqa: BLE001 - the official client raises many kinds for a bad or absent kubeconfig
-        print(f"foretide-extender: no way to the API server: {error}; run in a Pod or set KUBECONFIG", file=sys.stderr)
-        return 1
+        client = connect()
+    except NoWayError as error:
+        print(f"foretide-extender: {error}", file=sys.stderr)
+        return 2
     # Watch threads give way to the thread that answers within half a millisecond, and what was imported is never
     # again looked through for garbage.
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)

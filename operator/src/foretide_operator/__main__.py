@@ -13,7 +13,7 @@ from queue import SimpleQueue
 import kopf
 from prometheus_client import disable_created_metrics
 
-from foretide_operator.connecting import NoWayError, connect
+from foretide_kube.connecting import NoWayError, connect
 from foretide_operator.http import PORT
 from foretide_operator.process import Operator
 from foretide_operator.settings import Settings, SettingsError, read_settings

@@ -14,7 +14,7 @@ import uuid
 from datetime import UTC, datetime
 
 from foretide_kube.client import KubeClient
-from foretide_operator.connecting import NoWayError, connect
+from foretide_kube.connecting import NoWayError, connect
 from foretide_operator.planner.dispatcher import Dispatcher
 from foretide_operator.planner.leadership import Elector
 from foretide_operator.planner.metrics import Metrics

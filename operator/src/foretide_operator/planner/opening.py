@@ -11,7 +11,8 @@ import msgspec
 from foretide.placement.plan import Assignment
 from foretide.prediction import PodPrediction
 from foretide_kube.client import Object
-from foretide_kube.names import ANNOTATION_PLAN, ANNOTATION_PLANNED_NODE, ANNOTATION_PREDICTION, GATE_PLAN
+from foretide_kube.gate import gates_without_ours
+from foretide_kube.names import ANNOTATION_PLAN, ANNOTATION_PLANNED_NODE, ANNOTATION_PREDICTION
 from foretide_kube.pod_plan import PodPlan
 from foretide_kube.task_pods import TaskPod, epoch_seconds
 
@@ -85,10 +86,7 @@ def opening_patch(pod: TaskPod, assignment: Assignment, prediction: PodPredictio
             ANNOTATION_PREDICTION: None if prediction is None else msgspec.json.encode(prediction).decode(),
         },
     )
-    if pod.is_gated:
-        others = [{"name": name} for name in pod.gates if name != GATE_PLAN]
-        patch["spec"] = {"schedulingGates": others or None}
-    return patch
+    return patch | {"spec": gates_without_ours(pod.gates)} if pod.is_gated else patch
 
 
 def opening_message(assignment: Assignment, now_seconds: float) -> str:
