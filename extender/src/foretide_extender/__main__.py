@@ -60,7 +60,7 @@ async def serve(settings: Settings, client: KubeClient) -> None:
 
 
 def main() -> int:
-    """Run; the exit status is 2 for a bad setting, 1 where the process could not start."""
+    """Run; the exit status is 2 for a bad setting or no way to the API server, 1 where the process could not start."""
     try:
         settings = Settings.read(os.environ)
     except SettingError as error:
