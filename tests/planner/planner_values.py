@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from foretide_kube.names import ANNOTATION_PLAN, ANNOTATION_PLANNED_NODE, GATE_P
 from foretide_kube.reduced import facts_of, reduce_node, reduce_pod
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.floor import Node
-from tests.extender.cluster_values import NODES, NOW_SECONDS, node_object, pod_object, workload
+from tests.extender.cluster_values import FACTORS, NODES, NOW_SECONDS, node_object, pod_object, prediction, workload
 
 READY = {"type": "Ready", "status": "True"}
 FOREIGN_GATE = "example.com/quota"
@@ -68,6 +69,11 @@ def nodes(**changes: Any) -> dict[str, Node]:
     return {name: node(name, node_class, **changes) for name, node_class in NODES.items()}
 
 
-def resnet(**options: Any) -> WorkloadPredictions:
+def resnet(*, slowness: float = 1.0, **options: Any) -> WorkloadPredictions:
     """The workload of all these Pods: 1.5 s on the fastest class, 1 CPU; nodes have two."""
-    return workload(mode="Job", **options)
+    known = workload(mode="Job", **options)
+    by_class = {
+        name: prediction(name, median_microseconds=round(10_000 * factor * slowness))
+        for name, factor in FACTORS.items()
+    }
+    return dataclasses.replace(known, by_class=by_class) if slowness != 1.0 else known

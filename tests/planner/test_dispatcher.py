@@ -18,7 +18,7 @@ from foretide_operator.planner import dispatcher as dispatching
 from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, Dispatcher
 from foretide_operator.planner.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
 from foretide_operator.planner.metrics import Metrics
-from foretide_operator.planner.opening import REST_SECONDS
+from foretide_operator.planner.opening import REST_SECONDS, opening_patch
 from foretide_operator.planner.writing import EVENTS_AT_ONCE
 from tests.extender.cluster_values import NOW_SECONDS
 from tests.extender.real_objects import eventually
@@ -278,6 +278,35 @@ def test_a_planner_that_does_not_lead_writes_nothing_and_comes_to_rest() -> None
     assert planning.go() == IDLE_SECONDS
     assert not planning.is_awake(), "else it would go round and round"
     assert planning.cluster.patches == []
+    assert planning.dispatcher.silent_seconds() == 0.0
+
+
+def test_a_task_that_would_outlast_the_calendar_stops_nobody() -> None:
+    planning = Planning({"fast-1": node("fast-1", "fast", cpu="1")})
+    planning.add("a", annotations={"foretide.dev/inferences": "1000000000"}, cpu="1m", age_seconds=50.0)
+    planning.add("b", annotations={"foretide.dev/inferences": "1000000000"}, cpu="1m", age_seconds=50.0)
+    planning.cluster.workload_known = resnet(slowness=1000.0)
+    planning.add("c", age_seconds=10.0)
+    for _ in range(30):
+        planning.go()
+    assert sorted(planning.opened()) == ["a", "b", "c"]
+    assert "expectedFinishTime" not in planning.note("a")
+    assert planning.counted("foretide_planner_plan_errors_total") == 0.0
+
+
+def test_whatever_goes_wrong_with_one_pod_the_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    planning = Planning()
+    planning.add("a", "b", "c")
+
+    def fail_for_a(pod: TaskPod, *arguments: Any) -> Any:
+        if pod.name == "a":
+            raise OverflowError
+        return opening_patch(pod, *arguments)
+
+    monkeypatch.setattr(dispatching, "opening_patch", fail_for_a)
+    planning.go_until_quiet()
+    assert sorted(planning.opened()) == ["b", "c"]
+    assert planning.counted("foretide_planner_write_errors_total", reason="InternalError") >= 1.0
     assert planning.dispatcher.silent_seconds() == 0.0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from foretide.placement.plan import Assignment, Plan
@@ -40,6 +41,7 @@ IDLE_SECONDS: Final = 2.0
 NOTES_PER_SECOND: Final = 5.0
 """Waiting Pods that are told anew, the next to start first: a long queue costs few writes."""
 
+INTERNAL_ERROR: Final = "InternalError"
 GATED_BY_OTHERS: Final = "GatedByOthers"
 """Somebody else's gate keeps the task as well, so that it cannot be planned: ours is opened at its bound."""
 
@@ -222,15 +224,27 @@ class Dispatcher:
             pod = floor.pods[each.key]
             if self._arrivals.is_arriving(pod.uid):
                 continue
-            if self._open(pod, each):
+            if self._attempt(pod, partial(self._open, pod, each)):
                 opened.append(each)
             else:
                 is_refused = is_refused or self._writer.is_paused(pod)
         for pod in floor.overdue:
             if not self._may_write():
                 break
-            self._open(pod, Assignment(pod.uid, made.made_seconds, reason=GATED_BY_OTHERS))
+            bare = Assignment(pod.uid, made.made_seconds, reason=GATED_BY_OTHERS)
+            self._attempt(pod, partial(self._open, pod, bare))
         return is_refused
+
+    def _attempt(self, pod: TaskPod, write: Callable[[], bool]) -> bool:
+        """Do what is to be done with one Pod; whatever goes wrong with it, the others still have their turn."""
+        try:
+            return write()
+        except AwayError:
+            raise
+        except Exception:
+            log.exception("%s/%s is left out for a while", pod.namespace, pod.name)
+            self._writer.pause(pod, INTERNAL_ERROR)
+            return False
 
     def _may_write(self) -> bool:
         return self._is_leader() and not self._stopped.is_set()
@@ -285,10 +299,14 @@ class Dispatcher:
                 return
             if not is_news(self._told.get(pod.uid) or Told.of(pod), each, now):
                 continue
-            waits_for = floor.names.get(each.waits_for or "", "")
-            if self._write(pod, waiting_patch(pod, each, waits_for)):
-                self._told[pod.uid] = Told(each.node or "", each.start_seconds, each.reason, now)
+            self._attempt(pod, partial(self._note, pod, each, floor.names.get(each.waits_for or "", ""), now))
             told += 1
+
+    def _note(self, pod: TaskPod, assignment: Assignment, waits_for: str, now: float) -> bool:
+        is_written = self._write(pod, waiting_patch(pod, assignment, waits_for))
+        if is_written:
+            self._told[pod.uid] = Told(assignment.node or "", assignment.start_seconds, assignment.reason, now)
+        return is_written
 
     def _write(self, pod: TaskPod, patch: Object) -> bool:
         is_written = self._writer.patch(pod, patch)

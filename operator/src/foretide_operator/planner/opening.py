@@ -109,8 +109,12 @@ def _patch(pod: TaskPod, annotations: dict[str, str | None]) -> Object:
     return {"metadata": metadata}
 
 
+_LAST_SECONDS: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
+
 def _time(seconds: float | None) -> str:
-    if seconds is None:
+    """RFC 3339, which ends with the year 9999: a task that takes longer by prediction has no time that can be told."""
+    if seconds is None or not seconds < _LAST_SECONDS:
         return ""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -71,17 +71,21 @@ class Writer:
         except ApiError as error:
             if error.is_not_found or error.is_conflict:  # gone, changed by somebody, or a namesake has its place
                 return False
-            self._metrics.write_errors.labels(error.reason).inc()
             log.warning("%s/%s was not written: %s", pod.namespace, pod.name, error)
-            failures, _ = self._refused.get(pod.uid, (0, 0.0))
-            pause_seconds = min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 16), LONGEST_PAUSE_SECONDS)
-            self._refused[pod.uid] = failures + 1, self._clock() + pause_seconds
+            self.pause(pod, error.reason)
             if error.status in _AWAY:
                 raise AwayError(str(error)) from error
             return False
         self._refused.pop(pod.uid, None)
         self._facts.absorb_pod(written)
         return True
+
+    def pause(self, pod: TaskPod, reason: str) -> None:
+        """Leave ``pod`` alone for a while, longer each time, and count why."""
+        self._metrics.write_errors.labels(reason).inc()
+        failures, _ = self._refused.get(pod.uid, (0, 0.0))
+        pause_seconds = min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 16), LONGEST_PAUSE_SECONDS)
+        self._refused[pod.uid] = failures + 1, self._clock() + pause_seconds
 
     def is_paused(self, pod: TaskPod) -> bool:
         """Whether a write on ``pod`` failed and it is too early for the next."""
