@@ -37,7 +37,7 @@ def ensure(archives: Sequence[Path], programs: Mapping[str, Path], progress: Pro
     directory = cache() / "templates" / digest.hexdigest()[:16]
     if not directory.exists():
         with held(
-            cache() / "locks" / "templates", lambda: progress("images: another process is loading some; waiting")
+            RUNS / ".locks" / "templates", lambda: progress("images: another process is loading some; waiting")
         ):
             if not directory.exists():
                 _clear_remains(directory.parent)
