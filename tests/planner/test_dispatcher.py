@@ -15,7 +15,7 @@ from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner import dispatcher as dispatching
-from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, Dispatcher
+from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, NOTES_PER_SECOND, Dispatcher
 from foretide_operator.planner.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.opening import REST_SECONDS, opening_patch
@@ -24,7 +24,6 @@ from tests.extender.cluster_values import NOW_SECONDS
 from tests.extender.real_objects import eventually
 from tests.planner.planner_values import FOREIGN_GATE, gated_object, node, resnet, time_text
 
-NOTES_AT_ONCE = round(dispatching.NOTES_PER_SECOND)
 PLAN = "foretide.dev/plan"
 PLANNED_NODE = "foretide.dev/planned-node"
 FAST = {"fast-1": node("fast-1", "fast")}
@@ -253,22 +252,18 @@ def test_only_what_can_change_the_plan_wakes_the_planner(change: str) -> None:
     assert planning.is_awake() is (change == "phase")
 
 
-def test_a_long_queue_costs_few_writes_at_a_time_and_none_when_all_is_told() -> None:
-    planning = Planning()
-    planning.add(*[f"t{index:02d}" for index in range(2 + 3 * NOTES_AT_ONCE)])
-    planning.go_until_quiet()
+def test_a_long_queue_is_told_at_one_pace_and_no_more_when_all_is_told() -> None:
+    planning = Planning({})
+    planning.add(*[f"t{index:03d}" for index in range(100)])
+    planning.go()
     before = len(planning.cluster.patches)
-    planning.go(0.0)
-    assert len(planning.cluster.patches) - before <= NOTES_AT_ONCE
-    for name in planning.opened():
-        planning.bind(name)
-    for _ in range(5):
-        planning.go(0.0)
-    before = len(planning.cluster.patches)
-    assert before >= 2 + 3 * NOTES_AT_ONCE, "each was opened or told"
-    for _ in range(5):
-        planning.go(0.0)
-    assert len(planning.cluster.patches) == before
+    for _ in range(50):
+        planning.go(0.1)
+    assert len(planning.cluster.patches) - before == pytest.approx(5.0 * NOTES_PER_SECOND, abs=1)
+    for _ in range(30):
+        planning.go(1.0)
+    assert sorted(name for name, _ in planning.cluster.patches) == sorted(planning.cluster.objects), "each once"
+    assert planning.opened() == []
 
 
 def test_a_planner_that_does_not_lead_writes_nothing_and_comes_to_rest() -> None:
@@ -320,18 +315,13 @@ def test_who_leads_no_more_counts_nobody_as_waiting() -> None:
     assert planning.counted("foretide_planner_waiting") == 0.0
 
 
-def test_a_queue_is_told_at_the_same_pace_when_plans_are_made_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_is_told_at_the_same_pace_when_plans_are_made_seldom() -> None:
     planning = Planning({})
-    planning.add(*[f"t{index:02d}" for index in range(8 * NOTES_AT_ONCE)])
-    unhurried = plan_together
-
-    def slow(*arguments: Any, **options: Any) -> Any:
-        planning.seconds += 0.2
-        return unhurried(*arguments, **options)
-
-    monkeypatch.setattr(dispatching, "plan_together", slow)
-    assert planning.go() == pytest.approx(4.0)
-    assert len(planning.cluster.patches) == 4 * NOTES_AT_ONCE
+    planning.add(*[f"t{index:03d}" for index in range(100)])
+    planning.go()
+    before = len(planning.cluster.patches)
+    planning.go(6.0)
+    assert len(planning.cluster.patches) - before == pytest.approx(6.0 * NOTES_PER_SECOND, abs=1)
 
 
 def test_leadership_lost_in_the_middle_of_a_turn_ends_it() -> None:

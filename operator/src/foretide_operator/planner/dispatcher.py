@@ -95,6 +95,8 @@ class Dispatcher:
         self._marks: dict[str, _Mark] = {}
         self._tries: dict[str, int] = {}
         self._told: dict[str, Told] = {}
+        self._notes_left = NOTES_PER_SECOND
+        self._noted_seconds = clock()
         self._changed = threading.Event()
         self._stopped = threading.Event()
         self._last_beat_seconds = clock()
@@ -172,7 +174,7 @@ class Dispatcher:
             if opened or is_refused:
                 self._changed.set()  # places were taken, or are free after all; the rest is planned around them
             else:
-                self._tell(floor, made, at_most=round(NOTES_PER_SECOND * tick_seconds))
+                self._tell(floor, made)
         except AwayError:
             log.warning("nothing is written until the API server answers again")
         if self._may_write():
@@ -285,22 +287,24 @@ class Dispatcher:
         made = predict(pod, node.facts.name, node.node_class, workload, bound_milliseconds=round(now * 1e3))
         return made if isinstance(made, PodPrediction) else None
 
-    def _tell(self, floor: Floor, made: Plan, *, at_most: int) -> None:
+    def _tell(self, floor: Floor, made: Plan) -> None:
         """Write where waiting tasks are expected, the next first, as far as it is news."""
         now = self._now_seconds()
         ahead = sorted(
             (each for each in made.assignments if floor.pods[each.key].is_gated),
             key=lambda each: (each.open_seconds, each.key),
         )
-        told = 0
+        seconds, self._noted_seconds = self._clock() - self._noted_seconds, self._clock()
+        most = NOTES_PER_SECOND * LONGEST_TICK_SECONDS
+        self._notes_left = min(self._notes_left + NOTES_PER_SECOND * seconds, most)
         for each in ahead:
             pod = floor.pods[each.key]
-            if told >= at_most or self._changed.is_set() or not self._may_write():
+            if self._notes_left < 1.0 or self._changed.is_set() or not self._may_write():
                 return
             if not is_news(self._told.get(pod.uid) or Told.of(pod), each, now):
                 continue
             self._attempt(pod, partial(self._note, pod, each, floor.names.get(each.waits_for or "", ""), now))
-            told += 1
+            self._notes_left -= 1.0
 
     def _note(self, pod: TaskPod, assignment: Assignment, waits_for: str, now: float) -> bool:
         is_written = self._write(pod, waiting_patch(pod, assignment, waits_for))
