@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +38,7 @@ class Burst:
         self._client = stage.installed.client
         self._tasks_of: dict[str, int] = {}
         self._without_gate: set[str] = set()
+        self._of_earlier_bursts = frozenset(stage.pods.seen)
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +78,12 @@ class Burst:
     def pods(self, job: str = "") -> list[Object]:
         """Every Pod of the burst, or of one of its Jobs, as it was last seen; those that are deleted included."""
         jobs = {job} if job else self._tasks_of.keys()
-        return [pod for pod in self.stage.pods.all() if pod["metadata"]["labels"].get(_JOB_NAME) in jobs]
+        return [
+            pod
+            for pod in self.stage.pods.all()
+            if pod["metadata"]["labels"].get(_JOB_NAME) in jobs
+            and pod["metadata"]["uid"] not in self._of_earlier_bursts
+        ]
 
     def present(self, job: str = "") -> list[Object]:
         """The Pods of the burst, or of one of its Jobs, that are there."""
@@ -156,8 +161,11 @@ class Burst:
         status = self._client.get(JOBS, name, self.stage.namespace)["status"]
         assert status["succeeded"] == tasks
         assert status["completedIndexes"] == (f"0-{tasks - 1}" if tasks > 2 else ",".join(map(str, range(tasks))))
-        indexes = Counter(pod["metadata"]["annotations"][_INDEX] for pod in self.pods(name) if has_succeeded(pod))
-        assert indexes == {str(index): 1 for index in range(tasks)}
+        self.until("all Pods that succeeded seen", lambda: len(self._succeeded_indexes(name)) >= tasks)
+        assert sorted(self._succeeded_indexes(name)) == [str(index) for index in range(tasks)]
+
+    def _succeeded_indexes(self, name: str) -> list[str]:
+        return [pod["metadata"]["annotations"][_INDEX] for pod in self.pods(name) if has_succeeded(pod)]
 
     def _check_count(self, *, all_predicted: bool) -> None:
         """As many tasks were counted as have succeeded with a prediction that fits them."""

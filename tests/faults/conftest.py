@@ -16,6 +16,8 @@ from tests.e2e.workloads import onnx_workload, put_file
 from tests.faults.stage import Stage
 from tests.installed import Installed, install, say
 
+pytest.register_assert_rewrite("tests.faults.burst")
+
 NAMESPACE = "faults"
 WORKLOAD = "task"
 WORK_MICROSECONDS = 1_500_000

@@ -46,10 +46,6 @@ class Pods:
         """Each as it was last seen, deleted ones included."""
         return list(self.seen.values())
 
-    def present(self) -> list[Object]:
-        """Those that are there."""
-        return [pod for uid, pod in list(self.seen.items()) if uid not in self.gone]
-
 
 @dataclass
 class Stage:
