@@ -15,9 +15,10 @@ from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner import dispatcher as dispatching
-from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, NOTES_PER_SECOND, Dispatcher
+from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, Dispatcher
 from foretide_operator.planner.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
 from foretide_operator.planner.metrics import Metrics
+from foretide_operator.planner.notes import NOTES_PER_SECOND
 from foretide_operator.planner.opening import REST_SECONDS, opening_patch
 from foretide_operator.planner.writing import EVENTS_AT_ONCE
 from tests.extender.cluster_values import NOW_SECONDS
@@ -404,6 +405,18 @@ def test_a_namesake_and_what_is_gone_are_left_alone() -> None:
     assert planning.opened() == ["a"]
 
 
+def test_a_pod_that_changed_meanwhile_is_opened_a_moment_later() -> None:
+    planning = Planning()
+    planning.add("a")
+    planning.cluster.change("a", lambda item: item["metadata"].update(labels=item["metadata"]["labels"]), is_told=False)
+    planning.go_until_quiet()
+    assert planning.opened() == []
+    assert planning.dispatcher.go_round() < 0.5
+    planning.cluster.tell("a")
+    planning.go()
+    assert planning.opened() == ["a"]
+
+
 def test_what_somebody_else_opened_meanwhile_is_not_written_on() -> None:
     planning = Planning()
     planning.add("a")
@@ -517,7 +530,7 @@ def test_nothing_is_kept_of_pods_that_are_gone() -> None:
         planning.cluster.delete(name)
     planning.go()
     dispatcher = planning.dispatcher
-    kept = (dispatcher._marks, dispatcher._tries, dispatcher._told, dispatcher._writer._refused)
+    kept = (dispatcher._marks, dispatcher._tries, dispatcher._notes._told, dispatcher._writer._refused)
     assert [len(table) for table in kept] == [0, 0, 0, 0]
 
 

@@ -143,7 +143,9 @@ def test_after_a_restart_the_pod_itself_says_what_was_told() -> None:
 
 
 def test_the_event_tells_node_and_time_or_why_there_is_none() -> None:
-    assert opening_message(PLANNED, NOW_SECONDS) == (
+    assert opening_message(gated(), PLANNED, NOW_SECONDS) == (
         "gate opened for node fast-1, where it is expected to end in 1.6 s"
     )
-    assert "(GatedByOthers)" in opening_message(Assignment(UID, NOW_SECONDS, reason="GatedByOthers"), NOW_SECONDS)
+    bare = Assignment(UID, NOW_SECONDS, reason="GatedByOthers")
+    assert "(GatedByOthers)" in opening_message(gated(), bare, NOW_SECONDS)
+    assert opening_message(gated(gates=()), PLANNED, NOW_SECONDS).startswith("not bound so far: planned again for node")

@@ -23,7 +23,8 @@ from foretide_operator.planner.arrivals import Arrivals
 from foretide_operator.planner.floor import Floor, Node, read_floor
 from foretide_operator.planner.lags import ReleaseLags
 from foretide_operator.planner.metrics import Metrics
-from foretide_operator.planner.opening import Told, is_news, opening_message, opening_patch, waiting_patch
+from foretide_operator.planner.notes import Notes
+from foretide_operator.planner.opening import opening_message, opening_patch, waiting_patch
 from foretide_operator.planner.recording import predict
 from foretide_operator.planner.writing import AwayError, Writer
 
@@ -38,8 +39,8 @@ REST_SHARE: Final = 20.0
 LONGEST_TICK_SECONDS: Final = 10.0
 """… and no plan gets older than this."""
 IDLE_SECONDS: Final = 2.0
-NOTES_PER_SECOND: Final = 5.0
-"""Waiting Pods that are told anew, the next to start first: a long queue costs few writes."""
+AGAIN_SECONDS: Final = 0.1
+"""After a write found the Pod changed: our watch is about to tell."""
 
 INTERNAL_ERROR: Final = "InternalError"
 GATED_BY_OTHERS: Final = "GatedByOthers"
@@ -94,9 +95,7 @@ class Dispatcher:
         self._arrivals = Arrivals(clock)
         self._marks: dict[str, _Mark] = {}
         self._tries: dict[str, int] = {}
-        self._told: dict[str, Told] = {}
-        self._notes_left = NOTES_PER_SECOND
-        self._noted_seconds = clock()
+        self._notes = Notes(clock)
         self._changed = threading.Event()
         self._stopped = threading.Event()
         self._last_beat_seconds = clock()
@@ -131,7 +130,6 @@ class Dispatcher:
             self._arrivals.add(pod.uid)
         if mark is None:
             self._marks.pop(pod.uid, None)
-            self._told.pop(pod.uid, None)
             self._tries.pop(pod.uid, None)
         else:
             self._marks[pod.uid] = mark
@@ -170,9 +168,11 @@ class Dispatcher:
         tick_seconds = min(max(TICK_SECONDS, REST_SHARE * (self._clock() - began)), LONGEST_TICK_SECONDS)
         opened: list[Assignment] = []
         try:
-            is_refused = self._open_due(floor, made, opened)
-            if opened or is_refused:
+            failed = self._open_due(floor, made, opened)
+            if opened or any(self._writer.is_paused(pod) for pod in failed):
                 self._changed.set()  # places were taken, or are free after all; the rest is planned around them
+            elif failed:
+                tick_seconds = AGAIN_SECONDS
             else:
                 self._tell(floor, made)
         except AwayError:
@@ -213,13 +213,13 @@ class Dispatcher:
     def _forget_all_but(self, uids: set[str]) -> None:
         """Drop what is kept of Pods that are no more: one may have been deleted while it was being written on."""
         self._writer.forget_all_but(uids)
-        for table in (self._tries, self._told):
-            for uid in set(table) - uids:
-                table.pop(uid, None)
+        self._notes.forget_all_but(uids)
+        for uid in set(self._tries) - uids:
+            self._tries.pop(uid, None)
 
-    def _open_due(self, floor: Floor, made: Plan, opened: list[Assignment]) -> bool:
-        """Open what is due, as long as this process leads, and add it to ``opened``; whether any was refused."""
-        is_refused = False
+    def _open_due(self, floor: Floor, made: Plan, opened: list[Assignment]) -> list[TaskPod]:
+        """Open what is due, as long as this process leads, and add it to ``opened``; those that were not."""
+        failed: list[TaskPod] = []
         for each in made.due():
             if not self._may_write():
                 break
@@ -229,13 +229,13 @@ class Dispatcher:
             if self._attempt(pod, partial(self._open, pod, each)):
                 opened.append(each)
             else:
-                is_refused = is_refused or self._writer.is_paused(pod)
+                failed.append(pod)
         for pod in floor.overdue:
             if not self._may_write():
                 break
             bare = Assignment(pod.uid, made.made_seconds, reason=GATED_BY_OTHERS)
             self._attempt(pod, partial(self._open, pod, bare))
-        return is_refused
+        return failed
 
     def _attempt(self, pod: TaskPod, write: Callable[[], bool]) -> bool:
         """Do what is to be done with one Pod; whatever goes wrong with it, the others still have their turn."""
@@ -269,14 +269,14 @@ class Dispatcher:
             return False
         was_gated = pod.is_gated
         self._tries[pod.uid] = 1 if was_gated else self._tries.get(pod.uid, 1) + 1
-        self._told.pop(pod.uid, None)
+        self._notes.forget(pod.uid)
         if was_gated:
             self._metrics.gates_opened.labels(assignment.reason or "Planned").inc()
             if prediction is not None:
                 self._metrics.predictions.labels(prediction.node_class, prediction.source).inc()
         else:
             self._metrics.aimed_again.inc()
-        self._writer.announce(pod, opening_message(assignment, now))
+        self._writer.announce(pod, opening_message(pod, assignment, now))
         return True
 
     def _prediction(self, pod: TaskPod, assignment: Assignment, now: float) -> PodPrediction | None:
@@ -290,26 +290,15 @@ class Dispatcher:
     def _tell(self, floor: Floor, made: Plan) -> None:
         """Write where waiting tasks are expected, the next first, as far as it is news."""
         now = self._now_seconds()
-        ahead = sorted(
-            (each for each in made.assignments if floor.pods[each.key].is_gated),
-            key=lambda each: (each.open_seconds, each.key),
-        )
-        seconds, self._noted_seconds = self._clock() - self._noted_seconds, self._clock()
-        most = NOTES_PER_SECOND * LONGEST_TICK_SECONDS
-        self._notes_left = min(self._notes_left + NOTES_PER_SECOND * seconds, most)
-        for each in ahead:
-            pod = floor.pods[each.key]
-            if self._notes_left < 1.0 or self._changed.is_set() or not self._may_write():
+        for pod, each in self._notes.news(floor, made, now):
+            if self._changed.is_set() or not self._may_write():
                 return
-            if not is_news(self._told.get(pod.uid) or Told.of(pod), each, now):
-                continue
             self._attempt(pod, partial(self._note, pod, each, floor.names.get(each.waits_for or "", ""), now))
-            self._notes_left -= 1.0
 
     def _note(self, pod: TaskPod, assignment: Assignment, waits_for: str, now: float) -> bool:
         is_written = self._write(pod, waiting_patch(pod, assignment, waits_for))
         if is_written:
-            self._told[pod.uid] = Told(assignment.node or "", assignment.start_seconds, assignment.reason, now)
+            self._notes.wrote(pod, assignment, now)
         return is_written
 
     def _write(self, pod: TaskPod, patch: Object) -> bool:

@@ -89,13 +89,14 @@ def opening_patch(pod: TaskPod, assignment: Assignment, prediction: PodPredictio
     return patch | {"spec": gates_without_ours(pod.gates)} if pod.is_gated else patch
 
 
-def opening_message(assignment: Assignment, now_seconds: float) -> str:
-    """What the Event on the Pod says."""
+def opening_message(pod: TaskPod, assignment: Assignment, now_seconds: float) -> str:
+    """What the Event on the Pod says, ``pod`` being as it was before."""
+    done = "gate opened" if pod.is_gated else "not bound so far: planned again"
     if assignment.node is None or assignment.finish_seconds is None:
-        return f"gate opened without a planned node ({assignment.reason}): placed by what is predicted for each node"
+        return f"{done} without a planned node ({assignment.reason}): placed by what is predicted for each node"
     seconds = assignment.finish_seconds - now_seconds
     note = f" ({assignment.reason})" if assignment.reason else ""
-    return f"gate opened for node {assignment.node}, where it is expected to end in {seconds:.1f} s{note}"
+    return f"{done} for node {assignment.node}, where it is expected to end in {seconds:.1f} s{note}"
 
 
 def _patch(pod: TaskPod, annotations: dict[str, str | None]) -> Object:
