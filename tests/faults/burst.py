@@ -38,6 +38,7 @@ class Burst:
         self._client = stage.installed.client
         self._tasks_of: dict[str, int] = {}
         self._without_gate: set[str] = set()
+        self._run = ""
         self._of_earlier_bursts = frozenset(stage.pods.seen)
 
     def __enter__(self) -> Self:
@@ -67,9 +68,9 @@ class Burst:
         """Have the operator run tasks; the name of its Job."""
         count = next(self.stage.run_tasks)
         self._patch_workload({"run": {"mode": "Job", "completions": count}})
-        name = run_job_name(self.stage.workload())
-        self._tasks_of[name] = count
-        return name
+        self._run = run_job_name(self.stage.workload())
+        self._tasks_of[self._run] = count
+        return self._run
 
     def forget(self, name: str) -> None:
         """Expect nothing more of a Job: it was deleted."""
@@ -135,6 +136,8 @@ class Burst:
         """
         for name in self._tasks_of:
             self._check_indexes(name)
+        if self._run:
+            self._check_condition(self._tasks_of[self._run])
         assert not [pod["metadata"]["name"] for pod in self.present() if is_gated(pod)]
         self.until(
             "every Pod that has ended paired", lambda: all(is_paired(pod) for pod in self.present() if has_ended(pod))
@@ -163,6 +166,16 @@ class Burst:
         assert status["completedIndexes"] == (f"0-{tasks - 1}" if tasks > 2 else ",".join(map(str, range(tasks))))
         self.until("all Pods that succeeded seen", lambda: len(self._succeeded_indexes(name)) >= tasks)
         assert sorted(self._succeeded_indexes(name)) == [str(index) for index in range(tasks)]
+
+    def _check_condition(self, tasks: int) -> None:
+        """The workload says that its run is over, and how it went."""
+        said = ("True", "TasksSucceeded", f"{tasks} of {tasks} tasks succeeded")
+
+        def is_said() -> bool:
+            row = self.stage.condition("RunComplete")
+            return (row["status"], row["reason"], row["message"]) == said
+
+        self.until(f"RunComplete: {said}", is_said)
 
     def _succeeded_indexes(self, name: str) -> list[str]:
         return [pod["metadata"]["annotations"][_INDEX] for pod in self.pods(name) if has_succeeded(pod)]

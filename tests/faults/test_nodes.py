@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from foretide_kube.client import Object
-from foretide_kube.names import NODE_CLASSES
+from foretide_kube.names import EVENTS, NODE_CLASSES
 from tests.faults.burst import Burst, has_succeeded
 from tests.faults.stage import Stage
 
@@ -31,6 +31,8 @@ def test_tasks_of_a_node_that_lost_its_power_are_done_again(stage: Stage) -> Non
             stage.node(NODE).power_on()
         burst.wait_complete()
         burst.check()
+        told = stage.installed.client.list_objects(EVENTS, "default", field_selector=f"involvedObject.name={NODE}")
+        assert "NodeNotReady" in {event["reason"] for event in told}
         assert [uid for uid in lost if not has_succeeded(stage.pods.seen[uid])]
         wait_ready_nodes(stage, 1)
 
