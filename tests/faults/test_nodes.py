@@ -6,7 +6,8 @@ import pytest
 
 from foretide_kube.client import Object
 from foretide_kube.names import EVENTS, NODE_CLASSES
-from tests.faults.burst import Burst, has_ended, has_succeeded, is_running
+from tests.faults.burst import Burst, has_ended, is_running
+from tests.faults.jobs import pin, run_program, task_job
 from tests.faults.stage import Stage
 
 pytestmark = pytest.mark.cluster
@@ -17,13 +18,16 @@ NODE_CLASS = "edge-fast"
 
 def test_tasks_of_a_node_that_lost_its_power_are_done_again(stage: Stage) -> None:
     with Burst(stage) as burst:
+        lasting = task_job("lasting", stage.workload(), tasks=1)
+        run_program(lasting, "import os, time; os.environ['FAILURES'] == '0' and time.sleep(600)")
+        pin(lasting, NODE_CLASS)
+        burst.give(lasting)
         burst.give_own()
         burst.give_run()
         burst.wait_under_way()
-        burst.until(f"tasks on {NODE}, and none about to start", lambda: has_only_running(burst))
+        burst.until("the lasting task under way, and none about to start", lambda: has_only_running(burst))
         stage.node(NODE).power_cut()
         try:
-            lost = [pod["metadata"]["uid"] for pod in burst.running_on(NODE)]
             wait_ready_nodes(stage, 0)
             selected = stage.installed.condition(NODE_CLASSES, NODE_CLASS, "NodesSelected")
             assert selected["message"].startswith("0 of 1 nodes")
@@ -33,7 +37,7 @@ def test_tasks_of_a_node_that_lost_its_power_are_done_again(stage: Stage) -> Non
         burst.check()
         told = stage.installed.client.list_objects(EVENTS, "default", field_selector=f"involvedObject.name={NODE}")
         assert "NodeNotReady" in {event["reason"] for event in told}
-        assert [uid for uid in lost if not has_succeeded(stage.pods.seen[uid])]
+        assert sorted(pod["status"]["phase"] for pod in burst.pods("lasting")) == ["Failed", "Succeeded"]
         wait_ready_nodes(stage, 1)
 
 
@@ -63,7 +67,7 @@ def has_only_running(burst: Burst) -> bool:
     good, by kubelet's own rules.
     """
     there = [pod for pod in burst.present() if pod["spec"].get("nodeName") == NODE and not has_ended(pod)]
-    return bool(there) and all(map(is_running, there))
+    return any(map(is_running, burst.present("lasting"))) and all(map(is_running, there))
 
 
 def wait_ready_nodes(stage: Stage, count: int) -> None:
