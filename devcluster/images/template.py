@@ -36,9 +36,7 @@ def ensure(archives: Sequence[Path], programs: Mapping[str, Path], progress: Pro
     digest = hashlib.sha256(" ".join([CONTAINERD_VERSION, *sorted(wanted)]).encode())
     directory = cache() / "templates" / digest.hexdigest()[:16]
     if not directory.exists():
-        with held(
-            RUNS / ".locks" / "templates", lambda: progress("images: another process is loading some; waiting")
-        ):
+        with held(RUNS / ".locks" / "templates", lambda: progress("images: another process is loading some; waiting")):
             if not directory.exists():
                 _clear_remains(directory.parent)
                 _make(directory, wanted, programs, progress)
