@@ -405,6 +405,16 @@ def test_a_namesake_and_what_is_gone_are_left_alone() -> None:
     assert planning.opened() == ["a"]
 
 
+def test_what_is_about_to_start_is_not_told_before() -> None:
+    planning = Planning()
+    planning.add("a")
+    planning.dispatcher.go_round()
+    assert planning.cluster.patches == []
+    planning.go_until_quiet()
+    assert planning.opened() == ["a"]
+    assert len(planning.cluster.patches) == 1
+
+
 def test_a_pod_that_changed_meanwhile_is_opened_a_moment_later() -> None:
     planning = Planning()
     planning.add("a")

@@ -15,6 +15,8 @@ from foretide_operator.planner.opening import Told, is_news
 
 NOTES_PER_SECOND: Final = 5.0
 """Waiting Pods that are told anew: a long queue costs few writes."""
+SOON_SECONDS: Final = 1.0
+"""Who is to start so soon is not told before: the opening of the gate says it all."""
 MOST_AT_ONCE: Final = 50.0
 
 
@@ -31,7 +33,8 @@ class Notes:
         """Pods to tell, each with what the plan says of it; to be asked for only as far as it is written."""
         passed_seconds, self._refilled_seconds = self._clock() - self._refilled_seconds, self._clock()
         self._left = min(self._left + NOTES_PER_SECOND * passed_seconds, MOST_AT_ONCE)
-        ahead = (each for each in made.assignments if floor.pods[each.key].is_gated)
+        soon = made.made_seconds + SOON_SECONDS
+        ahead = (each for each in made.assignments if each.open_seconds > soon and floor.pods[each.key].is_gated)
         for each in sorted(ahead, key=lambda each: (each.open_seconds, each.key)):
             pod = floor.pods[each.key]
             if self._left < 1.0:
