@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from foretide.prediction import Interval, PodPrediction
 from foretide_operator.jobs import run_job
+from foretide_operator.metrics import MOST_TIMES_OFF, QUANTITIES, Metrics
 from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
 from foretide_operator.pairing.ledger import Ledger, load
 from tests.operator.cluster_objects import (
@@ -91,6 +92,44 @@ def test_a_prediction_that_does_not_fit_the_pod_counts_nowhere(forged: Any) -> N
     assert ended.ending == "PredictionRefused"
     assert ended.pairing is None
     assert ended.reason
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        prediction(work_milliseconds=Interval(lower=0, median=10**12, upper=10**12)),
+        prediction(work_milliseconds=Interval(lower=0, median=1, upper=1), startup_milliseconds=1),
+        prediction(startup_milliseconds=10**9),
+    ],
+)
+def test_a_forged_prediction_weighs_no_more_in_the_metrics_than_the_time_that_its_pod_held_the_node(
+    forged: PodPrediction,
+) -> None:
+    metrics = Metrics()
+    ended = read(task_pod(predicted=forged))
+    assert ended.pairing is not None
+    metrics.count(ended)
+    most_seconds = MOST_TIMES_OFF * ended.pairing.actual_completion_milliseconds / 1e3
+    for quantity in QUANTITIES:
+        labels = {"node_class": "fast", "quantity": quantity}
+        for name, most in {
+            "foretide_predicted_seconds_total": most_seconds,
+            "foretide_prediction_absolute_error_seconds_total": most_seconds,
+            "foretide_actual_to_predicted_ratio_sum": MOST_TIMES_OFF,
+        }.items():
+            counted = metrics.registry.get_sample_value(name, labels)
+            assert counted is not None
+            assert counted <= most, (name, quantity)
+
+
+def test_an_honest_prediction_counts_in_the_metrics_as_it_is() -> None:
+    metrics = Metrics()
+    metrics.count(read(task_pod(predicted=prediction())))
+    labels = {"node_class": "fast", "quantity": "work"}
+    assert metrics.registry.get_sample_value("foretide_predicted_seconds_total", labels) == pytest.approx(2.2)
+    assert metrics.registry.get_sample_value("foretide_prediction_absolute_error_seconds_total", labels) == (
+        pytest.approx(0.2)
+    )
 
 
 def test_a_prediction_for_a_node_without_class_counts_nowhere() -> None:

@@ -8,10 +8,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.process_collector import ProcessCollector
 
 from foretide.pairing import Quantity
+from foretide.prediction import BLIND_FACTOR
 from foretide_operator.pairing.ended import Ended
 
 RATIO_BUCKETS: Final = (0.25, 0.5, 0.667, 0.8, 0.909, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 QUANTITIES: Final[tuple[Quantity, ...]] = ("work", "startup", "completion")
+MOST_TIMES_OFF: Final = BLIND_FACTOR
+"""How many times what a task really took its prediction counts for at most. Whoever owns a Pod can write any prediction
+on it: one forged must not outweigh the time that the Pod held its node, which the API bears out. As wide as the widest
+interval, and not refused beyond, so that the worst of our own errors still count as such."""
 
 
 class Metrics:
@@ -31,7 +36,7 @@ class Metrics:
         )
         self.predicted = Counter(
             "foretide_predicted_seconds",
-            "Sum of predicted seconds of resolved predictions.",
+            "Sum of predicted seconds of resolved predictions, each up to 20 times what the task took.",
             by_quantity,
             registry=registry,
         )
@@ -105,16 +110,20 @@ class Metrics:
             return
         name = pairing.prediction.node_class
         self.resolved.labels(name, pairing.prediction.source).inc()
+        most_seconds = MOST_TIMES_OFF * max(
+            pairing.actual_completion_milliseconds / 1e3, 1.0
+        )  # times are whole seconds
         for quantity in QUANTITIES:
             actual_milliseconds = pairing.actual_milliseconds(quantity)
             if actual_milliseconds is None:
                 continue
-            predicted, actual = pairing.predicted_milliseconds(quantity) / 1e3, actual_milliseconds / 1e3
+            actual = actual_milliseconds / 1e3
+            predicted = min(pairing.predicted_milliseconds(quantity) / 1e3, most_seconds)
             self.predicted.labels(name, quantity).inc(predicted)
             self.actual.labels(name, quantity).inc(actual)
             self.absolute_error.labels(name, quantity).inc(abs(predicted - actual))
             if predicted > 0:
-                self.ratio.labels(name, quantity).observe(actual / predicted)
+                self.ratio.labels(name, quantity).observe(min(actual / predicted, MOST_TIMES_OFF))
         self.interval.labels(name, pairing.interval_outcome).inc()
         if pairing.is_deadline_met is not None:
             self.deadline.labels("met" if pairing.is_deadline_met else "missed").inc()
