@@ -22,8 +22,9 @@ def release(
 ) -> int:
     """Open our gate on the Pods of a namespace (None: of all), or on those ``names`` alone; 1 if one stayed shut.
 
-    ``is_trial`` opens none and says which. Pods that are being deleted, or went meanwhile, are left. ApiError where
-    Pods cannot be read, or this user may not change them.
+    ``is_trial`` opens none and says which. Pods that are being deleted, or went meanwhile, are left. A Pod that is
+    refused (by a policy, a webhook, or the rights in its namespace) keeps no other from being opened. ApiError where
+    Pods cannot be read, or the API server is gone or does not know this user any more.
     """
     pods, missing = _named(client, namespace or "", names) if names else (_waiting(client, namespace), [])
     for name in missing:
@@ -70,7 +71,7 @@ def _open(client: KubeClient, pod: TaskPod) -> str:
     except ApiError as error:
         if error.is_not_found:
             return ""
-        if error.status in {0, 401, 403}:
+        if error.status in {0, 401}:
             raise
         return error.message or error.reason
     return ""

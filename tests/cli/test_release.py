@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from devcluster import Cluster
+from foretide_cli.release import release
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.names import NAMESPACES, PODS
 
@@ -118,6 +120,103 @@ def test_named_pods_alone_are_opened_and_a_name_that_is_none_is_said(
     assert said == ["release-a/first released", "release-a/free does not wait behind foretide.dev/plan"]
     assert complaints == "foretide: there is no Pod release-a/nobody\n"
     assert gated(client) == {"second", "elsewhere"}
+
+
+POLICY = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingAdmissionPolicy",
+    "metadata": {"name": "release-refuses-first"},
+    "spec": {
+        "matchConstraints": {
+            "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["pods"]}
+            ]
+        },
+        "matchConditions": [{"name": "first", "expression": "object.metadata.name == 'first'"}],
+        "validations": [{"expression": "false", "message": "first stays as it is", "reason": "Forbidden"}],
+    },
+}
+BINDING = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingAdmissionPolicyBinding",
+    "metadata": {"name": "release-refuses-first"},
+    "spec": {"policyName": "release-refuses-first", "validationActions": ["Deny"]},
+}
+
+
+@pytest.fixture
+def first_refused(client: KubeClient, control_plane: Cluster) -> Iterator[None]:
+    """A policy of the cluster that answers 403 to any change of the Pod `first`, as webhooks do by default."""
+    for body in (POLICY, BINDING):
+        control_plane.kubectl("create", "-f", "-", stdin=json.dumps(body))
+    try:
+        until_refused(client)
+        yield
+    finally:
+        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+            control_plane.kubectl("delete", kind, "release-refuses-first")
+
+
+def until_refused(client: KubeClient) -> None:
+    """A policy is enforced some moments after it was made."""
+    give_up, count = time.monotonic() + 30.0, 0
+    while time.monotonic() < give_up:
+        try:
+            client.patch(PODS, "first", {"metadata": {"labels": {"try": str(count)}}}, SPACES[0])
+        except ApiError:
+            return
+        time.sleep(0.2)
+        count += 1
+    pytest.fail("the policy is not enforced after 30 s")
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("first_refused")
+def test_a_pod_that_a_policy_refuses_is_named_and_keeps_no_other_shut(
+    client: KubeClient, control_plane: Cluster
+) -> None:
+    status, said, complaints = run("release", "--all-namespaces", kubeconfig=control_plane.kubeconfig)
+    assert status == 1
+    assert gated(client) == {"first"}
+    assert {"release-b/elsewhere released"} < set(said)
+    assert complaints.startswith("foretide: release-a/first was not released: ")
+    assert "first stays as it is" in complaints
+    assert complaints.count("\n") == 1
+
+
+class OneRefused:
+    """Two gated Pods; the API server answers 403 for the first, as to a webhook's denial."""
+
+    def __init__(self, status: int = 403) -> None:
+        self.opened: list[str] = []
+        self._status = status
+
+    def list_objects_with_version(self, *_: Any, reduce: Any, **__: Any) -> tuple[list[Object], str]:
+        pods = [pod("first", PLAN), pod("second", PLAN)]
+        for item in pods:
+            item["metadata"] |= {"namespace": "default", "uid": item["metadata"]["name"]}
+        return [reduce(item) for item in pods], "1"
+
+    def patch(self, _resource: Any, name: str, *_: Any) -> None:
+        if name == "first":
+            raise ApiError(self._status, "Forbidden", "denied the request")
+        self.opened.append(name)
+
+
+def test_a_refusal_of_one_pod_is_complained_of_and_the_next_is_opened() -> None:
+    api: Any = OneRefused()
+    complaints: list[str] = []
+    status = release(api, None, (), is_trial=False, say=lambda _words: None, complain=complaints.append)
+    assert (status, api.opened) == (1, ["second"])
+    assert complaints == ["default/first was not released: denied the request"]
+
+
+@pytest.mark.parametrize("status", [0, 401])
+def test_where_no_other_pod_would_fare_better_it_stops(status: int) -> None:
+    api: Any = OneRefused(status)
+    with pytest.raises(ApiError):
+        release(api, None, (), is_trial=False, say=lambda _words: None, complain=lambda _words: None)
+    assert api.opened == []
 
 
 @pytest.mark.cluster
