@@ -2,7 +2,8 @@
 
 From the closest observations that there are, in this order: this workload on this class; this runtime on this class;
 another runtime on this class, by the usual ratio of the two; other classes, by how much slower this one is; a default.
-Medians throughout: an image that had to be pulled first is the exception that must not become the rule.
+Medians throughout: an image that had to be pulled first is the exception that must not become the rule. Of what others
+took, the median over namespaces, each with the median of its workloads: nobody's number of workloads outvotes the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ StartupSource = Literal["Workload", "Runtime", "Class", "OtherClass", "Default"]
 DEFAULT_MILLISECONDS: Final[Mapping[Runtime, int]] = {"onnx": 3_000, "torch": 8_000}
 """On a class of which nothing is known: importing the runtime is most of it."""
 MAX_SLOWNESS: Final = 20.0
-"""How many times as long another class is believed to take; starting is not all computation."""
+"""How many times as long another class is believed to take; starting is not all computation. Nor does what a workload
+took count for others beyond so many times the default: it is reported by containers that run anyone's model."""
 
 
 class StartupEstimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,10 +45,12 @@ class Startups:
                 own[row.workload, row.node_class].append(row.startup_milliseconds)
                 runtime_of[row.workload] = row.runtime
         self._own = {pair: median(times) for pair, times in own.items()}
-        by_runtime: dict[tuple[Runtime, str], list[float]] = defaultdict(list)
+        by_namespace: dict[tuple[Runtime, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for (workload, node_class), time in self._own.items():
-            by_runtime[runtime_of[workload], node_class].append(time)
-        self._runtime = {key: median(times) for key, times in by_runtime.items()}
+            runtime, namespace = runtime_of[workload], workload.partition("/")[0]
+            believed = min(time, MAX_SLOWNESS * DEFAULT_MILLISECONDS[runtime])
+            by_namespace[runtime, node_class][namespace].append(believed)
+        self._runtime = {key: median(map(median, times.values())) for key, times in by_namespace.items()}
 
     def estimate(self, subject: Subject) -> StartupEstimate:
         """The start-up of a workload on a node class."""

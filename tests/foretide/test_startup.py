@@ -1,5 +1,8 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from foretide.observation import Observation, Question
-from foretide.startup import DEFAULT_MILLISECONDS, StartupEstimate, Startups
+from foretide.startup import DEFAULT_MILLISECONDS, MAX_SLOWNESS, StartupEstimate, Startups
 from tests.foretide.workloads import DEVICES, observation, question
 
 
@@ -39,3 +42,17 @@ def test_nothing_known_is_the_default_of_the_runtime() -> None:
     assert estimate(rows, question(runtime="torch")) == StartupEstimate(
         milliseconds=DEFAULT_MILLISECONDS["torch"], source="Default"
     )
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=20))
+def test_what_one_namespace_reports_moves_others_only_so_far(reported: list[int]) -> None:
+    own = [observation(workload=f"mallory/net-{index}/1", startup_milliseconds=t) for index, t in enumerate(reported)]
+    alone = estimate(own, question())
+    assert alone.source == "Runtime"
+    assert alone.milliseconds <= MAX_SLOWNESS * DEFAULT_MILLISECONDS["onnx"]
+    honest = [observation(workload=f"{name}/net/1", startup_milliseconds=2500 + 100 * i) for i, name in enumerate("ab")]
+    assert 2500 <= estimate(own + honest, question()).milliseconds <= 2600
+
+
+def test_a_workloads_own_start_up_is_believed_however_long() -> None:
+    assert estimate([observation(startup_milliseconds=10**7)], question()).milliseconds == 10**7
