@@ -300,7 +300,15 @@ STATUSES: list[tuple[Object, Any]] = [
                 by_kind={"linear": OperatorCost(macs=1, bytes_written=2, count=3)},
             ),
             profiles=aiworkload.ProfileCounts.of(desired=3, measured=2, failed=0),
-            runs=aiworkload.RunCounts(active=1, succeeded=2, failed=3),
+            runs=aiworkload.RunCounts(
+                active=1,
+                succeeded=2,
+                failed=3,
+                waiting=4,
+                next_start_time="2026-01-02T03:04:05Z",
+                next_node="board-1",
+                expected_finish_time="2026-01-02T03:14:05Z",
+            ),
             actuals=aiworkload.Actuals(
                 count=2,
                 mean_work_milliseconds=3,
@@ -387,5 +395,5 @@ def test_the_server_keeps_every_field_of_a_full_status(chart_installed: Cluster)
         )
         assert kept["status"] == written
     columns = chart_installed.kubectl("get", "foretide")
-    for shown in ("2/3", "12.3", "board", "v1"):
+    for shown in ("2/3", "12.3", "board", "v1", "2026-01-02T03:04:05Z   board-1   2026-01-02T03:14:05Z"):
         assert shown in columns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ from foretide_operator.actions import WriteStatus
 from foretide_operator.reduce import reduce_pod
 from foretide_operator.workload.reconcile import WAITING_REST_SECONDS, Decision, decide
 from foretide_operator.workload.waiting import Waiting, read_waiting
-from tests.operator.cluster_objects import NOW, ago, pod_of
+from tests.operator.cluster_objects import ago, pod_of
 from tests.operator.test_workload_reconcile import JOB_RUN, facts, known, predict, run_stored, with_status
 
 
@@ -56,6 +55,12 @@ def runs(decision: Decision) -> RunCounts:
     return decision.status.runs
 
 
+def waits(decision: Decision) -> tuple[int, str | None, str | None, str | None]:
+    """What is told of the tasks that wait: how many, when and where the next starts, when the last ends."""
+    counts = runs(decision)
+    return counts.waiting, counts.next_start_time, counts.next_node, counts.expected_finish_time
+
+
 def told(decision: Decision) -> str:
     condition = find_condition(decision.status.conditions, "RunComplete")
     assert condition is not None
@@ -65,7 +70,7 @@ def told(decision: Decision) -> str:
 def test_waiting_tasks_are_counted_with_the_next_start_and_the_last_end() -> None:
     pods = [waiting_pod(JOB, plan("f1", 5, 20)), waiting_pod(JOB, plan("s1", 2, 50)), waiting_pod(JOB)]
     decision = look(GIVEN, *pods, pod_of(JOB, phase="Running"))
-    assert (runs(decision).waiting, runs(decision).expected_finish_time) == (3, ago(-50))
+    assert waits(decision) == (3, ago(-2), "s1", ago(-50))
     assert told(decision) == (
         f"0 of 4 tasks succeeded, 3 active, 0 failed; 3 wait, the next to start at {ago(-2)} on s1"
     )
@@ -73,7 +78,7 @@ def test_waiting_tasks_are_counted_with_the_next_start_and_the_last_end() -> Non
 
 def test_tasks_without_a_plan_wait_for_one() -> None:
     decision = look(GIVEN, waiting_pod(JOB))
-    assert (runs(decision).waiting, runs(decision).expected_finish_time) == (1, None)
+    assert waits(decision) == (1, None, None, None)
     assert told(decision).endswith("; 1 wait for a plan")
 
 
@@ -109,18 +114,42 @@ def test_what_else_changes_is_written_at_once() -> None:
     ("remains", "shift", "is_told"),
     [(30, 9, False), (30, 11, True), (600, 50, False), (600, 70, True), (600, -70, True)],
 )
-def test_the_expected_end_is_told_anew_when_it_moved_by_ten_seconds_and_a_tenth(
+def test_a_start_and_an_end_are_told_anew_when_they_moved_by_ten_seconds_and_a_tenth(
     remains: float,
     shift: float,
     is_told: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    finish = NOW + timedelta(seconds=remains + shift)
-    shown = ago(-remains)
-    assert (Waiting(1, last_finish=finish).finish_to_show(shown, NOW) != shown) is is_told
+    stored = with_status(GIVEN, look(GIVEN, waiting_pod(JOB, plan("f1", remains, remains))).status)
+    decision = look(stored, waiting_pod(JOB, plan("f1", remains + shift, remains + shift)))
+    expected = ago(-remains - shift if is_told else -remains)
+    assert waits(decision) == (1, expected, "f1", expected)
+    assert writes(decision) == is_told
+
+
+def test_another_node_or_a_start_that_has_passed_is_told_anew() -> None:
+    stored = with_status(GIVEN, look(GIVEN, waiting_pod(JOB, plan("f1", -2, 40))).status)
+    assert waits(look(stored, waiting_pod(JOB, plan("s1", 1, 40)))) == (1, ago(-1), "s1", ago(-40))
+    assert waits(look(stored, waiting_pod(JOB, plan("f1", 1, 40)))) == (1, ago(-1), "f1", ago(-40))
+    overdue = look(stored, waiting_pod(JOB, plan("f1", -1, 40)))
+    assert waits(overdue) == (1, ago(2), "f1", ago(-40))
+    assert writes(overdue) == 0
+
+
+def test_of_a_users_own_pods_it_is_told_as_well_and_as_seldom() -> None:
+    own = known()
+    first = waiting_pod(JOB, plan("f1", 5, 20))
+    decision = look(own, first)
+    assert waits(decision) == (1, ago(-5), "f1", ago(-20))
+    assert writes(decision) == 1
+    stored = with_status(own, decision.status)
+    assert writes(look(stored, waiting_pod(JOB, plan("f1", 9, 24)))) == 0
+    held = look(stored, waiting_pod(JOB, plan("s1", 90, 120)), since_written=1.0)
+    assert (writes(held), held.recheck_seconds) == (0, WAITING_REST_SECONDS - 1.0)
+    assert waits(look(stored, pod_of(JOB, phase="Running"))) == (0, None, None, None)
 
 
 def test_nothing_is_expected_once_the_run_has_ended() -> None:
     stored = with_status(GIVEN, look(GIVEN, waiting_pod(JOB, plan("f1", 5, 20))).status)
     condition = {"type": "Complete", "status": "True"}
     decision = look(stored, active=0, succeeded=4, conditions=[condition])
-    assert (runs(decision).waiting, runs(decision).expected_finish_time) == (0, None)
+    assert waits(decision) == (0, None, None, None)

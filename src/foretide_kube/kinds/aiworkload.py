@@ -199,14 +199,16 @@ class ProfileCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class RunCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Tasks of the run Job, or Pods of the Deployment; ``ended_key`` digests the run that has ended.
 
-    ``waiting`` counts the Pods behind the planner's gate, ``expected_finish_time`` is when the last of them is
-    expected to end.
+    ``waiting`` counts the Pods behind the planner's gate; ``next_start_time`` is when the first of them is expected to
+    start, on ``next_node``, and ``expected_finish_time`` when the last of them is expected to end.
     """
 
     active: SmallCount
     succeeded: SmallCount
     failed: SmallCount
     waiting: SmallCount = 0
+    next_start_time: Time | None = None
+    next_node: Annotated[str, msgspec.Meta(max_length=253)] | None = None
     expected_finish_time: Time | None = None
     ended_key: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 

@@ -16,6 +16,7 @@ from foretide_kube.names import AIWORKLOADS
 from foretide_operator.actions import Action, Verdict, WriteStatus
 from foretide_operator.workload import admissibility, inspection, prediction, profiling, readiness, run
 from foretide_operator.workload.facts import Facts
+from foretide_operator.workload.waiting import without_waiting
 
 WAITING_REST_SECONDS: Final = 5.0
 """What waits is not told anew sooner after the last write, where nothing else changed: a plan changes by the second."""
@@ -73,7 +74,7 @@ def decide(facts: Facts, predict: Predict) -> Decision:
 
 def _without_waiting(status: AIWorkloadStatus) -> AIWorkloadStatus:
     """The status but for what it says of waiting tasks, which changes with every plan."""
-    runs = None if status.runs is None else replace(status.runs, waiting=0, expected_finish_time=None)
+    runs = None if status.runs is None else without_waiting(status.runs)
     conditions = tuple(replace(c, message="") if c.type == run.JOB_TYPE else c for c in status.conditions)
     return replace(status, runs=runs, conditions=conditions)
 

@@ -25,7 +25,7 @@ from foretide_operator.jobs import (
     wanted_replicas,
 )
 from foretide_operator.workload.facts import Facts
-from foretide_operator.workload.waiting import Waiting, read_waiting
+from foretide_operator.workload.waiting import in_words, read_waiting
 
 JOB_TYPE: Final = "RunComplete"
 DEPLOYMENT_TYPE: Final = "Available"
@@ -71,25 +71,23 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         )
     status = job.get("status", {})
     total = facts.workload.spec.run.task_count
-    gated = read_waiting(facts.run_pods)
     counts = RunCounts(
         active=status.get("active", 0),
         succeeded=status.get("succeeded", 0),
         failed=_count_indexes(status.get("failedIndexes", "")),
-        waiting=gated.count,
-        expected_finish_time=_finish(facts, gated),
         ended_key=ended_key,
     )
     ended = next(
         (c for c in status.get("conditions", []) if c["type"] in {"Complete", "Failed"} and c["status"] == "True"), None
     )
     if ended is None:
+        counts = _with_waiting(facts, counts)
         progress = f"{counts.succeeded} of {total} tasks succeeded, {counts.active} active, {counts.failed} failed"
-        if gated.count:
-            progress = f"{progress}; {gated.in_words()}"
+        if counts.waiting:
+            progress = f"{progress}; {in_words(counts)}"
         reason = "Suspended" if facts.workload.spec.suspend else "InProgress"
         return Running(Verdict(JOB_TYPE, "Unknown", reason, progress), counts, _adjust(facts, job))
-    counts = replace(counts, waiting=0, expected_finish_time=None, ended_key=key)
+    counts = replace(counts, ended_key=key)
     actions = retire(job) if ended_key == key else ()  # the Job may go once the status says that it ended
     if ended["type"] == "Complete":
         verdict = Verdict(JOB_TYPE, "True", "TasksSucceeded", f"{counts.succeeded} of {total} tasks succeeded")
@@ -178,20 +176,17 @@ def _own_pods(facts: Facts) -> RunCounts | None:
     if not facts.run_pods:
         return _none_yet(facts) if _ended_key(facts) is not None else None
     phases = [pod.get("status", {}).get("phase") for pod in facts.run_pods]
-    gated = read_waiting(facts.run_pods)
-    return RunCounts(
+    counts = RunCounts(
         active=phases.count("Running"),
         succeeded=phases.count("Succeeded"),
         failed=phases.count("Failed"),
-        waiting=gated.count,
-        expected_finish_time=_finish(facts, gated),
         ended_key=_ended_key(facts),
     )
+    return _with_waiting(facts, counts)
 
 
-def _finish(facts: Facts, gated: Waiting) -> str | None:
-    runs = facts.workload.status.runs
-    return gated.finish_to_show(None if runs is None else runs.expected_finish_time, facts.now)
+def _with_waiting(facts: Facts, counts: RunCounts) -> RunCounts:
+    return read_waiting(facts.run_pods).told_in(counts, facts.workload.status.runs, facts.now)
 
 
 def _none_yet(facts: Facts) -> RunCounts:

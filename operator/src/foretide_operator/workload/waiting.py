@@ -1,4 +1,4 @@
-"""The tasks that wait behind the planner's gate, as a workload's status tells of them: how many, and until when."""
+"""What a status tells of tasks behind the planner's gate: how many wait, who starts when and where, until when."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from foretide_kube.client import Object
+from foretide_kube.kinds.aiworkload import RunCounts
 from foretide_kube.names import ANNOTATION_PLAN, GATE_PLAN
 from foretide_kube.pod_plan import PodPlan
 from foretide_operator.times import parse_time
 
 SHIFT_SECONDS: Final = 10.0
 SHIFT_SHARE: Final = 0.1
-"""The expected end is told anew when it moved by more than both, the share being that of what remains."""
+"""A start or an end is told anew when it moved by more than both, the share being that of what remains."""
 MAX_NODE_NAME: Final = 253
 
 
@@ -29,24 +31,31 @@ class Waiting:
     next_node: str = ""
     last_finish: datetime | None = None
 
-    def in_words(self) -> str:
-        """What a person is told."""
-        if self.next_start is None:
-            return f"{self.count} wait for a plan"
-        where = f" on {self.next_node}" if self.next_node else ""
-        return f"{self.count} wait, the next to start at {_as_text(self.next_start)}{where}"
+    def told_in(self, counts: RunCounts, shown: RunCounts | None, now: datetime) -> RunCounts:
+        """``counts`` with what is told of the tasks that wait; what is ``shown`` stays while it is about right."""
+        before = counts if shown is None else shown
+        node = self.next_node or None
+        start_before = before.next_start_time if before.next_node == node else None
+        return replace(
+            counts,
+            waiting=self.count,
+            next_start_time=_to_show(self.next_start, start_before, now),
+            next_node=node,
+            expected_finish_time=_to_show(self.last_finish, before.expected_finish_time, now),
+        )
 
-    def finish_to_show(self, shown: str | None, now: datetime) -> str | None:
-        """The expected end to tell; what is ``shown`` as long as it is about right."""
-        if self.last_finish is None:
-            return None
-        before = parse_time(shown)
-        remains_seconds = (self.last_finish - now).total_seconds()
-        if before is not None:
-            shift_seconds = abs((self.last_finish - before).total_seconds())
-            if shift_seconds <= max(SHIFT_SECONDS, SHIFT_SHARE * remains_seconds):
-                return shown
-        return _as_text(self.last_finish)
+
+def without_waiting(counts: RunCounts) -> RunCounts:
+    """``counts`` as they are where no task waits."""
+    return replace(counts, waiting=0, next_start_time=None, next_node=None, expected_finish_time=None)
+
+
+def in_words(counts: RunCounts) -> str:
+    """What a person is told of the tasks that wait."""
+    if counts.next_start_time is None:
+        return f"{counts.waiting} wait for a plan"
+    where = f" on {counts.next_node}" if counts.next_node else ""
+    return f"{counts.waiting} wait, the next to start at {counts.next_start_time}{where}"
 
 
 def read_waiting(pods: Iterable[Object]) -> Waiting:
@@ -69,6 +78,17 @@ def _plan(pod: Object) -> PodPlan | None:
         return None if text is None else msgspec.json.decode(text, type=PodPlan)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return None  # written by somebody else
+
+
+def _to_show(moment: datetime | None, shown: str | None, now: datetime) -> str | None:
+    """The moment to tell; what is ``shown`` while it is about right, and has not passed before the moment came."""
+    before = parse_time(shown)
+    if moment is None or before is None:
+        return None if moment is None else _as_text(moment)
+    shift_seconds = abs((moment - before).total_seconds())
+    allowed_seconds = max(SHIFT_SECONDS, SHIFT_SHARE * (moment - now).total_seconds())
+    has_passed = before < now <= moment
+    return _as_text(moment) if has_passed or shift_seconds > allowed_seconds else shown
 
 
 def _as_text(moment: datetime) -> str:
