@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.machine import machine
-from demo import figures, install, report
+from demo import figures, install, marks, report
 from demo.console import Console
 from demo.scenario import ROOT, Scenario
 from demo.slots import SlotWaits
@@ -60,8 +60,10 @@ def measure(scenario: Scenario, runs: int) -> dict[str, Any]:
             console.write(report.comparison(found, done.tasks))
             trial.clear()
     together = {"machine": machine(), **figures.medians(every, SlotWaits.together(waits))}
+    together["marks"] = marks.held(together, scenario.marks)
     console.heading(f"{scenario.describe()}: all rounds")
     console.write(report.rounds(together))
     console.write(report.ratios(together))
+    console.write(marks.marks_table(together["marks"]))
     console.write(f"\n  {console.elapsed_seconds():.0f} s in all")
     return together

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from demo import figures, install, report
+from demo import figures, install, marks, report
 from demo.console import Console
+from demo.memory import MARKS, MemoryWatch
 from demo.scenario import ROOT, Scenario
 from demo.stage import prepare
-from devcluster import Cluster, ClusterSpec
+from devcluster import Cluster, ClusterSpec, cgroups
 from devcluster.errors import DevclusterError
 from foretide_kube.client import ApiError
 
@@ -42,19 +44,30 @@ def main() -> int:
 
 def run(cluster: Cluster, scenario: Scenario, console: Console) -> dict[str, Any]:
     """Everything after the cluster is up; returns the figures of `demo.json`."""
-    stage = prepare(cluster, scenario, console)
-    done = stage.trial().round()
+    with MemoryWatch(partial(_system_processes, cluster)) as memory:
+        stage = prepare(cluster, scenario, console)
+        done = stage.trial().round()
+        rss_mib = memory.figures()
     console.heading("workload × class: milliseconds an inference")
     console.write(stage.matrix())
     for label, group in done.tasks.items():
         console.heading(f"tasks placed by {label}")
         console.write(report.task_table(group))
-    found = done.figures()
+    found = {**done.figures(), "rss_mib": rss_mib}
+    found["marks"] = marks.held(found, {**scenario.marks, **MARKS})
     console.heading("predictions against actuals, and all schedulers")
     console.write(report.accuracy(found))
     console.write(report.comparison(found, done.tasks))
+    console.write(report.memory(rss_mib))
+    console.write(marks.marks_table(found["marks"]))
     console.write(f"\n  {console.elapsed_seconds():.0f} s in all")
     return found
+
+
+def _system_processes(cluster: Cluster) -> set[int]:
+    """What runs in Pods of the node that is no edge node, where `values.yaml` has Foretide's own."""
+    nodes = [node.name for node in cluster.spec.nodes if node.node_class.unlabelled]
+    return {pid for node in nodes for pid in cgroups.tasks(cluster.name, node)}
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def summary(tasks: Mapping[str, Sequence[Task]], reckoned: Sequence[Ended], wait
     figures["mean_to_default"] = ratio(ours, default, MEAN)
     figures["p95_to_default"] = ratio(ours, default, P95)
     figures["mean_to_per_pod"] = ratio(ours, per_pod, MEAN)
+    figures["deadline_hits_below_default"] = default[HITS] - ours[HITS]
     figures["slot_free_to_bound"] = waits.figures()
     return figures
 

@@ -106,7 +106,8 @@ def ratios(figures: Mapping[str, Any]) -> str:
         [
             line,
             *_slots("a slot that came free was taken after", waits),
-            *_slots("by a task that had been told to wait elsewhere, after", waits["replanned"]),
+            *_slots("  by a task that had been told to wait for it, after", waits["as_told"]),
+            *_slots("  by a task that had been told to wait elsewhere, after", waits["replanned"]),
         ]
     )
 
@@ -116,6 +117,15 @@ def _slots(what: str, waits: Mapping[str, Any]) -> list[str]:
         return []
     middle, p95 = 1e3 * waits["p50_seconds"], 1e3 * waits["p95_seconds"]
     return [f"  {what} {middle:.0f} ms (p95 {p95:.0f} ms, {waits['tasks']} tasks)"]
+
+
+def memory(rss_mib: Mapping[str, Mapping[str, float | None]]) -> str:
+    """Resident memory of Foretide's processes."""
+    rows = [
+        [name, *("-" if own[key] is None else f"{own[key]:.0f}" for key in ("now", "peak"))]
+        for name, own in rss_mib.items()
+    ]
+    return table(["process", "resident MiB", "at its peak"], rows)
 
 
 def rounds(figures: Mapping[str, Any]) -> str:

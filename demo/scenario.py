@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Scenario(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A cluster, its workloads and the waves in which their tasks come."""
+    """A cluster, its workloads and the waves in which their tasks come; ``marks`` say how much each figure may be."""
 
     seed: int
     cluster: str
@@ -21,6 +21,7 @@ class Scenario(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     waves: int
     tasks_per_wave: int
     next_wave_when_ended: float
+    marks: dict[str, float]
 
     @classmethod
     def load(cls, path: Path) -> Scenario:

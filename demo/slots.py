@@ -1,8 +1,9 @@
 """How fast a freed slot is taken: from a Pod's terminal phase to the binding of the task that waited for its room.
 
 A gated task waited for a slot if its requests did not fit on its node before some Pod there had ended, and fitted from
-then until it was bound. Had it been told to wait for another node when that room appeared, then a later plan gave it
-this one, at once or after a while: such tasks are counted apart.
+then until it was bound. The figure is that of all such tasks. Had one been told to wait for another node when that room
+appeared, then a later plan gave it this one, at once or after a while. Since what was told may be older than the plan,
+such tasks are shown apart and left out of nothing.
 """
 
 from __future__ import annotations
@@ -21,22 +22,26 @@ from foretide.placement.resources import Amounts, Axes, Resources, needed
 
 @dataclass(frozen=True, slots=True)
 class SlotWaits:
-    """Seconds from slot free to bound, of each task that waited for its slot; ``replanned`` are those of the others."""
+    """Seconds from slot free to bound: of tasks bound where they had been told to wait, and of ``replanned`` ones."""
 
-    seconds: tuple[float, ...]
+    as_told: tuple[float, ...]
     replanned: tuple[float, ...] = ()
 
     @classmethod
     def together(cls, every: Sequence[SlotWaits]) -> SlotWaits:
         """Those of several rounds."""
         return cls(
-            tuple(chain.from_iterable(each.seconds for each in every)),
+            tuple(chain.from_iterable(each.as_told for each in every)),
             tuple(chain.from_iterable(each.replanned for each in every)),
         )
 
     def figures(self) -> dict[str, Any]:
-        """Median and 95th percentile in seconds, None where no task waited."""
-        return {**_quantiles(self.seconds), "replanned": _quantiles(self.replanned)}
+        """Median and 95th percentile in seconds of all, and of both parts; None where no task waited."""
+        return {
+            **_quantiles(self.as_told + self.replanned),
+            "as_told": _quantiles(self.as_told),
+            "replanned": _quantiles(self.replanned),
+        }
 
 
 def _quantiles(seconds: Sequence[float]) -> dict[str, Any]:
@@ -50,7 +55,7 @@ def _quantiles(seconds: Sequence[float]) -> dict[str, Any]:
 def slot_waits(pods: Sequence[PodTimes], room: Mapping[str, Resources]) -> SlotWaits:
     """The waits of all gated ``pods``; ``room`` is what each node has for them, the requests of others taken off."""
     axes = Axes(pod.requests for pod in pods)
-    seconds, replanned = list[float](), list[float]()
+    as_told, replanned = list[float](), list[float]()
     for pod in pods:
         if not pod.was_gated or pod.bound_seconds is None or pod.node not in room:
             continue
@@ -58,9 +63,9 @@ def slot_waits(pods: Sequence[PodTimes], room: Mapping[str, Resources]) -> SlotW
         freed = _freed_seconds(pod, pod.bound_seconds, others, axes.amounts(room[pod.node]), axes)
         if freed is None:
             continue
-        waited = seconds if pod.planned_at(freed) in {"", pod.node} else replanned
+        waited = as_told if pod.planned_at(freed) in {"", pod.node} else replanned
         waited.append(pod.bound_seconds - freed)
-    return SlotWaits(tuple(seconds), tuple(replanned))
+    return SlotWaits(tuple(as_told), tuple(replanned))
 
 
 def _freed_seconds(

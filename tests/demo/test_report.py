@@ -60,7 +60,8 @@ def test_the_plan_is_held_against_both_others_and_stands_beside_hindsight() -> N
     text = report.comparison(found, tasks)
     assert [line.split()[0] for line in text.splitlines()[2:6]] == ["default", "per_pod", "foretide", "hindsight"]
     assert "mean 0.40 × default and 0.60 × per_pod, p95 0.35 × default" in text
-    assert "taken after 150 ms (p95 195 ms, 2 tasks)" in text
+    assert "a slot that came free was taken after 200 ms (p95 3620 ms, 3 tasks)" in text
+    assert "told to wait for it, after 150 ms (p95 195 ms, 2 tasks)" in text
     assert "told to wait elsewhere, after 4000 ms (p95 4000 ms, 1 tasks)" in text
 
 
@@ -81,7 +82,8 @@ def test_several_rounds_are_quoted_each_and_by_their_medians() -> None:
     assert (together["tasks"], together["paired"]) == (9, 9)
     assert together["mean_to_default"] == 0.4
     assert together["default"]["mean_turnaround_seconds"] == 25.0
-    assert together["slot_free_to_bound"]["p50_seconds"] == 0.2
+    assert together["slot_free_to_bound"]["p50_seconds"] == 0.3
+    assert together["slot_free_to_bound"]["as_told"]["p50_seconds"] == 0.2
     assert together["slot_free_to_bound"]["replanned"]["tasks"] == 1
     rows = report.rounds(together).splitlines()[2:6]
     assert [row.split()[0] for row in rows] == ["1", "2", "3", "median"]

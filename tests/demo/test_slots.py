@@ -34,27 +34,27 @@ def pod(
 
 def test_a_task_that_found_the_node_full_waited_from_the_release() -> None:
     pods = [pod("a", 0.1, 10.0), pod("b", 0.1, 20.0), pod("c", 10.2)]
-    assert slot_waits(pods, ROOM).seconds == pytest.approx((0.2,))
+    assert slot_waits(pods, ROOM).as_told == pytest.approx((0.2,))
 
 
 def test_a_task_that_had_room_from_the_first_waited_for_no_slot() -> None:
     pods = [pod("a", 0.1, 10.0), pod("b", 11.0), pod("late", 12.0, seen=11.9)]
-    assert slot_waits(pods, ROOM).seconds == ()
+    assert slot_waits(pods, ROOM).as_told == ()
 
 
 def test_the_release_that_made_room_is_the_last_one_that_was_needed() -> None:
     large = Resources(2000, 512 * MIB)
     pods = [pod("a", 0.1, 10.0), pod("b", 0.1, 20.0), pod("c", 20.1, requests=large)]
-    assert slot_waits(pods, ROOM).seconds == pytest.approx((0.1,))
+    assert slot_waits(pods, ROOM).as_told == pytest.approx((0.1,))
 
 
 def test_memory_makes_no_room_before_it_suffices() -> None:
     big = Resources(1000, 768 * MIB)
     pods = [pod("a", 0.1, 10.0, requests=big), pod("c", 10.3, requests=big)]
-    assert slot_waits(pods, ROOM).seconds == pytest.approx((0.3,))
+    assert slot_waits(pods, ROOM).as_told == pytest.approx((0.3,))
 
 
-def test_who_was_planned_for_another_node_is_counted_apart() -> None:
+def test_who_was_told_another_node_is_shown_apart_and_left_out_of_nothing() -> None:
     pods = [
         pod("a", 0.1, 10.0),
         pod("b", 0.1, 20.0),
@@ -62,15 +62,19 @@ def test_who_was_planned_for_another_node_is_counted_apart() -> None:
         pod("d", 20.2, plans=((1.0, "n2"), (19.0, "n1"))),
     ]
     waits = slot_waits(pods, ROOM)
-    assert waits.seconds == pytest.approx((0.2,))
+    assert waits.as_told == pytest.approx((0.2,))
     assert waits.replanned == pytest.approx((5.0,))
+    found = waits.figures()
+    assert (found["tasks"], found["as_told"]["tasks"], found["replanned"]["tasks"]) == (2, 1, 1)
+    assert found["p50_seconds"] == 2.6
+    assert found["p95_seconds"] == 4.76
 
 
 def test_other_nodes_and_tasks_without_gate_do_not_count() -> None:
     free = pod("c", 10.2)
     free.was_gated = False
     pods = [pod("a", 0.1, 10.0, node="n2"), pod("b", 0.1, 20.0), free]
-    assert slot_waits(pods, ROOM).seconds == ()
+    assert slot_waits(pods, ROOM).as_told == ()
     assert slot_waits(pods, ROOM).figures()["p95_seconds"] is None
 
 
