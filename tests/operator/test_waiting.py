@@ -87,6 +87,26 @@ def test_a_plan_that_somebody_else_wrote_counts_as_none(words: str) -> None:
     assert read_waiting([waiting_pod(JOB, words)]) == Waiting(count=1)
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_that_lies_beyond_the_calendar_in_utc_counts_as_none(time: str) -> None:
+    forged = PodPlan(node="f1", expected_start_time=time, expected_finish_time=time)
+    decision = look(GIVEN, waiting_pod(JOB, forged), waiting_pod(JOB, plan("s1", 2, 50)))
+    assert waits(decision) == (2, ago(-2), "s1", ago(-50))
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [
+        ("0001-01-01T00:00:00", "0001-01-01T00:00:00Z"),
+        ("0001-01-01T12:00:00+12:00", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_the_ends_of_the_calendar_are_told_as_the_api_writes_times(time: str, shown: str) -> None:
+    forged = PodPlan(node="f1", expected_start_time=time, expected_finish_time=time)
+    assert waits(look(GIVEN, waiting_pod(JOB, forged))) == (1, shown, "f1", shown)
+
+
 def test_who_is_not_behind_our_gate_or_is_going_does_not_wait() -> None:
     going = waiting_pod(JOB, deletionTimestamp=ago(1))
     assert read_waiting([going, waiting_pod(JOB, gate="example.com/theirs"), pod_of(JOB)]) == Waiting()

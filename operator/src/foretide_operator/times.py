@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """An aware datetime, or None for what is absent or unreadable."""
+    """A moment in UTC, or None for what is absent or unreadable."""
     if not text:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter where it lies before the year 1 or after 9999 in UTC
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def epoch_milliseconds(text: str | None) -> int | None:
