@@ -16,36 +16,20 @@ import pytest
 from devcluster import Cluster
 from devcluster.errors import CommandError
 from tests.chart.rendering import render
+from tests.chart.rights import IN_THE_CLUSTER, IN_THE_NAMESPACE, NAMESPACE, OPERATOR, SCHEDULER, each, may
 
 pytestmark = pytest.mark.cluster
 
-NAMESPACE = "foretide-system"
-OPERATOR = f"system:serviceaccount:{NAMESPACE}:foretide-operator"
-SCHEDULER = f"system:serviceaccount:{NAMESPACE}:foretide-scheduler"
-
 MAY = [
-    (OPERATOR, "watch", "aiworkloads.foretide.dev", "default"),
-    (OPERATOR, "patch", "aiworkloads.foretide.dev/status", "default"),
-    (OPERATOR, "create", "nodeclasses.foretide.dev", ""),
-    (OPERATOR, "patch", "nodeclasses.foretide.dev/status", ""),
-    (OPERATOR, "create", "workloadprofiles.foretide.dev", "default"),
-    (OPERATOR, "patch", "completiontimemodels.foretide.dev/status", ""),
-    (OPERATOR, "create", "jobs.batch", "default"),
-    (OPERATOR, "delete", "jobs.batch", "default"),
-    (OPERATOR, "patch", "deployments.apps", "default"),
-    (OPERATOR, "patch", "pods", "default"),
-    (OPERATOR, "list", "nodes", ""),
-    (OPERATOR, "create", "events", "default"),
-    (OPERATOR, "patch", "configmaps", NAMESPACE),
-    (OPERATOR, "create", "leases.coordination.k8s.io", NAMESPACE),
-    (OPERATOR, "update", "leases.coordination.k8s.io/foretide-planner", NAMESPACE),
-    (SCHEDULER, "watch", "aiworkloads.foretide.dev", "default"),
-    (SCHEDULER, "watch", "nodeclasses.foretide.dev", ""),
-    (SCHEDULER, "list", "pods", "default"),
+    *((OPERATOR, *one) for one in each(IN_THE_CLUSTER["foretide-operator"], "default")),
+    *((OPERATOR, *one) for one in each(IN_THE_NAMESPACE["foretide-operator"], NAMESPACE)),
+    *((SCHEDULER, *one) for one in each(IN_THE_CLUSTER["foretide-extender"], "default")),
     (SCHEDULER, "create", "pods/binding", "default"),
 ]
 MAY_NOT = [
     (OPERATOR, "create", "aiworkloads.foretide.dev", "default"),
+    (OPERATOR, "delete", "nodeclasses.foretide.dev", ""),
+    (OPERATOR, "patch", "workloadprofiles.foretide.dev", "default"),
     (OPERATOR, "delete", "aiworkloads.foretide.dev", "default"),
     (OPERATOR, "create", "pods", "default"),
     (OPERATOR, "delete", "pods", "default"),
@@ -71,24 +55,6 @@ MAY_NOT = [
     (SCHEDULER, "create", "jobs.batch", "default"),
     (SCHEDULER, "get", "secrets", NAMESPACE),
 ]
-
-
-def may(cluster: Cluster, account: str, verb: str, resource: str, namespace: str) -> bool:
-    """Whether RBAC lets the account do it; ``resource`` as plural.group, with /subresource or /name."""
-    plural, _, below = resource.partition("/")
-    plural, _, group = plural.partition(".")
-    attributes = {"verb": verb, "resource": plural, "group": group, "namespace": namespace}
-    if plural == "leases":
-        attributes["name"] = below
-    else:
-        attributes["subresource"] = below
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": account, "groups": ["system:serviceaccounts"], "resourceAttributes": attributes},
-    }
-    answer = json.loads(cluster.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review)))
-    return bool(answer["status"]["allowed"])
 
 
 def test_the_accounts_may_do_what_they_need(chart_installed: Cluster) -> None:

@@ -1,0 +1,75 @@
+"""The rights that each role of the chart gives, all of them, and how the API server is asked about one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from devcluster import Cluster
+
+NAMESPACE = "foretide-system"
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:foretide-operator"
+SCHEDULER = f"system:serviceaccount:{NAMESPACE}:foretide-scheduler"
+
+Rights = dict[str, str]
+"""Verbs by resource, which is written as plural.group/subresource, or /name of the one object meant."""
+
+READ = "get list watch"
+STATUS = ("aiworkloads", "nodeclasses", "workloadprofiles", "completiontimemodels")
+
+IN_THE_CLUSTER: dict[str, Rights] = {
+    "foretide-operator": {
+        "aiworkloads.foretide.dev": READ,
+        "nodeclasses.foretide.dev": f"{READ} create",
+        "completiontimemodels.foretide.dev": f"{READ} create",
+        "workloadprofiles.foretide.dev": f"{READ} create delete",
+        **{f"{kind}.foretide.dev/status": "patch" for kind in STATUS},
+        "jobs.batch": f"{READ} create patch delete",
+        "deployments.apps": f"{READ} create patch delete",
+        "pods": f"{READ} patch",
+        "nodes": READ,
+        "events": "create list",
+    },
+    "foretide-extender": {
+        "aiworkloads.foretide.dev": READ,
+        "nodeclasses.foretide.dev": READ,
+        "pods": READ,
+        "nodes": READ,
+    },
+    "foretide-view": {"aiworkloads.foretide.dev": READ, "workloadprofiles.foretide.dev": READ},
+    "foretide-edit": {"aiworkloads.foretide.dev": "create update patch delete deletecollection"},
+}
+"""By ClusterRole."""
+
+IN_THE_NAMESPACE: dict[str, Rights] = {
+    "foretide-operator": {
+        "configmaps": f"{READ} create patch delete",
+        "leases.coordination.k8s.io": "create",
+        "leases.coordination.k8s.io/foretide-planner": "get update patch",
+    },
+    "foretide-scheduler": {
+        "leases.coordination.k8s.io": "create",
+        "leases.coordination.k8s.io/foretide-scheduler": "get update patch",
+    },
+}
+"""By Role of the installation's namespace; the scheduler's where there are several."""
+
+
+def each(rights: Rights, namespace: str) -> Iterator[tuple[str, str, str]]:
+    """Verb, resource and namespace of each right."""
+    for resource, verbs in rights.items():
+        for verb in verbs.split():
+            yield verb, resource, namespace
+
+
+def may(cluster: Cluster, account: str, verb: str, resource: str, namespace: str) -> bool:
+    """Whether RBAC lets the account do it; ``resource`` as in `Rights`."""
+    plural, _, below = resource.partition("/")
+    plural, _, group = plural.partition(".")
+    attributes = {"verb": verb, "resource": plural, "group": group, "namespace": namespace}
+    attributes["name" if plural == "leases" else "subresource"] = below
+    spec: dict[str, Any] = {"user": account, "groups": ["system:serviceaccounts"], "resourceAttributes": attributes}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    answer = json.loads(cluster.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review)))
+    return bool(answer["status"]["allowed"])
