@@ -119,7 +119,7 @@ async def serve(role: Role) -> None:
             now_seconds=time.time,
             clock_seconds=time.perf_counter,
         )
-        app = scheduler_app(answerer, metrics)
+        app = scheduler_app(answerer, metrics, max_body_bytes=64 * 2**20)
     else:
         app = baseline_app()
     runner = await listen(app, "127.0.0.1", 0)

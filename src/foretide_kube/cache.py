@@ -174,6 +174,7 @@ class WatchCache:
                     return
             if is_silent and self._clock() - began_seconds < _SHORTEST_WATCH_SECONDS:
                 raise ApiError(0, "WatchClosed", "the server ended the watch at once and said nothing")
+            self._last_contact = self._clock()  # its end is a word as well: nothing happened meanwhile
 
     def _apply(self, kind: str, key: Key, item: Object) -> None:
         """Change the items and tell the listeners, in words that fit what was known; nothing if it was known."""

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
+import yaml
 from aiohttp import test_utils
 from prometheus_client import CollectorRegistry
 
 from foretide_extender.metrics import Metrics
-from foretide_extender.server import (
-    MAX_BODY_BYTES,
-    Answerer,
-    NotSynced,
-    observe_app,
-    scheduler_app,
-)
+from foretide_extender.server import Answerer, NoState, Verb, observe_app, scheduler_app
+from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
 from foretide_extender.state import Snapshot
+from foretide_kube.quantity import whole
 from tests.extender.cluster_values import NODES, NOW_SECONDS, cluster, node_object, pod_object, workload_object
 
 JSON = {"Content-Type": "application/json"}
+CHART_VALUES = yaml.safe_load((Path(__file__).parents[2] / "charts/foretide/values.yaml").read_text("utf-8"))
+AT_MOST_RESIDENT_BYTES = 84 * 2**20
+"""With 1,000 nodes and 2,000 Pods at the first list; see docs/scheduling.md, Figures."""
 
 
 @asynccontextmanager
@@ -41,7 +44,8 @@ async def serving(
         now_seconds=lambda: NOW_SECONDS,
         clock_seconds=time.perf_counter,
     )
-    async with test_utils.TestClient(test_utils.TestServer(scheduler_app(answerer, metrics))) as client:
+    app = scheduler_app(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
+    async with test_utils.TestClient(test_utils.TestServer(app)) as client:
         yield client, metrics
     answerer.close()
 
@@ -53,7 +57,7 @@ def args(pod: dict[str, Any], *, names: list[str] | None = None, nodes: list[dic
 
 
 async def post(client: test_utils.TestClient[Any, Any], verb: str, body: bytes) -> tuple[int, Any]:
-    async with client.post(f"/{verb}", data=body, headers=JSON) as response:
+    async with client.post(f"/{verb}", data=io.BytesIO(body), headers=JSON) as response:
         data = await response.read()
         assert response.headers["Content-Length"] == str(len(data))
         return response.status, msgspec.json.decode(data) if response.status == 200 else data.decode()
@@ -136,10 +140,44 @@ async def test_a_malformed_request_gets_400_with_its_reason_and_harms_nobody(
         assert (await post(client, verb, args(pod_object(), names=ALL)))[0] == 200
 
 
+def padded(size: int) -> bytes:
+    """A request of so many bytes, full of node names."""
+    head, name = args(pod_object(), names=["fast-1"])[:-2], ',"node-000001"'
+    names = name * ((size - len(head) - 2) // len(name))
+    return head + (names + " " * (size - len(head) - 2 - len(names)) + "]}").encode()
+
+
+@pytest.mark.parametrize("verb", ["filter", "prioritize"])
+async def test_a_request_just_below_the_limit_is_answered_within_the_memory_that_the_chart_gives(verb: Verb) -> None:
+    given_bytes = whole(CHART_VALUES["extender"]["resources"]["limits"]["memory"])
+    body = padded(DEFAULT_MAX_BODY_BYTES - 1)
+    async with serving(cluster(workload_object()).snapshot) as (client, _):
+        assert (await post(client, verb, body))[0] == 200
+        assert (await post(client, verb, body + b"  "))[0] == 400
+    answerer = Answerer(
+        cluster(workload_object()).snapshot,
+        Metrics(),
+        deadline_seconds=60.0,
+        now_seconds=lambda: NOW_SECONDS,
+        clock_seconds=time.perf_counter,
+    )
+    tracemalloc.start()
+    try:
+        await answerer.answer(verb, body)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        answerer.close()
+    gathered_bytes = 2 * len(body)  # as it arrives, and in one piece
+    assert AT_MOST_RESIDENT_BYTES + gathered_bytes + peak_bytes < given_bytes
+
+
 async def test_a_huge_request_is_refused_before_it_is_read() -> None:
     async with serving(cluster().snapshot) as (client, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-        writer.write(f"POST /filter HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY_BYTES + 1}\r\n\r\n".encode())
+        writer.write(
+            f"POST /filter HTTP/1.1\r\nHost: x\r\nContent-Length: {DEFAULT_MAX_BODY_BYTES + 1}\r\n\r\n".encode()
+        )
         answer = await asyncio.wait_for(reader.readuntil(b"bytes\n"), 10)
         assert answer.startswith(b"HTTP/1.1 400")
         assert b"BodyTooLarge" in answer
@@ -149,7 +187,7 @@ async def test_a_huge_request_is_refused_before_it_is_read() -> None:
 
 async def test_a_huge_request_of_unknown_length_is_refused_too() -> None:
     async def stream() -> AsyncIterator[bytes]:
-        for _ in range(MAX_BODY_BYTES // 2**20 + 2):
+        for _ in range(DEFAULT_MAX_BODY_BYTES // 2**20 + 2):
             yield b" " * 2**20
 
     async with serving(cluster().snapshot) as (client, _):
@@ -220,26 +258,52 @@ async def test_an_error_in_a_decision_fails_open_and_is_counted(caplog: pytest.L
     assert "state is broken" in caplog.text
 
 
+@asynccontextmanager
+async def observing(
+    metrics: Metrics, *, missing: list[str], silent: list[str]
+) -> AsyncIterator[Callable[[str], Awaitable[tuple[int, str]]]]:
+    app = observe_app(metrics, waiting_for=lambda: missing, silent=lambda: silent)
+    async with test_utils.TestClient(test_utils.TestServer(app)) as client:
+
+        async def get(path: str) -> tuple[int, str]:
+            async with client.get(path) as response:
+                return response.status, await response.text()
+
+        yield get
+
+
 async def test_before_the_first_list_answers_are_open_and_readiness_names_what_is_missing() -> None:
     def not_synced() -> Snapshot:
-        raise NotSynced
+        raise NoState("NotSynced")
 
     async with serving(not_synced) as (client, metrics):
         assert (await post(client, "filter", args(pod_object(), names=ALL)))[1]["NodeNames"] == ALL
         assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="NotSynced") == 1
         missing = ["pods"]
-        async with test_utils.TestClient(test_utils.TestServer(observe_app(metrics, lambda: missing))) as observe:
-            async with observe.get("/readyz") as response:
-                assert (response.status, "pods" in await response.text()) == (503, True)
-            async with observe.get("/healthz") as response:
-                assert response.status == 200
+        async with observing(metrics, missing=missing, silent=[]) as get:
+            status, text = await get("/readyz")
+            assert (status, "pods" in text) == (503, True)
+            assert (await get("/healthz"))[0] == 200
             missing.clear()
-            async with observe.get("/readyz") as response:
-                assert response.status == 200
-            async with observe.get("/metrics") as response:
-                text = await response.text()
+            assert (await get("/readyz"))[0] == 200
+            text = (await get("/metrics"))[1]
     assert 'foretide_extender_fail_open_total{reason="NotSynced",verb="filter"} 1.0' in text
     assert "foretide_extender_request_duration_seconds_bucket" in text
+
+
+async def test_of_a_state_that_nothing_was_heard_of_for_long_no_node_is_refused_and_both_probes_say_so() -> None:
+    def stale() -> Snapshot:
+        raise NoState("Stale")
+
+    async with serving(stale) as (client, metrics):
+        body = args(pod_object(), names=ALL)
+        assert (await post(client, "filter", body))[1]["NodeNames"] == ALL
+        assert {item["Score"] for item in (await post(client, "prioritize", body))[1]} == {0}
+        assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="Stale") == 1
+        async with observing(metrics, missing=[], silent=["nodes"]) as get:
+            for path in ("/readyz", "/healthz"):
+                status, text = await get(path)
+                assert (status, "nodes" in text) == (503, True)
 
 
 async def test_an_empty_list_of_nodes_is_answered_with_an_empty_list() -> None:

@@ -8,7 +8,7 @@ from foretide_extender.settings import Address, SettingError, Settings
 
 
 def test_what_is_not_set_has_its_default() -> None:
-    assert Settings.read({}) == Settings(Address("127.0.0.1", 8888), Address("", 8082), 0.05, "INFO")
+    assert Settings.read({}) == Settings(Address("127.0.0.1", 8888), Address("", 8082), 0.05, 2 * 2**20, "INFO")
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ def test_what_is_not_set_has_its_default() -> None:
         ("FORETIDE_OBSERVE_LISTEN", ":70000"),
         ("FORETIDE_DECISION_DEADLINE_MILLISECONDS", "0"),
         ("FORETIDE_DECISION_DEADLINE_MILLISECONDS", "fast"),
+        ("FORETIDE_MAX_BODY_BYTES", "64Mi"),
+        ("FORETIDE_MAX_BODY_BYTES", "1000"),
         ("FORETIDE_LOG_LEVEL", "LOUD"),
     ],
 )

@@ -102,6 +102,31 @@ def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_circle(caplog:
     assert "WatchClosed" in caplog.text
 
 
+def test_a_watch_that_ended_in_due_time_and_told_nothing_was_heard_of() -> None:
+    seconds = [0.0]
+    asked = threading.Semaphore(0)
+    stopped = threading.Event()
+
+    class Quiet:
+        def list_objects_with_version(self, *_: Any, **__: Any) -> tuple[list[Object], str]:
+            return [], "1"
+
+        def watch(self, *_: Any, **__: Any) -> Iterator[tuple[str, Object]]:
+            if seconds[0]:
+                asked.release()
+                stopped.wait(5.0)
+            seconds[0] += 240.0
+            return iter(())
+
+    cache = WatchCache(Quiet(), CONFIG_MAPS, clock=lambda: seconds[0])  # type: ignore[arg-type]
+    cache.start()
+    assert asked.acquire(timeout=5.0)
+    assert cache.age_seconds() == 0.0
+    cache.stop()
+    stopped.set()
+    cache._thread.join(5.0)
+
+
 def test_a_broken_watch_goes_on() -> None:
     cache, _ = run(
         Script(

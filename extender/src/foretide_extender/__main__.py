@@ -11,7 +11,7 @@ import sys
 import time
 
 from foretide_extender.metrics import Metrics
-from foretide_extender.server import Answerer, NotSynced, listen, observe_app, scheduler_app
+from foretide_extender.server import Answerer, NoState, listen, observe_app, scheduler_app
 from foretide_extender.settings import SettingError, Settings
 from foretide_extender.state import ClusterState, Snapshot
 from foretide_extender.watching import Watches
@@ -31,7 +31,9 @@ async def serve(settings: Settings, client: KubeClient) -> None:
 
     def snapshot() -> Snapshot:
         if watches.waiting_for():
-            raise NotSynced
+            raise NoState("NotSynced")
+        if watches.silent():
+            raise NoState("Stale")
         return state.snapshot()
 
     answerer = Answerer(
@@ -48,8 +50,12 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     watches.start()
     scheduler, observe = settings.scheduler_address, settings.observe_address
     runners = [
-        await listen(scheduler_app(answerer, metrics), scheduler.host, scheduler.port),
-        await listen(observe_app(metrics, watches.waiting_for), observe.host, observe.port),
+        await listen(
+            scheduler_app(answerer, metrics, max_body_bytes=settings.max_body_bytes), scheduler.host, scheduler.port
+        ),
+        await listen(
+            observe_app(metrics, waiting_for=watches.waiting_for, silent=watches.silent), observe.host, observe.port
+        ),
     ]
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
     await stopped.wait()

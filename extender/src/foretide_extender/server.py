@@ -23,7 +23,6 @@ from foretide_extender.wire import MalformedRequest, Request, decode, encode_fil
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES: Final = 64 * 2**20
 _KEEP_ALIVE_SECONDS: Final = 3600.0
 _WORKERS: Final = 4
 
@@ -32,14 +31,18 @@ Verb = Literal["filter", "prioritize"]
 _UNTOUCHED: Final = Snapshot()
 
 
-class NotSynced(Exception):  # noqa: N818 - a state, not an error
-    """The cluster's state has not been read yet."""
+class NoState(Exception):  # noqa: N818 - a state, not an error
+    """No state of the cluster to rest on: not read yet, or nothing was heard of it for too long."""
+
+    def __init__(self, reason: Literal["NotSynced", "Stale"]) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Answerer:
     """Answers one request: decode, decide within the deadline, encode.
 
-    ``snapshot`` gives the cluster's state, or raises NotSynced; ``now_seconds`` the time since the epoch and
+    ``snapshot`` gives the cluster's state, or raises NoState; ``now_seconds`` the time since the epoch and
     ``clock_seconds`` monotonic time. Call `close` at the end.
     """
 
@@ -76,14 +79,15 @@ class Answerer:
         return reply
 
     async def _decide_in_time(self, verb: Verb, request: Request, begin: float) -> FilterAnswer | PrioritizeAnswer:
+        reason: str
         left_seconds = self._deadline_seconds - (self._clock_seconds() - begin)
         try:
             async with asyncio.timeout(max(left_seconds, 0.0)):
                 return await asyncio.get_running_loop().run_in_executor(
                     self._workers, lambda: _decide(verb, request, self._snapshot(), self._now_seconds())
                 )
-        except NotSynced:
-            reason = "NotSynced"
+        except NoState as error:
+            reason = error.reason
         except TimeoutError:
             reason = "DeadlineExceeded"
         except Exception:
@@ -110,13 +114,13 @@ def _decide(verb: Verb, request: Request, snapshot: Snapshot, now_seconds: float
     return decide_prioritize(snapshot, request.pod, request.names, now_seconds)
 
 
-def scheduler_app(answerer: Answerer, metrics: Metrics) -> web.Application:
+def scheduler_app(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) -> web.Application:
     """What kube-scheduler calls: POST /filter and POST /prioritize."""
 
     def handler(verb: Verb) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.Response:
             try:
-                body = await _read(request)
+                body = await _read(request, max_body_bytes)
                 return web.Response(body=await answerer.answer(verb, body), content_type="application/json")
             except MalformedRequest as error:
                 metrics.errors.labels(verb, error.reason).inc()
@@ -125,15 +129,15 @@ def scheduler_app(answerer: Answerer, metrics: Metrics) -> web.Application:
 
         return handle
 
-    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app = web.Application(client_max_size=max_body_bytes)
     app.router.add_post("/filter", handler("filter"))
     app.router.add_post("/prioritize", handler("prioritize"))
     return app
 
 
-async def _read(request: web.Request) -> bytes:
-    too_large = MalformedRequest("BodyTooLarge", f"the body is larger than {MAX_BODY_BYTES} bytes")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
+async def _read(request: web.Request, max_bytes: int) -> bytes:
+    too_large = MalformedRequest("BodyTooLarge", f"the body is larger than {max_bytes} bytes")
+    if (request.content_length or 0) > max_bytes:
         raise too_large
     try:
         return await request.read()
@@ -141,21 +145,30 @@ async def _read(request: web.Request) -> bytes:
         raise too_large from error
 
 
-def observe_app(metrics: Metrics, waiting_for: Callable[[], Sequence[str]]) -> web.Application:
-    """GET /metrics, /healthz, and /readyz, which names the resources ``waiting_for`` has not seen yet."""
+def observe_app(
+    metrics: Metrics, *, waiting_for: Callable[[], Sequence[str]], silent: Callable[[], Sequence[str]]
+) -> web.Application:
+    """GET /metrics, /healthz and /readyz.
+
+    ``silent`` gives the resources of which nothing was heard for too long: both say so with status 503, because a
+    restart makes dead watches anew. ``waiting_for`` gives those not seen yet, which only readiness waits for.
+    """
 
     async def show_metrics(_: web.Request) -> web.Response:
         body = await asyncio.to_thread(generate_latest, metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthy(_: web.Request) -> web.Response:
+        dead = silent()
+        if dead:
+            return web.Response(status=503, text=f"nothing was heard for too long of: {', '.join(dead)}\n")
         return web.Response(text="ok\n")
 
-    async def ready(_: web.Request) -> web.Response:
+    async def ready(request: web.Request) -> web.Response:
         missing = waiting_for()
         if missing:
             return web.Response(status=503, text=f"not listed yet: {', '.join(missing)}\n")
-        return web.Response(text="ok\n")
+        return await healthy(request)
 
     app = web.Application()
     app.router.add_get("/metrics", show_metrics)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+DEFAULT_MAX_BODY_BYTES: Final = 2 * 2**20
+"""A Pod of the largest that etcd takes (1.5 MiB) and 5,000 names fit in; so does what it costs into 128 MiB."""
 
 
 class SettingError(ValueError):
@@ -27,12 +31,15 @@ class Settings:
     ``observe_address`` (FORETIDE_OBSERVE_LISTEN, default ``:8082``): /metrics, /healthz and /readyz.
     ``decision_deadline_seconds`` (FORETIDE_DECISION_DEADLINE_MILLISECONDS, default 50, 1 to 10000): after which an
     answer is given that changes nothing. Keep it well below the scheduler's httpTimeout.
+    ``max_body_bytes`` (FORETIDE_MAX_BODY_BYTES, default 2097152, 65536 to 1073741824): the largest request; it costs
+    up to about thirteen times as much memory. A scheduler that sends whole Nodes needs some 20 kB for each.
     ``log_level`` (FORETIDE_LOG_LEVEL, default INFO).
     """
 
     scheduler_address: Address
     observe_address: Address
     decision_deadline_seconds: float
+    max_body_bytes: int
     log_level: str
 
     @classmethod
@@ -43,6 +50,7 @@ class Settings:
             observe_address=_address(environment, "FORETIDE_OBSERVE_LISTEN", ":8082"),
             decision_deadline_seconds=_integer(environment, "FORETIDE_DECISION_DEADLINE_MILLISECONDS", 50, 1, 10_000)
             / 1e3,
+            max_body_bytes=_integer(environment, "FORETIDE_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 2**16, 2**30),
             log_level=_choice(environment, "FORETIDE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         )
 

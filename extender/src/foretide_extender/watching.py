@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from foretide_extender.state import ClusterState
 from foretide_kube.cache import WatchCache, object_key
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS
 from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
+
+SILENT_SECONDS: Final = 900.0
+"""A watch that heard nothing for so long, not even a bookmark, is dead: the server sends one a minute."""
 
 _IN_FLIGHT = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
@@ -41,6 +44,12 @@ class Watches:
     def waiting_for(self) -> list[str]:
         """The resources that have not been listed yet."""
         return [name for name, cache in self._caches.items() if not cache.is_synced]
+
+    def silent(self) -> list[str]:
+        """The resources that were listed and not heard of for `SILENT_SECONDS`: what is known of them is stale."""
+        return [
+            name for name, cache in self._caches.items() if cache.is_synced and cache.age_seconds() > SILENT_SECONDS
+        ]
 
     def age_seconds(self, resource: str) -> float:
         """Seconds since the API server last said anything of ``resource``."""
