@@ -8,7 +8,7 @@ import pytest
 
 from examples.models import make_onnx
 from foretide_kube.client import Object
-from foretide_kube.names import AIWORKLOADS, NODE_CLASSES
+from foretide_kube.names import AIWORKLOADS, CONFIG_MAPS, NODE_CLASSES
 from tests.e2e.workloads import onnx_workload, put_file, torchvision_workload
 from tests.installed import Installed
 
@@ -121,7 +121,9 @@ def test_a_profiling_job_that_misbehaves_ends_in_a_reason(
     installed.wait_condition(name, "Profiled", namespace, status="False", reason=reason, timeout_seconds=400)
 
 
-def test_a_quota_that_refuses_the_pods_is_named_while_attempts_follow(installed: Installed, model: bytes) -> None:
+def test_a_quota_that_refuses_the_pod_of_an_inspection_is_named_while_attempts_follow(
+    installed: Installed, model: bytes
+) -> None:
     namespace = installed.namespace("bad-quota")
     installed.cluster.kubectl("create", "quota", "tight", "--hard=limits.memory=16Mi", "-n", namespace)
     put_file(installed.client, "refused", model, namespace)
@@ -130,6 +132,38 @@ def test_a_quota_that_refuses_the_pods_is_named_while_attempts_follow(installed:
     assert "tight" in row["message"]
     installed.cluster.kubectl("delete", "quota", "tight", "-n", namespace)
     installed.wait_condition(name, "Inspected", namespace, status="True")
+
+
+def test_a_volume_that_is_not_there_yet_is_named_and_waited_for(installed: Installed, namespace: str) -> None:
+    content = b"not a model, but it can be read"
+    name = apply(installed, onnx_workload("volume-later", content), namespace)
+    row = installed.wait_condition(name, "Inspected", namespace, status="Unknown", reason="VolumeUnavailable")
+    assert "volume-later" in row["message"]
+    put_file(installed.client, "volume-later", content, namespace)
+    installed.wait_condition(name, "Inspected", namespace, status="False", reason="ModelFileInvalid")
+
+
+def test_profile_jobs_that_a_quota_or_a_missing_volume_keeps_back_say_so_and_then_measure(
+    installed: Installed, model: bytes
+) -> None:
+    namespace = installed.namespace("bad-profile")
+    kubectl = installed.cluster.kubectl
+    kubectl("create", "quota", "one-job", "--hard=count/jobs.batch=1", "-n", namespace)
+    is_counted = ("get", "quota", "one-job", "-n", namespace, "-o", "jsonpath={.status.hard}")
+    installed.until("the quota in force", lambda: kubectl(*is_counted))
+    put_file(installed.client, "kept-back", model, namespace)
+    name = apply(installed, onnx_workload("kept-back", model), namespace)
+    installed.wait_condition(name, "Inspected", namespace, status="True")
+    row = installed.wait_condition(name, "Profiled", namespace, status="Unknown", reason="QuotaExceeded")
+    assert "one-job" in row["message"]
+
+    installed.client.delete(CONFIG_MAPS, "kept-back", namespace)
+    kubectl("delete", "quota", "one-job", "-n", namespace)
+    row = installed.wait_condition(name, "Profiled", namespace, status="Unknown", reason="VolumeUnavailable")
+    assert "kept-back" in row["message"]
+
+    put_file(installed.client, "kept-back", model, namespace)
+    installed.wait_condition(name, "Profiled", namespace, status="True", timeout_seconds=300)
 
 
 def test_a_node_class_that_selects_no_node_says_so(installed: Installed) -> None:
@@ -144,18 +178,22 @@ def test_a_node_class_that_selects_no_node_says_so(installed: Installed) -> None
     installed.client.delete(NODE_CLASSES, "abacus")
 
 
-def test_two_classes_of_equal_priority_that_select_one_node_both_say_so(installed: Installed) -> None:
+def test_two_classes_of_equal_priority_that_select_one_node_both_say_so_and_the_older_keeps_it(
+    installed: Installed,
+) -> None:
+    def reasons(kind: str) -> list[str]:
+        return [installed.condition(NODE_CLASSES, name, kind)["reason"] for name in ("edge-slow", "rival")]
+
+    before = installed.client.get(NODE_CLASSES, "edge-slow")["status"]["nodes"]
     spec = {"selector": {"matchLabels": {"foretide.dev/node-class": "edge-slow"}}}
     body = {"apiVersion": NODE_CLASSES.api_version, "kind": "NodeClass", "metadata": {"name": "rival"}, "spec": spec}
     installed.client.create(NODE_CLASSES, body)
     try:
         installed.until(
-            "Unambiguous=False on both",
-            lambda: (
-                {installed.condition(NODE_CLASSES, name, "Unambiguous")["status"] for name in ("edge-slow", "rival")}
-                == {"False"}
-            ),
+            "SameNodesSelected on both", lambda: reasons("Unambiguous") == ["SameNodesSelected", "SameNodesSelected"]
         )
+        assert reasons("NodesSelected") == ["Selected", "NodesLost"]
+        assert installed.client.get(NODE_CLASSES, "edge-slow")["status"]["nodes"] == before
     finally:
         installed.client.delete(NODE_CLASSES, "rival")
     installed.until(

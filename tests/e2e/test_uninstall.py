@@ -1,4 +1,4 @@
-"""`helm uninstall` leaves the CRDs and nothing else: the last end-to-end test, it removes what the others stand on."""
+"""`helm uninstall` opens gates and leaves the CRDs: the last end-to-end test, it removes what the others stand on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from foretide_kube.names import GATE_PLAN, PODS, SCHEDULER_NAME
 from tests.installed import SYSTEM_NAMESPACE, Installed
 
 pytestmark = pytest.mark.cluster
@@ -15,6 +16,7 @@ CLUSTER_SCOPED = (
 )
 NAMESPACED = "deployments,pods,configmaps,serviceaccounts,roles,rolebindings,leases,jobs,networkpolicies,secrets"
 EVERYWHERE = "roles,rolebindings"
+THEIRS = "example.com/theirs"
 OF_KUBERNETES = {"kube-root-ca.crt", "default"}
 
 
@@ -24,8 +26,25 @@ def names(installed: Installed, kinds: str, *arguments: str) -> set[str]:
     return {item["metadata"]["name"] for item in items}
 
 
-def test_uninstall_leaves_only_the_crds(installed: Installed) -> None:
+def gates(installed: Installed, namespace: str) -> list[str]:
+    """What keeps the Pod `left`."""
+    spec = installed.client.get(PODS, "left", namespace)["spec"]
+    return [gate["name"] for gate in spec.get("schedulingGates", [])]
+
+
+def test_uninstall_opens_our_gate_and_leaves_only_the_crds(installed: Installed) -> None:
+    namespace = installed.namespace("waiting")
+    # The second gate keeps the planner from it for a minute: before that, only the hook of the uninstall opens ours.
+    spec = {
+        "schedulerName": SCHEDULER_NAME,
+        "schedulingGates": [{"name": GATE_PLAN}, {"name": THEIRS}],
+        "containers": [{"name": "task", "image": "registry.example/a:1"}],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "left"}, "spec": spec}
+    installed.client.create(PODS, pod, namespace)
+    assert gates(installed, namespace) == [GATE_PLAN, THEIRS]
     installed.cluster.helm("uninstall", "foretide", "--namespace", SYSTEM_NAMESPACE, "--wait", "--timeout", "2m")
+    assert gates(installed, namespace) == [THEIRS]
 
     def is_gone() -> bool:
         return names(installed, NAMESPACED, "-n", SYSTEM_NAMESPACE) <= OF_KUBERNETES
