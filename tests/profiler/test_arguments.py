@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from foretide_kube.kinds import aiworkload
 from foretide_profiler.arguments import parse
 from foretide_profiler.failures import ProfilerError
-from foretide_profiler.requests import InspectCall, ModelRequest, ProbeCall, ProfileCall, RunCall
+from foretide_profiler.requests import DataType, InspectCall, ModelRequest, ProbeCall, ProfileCall, RunCall, Source
 
 VISION = ["--source", "TorchVision", "--name", "resnet18", "--input", "3,224,224"]
 FILE = ["--source", "ONNX", "--file", "/model/m.onnx"]
@@ -24,6 +26,11 @@ def test_the_calls_of_the_contract() -> None:
     assert request.call == InspectCall(
         ModelRequest("ONNX", "", Path("/model/m.onnx"), "ab" * 32, None, "uint8", 4, "fp32")
     )
+
+
+def test_what_the_profiler_takes_is_what_an_aiworkload_may_say() -> None:
+    assert get_args(DataType) == get_args(aiworkload.DataType)
+    assert get_args(Source) == get_args(aiworkload.ModelSource)
 
 
 @pytest.mark.parametrize(

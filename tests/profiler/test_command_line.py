@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from onnx import TensorProto, helper
 
 from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult, encode, parse
 from foretide.signature import Signature
@@ -98,6 +99,34 @@ def test_a_model_that_cannot_be_used_has_its_reason(
         assert (status, document["kind"]) == (1, "Failure")
         assert (document["reason"], document["field"]) == (reason, field)
         assert message in document["message"]
+
+
+@pytest.mark.parametrize("command", ["inspect", "run"])
+@pytest.mark.parametrize(
+    ("data_type", "way"),
+    [
+        (TensorProto.INT32, "set input.dataType to int32"),
+        (TensorProto.DOUBLE, "only float32, float16, int64, int32, uint8 can be fed"),
+    ],
+)
+def test_a_model_of_another_data_type_says_what_to_set_only_where_that_can_be_set(
+    profiler: Profiler, tmp_path: Path, command: str, data_type: int, way: str
+) -> None:
+    node = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [node], "cast", [value("x", data_type, ["n", 4])], [value("y", TensorProto.FLOAT, ["n", 4])]
+    )
+    file = tmp_path / "cast.onnx"
+    file.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+    task = ["--inferences", 1] if command == "run" else []
+    status, document = profiler(command, *_file(file), "--input", "4", *task)
+    assert (status, document["reason"], document["field"]) == (1, "InputRefused", "input.dataType")
+    assert document["message"].endswith(way)
+    if data_type == TensorProto.INT32:
+        assert profiler(command, *_file(file), "--input", "4", "--data-type", "int32", *task)[0] == 0
 
 
 def test_a_source_whose_runtime_this_image_lacks_says_so(profiler: Profiler) -> None:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from foretide_profiler.failures import ProfilerError
-from foretide_profiler.requests import ModelRequest
+from foretide_profiler.requests import DataType, ModelRequest
+
+
+def check_data_type(request: ModelRequest, declared: str) -> None:
+    """Raise ProfilerError InputRefused where the model takes other elements; it says what helps, if anything does."""
+    if declared == request.data_type:
+        return
+    known = get_args(DataType)
+    way = f"set input.dataType to {declared}" if declared in known else f"only {', '.join(known)} can be fed"
+    message = f"the model takes {declared}, not {request.data_type}; {way}"
+    raise ProfilerError("InputRefused", message, "input.dataType")
 
 
 def matching_shape(request: ModelRequest, declared: Sequence[int | str | None], name: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ import torch
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.requests import ModelRequest
-from foretide_profiler.shapes import matching_shape
+from foretide_profiler.shapes import check_data_type, matching_shape
 
 
 def build(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
@@ -118,9 +118,6 @@ def _exported(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
         message = f"the model takes {len(names)} inputs ({', '.join(map(str, names))}); only one can be fed"
         raise ProfilerError("InputRefused", message, "input")
     wanted = next(node.meta["val"] for node in program.graph.nodes if node.name == names[0])
-    asked: torch.dtype = getattr(torch, request.data_type)
-    if wanted.dtype != asked:
-        message = f"the model takes {wanted.dtype}, not {asked}; correct input.dataType"
-        raise ProfilerError("InputRefused", message, "input.dataType")
+    check_data_type(request, str(wanted.dtype).removeprefix("torch."))
     declared = [size if isinstance(size, int) else None for size in wanted.shape]
     return program.module(), matching_shape(request, declared, str(names[0]))

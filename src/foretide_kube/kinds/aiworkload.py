@@ -38,7 +38,7 @@ KIND: Final = "AIWorkload"
 MAX_PREDICTIONS: Final = 64
 
 ModelSource = Literal["TorchVision", "ONNX", "TorchExport"]
-DataType = Literal["float32", "float16", "int64", "uint8"]
+DataType = Literal["float32", "float16", "int64", "int32", "uint8"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 RunMode = Literal["Job", "Deployment", "None"]
 

@@ -15,7 +15,7 @@ from foretide.signature import OperatorKind, Signature
 from foretide_profiler.counting.tally import Tally
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.requests import ModelRequest
-from foretide_profiler.shapes import matching_shape
+from foretide_profiler.shapes import check_data_type, matching_shape
 
 
 def _names(text: str) -> frozenset[str]:
@@ -90,10 +90,7 @@ def _fix_input(graph: onnx.GraphProto, request: ModelRequest) -> Shape:
         message = f"the model takes {len(inputs)} inputs ({names}); only models with one input can be fed"
         raise ProfilerError("InputRefused", message, "input")
     tensor = inputs[0].type.tensor_type
-    wanted = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-    if wanted != request.data_type:
-        message = f"the model takes {wanted}, not {request.data_type}; set input.dataType to {wanted}"
-        raise ProfilerError("InputRefused", message, "input.dataType")
+    check_data_type(request, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
     declared = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
     shape = matching_shape(request, declared, inputs[0].name)
     for size, asked in zip(tensor.shape.dim, shape, strict=True):

@@ -13,7 +13,7 @@ from foretide_profiler.failures import ProfilerError
 from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.nvidia import first_gpu
 from foretide_profiler.requests import ModelRequest
-from foretide_profiler.shapes import matching_shape
+from foretide_profiler.shapes import check_data_type, matching_shape
 
 NUMPY_TYPES = {
     "tensor(float)": "float32",
@@ -89,10 +89,7 @@ def _batch(session: ort.InferenceSession, request: ModelRequest) -> npt.NDArray[
         message = f"the model takes {len(inputs)} inputs ({names}); only models with one input can be fed"
         raise ProfilerError("InputRefused", message, "input")
     wanted = inputs[0]
-    numpy_type = NUMPY_TYPES.get(wanted.type, wanted.type)
-    if numpy_type != request.data_type:
-        message = f"the model takes {numpy_type}, not {request.data_type}; set input.dataType to {numpy_type}"
-        raise ProfilerError("InputRefused", message, "input.dataType")
+    check_data_type(request, NUMPY_TYPES.get(wanted.type, wanted.type))
     return random_batch(matching_shape(request, wanted.shape, wanted.name), request.data_type)
 
 
