@@ -1,9 +1,10 @@
 """A live copy of one resource: listed once, watched on, listed again when the server forgot.
 
 Readers take `snapshot()`, an immutable mapping that is replaced, never changed, so that no lock is held while anyone
-reads. Listeners are called on the watching thread, in order, after the snapshot holds the change; what a writer
-hands to `absorb` is told to them on the writer's thread. Versions are compared as numbers, as Kubernetes permits for
-objects of one resource, so that an object never goes back in time.
+reads. Listeners are called on the watching thread, after the snapshot holds the change; what a writer hands to `absorb`
+is told to them on the writer's thread. One change is told to all before the next is made, so that nobody hears of
+changes in another order. Versions are compared as numbers, as Kubernetes permits for objects of one resource, so that
+an object never goes back in time. An object that cannot be read keeps none of the others from being seen.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ def object_key(item: Mapping[str, Any]) -> Key:
 class WatchCache:
     """Watches one resource on a daemon thread.
 
-    ``clock`` gives monotonic seconds. ``reduce`` may cut an object down to what its readers need, to save memory.
-    A listener that raises is logged and the others still hear; the watch goes on.
+    ``clock`` gives monotonic seconds. ``reduce`` may cut an object down to what its readers need, to save memory; if
+    it raises, the object stays as it was known, and if it gives ``unreadable`` along, that says what is missing. Either
+    is logged once for each list. A listener that raises is logged and the others still hear; the watch goes on. No
+    listener may call `absorb`.
     """
 
     def __init__(
@@ -67,7 +70,9 @@ class WatchCache:
         self._items: dict[Key, Object] = {}
         self._deleted: dict[Key, int] = {}
         self._snapshot: Mapping[Key, Object] | None = MappingProxyType({})
+        self._unreadable: set[Key] = set()
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._listeners: list[Listener] = []
         self._synced = threading.Event()
         self._stopped = threading.Event()
@@ -100,6 +105,11 @@ class WatchCache:
         """Seconds since the server last said anything, bookmarks included (about one a minute)."""
         return self._clock() - self._last_contact
 
+    @property
+    def unreadable(self) -> int:
+        """How many objects could not be read as a whole when last seen."""
+        return len(self._unreadable)
+
     def snapshot(self) -> Mapping[Key, Object]:
         """All objects now, by (namespace, name)."""
         with self._lock:
@@ -116,7 +126,7 @@ class WatchCache:
 
         Ignored if the cache knows the object in that version or a later one, or that it was deleted since.
         """
-        self._apply("MODIFIED", object_key(item), self._reduce(item))
+        self._hear("MODIFIED", item)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -135,12 +145,13 @@ class WatchCache:
                 self._stopped.wait(5.0)
 
     def _relist(self) -> str:
+        self._unreadable.clear()
         items, version = self._client.list_objects_with_version(
             self._resource,
             self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
-            reduce=self._reduce,
+            reduce=self._cut,
         )
         self._last_contact = self._clock()
         fresh = {object_key(item): item for item in items}
@@ -169,14 +180,42 @@ class WatchCache:
                 is_silent, self._failures = False, 0
                 version = item["metadata"]["resourceVersion"]
                 if kind != "BOOKMARK":
-                    self._apply(kind, object_key(item), self._reduce(item))
+                    self._hear(kind, item)
                 if self._stopped.is_set():
                     return
             if is_silent and self._clock() - began_seconds < _SHORTEST_WATCH_SECONDS:
                 raise ApiError(0, "WatchClosed", "the server ended the watch at once and said nothing")
             self._last_contact = self._clock()  # its end is a word as well: nothing happened meanwhile
 
+    def _hear(self, kind: str, item: Object) -> None:
+        key, reduced = object_key(item), self._cut(item)
+        if reduced is not None:
+            self._apply(kind, key, reduced)
+        if kind == "DELETED":
+            self._unreadable.discard(key)
+
+    def _cut(self, item: Object) -> Object | None:
+        """The object as its readers need it; if that fails, as it was known, and None if it was not."""
+        key, reduced, problem = object_key(item), None, None
+        try:
+            reduced = self._reduce(item)
+            problem = reduced.get("unreadable")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it shall not freeze the watch
+            problem = f"{type(error).__name__}: {error}"
+            known = self._items.get(key)
+            reduced = known if known is not None and _uid(known) == _uid(item) else None
+        if problem is None:
+            self._unreadable.discard(key)
+        elif key not in self._unreadable:
+            self._unreadable.add(key)
+            log.warning("%s %s cannot be read as a whole: %s", self._resource.plural, "/".join(key), problem[:300])
+        return reduced
+
     def _apply(self, kind: str, key: Key, item: Object) -> None:
+        with self._telling:
+            self._change(kind, key, item)
+
+    def _change(self, kind: str, key: Key, item: Object) -> None:
         """Change the items and tell the listeners, in words that fit what was known; nothing if it was known."""
         with self._lock:
             known = self._items.get(key)

@@ -134,20 +134,20 @@ class KubeClient:
         label_selector: str = "",
         field_selector: str = "",
         page_size: int = 500,
-        reduce: Callable[[Object], Object] = lambda item: item,
+        reduce: Callable[[Object], Object | None] = lambda item: item,
     ) -> tuple[list[Object], str]:
         """All objects and the resource version from which to watch on.
 
-        ``reduce`` may cut each object down as it is decoded, so that no more than one is ever held whole.
+        ``reduce`` may cut each object down as it is decoded, so that no more than one is ever held whole, or leave it
+        out with None.
         """
         query = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": str(page_size)}
         items: list[Object] = []
         while True:
             page = self._request("GET", _path(resource, namespace), _page_decoder, query=query)
-            items.extend(
-                reduce({"apiVersion": resource.api_version, "kind": resource.kind, **msgspec.json.decode(item)})
-                for item in page.items
-            )
+            kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+            reduced = (reduce({**kind, **msgspec.json.decode(item)}) for item in page.items)
+            items.extend(item for item in reduced if item is not None)
             following = page.metadata.get("continue")
             if not following:
                 return items, page.metadata["resourceVersion"]

@@ -2,7 +2,8 @@
 
 A reduced object keeps the metadata that `WatchCache` needs and carries what placement reads of it under ``facts``:
 a TaskPod, NodeFacts, WorkloadPredictions or NodeClass. An object of ours that cannot be read has None there, and the
-log says why.
+log says why. A Pod must not vanish, since it takes room whatever is written on it: what cannot be read as a whole is
+read in part, and says so under ``unreadable``.
 """
 
 from __future__ import annotations
@@ -38,8 +39,16 @@ class NodeFacts(msgspec.Struct, frozen=True, gc=False):
 
 
 def reduce_pod(item: Object) -> Object:
-    """A Pod that carries a `TaskPod`."""
-    return _reduced(item, read_pod(msgspec.convert(item, PodForm)))
+    """A Pod that carries a `TaskPod`; where it cannot be read as a whole, one of as much as can."""
+    try:
+        return _reduced(item, read_pod(msgspec.convert(item, PodForm)))
+    except Exception as error:  # noqa: BLE001 - nobody's Pod may keep all others from being seen
+        problem = f"{type(error).__name__}: {error}"
+    try:
+        facts = read_pod(msgspec.convert(_without_free_text(item), PodForm))
+    except Exception:  # noqa: BLE001 - as above
+        facts = read_pod(msgspec.convert(_identity(item), PodForm))
+    return _reduced(item, facts) | {"unreadable": problem}
 
 
 def reduce_node(item: Object) -> Object:
@@ -71,6 +80,25 @@ def reduce_class(item: Object) -> Object:
 def facts_of(item: Object) -> Any:  # noqa: ANN401 - which kind it is, the cache that it comes from says
     """What a reduced object carries."""
     return item["facts"]
+
+
+def _without_free_text(item: Object) -> Object:
+    """A Pod without its annotations and termination messages, into which anybody may write anything."""
+    metadata, status = dict(item["metadata"]), dict(item.get("status") or {})
+    metadata.pop("annotations", None)
+    status.pop("containerStatuses", None)
+    return {"metadata": metadata, "spec": item.get("spec") or {}, "status": status}
+
+
+def _identity(item: Object) -> Object:
+    """A Pod of which only is told whose it is, where it is, and whether a gate keeps it or it has ended."""
+    metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
+    named = ("name", "namespace", "uid", "resourceVersion", "labels", "creationTimestamp", "deletionTimestamp")
+    return {
+        "metadata": {key: metadata[key] for key in named if key in metadata},
+        "spec": {key: spec[key] for key in ("nodeName", "schedulingGates") if key in spec},
+        "status": {"phase": status.get("phase") or ""},
+    }
 
 
 def _reduced(item: Object, facts: object) -> Object:

@@ -10,6 +10,7 @@ import msgspec
 
 from foretide.placement.resources import Resources
 from foretide.placement.task import Task
+from foretide.results import EpochMilliseconds
 from foretide_kube.constraints import ANYWHERE, Constraints
 from foretide_kube.names import (
     ANNOTATION_INFERENCES,
@@ -30,10 +31,13 @@ MAX_INFERENCES: Final = 10**9
 
 
 class WrittenPrediction(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """What the prediction on a Pod says of its binding: the node, and when, in milliseconds since the epoch."""
+    """What the prediction on a Pod says of its binding: the node, and when, in milliseconds since the epoch.
+
+    Anybody may write the annotation; one with a number too large to reckon with counts as absent.
+    """
 
     node: str
-    bound_milliseconds: int
+    bound_milliseconds: EpochMilliseconds
 
 
 class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -146,7 +150,7 @@ def _decoded(text: str | None, form: type[_Form]) -> _Form | None:
 class _Reported(msgspec.Struct, rename="camel"):
     """The end of the work in milliseconds since the epoch, out of what a task reports of itself."""
 
-    work_end: int
+    work_end: EpochMilliseconds
 
 
 _LONGEST_EXIT_SECONDS: Final = 30.0

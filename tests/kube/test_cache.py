@@ -28,9 +28,9 @@ class Script:
         self._events: list[tuple[str, Object] | ApiError] = []
         self.all_told = threading.Event()
 
-    def list_objects_with_version(self, *_: Any, **__: Any) -> tuple[list[Object], str]:
+    def list_objects_with_version(self, *_: Any, reduce: Any, **__: Any) -> tuple[list[Object], str]:
         items, version, self._events = self._rounds.pop(0)
-        return items, str(version)
+        return [item for item in map(reduce, items) if item is not None], str(version)
 
     def watch(self, *_: Any, **__: Any) -> Iterator[tuple[str, Object]]:
         while self._events:
@@ -152,6 +152,74 @@ def test_a_listener_that_fails_harms_neither_the_others_nor_the_watch(caplog: py
     cache.stop()
     assert heard == ["ADDED", "MODIFIED"]
     assert "a listener's own mistake" in caplog.text
+
+
+def test_an_object_that_cannot_be_read_freezes_nothing_and_stays_as_it_was_known(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def reduce(item: Object) -> Object:
+        if int(item["metadata"]["resourceVersion"]) % 2:
+            raise OverflowError("int too large to convert to float")
+        return {"metadata": item["metadata"], "reduced": True}
+
+    events: list[tuple[str, Object] | ApiError] = [
+        ("MODIFIED", config_map("a", 13, "1")),
+        ("ADDED", config_map("b", 15, "2")),
+        ("MODIFIED", config_map("c", 16, "3")),
+        ApiError(410, "Expired", "too old"),
+    ]
+    again = [config_map("a", 13, "1"), config_map("b", 15, "2"), config_map("c", 16, "3"), config_map("d", 19, "new")]
+    script = Script(
+        ([config_map("a", 2, "1"), config_map("c", 5, "3"), config_map("d", 8, "old")], 10, events),
+        (again, 20, [("DELETED", config_map("a", 21, "1")), ("MODIFIED", config_map("b", 22, "2"))]),
+    )
+    cache = WatchCache(script, CONFIG_MAPS, clock=itertools.count().__next__, reduce=reduce)  # type: ignore[arg-type]
+    heard: list[tuple[str, str]] = []
+    cache.add_listener(lambda kind, item: heard.append((kind, item["metadata"]["name"])))
+    cache.start()
+    assert script.all_told.wait(5.0)
+    cache.stop()
+    expected = [("ADDED", "a"), ("ADDED", "d"), ("ADDED", "c")]
+    assert heard == [*expected, ("DELETED", "d"), ("DELETED", "a"), ("ADDED", "b")]
+    assert names(cache) == {"b": "22", "c": "16"}
+    assert cache.unreadable == 1, "only the new d"
+    said = [message for message in caplog.messages if "ns/b" in message]
+    assert len(said) == 2, "once for each list"
+    assert "int too large" in said[0]
+
+
+def test_what_was_read_in_part_is_kept_counted_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script(([config_map("a", 1), config_map("b", 2)], 2, [("MODIFIED", config_map("b", 3))]))
+
+    def reduce(item: Object) -> Object:
+        return item | ({"unreadable": "its annotations"} if item["metadata"]["name"] == "b" else {})
+
+    cache = WatchCache(script, CONFIG_MAPS, clock=itertools.count().__next__, reduce=reduce)  # type: ignore[arg-type]
+    cache.start()
+    assert script.all_told.wait(5.0)
+    cache.stop()
+    assert names(cache) == {"a": "1", "b": "3"}
+    assert cache.unreadable == 1
+    assert caplog.messages == ["configmaps ns/b cannot be read as a whole: its annotations"]
+
+
+def test_listeners_hear_in_the_order_of_changes_whoever_brings_them() -> None:
+    cache = WatchCache(Script(), CONFIG_MAPS, clock=lambda: 0.0)  # type: ignore[arg-type]
+    heard: list[tuple[str, str]] = []
+    writers: list[threading.Thread] = []
+
+    def hear(kind: str, item: Object) -> None:
+        if not writers:
+            deletion = threading.Thread(target=cache._apply, args=("DELETED", ("ns", "a"), config_map("a", 8)))
+            writers.append(deletion)
+            deletion.start()
+            deletion.join(0.2)
+        heard.append((kind, item["metadata"]["resourceVersion"]))
+
+    cache.add_listener(hear)
+    cache.absorb(config_map("a", 7))
+    writers[0].join(5.0)
+    assert heard == [("ADDED", "7"), ("DELETED", "8")]
 
 
 def test_a_snapshot_is_replaced_and_never_changed() -> None:

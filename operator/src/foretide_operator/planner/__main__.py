@@ -56,7 +56,7 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
     view.on_pod(dispatcher.heard)
     view.on_change(dispatcher.wake)
     metrics.show(is_leader=lambda: elector.is_leader, pending=recorder.pending)
-    metrics.show_watch_ages(view.resources, view.age_seconds)
+    metrics.show_watches(view.resources, age_seconds=view.age_seconds, unreadable=view.unreadable)
 
     def unhealthy() -> str:
         silent = max(recorder.silent_seconds(), dispatcher.silent_seconds())

@@ -64,13 +64,22 @@ class Metrics:
             ["resource"],
             registry=self.registry,
         )
+        self._unreadable = Gauge(
+            "foretide_planner_unreadable_objects",
+            "Objects that could not be read as a whole, by resource; the log says which and why.",
+            ["resource"],
+            registry=self.registry,
+        )
 
     def show(self, *, is_leader: Callable[[], bool], pending: Callable[[], int]) -> None:
         """Show leadership and the queue as they are when somebody looks."""
         self._leader.set_function(lambda: float(is_leader()))
         self._pending.set_function(lambda: float(pending()))
 
-    def show_watch_ages(self, resources: Sequence[str], age_seconds: Callable[[str], float]) -> None:
-        """Show the age of each watch as it is when somebody looks."""
+    def show_watches(
+        self, resources: Sequence[str], *, age_seconds: Callable[[str], float], unreadable: Callable[[str], int]
+    ) -> None:
+        """Show the age of each watch, and what it could not read, as it is when somebody looks."""
         for resource in resources:
             self._watch_age_seconds.labels(resource).set_function(partial(age_seconds, resource))
+            self._unreadable.labels(resource).set_function(partial(unreadable, resource))

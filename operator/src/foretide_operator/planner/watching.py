@@ -67,6 +67,10 @@ class View:
         """Seconds since the API server last said anything of ``resource``."""
         return self._caches[resource].age_seconds()
 
+    def unreadable(self, resource: str) -> int:
+        """How many objects of ``resource`` could not be read as a whole."""
+        return self._caches[resource].unreadable
+
     def pods(self) -> list[TaskPod]:
         """All Pods."""
         return [facts_of(item) for item in self._pods.snapshot().values()]
