@@ -2,7 +2,8 @@
 
 Grammar and rounding as in `k8s.io/apimachinery/pkg/api/resource`: a decimal number with a binary (Ki…Ei), decimal
 (n, u, m, none, k…E) or exponent (e3, E-3) suffix. Where a quantity is finer than the unit asked for, it is rounded
-up (away from zero), as the API server's ``MilliValue`` and ``Value`` do.
+up (away from zero), as the API server's ``MilliValue`` and ``Value`` do. The API server lets pass what is too large
+for its own 64 bits (``1e999``); such a quantity counts as the largest that they hold.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _FACTORS: Final[dict[str, Decimal]] = {
 }
 _EXACT: Final = Context(prec=400)
 _MAX_LENGTH: Final = 64
+_LARGEST: Final = 2**63 - 1
 
 
 class QuantityError(ValueError):
@@ -56,7 +58,8 @@ def _parse(quantity: str | int) -> Decimal:
 
 
 def _integer(value: Decimal) -> int:
-    return int(value.to_integral_value(rounding=ROUND_UP, context=_EXACT))
+    amount = int(value.to_integral_value(rounding=ROUND_UP, context=_EXACT))
+    return max(min(amount, _LARGEST), -_LARGEST)
 
 
 def whole(quantity: str | int) -> int:

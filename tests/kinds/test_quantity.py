@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,11 @@ def test_memory_is_counted_in_bytes_rounded_up(quantity: str | int, expected: in
 def test_what_is_no_quantity_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(QuantityError, match="500m, 2 or 512Mi"):
         millis(text)
+
+
+@pytest.mark.parametrize("count", [whole, millis])
+def test_what_is_too_large_for_the_api_server_counts_as_its_largest(count: Callable[[str], int]) -> None:
+    assert (count("1e999"), count("-1e999"), count("99E")) == (2**63 - 1, 1 - 2**63, 2**63 - 1)
 
 
 @given(st.integers(min_value=0, max_value=10**12))

@@ -513,6 +513,24 @@ def test_forged_annotations_are_overwritten_at_the_opening() -> None:
     assert planning.note("a")["openedTime"] < "2099"
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"annotations": {"foretide.dev/prediction": f'{{"node":"fast-1","boundMilliseconds":{"9" * 400}}}'}},
+        {"cpu": "1e999"},
+    ],
+    ids=["prediction", "limit"],
+)
+@pytest.mark.parametrize("workload", ["resnet", None])
+def test_no_number_on_a_running_pod_stops_the_plan(options: dict[str, Any], workload: str | None) -> None:
+    planning = Planning(FAST | {"slow-1": node("slow-1", "slow")})
+    planning.add("forged", gates=(), node="fast-1", workload=workload, **options)
+    planning.add("a")
+    planning.go()
+    assert planning.opened() == ["a"]
+    assert planning.counted("foretide_planner_plan_errors_total") == 0.0
+
+
 def test_without_a_workload_the_gate_opens_at_once_and_no_prediction_is_claimed() -> None:
     planning = Planning()
     planning.cluster.workload_known = None
