@@ -37,7 +37,7 @@ ACCEPTED: list[tuple[str, Object]] = [
     ("a torch.export file", changed(onnx_workload(), "spec.model.source", "TorchExport")),
     ("a number as cpu", changed(torchvision_workload(), "spec.resources.limits.cpu", 2)),
     ("an extended resource", changed(torchvision_workload(), "spec.resources.limits.nvidia|com/gpu", "1")),
-    ("every data type and precision", changed(torchvision_workload(), "spec.input.dataType", "uint8")),
+    ("another data type", changed(torchvision_workload(), "spec.input.dataType", "int32")),
     ("the largest batch", changed(torchvision_workload(), "spec.batchSize", 4096)),
     ("a name of 52 characters", torchvision_workload("w" * 52)),
     (
@@ -75,6 +75,7 @@ ACCEPTED: list[tuple[str, Object]] = [
         ),
     ),
     ("a NodeClass", node_class()),
+    ("a NodeClass with dots in a name of 63 characters", node_class("n" * 56 + ".orin-x")),
     ("a NodeClass of low priority", changed(node_class(), "spec.priority", -5)),
     (
         "a NodeClass with a probe of its own",

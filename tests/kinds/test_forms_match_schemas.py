@@ -118,6 +118,11 @@ def test_a_form_that_lost_a_bound_is_noticed(plural: str) -> None:
     assert any("required" in difference for difference in comparison.differences)
 
 
+def test_a_node_class_has_the_longest_name_that_the_operator_makes() -> None:
+    (rule,) = schema_of("nodeclasses")["x-kubernetes-validations"]
+    assert rule["rule"] == f"self.metadata.name.size() <= {nodeclass.MAX_NAME}"
+
+
 BOUNDS = {
     "array": {"maxItems"},
     "string": {"maxLength"},

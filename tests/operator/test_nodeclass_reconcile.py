@@ -9,7 +9,7 @@ import pytest
 
 from foretide_kube.kinds import nodeclass
 from foretide_kube.kinds.common import find_condition, plain
-from foretide_kube.kinds.nodeclass import NodeClass
+from foretide_kube.kinds.nodeclass import MAX_NAME, NodeClass
 from foretide_operator.actions import Announce, Create, Delete, Patch, WriteStatus
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import node_fits, read_fleet
@@ -48,8 +48,16 @@ def test_each_label_value_gets_its_node_class_once() -> None:
     assert discover(nodes, {"slow", "fast"}, ()).actions == ()
 
 
-def test_a_label_that_can_be_no_name_is_complained_of_once_on_the_node() -> None:
-    nodes = [node("a", "Big_Iron")]
+@pytest.mark.parametrize("value", ["orin.nx", "n" * MAX_NAME, "7", "a-b.c-d"])
+def test_whatever_can_name_a_node_class_is_taken_from_the_label(value: str) -> None:
+    (create,) = discover([node("a", value)], (), ()).actions
+    assert isinstance(create, Create)
+    assert create.body["metadata"]["name"] == value
+
+
+@pytest.mark.parametrize("value", ["Big_Iron", "a..b", "a-.b", "orin_nx"])
+def test_a_label_that_can_be_no_name_is_complained_of_once_on_the_node(value: str) -> None:
+    nodes = [node("a", value)]
     first = discover(nodes, (), ())
     (complaint,) = first.actions
     assert isinstance(complaint, Announce)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final
 
 import msgspec
@@ -24,7 +25,12 @@ from foretide_kube.kinds.common import (
 from foretide_kube.names import API_VERSION, LABEL_NODE_CLASS
 
 KIND: Final = "NodeClass"
+MAX_NAME: Final = 63
+"""A NodeClass's name is also a label's value; otherwise it is a name like that of any object."""
 MAX_CONFLICTING_NODES: Final = 16
+
+_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 class ProbeResources(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -109,6 +115,11 @@ def parse(obj: Object) -> NodeClass:
 def to_object(node_class: NodeClass) -> Object:
     """A plain object that the API server takes."""
     return {"apiVersion": API_VERSION, "kind": KIND, **plain(node_class)}
+
+
+def is_name(text: str) -> bool:
+    """Whether a NodeClass can have this name."""
+    return len(text) <= MAX_NAME and _NAME.fullmatch(text) is not None
 
 
 def made_for_label(value: str) -> NodeClass:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from foretide_kube.client import Object
-from foretide_kube.kinds.nodeclass import made_for_label, to_object
+from foretide_kube.kinds.nodeclass import is_name, made_for_label, to_object
 from foretide_kube.names import LABEL_MANAGED_BY, LABEL_NODE_CLASS, MANAGED_BY, NODE_CLASSES
 from foretide_operator.actions import Action, Announce, Create
-
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +29,12 @@ def decide(nodes: Iterable[Object], existing: Collection[str], announced: Collec
     actions: list[Action] = []
     unusable = []
     for value, node in sorted(first_node.items()):
-        if _NAME.fullmatch(value) is None:
+        if not is_name(value):
             unusable.append(value)
             if value not in announced:
                 message = (
-                    f"label {LABEL_NODE_CLASS}={value} can be no name of a NodeClass; use lower-case letters, digits "
-                    "and '-', at most 52"
+                    f"label {LABEL_NODE_CLASS}={value} can be no name of a NodeClass; use lower-case letters, digits, "
+                    "'-' and '.', with a letter or digit at both ends and beside each '.'"
                 )
                 actions.append(Announce(node, "Warning", "NodeClassNameInvalid", message))
         elif value not in existing:
