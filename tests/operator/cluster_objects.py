@@ -178,7 +178,9 @@ def pod_of(
             "annotations": dict(template.get("annotations", {})),
             "creationTimestamp": ago(58),
             "resourceVersion": str(next(_numbers)),
-            "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"].get("uid")}],
+            "ownerReferences": [
+                {"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"].get("uid"), "controller": True}
+            ],
         },
         "spec": {
             "nodeName": node_name,

@@ -156,7 +156,7 @@ class Controller:
         self._apply(found.actions, now)
         classes = self._gatherer.fleet().classes
         keys = {name: probing_key(members.node_class, self._settings) for name, members in classes.items()}
-        self._apply(probing.abandoned(self._world.jobs.snapshot().values(), keys), now)
+        self._apply(probing.abandoned(self._gatherer.probe_jobs(), keys), now)
         for name in sorted(classes):
             for _ in range(2):
                 facts = self._gatherer.node_class_facts(

@@ -14,6 +14,7 @@ from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import aiworkload, nodeclass, workloadprofile
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.names import (
+    AIWORKLOADS,
     EVENTS,
     LABEL_JOB_NODE_CLASS,
     LABEL_ROLE,
@@ -25,8 +26,16 @@ from foretide_kube.names import (
 from foretide_kube.readable import readable
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
+from foretide_operator.measuring import controller_of, holds_place
 from foretide_operator.nodeclass.facts import Facts as NodeClassFacts
-from foretide_operator.outcome import BLOCKED_AFTER_SECONDS, Failed, KeptFailure, Outcome, read_outcome
+from foretide_operator.outcome import (
+    BLOCKED_AFTER_SECONDS,
+    Failed,
+    KeptFailure,
+    Outcome,
+    finished_condition,
+    read_outcome,
+)
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.settings import Settings
 from foretide_operator.times import seconds_since
@@ -53,8 +62,8 @@ class Gatherer:
         self._settings = settings
         self._fleet_of: tuple[object, object] | None = None
         self._fleet = Fleet({}, {})
-        self._measuring_of: object = None
-        self._measuring_now: Counter[str] = Counter()
+        self._unfinished_of: object = None
+        self._unfinished: tuple[Object, ...] = ()
 
     def fleet(self) -> Fleet:
         """The nodes by class, as of now."""
@@ -96,7 +105,7 @@ class Gatherer:
                 now=now,
             ),
             profiles=tuple(profile for profile in found if profile is not None and profile.spec.workload.key == key),
-            measuring=self._measuring(),
+            measuring=self._measuring(now),
             refusals=refusals,
             run_jobs=tuple(job for job in jobs if _role(job) == ROLE_RUN),
             deployments=tuple(filter(is_alive, self._world.deployments_by_workload.of(namespace, name))),
@@ -114,34 +123,44 @@ class Gatherer:
         members = self.fleet().classes.get(name)
         if members is None:
             return None
-        jobs = [
-            job
-            for job in self._world.jobs.snapshot().values()
-            if _role(job) == ROLE_PROBE
-            and is_alive(job)
-            and job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS) == name
-        ]
+        jobs = [job for job in self.probe_jobs() if job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS) == name]
         return NodeClassFacts(
             members=members,
             attempts=self._attempts(jobs, list(self._world.probe_pods.snapshot().values()), signature=None, now=now),
-            measuring=self._measuring().get(name, 0),
+            measuring=self._measuring(now)[name],
             owner=owner,
             refusals=refusals,
             settings=self._settings,
             now=now,
         )
 
-    def _measuring(self) -> Mapping[str, int]:
-        """Unfinished measuring Jobs per node class; counted anew only when a Job changed."""
+    def probe_jobs(self) -> list[Object]:
+        """The probe Jobs: those of the operator's own namespace, where no one else may make any."""
+        return [
+            job
+            for job in self._world.jobs.snapshot().values()
+            if job["metadata"]["namespace"] == self._settings.namespace and _role(job) == ROLE_PROBE and is_alive(job)
+        ]
+
+    def _measuring(self, now: datetime) -> Counter[str]:
+        """Measurements under way per node class; Jobs are sifted anew only when one changed."""
         jobs = self._world.jobs.snapshot()
-        if self._measuring_of is not jobs:
-            self._measuring_of = jobs
-            self._measuring_now = Counter(
-                job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS, "")
-                for job in jobs.values()
-                if _role(job) in MEASURING_ROLES and not is_finished(job)
+        if self._unfinished_of is not jobs:
+            self._unfinished_of = jobs
+            self._unfinished = tuple(
+                job for job in jobs.values() if _role(job) in MEASURING_ROLES and finished_condition(job) is None
             )
-        return self._measuring_now
+        return Counter(
+            job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS, "")
+            for job in self._unfinished
+            if holds_place(job, self._controlling_workload(job), self._settings, now)
+        )
+
+    def _controlling_workload(self, job: Object) -> Object | None:
+        controller = controller_of(job)
+        if controller is None or controller["kind"] != AIWORKLOADS.kind:
+            return None
+        return self._world.workloads.get(controller["name"], job["metadata"]["namespace"])
 
     def _attempts(
         self, jobs: Iterable[Object], pods: Sequence[Object], *, signature: Signature | None, now: datetime
@@ -149,7 +168,7 @@ class Gatherer:
         attempts = []
         for job in jobs:
             uid = job["metadata"]["uid"]
-            own = [p for p in pods if any(o["uid"] == uid for o in p["metadata"].get("ownerReferences", []))]
+            own = [pod for pod in pods if (controller_of(pod) or {}).get("uid") == uid]
             outcome: Outcome = read_outcome(
                 job,
                 own,
@@ -193,17 +212,9 @@ def is_alive(item: Object) -> bool:
     return item["metadata"].get("deletionTimestamp") is None
 
 
-def is_finished(job: Object) -> bool:
-    """Whether a Job has ended, well or not."""
-    return any(
-        condition["type"] in {"Complete", "Failed"} and condition["status"] == "True"
-        for condition in job.get("status", {}).get("conditions", [])
-    )
-
-
 def _is_stuck(job: Object, pods: Sequence[Object], now: datetime) -> bool:
     """Whether Events are worth a request: a Job that gets no Pod, a Pod that does not start, a deadline passed."""
-    if is_finished(job):
+    if finished_condition(job) is not None:
         is_late = any(c.get("reason") == "DeadlineExceeded" for c in job["status"].get("conditions", []))
         return is_late and KeptFailure.of(job) is None
     age_seconds = seconds_since(job["metadata"].get("creationTimestamp"), now)

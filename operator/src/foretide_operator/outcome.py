@@ -113,7 +113,7 @@ def read_outcome(
 
     ``expected`` is the type of `foretide.results` that was asked for; ``signature`` bounds what is believed.
     """
-    finished = _finished_condition(job)
+    finished = finished_condition(job)
     pod = max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
     if finished is None:
         return _progress(job, pod, events, now)
@@ -192,7 +192,8 @@ def bound_milliseconds(pod: Object) -> int | None:
     return None
 
 
-def _finished_condition(job: Object) -> Object | None:
+def finished_condition(job: Object) -> Object | None:
+    """The condition by which a Job has ended, well or not; None while it has not."""
     for condition in job.get("status", {}).get("conditions", []):
         if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
             found: Object = condition

@@ -8,7 +8,7 @@ from typing import Final
 from foretide_kube.client import Object
 from foretide_kube.names import LABEL_WORKLOAD
 from foretide_operator.controller import ALL, MODEL, NODE_CLASSES, PAIRING, TABLE, WORKLOADS
-from foretide_operator.gather import is_finished
+from foretide_operator.outcome import finished_condition
 from foretide_operator.pairing.ended import is_waiting_to_be_paired
 from foretide_operator.queue import Key, KeyedQueue
 from foretide_operator.world import World
@@ -66,7 +66,7 @@ class Triggers:
 
     def _on_job(self, _: str, item: Object) -> None:
         self._ask_for_workload(item)
-        if is_finished(item):
+        if finished_condition(item) is not None:
             self.ask(NODE_CLASSES)
             self.ask(WORKLOADS, delay_seconds=0.5)  # a place on its node class is free
         elif not item["metadata"].get("labels", {}).get(LABEL_WORKLOAD):

@@ -12,7 +12,7 @@ from foretide.results import ProbeResult
 from foretide_kube.client import Object
 from foretide_kube.kinds.common import to_time
 from foretide_kube.kinds.nodeclass import Probe
-from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, LABEL_ROLE, ROLE_PROBE
+from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, ROLE_PROBE
 from foretide_operator.actions import Action, Delete, Verdict
 from foretide_operator.attempts import Attempt, advance, latest, retire
 from foretide_operator.fleet import is_ready
@@ -67,13 +67,11 @@ def decide(facts: Facts) -> Probing:
     return Probing(Verdict(TYPE, "Unknown", step.reason, step.message), known, step.actions, step.recheck_seconds)
 
 
-def abandoned(jobs: Iterable[Object], keys: Mapping[str, str]) -> tuple[Action, ...]:
-    """Remove probe Jobs that no NodeClass waits for; ``keys`` has, by class, what the present ones are made for."""
+def abandoned(probe_jobs: Iterable[Object], keys: Mapping[str, str]) -> tuple[Action, ...]:
+    """Remove the probe Jobs that no NodeClass waits for; ``keys`` has, by class, what the present ones are made for."""
     actions: list[Action] = []
-    for job in jobs:
+    for job in probe_jobs:
         metadata = job["metadata"]
-        if metadata["labels"].get(LABEL_ROLE) != ROLE_PROBE or "deletionTimestamp" in metadata:
-            continue
         if metadata["annotations"].get(ANNOTATION_KEY) != keys.get(metadata["labels"].get(LABEL_JOB_NODE_CLASS, "")):
             actions.append(Delete(JOBS, metadata["namespace"], metadata["name"]))
     return tuple(actions)

@@ -24,6 +24,7 @@ from foretide_operator.jobs import (
     run_key,
     wanted_replicas,
 )
+from foretide_operator.outcome import finished_condition
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.waiting import in_words, read_waiting
 
@@ -77,9 +78,7 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         failed=_count_indexes(status.get("failedIndexes", "")),
         ended_key=ended_key,
     )
-    ended = next(
-        (c for c in status.get("conditions", []) if c["type"] in {"Complete", "Failed"} and c["status"] == "True"), None
-    )
+    ended = finished_condition(job)
     if ended is None:
         counts = _with_waiting(facts, counts)
         progress = f"{counts.succeeded} of {total} tasks succeeded, {counts.active} active, {counts.failed} failed"
@@ -157,12 +156,11 @@ def _remove_stale(facts: Facts) -> tuple[Action, ...]:
     While the mode stays Job its key cannot change, so an unfinished Job of another key is older than that mode.
     """
     mode, key = facts.workload.spec.run.mode, run_key(facts.workload)
-    stale: list[Action] = []
-    for job in facts.run_jobs:
-        conditions = job.get("status", {}).get("conditions", [])
-        ended = any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)
-        if not ended and (mode != "Job" or _key(job) != key):
-            stale.append(Delete(JOBS, job["metadata"].get("namespace", ""), job["metadata"]["name"]))
+    stale: list[Action] = [
+        Delete(JOBS, job["metadata"].get("namespace", ""), job["metadata"]["name"])
+        for job in facts.run_jobs
+        if finished_condition(job) is None and (mode != "Job" or _key(job) != key)
+    ]
     stale += [
         Delete(DEPLOYMENTS, item["metadata"].get("namespace", ""), item["metadata"]["name"])
         for item in facts.deployments
