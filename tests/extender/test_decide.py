@@ -144,6 +144,16 @@ def test_waiting_uses_the_deadline_up_and_at_last_all_pass_again() -> None:
     assert decide_filter(state.snapshot(), pod(), ALL[:5], NOW_SECONDS + 60).overruled == ("DeadlineUnreachable",)
 
 
+def test_the_planned_node_is_refused_for_memory_and_never_for_the_deadline() -> None:
+    planned = {"foretide.dev/planned-node": "slow-2"}
+    late = cluster(workload_object(deadline_milliseconds=3000))
+    assert set(decide_filter(late.snapshot(), pod(annotations=planned), ALL, NOW_SECONDS).refused) == {"slow-1"}
+    late.node_changed("MODIFIED", facts_of(reduce_node(node_object("slow-2", "slow", memory="256Mi"))))
+    refused = decide_filter(late.snapshot(), pod(annotations=planned), ALL, NOW_SECONDS).refused
+    assert set(refused) == {"slow-1", "slow-2"}
+    assert refused["slow-2"].startswith("NodeMemoryTooSmall")
+
+
 def test_inferences_of_the_pod_count_and_a_bad_annotation_does_not() -> None:
     state = cluster(workload_object(deadline_milliseconds=6000))
 

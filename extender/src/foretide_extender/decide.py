@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from foretide.placement.admission import Candidate, Demand, Refusal, admit
+from foretide.placement.admission import DEADLINE_HOPELESS, Candidate, Demand, Refusal, admit
 from foretide.placement.completion import LEAST_SECONDS, NodeLoad, RunningTask, completion_seconds
 from foretide.placement.score import TOP_SCORE, complete, scores
 from foretide.placement.task import WorkloadPredictions
@@ -72,7 +72,16 @@ def decide_filter(snapshot: Snapshot, pod: TaskPod, names: Sequence[str], now_se
     if not any(admission.refusals):
         return FilterAnswer(source, overruled=admission.overruled)
     refusal_by_kind = dict(zip(distinct, admission.refusals, strict=True))
-    return _refuse(source, names, [refusal_by_kind[kind] for kind in kinds], admission.overruled)
+    refusals = [
+        None if name == pod.planned_node and _is_for_deadline(refusal) else refusal
+        for name, refusal in zip(names, (refusal_by_kind[kind] for kind in kinds), strict=True)
+    ]
+    return _refuse(source, names, refusals, admission.overruled)
+
+
+def _is_for_deadline(refusal: Refusal | None) -> bool:
+    """Whether a node is refused for the deadline alone, which keeps no task from where the plan has it end first."""
+    return refusal is not None and refusal.reason == DEADLINE_HOPELESS
 
 
 def _refuse(
