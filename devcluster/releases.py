@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import platform
-import socket
 import tarfile
-import urllib.error
-import urllib.parse
+import tempfile
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache as memoised
 from pathlib import Path
 
-from devcluster.errors import BinaryError
-from devcluster.progress import Progress
+from devcluster.errors import BinaryError, ChecksumError
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
-_CONNECT_SECONDS = 3.0
+_ANSWER_SECONDS = 5.0
+"""For a checksum's file, which is small and asked for first: so long does a site without answer hold others up."""
 _READ_SECONDS = 60.0
 
 
@@ -61,50 +59,41 @@ def helm(version: str) -> Release:
     return Release("helm", url, f"{url}.sha256sum", {f"linux-{ARCHITECTURE}/helm": "helm"})
 
 
-def reachable(release: Release, progress: Progress) -> bool:
-    """Say whether the release's site answers within three seconds; if not, tell so once per site."""
-    host = urllib.parse.urlsplit(release.url).hostname or ""
-    reason = _unreachable(host)
-    if reason:
-        progress(f"{release.name}: {host} cannot be reached ({reason}); taking the next source")
-    return not reason
-
-
-@memoised
-def _unreachable(host: str) -> str:
-    try:
-        socket.create_connection((host, 443), timeout=_CONNECT_SECONDS).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
-
-
 def fetch(release: Release, directory: Path) -> None:
-    """Download a release into `directory` and check it; raises `BinaryError`, leaving no file under its final name."""
+    """Download a release into `directory`, leaving nothing else there; raises `BinaryError`, or its `ChecksumError`."""
     expected = published_checksum(_read_text(release.checksum_url), release.url.rsplit("/", 1)[1])
     if expected is None:
         raise BinaryError(f"{release.checksum_url}: names no checksum for {release.url}")
-    part = directory / f".{release.name}.part"
+    with tempfile.TemporaryDirectory(dir=directory) as scratch:
+        got = Path(scratch) / release.name
+        digest = _download(release.url, got)
+        if digest != expected:
+            raise ChecksumError(f"{release.url}: SHA-256 is {digest}, published is {expected}; not used")
+        if not release.members:
+            got.rename(directory / release.name)
+            return
+        with tarfile.open(got) as archive:
+            for member, name in release.members.items():
+                content = archive.extractfile(member)
+                if content is None:
+                    raise BinaryError(f"{release.url}: holds no file {member}")
+                (directory / name).write_bytes(content.read())
+
+
+def _download(url: str, target: Path) -> str:
+    """Write what a site gives to a file and return its SHA-256."""
     digest = hashlib.sha256()
     try:
-        with urllib.request.urlopen(release.url, timeout=_READ_SECONDS) as source, part.open("wb") as target:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=_READ_SECONDS) as source, target.open("wb") as file:  # noqa: S310
             while block := source.read(1 << 20):
                 digest.update(block)
-                target.write(block)
-    except (OSError, urllib.error.URLError) as error:
-        raise BinaryError(f"{release.url}: {error}; run again when the network is back") from error
-    if digest.hexdigest() != expected:
-        raise BinaryError(f"{release.url}: SHA-256 is {digest.hexdigest()}, published is {expected}; not used")
-    if not release.members:
-        part.rename(directory / release.name)
-        return
-    with tarfile.open(part) as archive:
-        for member, name in release.members.items():
-            content = archive.extractfile(member)
-            if content is None:
-                raise BinaryError(f"{release.url}: holds no file {member}")
-            (directory / name).write_bytes(content.read())
-    part.unlink()
+                file.write(block)
+            missing_bytes = source.length
+    except (OSError, http.client.HTTPException) as error:
+        raise BinaryError(f"{url}: {error}") from error
+    if missing_bytes:
+        raise BinaryError(f"{url}: broke off {missing_bytes} bytes before its end")
+    return digest.hexdigest()
 
 
 def published_checksum(text: str, file_name: str) -> str | None:
@@ -118,7 +107,7 @@ def published_checksum(text: str, file_name: str) -> str | None:
 
 def _read_text(url: str) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=_READ_SECONDS) as source:  # noqa: S310
-            return bytes(source.read(1 << 20)).decode()
-    except (OSError, urllib.error.URLError) as error:
-        raise BinaryError(f"{url}: {error}; run again when the network is back") from error
+        with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as source:  # noqa: S310
+            return bytes(source.read(1 << 20)).decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise BinaryError(f"{url}: {error}") from error
