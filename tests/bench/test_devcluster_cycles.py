@@ -10,25 +10,38 @@ from pathlib import Path
 
 import pytest
 
-from bench.devcluster_cycles import Cycle, jobs, summary
+from bench.devcluster_cycles import Cycle, jobs, result_file, summary
 from bench.machine_load import loaded
 from devcluster import ClusterSpec
 from devcluster.paths import PACKAGE
+from foretide_kube.names import SCHEDULER_NAME
+from foretide_kube.reduced import facts_of, reduce_pod
 
 
-def test_a_burst_comes_beside_one_job_per_node_and_goes_anywhere() -> None:
+def test_a_burst_of_tasks_behind_foretides_gate_comes_beside_one_job_per_node() -> None:
     spec = ClusterSpec.load(PACKAGE / "clusters" / "demo.yaml")
     made = jobs(spec, 3)
     assert len({job["metadata"]["name"] for job in made}) == len(spec.nodes) + 3
-    bound = [job["spec"]["template"]["spec"]["nodeSelector"] for job in made]
-    assert bound[: len(spec.nodes)] == [{"kubernetes.io/hostname": node.name} for node in spec.nodes]
-    assert bound[len(spec.nodes) :] == [{}] * 3
+    pods = [job["spec"]["template"] for job in made]
+    bound = [pod["spec"].get("nodeSelector") for pod in pods]
+    assert bound == [{"kubernetes.io/hostname": node.name} for node in spec.nodes] + [None] * 3
+    tasks = [facts_of(reduce_pod(pod)) for pod in pods]
+    assert [(task.is_task, task.is_gated) for task in tasks] == [(False, False)] * len(spec.nodes) + [(True, True)] * 3
+    assert {pod["spec"]["schedulerName"] for pod in pods[len(spec.nodes) :]} == {SCHEDULER_NAME}
 
 
 def test_a_cycle_that_left_something_or_ended_early_is_not_clean() -> None:
-    cycles = [Cycle(1, 1, 1, []), Cycle(1, 1, 1, ["mount /x"]), Cycle(1, 1, 1, [], "CommandFailed: no answer")]
-    figures = summary(cycles, 6, jobs=26, is_loaded=True)
+    cycles = [
+        Cycle(1, 1, 1, 1, []),
+        Cycle(1, 1, 1, 1, ["mount /x"]),
+        Cycle(1, 1, 1, 1, [], "CommandFailed: no answer"),
+    ]
+    figures = summary(cycles, 6, burst=20, is_loaded=True)
     assert (figures["clean"], figures["cycles"], figures["jobs"], figures["loaded"]) == (1, 3, 78, True)
+
+
+def test_figures_with_and_without_a_burst_are_kept_apart() -> None:
+    assert result_file(0) != result_file(20)
 
 
 def test_the_load_is_there_within_the_block_and_gone_after_it() -> None:
