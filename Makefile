@@ -59,16 +59,16 @@ lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell and Dockerfile
 	@$(BIN)/hadolint operator/Dockerfile extender/Dockerfile profiler-job/Dockerfile.onnx profiler-job/Dockerfile.torch
 
 bench-extender: $(READY) ## Latency of filter and prioritize at 1,000 names
-	@$(BIN)/python bench/extender_latency.py
+	@$(BIN)/python -m bench.extender_latency
 
-bench-plan: $(READY) ## Time of a plan of 500 tasks on 1,000 nodes of 20 classes
-	@$(BIN)/python bench/plan_scale.py
+bench-plan: $(READY) ## Time of a turn of the planner: 500 tasks on 1,000 nodes of 20 classes
+	@$(BIN)/python -m bench.plan_scale
 
-bench-planner: $(READY) ## CPU and memory of the planner while 1,000 gated tasks wait and nothing changes
+bench-planner: $(READY) ## What planner, extender and scheduler do while 1,000 gated tasks wait
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.planner_idle
 
-bench-devcluster: $(READY) ## Cycles of up, Jobs, down: nothing may be left (CYCLES=20 LOAD=1: a burst, the machine busy)
+bench-devcluster: $(READY) ## Cycles of up, Jobs, down: nothing may be left (CYCLES=20 LOAD=1: a burst by Foretide, the machine busy)
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.devcluster_cycles $(if $(CYCLES),--cycles $(CYCLES)) $(if $(LOAD),--load --burst 20)
 

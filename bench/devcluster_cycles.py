@@ -5,7 +5,7 @@
 
 A cycle runs one Job on every node, each a Pod that says hello. With --burst Foretide is installed in each cycle too,
 and so many more of them come at once behind its gate: its planner opens them, its scheduler with the extender places
-them. Nothing is measured or predicted for them, which would take minutes: it is the way of a task that is tried, not its
+them. Nothing is measured or predicted for them, which would take minutes: what is tried is the way of a task, not its
 work. With --load another process keeps every CPU busy all the while. A cycle is clean if all Jobs completed and nothing
 is left. Prints a table and, as its last line, one JSON object, also written to `bench/results/devcluster.json`, with
 --burst to `devcluster-burst.json`. Needs root on Linux. Exit status 1 where a cycle was not clean.

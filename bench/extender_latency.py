@@ -4,6 +4,7 @@ Run by ``make bench-extender``. Both servers are processes of their own and take
 kept-alive connection each, so that a busy machine slows both. The cluster: 1,000 nodes of three classes, 2,000 Pods
 in flight. The baseline decodes the request, gives every node the score 0 and encodes the reply, with the same web
 server and the standard library's JSON. The ratio is what the decision costs; absolute times are this machine's.
+Resident memory is the extender's with that cluster in it; it was not listed from an API server, which takes more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, Literal, cast
 import msgspec
 from aiohttp import web
 
+from demo.memory import resident
 from foretide.placement.resources import Resources
 from foretide.placement.task import Task, WorkloadPredictions
 from foretide.prediction import Interval, Prediction
@@ -168,7 +170,10 @@ def measure() -> dict[str, Any]:
     roles: tuple[Role, ...] = ("extender", "baseline")
     servers = {
         role: subprocess.Popen(
-            [sys.executable, __file__, role], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "bench.extender_latency", role],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for role in roles
     }
@@ -185,6 +190,7 @@ def measure() -> dict[str, Any]:
                     elapsed = ask(connections[role], verb, body)
                     if turn >= WARM_UP:
                         times.setdefault((role, verb), []).append(elapsed)
+        memory = resident(servers["extender"].pid)
         for connection in connections.values():
             connection.close()
     finally:
@@ -196,6 +202,7 @@ def measure() -> dict[str, Any]:
         "requests": REQUESTS,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "rss_mib": memory._asdict(),
     }
     for verb in ("filter", "prioritize"):
         ours, theirs = quantiles(times["extender", verb]), quantiles(times["baseline", verb])
@@ -216,6 +223,7 @@ def main() -> None:
             figures = result[verb]
             ours, theirs = figures["milliseconds"][key], figures["baseline_milliseconds"][key]
             print(f"{verb:<12}{key:<10}{ours:>12.3f}{theirs:>13.3f}{figures['ratio'][key]:>8.2f}")
+    print(f"\nresident {result['rss_mib']['now']:.0f} MiB, {result['rss_mib']['peak']:.0f} at its peak")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result) + "\n")
     print(f"\n{json.dumps(result)}")
