@@ -9,7 +9,7 @@ import pytest
 from foretide_operator.actions import Create, Delete, Patch
 from foretide_operator.attempts import MAX_ATTEMPTS, Attempt, advance, latest, retire
 from foretide_operator.jobs import inspect_job, measuring_key
-from foretide_operator.outcome import Done, Failed, KeptFailure, Outcome, Running
+from foretide_operator.outcome import SURROUNDINGS, Done, Failed, KeptFailure, Outcome, Running
 from tests.operator.cluster_objects import NOW, SETTINGS, ago, as_stored, inspect_result, pod_of, workload
 
 WORKLOAD = workload()
@@ -64,10 +64,37 @@ def test_why_a_job_failed_is_kept_on_it_once() -> None:
     assert KeptFailure.of(failing.job) == KeptFailure(reason="QuotaExceeded", message="pods=0")
 
 
-def test_attempts_end_after_a_bound_and_the_message_names_the_way_out() -> None:
-    last = step(attempt(Failed("PodEvicted", "low on memory", ago(600)), MAX_ATTEMPTS))
-    assert kept_reason(last) == last.failed.reason == "PodEvicted"
+@pytest.mark.parametrize("reason", ["TimedOut", "InternalError"])
+def test_attempts_that_fail_by_their_own_doing_end_after_a_bound_and_the_message_names_the_way_out(reason: str) -> None:
+    assert "attempt 3 of 3 has begun" in step(attempt(Failed(reason, "too slow", ago(600)), MAX_ATTEMPTS - 1)).message
+    last = step(attempt(Failed(reason, "too slow", ago(600)), MAX_ATTEMPTS))
+    assert kept_reason(last) == last.failed.reason == reason
     assert "delete it to try again" in last.failed.message
+
+
+@pytest.mark.parametrize("reason", sorted(SURROUNDINGS))
+@pytest.mark.parametrize(("number", "pause_seconds"), [(1, 10), (3, 40), (8, 1280), (9, 1800), (4_000, 1800)])
+def test_what_the_cluster_keeps_from_its_work_is_tried_for_ever_at_most_half_an_hour_apart(
+    reason: str, number: int, pause_seconds: int
+) -> None:
+    waiting = step(attempt(Failed(reason, "not now", ago(pause_seconds - 1)), number))
+    assert (waiting.failed, waiting.reason, waiting.recheck_seconds) == (None, reason, 1.0)
+    assert f"attempt {number + 1} follows at 2026-06-01T12:00:01Z" in waiting.message
+    again = step(attempt(Failed(reason, "not now", ago(pause_seconds)), number))
+    (created, _) = again.actions
+    assert created.body["metadata"]["annotations"]["foretide.dev/attempt"] == str(number + 1)
+
+
+def test_another_attempt_waits_for_its_turn() -> None:
+    waiting = step(attempt(Failed("PodEvicted", "low on memory", ago(600))), may_start=False)
+    assert waiting.message == "low on memory; attempt 2 follows when its turn comes"
+
+
+@pytest.mark.parametrize("text", ["", "²", "٣", "-1", "0", "1.5", "9" * 5000, "x"])
+def test_an_annotation_that_is_no_number_of_an_attempt_means_the_first(text: str) -> None:
+    odd = attempt(Running())
+    odd.job["metadata"]["annotations"]["foretide.dev/attempt"] = text
+    assert odd.number == 1
 
 
 def test_a_definite_failure_ends_at_once() -> None:

@@ -34,6 +34,12 @@ def profile(workload: Any = WORKLOAD, **metadata: Any) -> Any:
     return job
 
 
+def late(number: int, **status: Any) -> Any:
+    job = profile()
+    job["metadata"]["annotations"]["foretide.dev/attempt"] = str(number)
+    return {**job, "status": status}
+
+
 def probe(**metadata: Any) -> Any:
     job = as_stored(probe_job(FAST, 1, (), SETTINGS, None))
     job["metadata"].update(metadata)
@@ -59,6 +65,9 @@ def referring(**changes: Any) -> list[Any]:
         (profile(ownerReferences=[]), WORKLOAD, False),
         (profile(ownerReferences=referring(controller=False)), WORKLOAD, False),
         (probe(namespace="team"), WORKLOAD, False),
+        (late(3, active=1, ready=0), WORKLOAD, True),
+        (late(4, active=1, ready=0), WORKLOAD, False),
+        (late(4, active=1, ready=1), WORKLOAD, True),
     ],
 )
 def test_a_place_is_held_by_what_we_made_while_it_can_be_under_way(job: Any, workload: Any, *, holds: bool) -> None:

@@ -1,28 +1,34 @@
-"""One measurement with bounded retries: which Job counts, what became of it, and what to do next.
+"""One measurement with its retries: which Job counts, what became of it, and what to do next.
 
 The Jobs themselves are the record: each attempt is a Job of its own name, a later one replaces the one before, and
-the last failed one stays, so that the reason survives restarts. Deleting it by hand means: try again.
+the last failed one stays, so that the reason survives restarts. Deleting it by hand means: try again. What failed by
+its own doing is given up after a few attempts; what the cluster kept from its work is tried for as long as it takes.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from foretide_kube.client import Object
+from foretide_kube.kinds.common import to_time
 from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, LABEL_ROLE
 from foretide_operator.actions import Action, Create, Delete, Patch
 from foretide_operator.jobs import ANNOTATION_ATTEMPT, RUN_TTL_SECONDS
 from foretide_operator.outcome import ANNOTATION_FAILURE, Done, Failed, KeptFailure, Outcome, Running
-from foretide_operator.times import seconds_since
+from foretide_operator.times import parse_time
 
 MAX_ATTEMPTS: Final = 3
+"""After so many a failure is final, unless the cluster is its cause (`foretide_operator.outcome.SURROUNDINGS`)."""
 FIRST_DELAY_SECONDS: Final = 10.0
+"""The pause after the first attempt; each later one is twice as long, up to the longest."""
+LONGEST_DELAY_SECONDS: Final = 1800.0
+_DOUBLINGS: Final = 8
+_DIGITS: Final = 9
 STARTING_SECONDS: Final = 3.0
 """How often a Job is looked at whose Pod has not begun: Events, which say why not, wake nobody."""
 UNDER_WAY_SECONDS: Final = 10.0
@@ -40,8 +46,7 @@ class Attempt:
     @property
     def number(self) -> int:
         """Which try this is, from 1."""
-        text = self.job["metadata"].get("annotations", {}).get(ANNOTATION_ATTEMPT, "1")
-        return int(text) if text.isdigit() else 1
+        return number_of(self.job)
 
     @property
     def role(self) -> str:
@@ -74,6 +79,13 @@ class Step:
     message: str = ""
     is_active: bool = False
     recheck_seconds: float | None = None
+
+
+def number_of(job: Object) -> int:
+    """Which try an inspect, profile or probe Job is, from 1; 1 also for an annotation that says no such number."""
+    text = job["metadata"].get("annotations", {}).get(ANNOTATION_ATTEMPT, "")
+    is_number = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return max(1, int(text)) if is_number else 1
 
 
 def latest(attempts: Iterable[Attempt], *, role: str, key: str, node_class: str = "") -> Attempt | None:
@@ -122,20 +134,22 @@ def _after_failure(
     now: datetime,
 ) -> Step:
     metadata = attempt.job["metadata"]
-    if not failed.is_transient or attempt.number >= MAX_ATTEMPTS:
+    is_bounded = not failed.is_of_surroundings
+    if not failed.is_transient or (is_bounded and attempt.number >= MAX_ATTEMPTS):
         tried = f" after {attempt.number} attempts" if attempt.number > 1 else ""
         message = f"{failed.message} (Job {metadata['name']}{tried}; delete it to try again)"
         return Step(failed=Failed(failed.reason, message), actions=_keep(attempt.job, failed))
-    passed_seconds = seconds_since(failed.ended_time, now) if failed.ended_time else math.inf
-    remaining = FIRST_DELAY_SECONDS * 2 ** (attempt.number - 1) - passed_seconds
-    which = f"attempt {attempt.number + 1} of {MAX_ATTEMPTS}"
-    if remaining > 0 or not may_start:
-        message = f"{failed.message}; {which} follows"
+    which = f"attempt {attempt.number + 1} of {MAX_ATTEMPTS}" if is_bounded else f"attempt {attempt.number + 1}"
+    ended = parse_time(failed.ended_time)
+    due = now if ended is None else ended + timedelta(seconds=_delay_seconds(attempt.number))
+    remaining_seconds = (due - now).total_seconds()
+    if remaining_seconds > 0 or not may_start:
+        when = f"at {to_time(due)}, or once you delete Job {metadata['name']}"
         return Step(
             reason=failed.reason,
-            message=message,
+            message=f"{failed.message}; {which} follows {when if remaining_seconds > 0 else 'when its turn comes'}",
             actions=_keep(attempt.job, failed),
-            recheck_seconds=max(1.0, remaining),
+            recheck_seconds=max(1.0, remaining_seconds),
         )
     return _start(
         make(attempt.number + 1),
@@ -143,6 +157,11 @@ def _after_failure(
         Step(reason=failed.reason, message=f"{failed.message}; {which} has begun"),
         refusals,
     )
+
+
+def _delay_seconds(number: int) -> float:
+    """How long to wait after an attempt before the next."""
+    return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(number - 1, _DOUBLINGS))
 
 
 def _start(job: Object, then: tuple[Action, ...], step: Step, refusals: Mapping[str, Failed]) -> Step:

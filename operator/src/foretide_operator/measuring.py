@@ -10,6 +10,7 @@ from typing import Final
 
 from foretide_kube.client import Object
 from foretide_kube.names import LABEL_ROLE, ROLE_PROBE
+from foretide_operator.attempts import MAX_ATTEMPTS, number_of
 from foretide_operator.outcome import finished_condition
 from foretide_operator.settings import Settings
 from foretide_operator.times import seconds_since
@@ -28,8 +29,11 @@ def holds_place(job: Object, workload: Object | None, settings: Settings, now: d
     """Whether a profile or probe Job counts as a measurement under way on the class that its label names.
 
     ``workload`` is the AIWorkload of the Job's namespace that its controller reference names, None if there is none.
+    A late attempt counts only while its Pod runs.
     """
     metadata = job["metadata"]
+    if number_of(job) > MAX_ATTEMPTS and not job.get("status", {}).get("ready"):
+        return False  # what the cluster never lets begin is tried for ever, and must not hold up the others for ever
     if finished_condition(job) is not None:
         return False
     if seconds_since(metadata.get("creationTimestamp"), now) > settings.job_deadline_seconds + OVERTIME_SECONDS:

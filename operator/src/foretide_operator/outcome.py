@@ -23,19 +23,20 @@ UNSCHEDULABLE_AFTER_SECONDS: Final = 30.0
 BLOCKED_AFTER_SECONDS: Final = 2.0
 """How long a Job may have no Pod, or a Pod no volume, before Events are asked why."""
 
-TRANSIENT: Final = frozenset(
+SURROUNDINGS: Final = frozenset(
     {
         "ImageMissing",
-        "InternalError",
         "NodeGone",
         "PodEvicted",
         "PodRefused",
         "QuotaExceeded",
-        "TimedOut",
         "Unschedulable",
         "VolumeUnavailable",
     }
 )
+"""Reasons that lie in the cluster and not in what was to be done: when they pass nobody can tell, so none is final."""
+
+TRANSIENT: Final = SURROUNDINGS | {"InternalError", "TimedOut"}
 """Reasons that may pass by themselves, so that another attempt is worth its time."""
 
 SETTLE_SECONDS: Final = 5.0
@@ -79,6 +80,11 @@ class Failed:
     def is_transient(self) -> bool:
         """Whether another attempt may go better with nothing changed."""
         return self.reason in TRANSIENT
+
+    @property
+    def is_of_surroundings(self) -> bool:
+        """Whether the cluster is the cause, and not what was to be done."""
+        return self.reason in SURROUNDINGS
 
 
 Outcome = Running | Done | Failed
