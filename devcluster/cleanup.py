@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 
-from devcluster import cgroups, netns, processes
+from devcluster import cgroups, leftovers, netns, processes
 from devcluster.errors import DevclusterError
 from devcluster.paths import ClusterPaths
 
@@ -13,7 +13,10 @@ _STOP_SECONDS = 20.0
 
 
 def remove(cluster: str) -> None:
-    """End the cluster's processes, then remove its groups, namespace and directories; safe to repeat."""
+    """End the cluster's processes, then remove its groups, namespace and directories; safe to repeat.
+
+    Raises `DevclusterError` with what remains, if anything does.
+    """
 
     def gone() -> bool:
         left = processes.find(cluster)
@@ -31,3 +34,5 @@ def remove(cluster: str) -> None:
     paths = ClusterPaths.of(cluster)
     for directory in (paths.disk, paths.run):
         shutil.rmtree(directory, ignore_errors=True)
+    if remains := leftovers.of(cluster):
+        raise DevclusterError(f"{cluster}: taken down, but this is left: {'; '.join(remains)}")

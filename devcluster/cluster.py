@@ -14,7 +14,19 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from devcluster import binaries, cgroups, cleanup, inotify, kubeconfig, netns, packages, preflight, processes, relay
+from devcluster import (
+    binaries,
+    cgroups,
+    cleanup,
+    inotify,
+    kubeconfig,
+    leftovers,
+    netns,
+    packages,
+    preflight,
+    processes,
+    relay,
+)
 from devcluster.api import Api
 from devcluster.command import run
 from devcluster.controlplane import ADDRESS, PORT, ControlPlane
@@ -360,8 +372,7 @@ def _clear_remains(name: str, progress: Progress, *, replace: bool) -> None:
         kept = False
     if kept and not replace and processes.find(name):
         raise ClusterInUseError(f"{name}: is up already; python -m devcluster down {name} takes it down")
-    paths = ClusterPaths.of(name)
-    if paths.disk.exists() or paths.run.exists() or netns.exists(name) or processes.find(name) or cgroups.groups(name):
+    if leftovers.of(name):
         progress(f"{name}: removing what an earlier run left")
         cleanup.remove(name)
 

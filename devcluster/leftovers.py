@@ -23,9 +23,9 @@ def of(cluster: str) -> list[str]:
     found += [f"cgroup {group}" for group in cgroups.groups(cluster)]
     if netns.exists(cluster):
         found.append(f"network namespace {netns.name(cluster)}")
-    own = (str(paths.disk), str(paths.run))
-    found += [f"mount {point}" for point in _mount_points() if point.startswith(own)]
-    found += [f"directory {directory}" for directory in (paths.disk, paths.run) if directory.exists()]
+    own = (paths.disk, paths.run)
+    found += [f"mount {point}" for point in _mount_points() if any(map(point.is_relative_to, own))]
+    found += [f"directory {directory}" for directory in own if directory.exists()]
     return found
 
 
@@ -44,5 +44,5 @@ def clusters() -> set[str]:
     return {name for name in names if not name.startswith((".", "_"))}
 
 
-def _mount_points() -> list[str]:
-    return [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+def _mount_points() -> list[Path]:
+    return [Path(line.split(" ")[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
