@@ -152,7 +152,7 @@ def _images(options: argparse.Namespace) -> int:
 def _preflight(options: argparse.Namespace) -> int:
     spec = ClusterSpec.load(options.spec)
     if options.install:
-        packages.install([*preflight.missing_packages(spec), *packages.missing(packages.FOR_IMAGES)], _say)
+        packages.install(preflight.missing_packages(spec), _say)
         inotify.make_room(len(spec.nodes), _say)
     findings = preflight.findings(spec)
     for finding in findings:
