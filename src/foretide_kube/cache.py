@@ -102,7 +102,7 @@ class WatchCache:
         return self._synced.is_set()
 
     def age_seconds(self) -> float:
-        """Seconds since the server last said anything, bookmarks included (about one a minute)."""
+        """Seconds since the server last said anything; the end of a watch, if nothing else, is a word too."""
         return self._clock() - self._last_contact
 
     @property

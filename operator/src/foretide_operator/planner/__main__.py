@@ -16,16 +16,13 @@ from datetime import UTC, datetime
 from foretide_kube.client import KubeClient
 from foretide_kube.connecting import NoWayError, connect
 from foretide_operator.planner.dispatcher import Dispatcher
+from foretide_operator.planner.health import Health
 from foretide_operator.planner.leadership import Elector
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.observe import serve
 from foretide_operator.planner.recorder import Recorder
 from foretide_operator.planner.settings import SettingError, Settings
 from foretide_operator.planner.watching import View
-
-_STUCK_SECONDS = 60.0
-_HUNG_SECONDS = 6.0
-"""A planner that does not come round for so long lets its Lease go: another, or the operator, opens the gates."""
 
 
 def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> None:
@@ -35,10 +32,10 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
     elector = Elector(
         client,
         settings.namespace,
-        f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
+        f"{socket.gethostname()}-{settings.pod_uid or uuid.uuid4().hex[:8]}",
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
-        is_well=lambda: dispatcher.silent_seconds() < _HUNG_SECONDS,
+        is_well=lambda: health().is_fit_to_lead(),
     )
     dispatcher = Dispatcher(
         client,
@@ -58,15 +55,15 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
     metrics.show(is_leader=lambda: elector.is_leader, pending=recorder.pending)
     metrics.show_watches(view.resources, age_seconds=view.age_seconds, unreadable=view.unreadable)
 
-    def unhealthy() -> str:
-        silent = max(recorder.silent_seconds(), dispatcher.silent_seconds())
-        return f"nothing was done for {silent:.0f} s" if silent > _STUCK_SECONDS else ""
+    def health() -> Health:
+        ages_seconds = {resource: view.age_seconds(resource) for resource in view.resources}
+        return Health(view.is_synced(), dispatcher.silent_seconds(), recorder.silent_seconds(), ages_seconds)
 
     def unready() -> str:
         missing = view.waiting_for()
         return f"not listed yet: {', '.join(missing)}" if missing else ""
 
-    server = serve(settings.port, metrics.registry, unhealthy=unhealthy, unready=unready)
+    server = serve(settings.port, metrics.registry, unhealthy=lambda: health().problem(), unready=unready)
     view.start()
     recorder.start()
     dispatcher.start()

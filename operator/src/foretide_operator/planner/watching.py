@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.cache import Key, WatchCache, object_key
 from foretide_kube.client import KubeClient, Object
-from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS
+from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS, Resource
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.floor import Node
+
+WATCH_SECONDS: Final = 60
+"""How long a watch lasts: a quiet one, or one whose connection is dead, is told from its end."""
 
 
 class View:
     """Watches; every reader sees what was last heard."""
 
     def __init__(self, client: KubeClient, *, clock: Callable[[], float]) -> None:
-        self._pods = WatchCache(client, PODS, clock=clock, reduce=reduce_pod)
-        self._nodes = WatchCache(client, NODES, clock=clock, reduce=reduce_node)
-        self._workloads = WatchCache(client, AIWORKLOADS, clock=clock, reduce=reduce_workload)
-        self._classes = WatchCache(client, NODE_CLASSES, clock=clock, reduce=reduce_class)
+        def watch(resource: Resource, reduce: Callable[[Object], Object]) -> WatchCache:
+            return WatchCache(client, resource, clock=clock, reduce=reduce, watch_seconds=WATCH_SECONDS)
+
+        self._pods = watch(PODS, reduce_pod)
+        self._nodes = watch(NODES, reduce_node)
+        self._workloads = watch(AIWORKLOADS, reduce_workload)
+        self._classes = watch(NODE_CLASSES, reduce_class)
         self._claims: tuple[ClassClaim, ...] = ()
         self._nodes_by_name: tuple[object, object, dict[str, Node]] = (None, None, {})
         self._classes.add_listener(lambda _event, _item: self._read_claims())
