@@ -69,7 +69,12 @@ class Rendered:
         return next(one for one in self.pod(deployment)["containers"] if one["name"] == name)
 
     def environment(self, deployment: str, name: str) -> dict[str, str]:
-        return {one["name"]: one["value"] for one in self.container(deployment, name)["env"]}
+        """Variables with their values; where the Pod itself gives the value, the path of its field."""
+        variables = self.container(deployment, name)["env"]
+        return {
+            one["name"]: one["value"] if "value" in one else one["valueFrom"]["fieldRef"]["fieldPath"]
+            for one in variables
+        }
 
     def scheduler_configuration(self) -> Object:
         configuration: Object = yaml.safe_load(self["ConfigMap", "foretide-scheduler"]["data"]["scheduler.yaml"])

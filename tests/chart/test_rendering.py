@@ -95,7 +95,7 @@ def test_operator_and_planner_understand_their_environment() -> None:
     )
     assert (settings.profiles_per_class, settings.probe_max_seconds, settings.job_deadline_seconds) == (2, 5, 900)
     planner = PlannerSettings.read(rendered.environment("foretide-operator", "planner"))
-    assert (planner.namespace, planner.log_level) == ("foretide-system", "DEBUG")
+    assert (planner.namespace, planner.log_level, planner.pod_uid) == ("foretide-system", "DEBUG", "metadata.uid")
     ports = [one["containerPort"] for one in rendered.container("foretide-operator", "planner")["ports"]]
     assert ports == [planner.port]
 

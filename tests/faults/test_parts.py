@@ -26,6 +26,8 @@ def test_a_part_that_is_killed_comes_back_and_every_task_is_done_and_paired_once
         stage.kill(part)
         burst.wait_complete()
         burst.check()
+        given_up = {event["involvedObject"]["uid"] for event in burst.events("GateOpenedWithoutPlan")}
+        assert not given_up & {pod["metadata"]["uid"] for pod in burst.pods()}, "the plan was not thrown away"
 
     def is_back() -> bool:
         status = stage.container(part)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from foretide_operator.planner.leadership import Seen, Step, lease_spec, look, next_step
+from foretide_kube.client import ApiError
+from foretide_operator.planner.leadership import EXPIRY_SECONDS, Elector, Seen, Step, lease_spec, look, next_step
+from tests.extender.real_objects import eventually
 
 NOW = datetime(2026, 9, 21, 14, 13, 20, 250_000, tzinfo=UTC)
 
@@ -58,3 +63,103 @@ def test_taking_counts_a_transition_and_renewing_does_not() -> None:
     assert taken["acquireTime"] == taken["renewTime"] == "2026-09-21T14:13:20.250000Z"
     renewed = lease_spec(Step.RENEW, seen("me"), "me", NOW)
     assert set(renewed) == {"holderIdentity", "leaseDurationSeconds", "renewTime"}
+
+
+class Leases:
+    """An API server with one Lease."""
+
+    def __init__(self) -> None:
+        self.lease: dict[str, Any] = {"metadata": {"resourceVersion": "1"}, "spec": {}}
+        self.hold: Callable[[], object] = lambda: None
+
+    @property
+    def holder(self) -> str | None:
+        found: str | None = self.lease["spec"].get("holderIdentity")
+        return found
+
+    def find(self, *_: object) -> dict[str, Any]:
+        return copy.deepcopy(self.lease)
+
+    def replace(self, _resource: object, body: dict[str, Any], _namespace: str) -> dict[str, Any]:
+        self.hold()
+        return self._write(body["metadata"], body["spec"])
+
+    def patch(self, _resource: object, _name: str, body: dict[str, Any], _namespace: str) -> dict[str, Any]:
+        return self._write(body.get("metadata", {}), self.lease["spec"] | body["spec"])
+
+    def _write(self, metadata: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+        version = self.lease["metadata"]["resourceVersion"]
+        if metadata.get("resourceVersion", version) != version:
+            raise ApiError(409, "Conflict", "")
+        self.lease = {"metadata": {"resourceVersion": str(int(version) + 1)}, "spec": spec}
+        return copy.deepcopy(self.lease)
+
+
+class Turn:
+    """The time of day and of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def elector(self, leases: Any, identity: str, is_well: Callable[[], bool] = lambda: True) -> Elector:
+        return Elector(
+            leases, "system", identity, clock=lambda: self.seconds, now=lambda: datetime.now(UTC), is_well=is_well
+        )
+
+
+def test_a_container_that_was_killed_goes_on_with_the_lease_and_another_pod_waits_for_its_end() -> None:
+    turn, leases = Turn(), Leases()
+    turn.elector(leases, "pod-1").turn()
+    again, other = turn.elector(leases, "pod-1"), turn.elector(leases, "pod-2")
+    other.turn()
+    again.turn()
+    assert (again.is_leader, other.is_leader) == (True, False)
+    other.turn()
+    turn.seconds += EXPIRY_SECONDS
+    other.turn()
+    assert (again.is_leader, other.is_leader) == (False, True)
+
+
+def test_the_lease_is_given_back_unless_somebody_else_has_it_by_now() -> None:
+    turn, leases = Turn(), Leases()
+    first, second = turn.elector(leases, "first"), turn.elector(leases, "second")
+    first.turn()
+    first.give_back()
+    assert (leases.holder, first.is_leader) == (None, False)
+    first.turn()
+    late = copy.deepcopy(leases.lease)
+    late["spec"]["holderIdentity"] = None
+    leases.patch(None, "", {"spec": late["spec"]}, "")
+    second.turn()
+    assert leases.holder == "second"
+    first.give_back()
+    assert (leases.holder, second.is_leader) == ("second", True)
+
+
+def test_a_lease_that_is_being_renewed_at_the_end_is_left_to_expire() -> None:
+    turn, leases, going_on = Turn(), Leases(), threading.Event()
+    elector = turn.elector(leases, "first")
+    elector.turn()
+    renewing = threading.Event()
+
+    def hold() -> None:
+        renewing.set()
+        going_on.wait(10.0)
+
+    leases.hold = hold
+    elector.start(lambda: None)
+    assert renewing.wait(5.0)
+    elector.stop()
+    assert leases.holder == "first"
+    going_on.set()
+    elector._thread.join(5.0)
+
+
+def test_who_becomes_fit_to_lead_seeks_the_lease_at_once() -> None:
+    leases, fit = Leases(), threading.Event()
+    elector = Turn().elector(leases, "first", is_well=fit.is_set)
+    elector.start(lambda: None)
+    fit.set()
+    eventually(lambda: elector.is_leader, "leading", seconds=1.5)
+    elector.stop()
+    assert leases.holder is None

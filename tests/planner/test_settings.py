@@ -8,7 +8,11 @@ from foretide_operator.planner.settings import SettingError, Settings
 
 
 def test_what_is_not_set_has_its_default() -> None:
-    assert Settings.read({"FORETIDE_NAMESPACE": "x"}) == Settings("x", 8081, "INFO")
+    assert Settings.read({"FORETIDE_NAMESPACE": "x"}) == Settings("x", 8081, "INFO", "")
+
+
+def test_the_pod_that_it_runs_in_is_known() -> None:
+    assert Settings.read({"FORETIDE_NAMESPACE": "x", "FORETIDE_POD_UID": "5f0c"}).pod_uid == "5f0c"
 
 
 @pytest.mark.parametrize(

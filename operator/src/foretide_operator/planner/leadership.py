@@ -24,6 +24,8 @@ LEASE_NAME: Final = "foretide-planner"
 RENEW_SECONDS: Final = 2.0
 EXPIRY_SECONDS: Final = 10
 _MARGIN_SECONDS: Final = 2.0
+_UNFIT_SECONDS: Final = 0.2
+"""Who is not fit to lead looks again so soon: one that was started anew may hold the Lease yet, and not for long."""
 
 
 class Step(Enum):
@@ -106,6 +108,7 @@ class Elector:
         self._is_well = is_well
         self._on_gain: Callable[[], None] = lambda: None
         self._seen: Seen | None = None
+        self._version = ""
         self._valid_until_seconds = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
@@ -124,12 +127,19 @@ class Elector:
         """Give the Lease back, so that the next process need not wait for it to expire."""
         self._stopped.set()
         self._thread.join(timeout=RENEW_SECONDS)
-        if self.is_leader:
-            self._valid_until_seconds = 0.0
-            try:
-                self._client.patch(LEASES, LEASE_NAME, {"spec": {"holderIdentity": None}}, self._namespace)
-            except ApiError as error:
-                log.info("the Lease was not given back and will expire: %s", error)
+        if self._thread.is_alive():  # in the middle of a request, which may renew the Lease after all
+            log.info("the Lease was not given back and will expire: a request is still under way")
+        elif self.is_leader:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Leave the Lease without a holder, if it is still as this process wrote it."""
+        self._valid_until_seconds = 0.0
+        patch = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": None}}
+        try:
+            self._client.patch(LEASES, LEASE_NAME, patch, self._namespace)
+        except ApiError as error:
+            log.info("the Lease was not given back and will expire: %s", error)
 
     def turn(self) -> None:
         """Look at the Lease once and do what is to be done; ApiError where that did not succeed."""
@@ -148,7 +158,7 @@ class Elector:
         else:
             lease["spec"] = (lease.get("spec") or {}) | spec
             written = self._client.replace(LEASES, lease, self._namespace)
-        self._seen = look(written, self._seen, begin)
+        self._seen, self._version = look(written, self._seen, begin), written["metadata"]["resourceVersion"]
         was_leader = self.is_leader
         self._valid_until_seconds = begin + EXPIRY_SECONDS - _MARGIN_SECONDS
         if not was_leader:
@@ -157,12 +167,14 @@ class Elector:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
+            rest_seconds = _UNFIT_SECONDS
             try:
                 if self._is_well():
+                    rest_seconds = RENEW_SECONDS
                     self.turn()
             except ApiError as error:
                 if not (error.is_conflict or error.is_already_there):  # somebody else was faster: look again
                     log.warning("the Lease: %s", error)
             except Exception:
                 log.exception("the Lease")
-            self._stopped.wait(RENEW_SECONDS)
+            self._stopped.wait(rest_seconds)

@@ -19,11 +19,14 @@ class Settings:
     ``namespace`` (FORETIDE_NAMESPACE, required): where the Lease is kept.
     ``port`` (FORETIDE_PLANNER_PORT, default 8081): /metrics, /healthz and /readyz on all interfaces.
     ``log_level`` (FORETIDE_LOG_LEVEL, default INFO).
+    ``pod_uid`` (FORETIDE_POD_UID, default empty): the Pod that this runs in. A container that is started again goes on
+    with the Lease that it had; without it, each process waits until the Lease of the one before has expired.
     """
 
     namespace: str
     port: int
     log_level: str
+    pod_uid: str
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -37,4 +40,4 @@ class Settings:
         level = (environment.get("FORETIDE_LOG_LEVEL") or "INFO").upper()
         if level not in LOG_LEVELS:
             raise SettingError(f"FORETIDE_LOG_LEVEL is {level!r}; write one of {', '.join(LOG_LEVELS)}")
-        return cls(namespace, int(port), level)
+        return cls(namespace, int(port), level, environment.get("FORETIDE_POD_UID", ""))
