@@ -1,93 +1,113 @@
-"""What the planner costs while nothing changes: 1,000 gated tasks that cannot start, 1,000 nodes of 20 classes.
+"""What it costs that 1,000 tasks wait behind their gates, on 1,000 nodes of 20 classes: planner, extender, scheduler.
 
-Run by ``make bench-planner``. A real API server, scheduler and controller manager; nodes are objects without kubelets,
-whose heartbeats this program sends as kubelets do. CPU time is the process's own, from the kernel, over 20 s after
-all that is to be told has been told. Two cases: all nodes are held by Pods of others (no room is foreseen), and all
-run a task that ends some day (each waiting task has its place in a queue).
+Run by ``make bench-planner``. A real control plane, and beside it planner, extender and our scheduler as the chart
+configures it; nodes are objects without kubelets, whose heartbeats this program sends. Two cases: all nodes are held by
+Pods of others (no room is foreseen), and all run a task that ends some day (each waiting task has its place in a
+queue). In each, first nothing changes: CPU time is the process's own, from the kernel, over 20 s after all that is to
+be told has been told. Then for 30 s five Pods a second end, each making room for one that waits, and as many new come.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
+import random
+import statistics
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench import full_cluster
+from bench.full_cluster import CLASSES, NAMESPACE, NODE_COUNT, NODE_NAMES, TASKS
 from bench.machine import machine
+from bench.parts import Counts, Parts, parts
+from demo.console import table
+from demo.marks import held, marks_table
+from demo.percentile import percentile
+from demo.scenario import ROOT
 from devcluster import Cluster, ClusterSpec
+from foretide_kube.cache import WatchCache
 from foretide_kube.client import KubeClient, Object
-from foretide_kube.names import AIWORKLOADS, GATE_PLAN, LEASES, NAMESPACES, NODE_CLASSES, NODES, PODS, Resource
+from foretide_kube.names import PODS
 
-TASKS = 1000
-NODE_COUNT = 1000
-CLASSES = [f"class-{index:02d}" for index in range(20)]
 WINDOW_SECONDS = 20.0
-BEAT_SECONDS = 20.0
 MOST_SETTLE_SECONDS = 400.0
-NAMESPACE = "bench"
-NODE_NAMES = [f"edge-node-{index:04d}" for index in range(NODE_COUNT)]
-RESULT = Path(__file__).parent / "results" / "planner.json"
-CRDS = Path(__file__).parent.parent / "crds"
-CASES = ("held by others", "all run tasks")
+TRICKLE_SECONDS = 30.0
+TRICKLE_PER_SECOND = 5.0
+AFTER_SECONDS = 5.0
+"""For the last that ended to be followed; what is counted in it counts as of the time before."""
+CASES = {"held by others": False, "all run tasks": True}
+MARKS = {
+    f"cases.{case}.{name}": bound
+    for case in CASES
+    for name, bound in (
+        ("cores", 0.1),
+        ("extender_calls_per_second", 50.0),
+        ("trickle.extender_calls_per_second", 50.0),
+    )
+}
+RESULT = ROOT / "bench" / "results" / "planner.json"
 
 
 def main() -> None:
     print(f"{TASKS} gated tasks, {NODE_COUNT} nodes of {len(CLASSES)} classes; {machine()}\n")
-    print(
-        f"{'case':<18}{'cores':>8}{'RSS MiB':>9}{'peak MiB':>10}{'plans':>7}{'plan ms':>9}{'writes':>8}"
-        f"{'told s':>8}{'ready':>7}"
-    )
     result: dict[str, Any] = {"machine": machine(), "tasks": TASKS, "nodes": NODE_COUNT, "cases": {}}
-    for case in CASES:
-        with Cluster.up(ClusterSpec(name="bench-planner"), replace=True) as cluster:
-            figures = result["cases"][case] = measure(cluster, case)
-        print(
-            f"{case:<18}{figures['cores']:>8.3f}{figures['rss_mib']:>9.1f}{figures['peak_mib']:>10.1f}"
-            f"{figures['plans']:>7.0f}{figures['plan_milliseconds']:>9.0f}{figures['writes']:>8.0f}"
-            f"{figures['told_seconds']:>8.0f}{figures['ready_nodes']:>7}",
-            flush=True,
-        )
+    for case, is_task in CASES.items():
+        with Cluster.up(ClusterSpec(name="bench-planner"), replace=True) as cluster, TemporaryDirectory() as directory:
+            figures = result["cases"][case] = measure(cluster, Path(directory), is_task=is_task)
+        print(f"{case}\n{lines(figures)}\n", flush=True)
+    result["marks"] = held(result, MARKS)
+    print(marks_table(result["marks"]))
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result) + "\n")
     print(f"\n{json.dumps(result)}")
 
 
-def measure(cluster: Cluster, case: str) -> dict[str, float]:
+def lines(figures: dict[str, Any]) -> str:
+    """The figures of a case, idle beside trickle."""
+    trickle = figures["trickle"]
+    names = ("cores", "plans", "plan_milliseconds", "extender_calls_per_second", "scheduler_attempts_per_second")
+    rows = [[name.replace("_", " "), f"{figures[name]:.3f}", f"{trickle[name]:.3f}"] for name in names]
+    waits, own, most = trickle["slot_free_to_bound"], figures["rss_mib"]["now"], trickle["rss_mib"]["peak"]
+    return (
+        table(["", "idle", "trickle"], rows) + f"\n  planner resident {own:.0f} MiB, {most:.0f} at its peak; all told "
+        f"after {figures['told_seconds']} s; {figures['writes']} writes when idle; {figures['ready_nodes']} nodes ready"
+        f"\n  trickle: {trickle['ended']} ended, {trickle['opened']:.0f} opened, attempts {trickle['attempts']}"
+        f"\n  slot free to bound: p50 {waits['p50_seconds']} s, p95 {waits['p95_seconds']} s, {waits['tasks']} tasks"
+    )
+
+
+def measure(cluster: Cluster, directory: Path, *, is_task: bool) -> dict[str, Any]:
     """Figures of one case."""
-    cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
+    cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
     client = KubeClient.connect(str(cluster.kubeconfig))
-    fill(client, case)
+    full_cluster.fill(client, is_task=is_task)
+    with beating(client), parts(cluster, NAMESPACE, directory) as running:
+        return {**idle(running, client), "trickle": trickle(running, client)}
+
+
+@contextmanager
+def beating(client: KubeClient) -> Iterator[None]:
+    """The nodes are alive while the block lasts."""
     ended = threading.Event()
-    hearts = [threading.Thread(target=beat, args=(client, NODE_NAMES[first::4], ended)) for first in range(4)]
+    hearts = [
+        threading.Thread(target=full_cluster.beat, args=(client, NODE_NAMES[first::4], ended)) for first in range(4)
+    ]
     for heart in hearts:
         heart.start()
-    port = free_port()
-    environment = {"KUBECONFIG": str(cluster.kubeconfig), "FORETIDE_NAMESPACE": NAMESPACE, "PYTHONSAFEPATH": "1"}
-    planner = subprocess.Popen(
-        [sys.executable, "-m", "foretide_operator.planner"],
-        env=os.environ | environment | {"FORETIDE_PLANNER_PORT": str(port), "FORETIDE_LOG_LEVEL": "WARNING"},
-    )
     try:
-        return watch(planner.pid, port, client)
+        yield
     finally:
-        planner.terminate()
-        planner.wait(30)
         ended.set()
         for heart in hearts:
             heart.join()
 
 
-def watch(process: int, port: int, client: KubeClient) -> dict[str, float]:
+def idle(running: Parts, client: KubeClient) -> dict[str, Any]:
     """Wait until nothing is told any more, then look on for a while."""
     began = told_at = time.monotonic()
     told = versions(client)
@@ -96,159 +116,89 @@ def watch(process: int, port: int, client: KubeClient) -> dict[str, float]:
         before, told = told, versions(client)
         if before != told:
             told_at = time.monotonic()
-    cpu, plans, planning = cpu_seconds(process), *plan_figures(port)
+    before_window = running.counts()
     time.sleep(WINDOW_SECONDS)
-    spent = cpu_seconds(process) - cpu
-    now_plans, now_planning = plan_figures(port)
     return {
-        "cores": round(spent / WINDOW_SECONDS, 4),
-        "rss_mib": memory_mib(process, "VmRSS"),
-        "peak_mib": memory_mib(process, "VmHWM"),
-        "plans": now_plans - plans,
-        "plan_milliseconds": round((now_planning - planning) * 1e3 / max(now_plans - plans, 1), 1),
+        **rates(before_window, running.counts(), WINDOW_SECONDS),
+        "rss_mib": running.planner_memory()._asdict(),
         "writes": len(versions(client) - told),
         "told_seconds": round(told_at - began),
-        "ready_nodes": ready_nodes(client),
+        "ready_nodes": full_cluster.ready_nodes(client),
     }
+
+
+def trickle(running: Parts, client: KubeClient) -> dict[str, Any]:
+    """End some Pods each second, and make as many new ones that wait."""
+    slots = FreedSlots(time.monotonic)
+    watch = WatchCache(client, PODS, clock=time.monotonic, namespace=NAMESPACE)
+    watch.add_listener(slots.note)
+    watch.start()
+    if not watch.wait_synced(60.0):
+        raise TimeoutError("the Pods were not listed within a minute")
+    order = random.Random(1).sample(NODE_NAMES, round(TRICKLE_SECONDS * TRICKLE_PER_SECOND))
+    before, began = running.counts(), time.monotonic()
+    for number, node in enumerate(order):
+        time.sleep(max(began + number / TRICKLE_PER_SECOND - time.monotonic(), 0.0))
+        client.patch(PODS, f"on-{node}", {"status": {"phase": "Succeeded"}}, NAMESPACE, subresource="status")
+        client.create(PODS, full_cluster.pod_object(f"later-{number:04d}", is_task=True), NAMESPACE)
+    seconds = time.monotonic() - began
+    time.sleep(AFTER_SECONDS)
+    after = running.counts()
+    watch.stop()
+    return {
+        **rates(before, after, seconds),
+        "ended": len(order),
+        "opened": after.gates_opened - before.gates_opened,
+        "slot_free_to_bound": slots.figures(),
+        "rss_mib": running.planner_memory()._asdict(),
+    }
+
+
+def rates(before: Counts, after: Counts, seconds: float) -> dict[str, Any]:
+    """What was counted in between, over so many seconds."""
+    plans = after.plans - before.plans
+    attempts = {result: count - before.attempts[result] for result, count in after.attempts.items()}
+    return {
+        "cores": round((after.planner_cpu_seconds - before.planner_cpu_seconds) / seconds, 4),
+        "plans": plans,
+        "plan_milliseconds": round((after.planning_seconds - before.planning_seconds) * 1e3 / max(plans, 1), 1),
+        "extender_calls_per_second": round((after.extender_calls - before.extender_calls) / seconds, 2),
+        "scheduler_attempts_per_second": round(sum(attempts.values()) / seconds, 2),
+        "attempts": attempts,
+    }
+
+
+class FreedSlots:
+    """From a node's Pod seen ended to the next Pod seen bound there: each node has room for one."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._freed: dict[str, float] = {}
+        self._waits: list[float] = []
+
+    def figures(self) -> dict[str, Any]:
+        """Median and 95th percentile in seconds, None where nothing was bound."""
+        waits = list(self._waits)
+        return {
+            "tasks": len(waits),
+            "p50_seconds": round(statistics.median(waits), 3) if waits else None,
+            "p95_seconds": round(percentile(waits, 0.95), 3) if waits else None,
+        }
+
+    def note(self, _event: str, pod: Object) -> None:
+        """Take note of a Pod as the watch tells of it."""
+        now, node = self._clock(), pod["spec"].get("nodeName")
+        if node and pod["status"].get("phase") == "Succeeded":
+            self._freed.setdefault(node, now)
+        elif node in self._freed:
+            freed = self._freed.pop(node)
+            self._waits.append(now - freed)
 
 
 def versions(client: KubeClient) -> set[str]:
     """The versions that all Pods have now."""
     items, _ = client.list_objects_with_version(PODS, NAMESPACE, reduce=lambda item: item["metadata"])
     return {item["resourceVersion"] for item in items}
-
-
-def fill(client: KubeClient, case: str) -> None:
-    """Nodes, classes, the workload, what runs, and what waits."""
-    client.create(NAMESPACES, body(NAMESPACES, {"name": NAMESPACE}))
-    client.create(AIWORKLOADS, workload_object(), NAMESPACE)
-    predictions = [prediction(name, index) for index, name in enumerate(CLASSES)]
-    client.patch(AIWORKLOADS, "resnet", {"status": {"predictions": predictions}}, NAMESPACE, subresource="status")
-    for name in CLASSES:
-        spec = {"selector": {"matchLabels": {"foretide.dev/node-class": name}}}
-        client.create(NODE_CLASSES, body(NODE_CLASSES, {"name": name}, spec=spec))
-    each(NODE_NAMES, lambda name: client.create(NODES, node_object(name)))
-    is_task = case == "all run tasks"
-    each(NODE_NAMES, lambda name: client.create(PODS, pod_object(f"on-{name}", node=name, is_task=is_task), NAMESPACE))
-    each(
-        [f"task-{index:04d}" for index in range(TASKS)],
-        lambda name: client.create(PODS, pod_object(name, is_task=True), NAMESPACE),
-    )
-
-
-def each(names: Iterable[str], work: Callable[[str], object]) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(work, names))
-
-
-def body(resource: Resource, metadata: Object, **fields: object) -> Object:
-    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **fields}
-
-
-def prediction(node_class: str, index: int) -> Object:
-    median = 1_000_000 + 150_000 * index
-    interval = {"lower": median * 8 // 10, "median": median, "upper": median * 13 // 10}
-    return {
-        "nodeClass": node_class,
-        "workMicrosecondsPerInference": interval,
-        "startupMilliseconds": 800,
-        "memoryBytes": 200 * 2**20,
-        "source": "Measured",
-        "modelVersion": "v1",
-    }
-
-
-def workload_object() -> Object:
-    """A workload of about two hours a task; none of its tasks is opened before a week has passed."""
-    spec = {
-        "model": {"source": "TorchVision", "name": "resnet18"},
-        "input": {"shape": [3, 224, 224]},
-        "inferences": 5000,
-        "maxWaitSeconds": 604800,
-        "run": {"mode": "None"},
-        "resources": {"limits": {"cpu": "3", "memory": "512Mi"}},
-    }
-    return body(AIWORKLOADS, {"name": "resnet", "namespace": NAMESPACE}, spec=spec)
-
-
-def node_object(name: str) -> Object:
-    labels = {
-        "foretide.dev/node-class": CLASSES[NODE_NAMES.index(name) % len(CLASSES)],
-        "kubernetes.io/hostname": name,
-    }
-    status = {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}, "conditions": [ready()]}
-    return body(NODES, {"name": name, "labels": labels}, status=status)
-
-
-def ready() -> Object:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": now}
-
-
-def pod_object(name: str, *, node: str = "", is_task: bool) -> Object:
-    """A Pod of three CPU: on ``node``, or behind the gate."""
-    limits = {"cpu": "3", "memory": "512Mi"}
-    labels = {"foretide.dev/workload": "resnet", "foretide.dev/role": "run"} if is_task else {"app": "theirs"}
-    where = {"nodeName": node} if node else {"schedulingGates": [{"name": GATE_PLAN}]}
-    spec = {
-        "containers": [{"name": "task", "image": "x", "resources": {"limits": limits, "requests": limits}}],
-        "tolerations": [{"operator": "Exists"}],
-        "automountServiceAccountToken": False,
-        **where,
-    }
-    return body(PODS, {"name": name, "namespace": NAMESPACE, "labels": labels}, spec=spec)
-
-
-def beat(client: KubeClient, names: list[str], ended: threading.Event) -> None:
-    """Each of the nodes renews its Lease every 20 s, and tells its status every five minutes, as kubelets do."""
-    number, begin = 0, time.monotonic()
-    while not ended.wait(max(begin + number * BEAT_SECONDS / len(names) - time.monotonic(), 0.0)):
-        name = names[number % len(names)]
-        time_text = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        spec = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": time_text}
-        if number < len(names):
-            lease = body(LEASES, {"name": name, "namespace": "kube-node-lease"}, spec=spec)
-            client.create(LEASES, lease, "kube-node-lease")
-        else:
-            client.patch(LEASES, name, {"spec": spec}, "kube-node-lease")
-        if number % 15 == 0:
-            client.patch(
-                NODES, name, {"status": {"conditions": [ready()]}}, patch_type="strategic", subresource="status"
-            )
-        number += 1
-
-
-def ready_nodes(client: KubeClient) -> int:
-    """How many nodes still count as alive: all of them, unless this machine is too busy for their heartbeats."""
-    return sum(
-        condition["type"] == "Ready" and condition["status"] == "True"
-        for node in client.list_objects(NODES)
-        for condition in node["status"].get("conditions") or ()
-    )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def plan_figures(port: int) -> tuple[float, float]:
-    """Plans made so far, and the seconds that they took together."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as response:
-        lines = dict(line.rsplit(" ", 1) for line in response.read().decode().splitlines() if line[:1] != "#")
-    name = "foretide_planner_plan_duration_seconds"
-    return float(lines[f"{name}_count"]), float(lines[f"{name}_sum"])
-
-
-def cpu_seconds(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mib(process: int, field: str) -> float:
-    line = next(line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith(field))
-    return round(int(line.split()[1]) / 1024, 1)
 
 
 if __name__ == "__main__":
