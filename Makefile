@@ -49,14 +49,18 @@ test: $(READY) ## All tests, those on a real control plane and real nodes includ
 test-fast: $(READY) ## The tests that need no cluster
 	@$(BIN)/python -m pytest -m "not cluster"
 
-lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell and Dockerfile linters; warnings are errors
+lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile and Go linters; warnings are errors
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy $(SOURCES)
 	@PYTHONSAFEPATH=1 $(BIN)/lint-imports --no-logo 2>/dev/null || PYTHONSAFEPATH=1 $(BIN)/lint-imports
 	@$(BIN)/yamllint --strict .
-	@$(BIN)/shellcheck .ci/run
+	@$(BIN)/shellcheck .ci/run devcluster/node-init.sh
 	@$(BIN)/hadolint operator/Dockerfile extender/Dockerfile profiler-job/Dockerfile.onnx profiler-job/Dockerfile.torch
+	@if command -v go >/dev/null; then \
+	  found=$$(gofmt -l devcluster/build); [ -z "$$found" ] || { echo "gofmt would change: $$found"; exit 1; }; \
+	  cd devcluster/build/node; go vet ./...; \
+	else echo "no go here: devcluster/build is not linted"; fi
 
 bench-extender: $(READY) ## Latency of filter and prioritize at 1,000 names
 	@$(BIN)/python -m bench.extender_latency
