@@ -226,11 +226,13 @@ class Cluster:
             self._lock = None
 
     def down(self) -> None:
-        """Take the cluster down; safe to repeat."""
-        cleanup.remove(self.name)
-        if self._lock:
-            self._lock.release()
-            self._lock = None
+        """Take the cluster down; safe to repeat. Raises `DevclusterError` with what remains, if anything does."""
+        try:
+            cleanup.remove(self.name)
+        finally:
+            if self._lock:
+                self._lock.release()
+                self._lock = None
         self._progress(f"{self.name}: down, nothing left")
 
     def __enter__(self) -> Self:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from devcluster import cleanup, cli, leftovers
+from devcluster import Cluster, ClusterSpec, cleanup, cli, leftovers
 from devcluster.errors import DevclusterError
+from devcluster.locks import Lock
 from devcluster.paths import ClusterPaths
 
 NAME = f"tests-left-{os.getpid()}"
@@ -40,6 +41,17 @@ def test_what_cannot_be_removed_is_named_and_not_called_nothing(
     said = capsys.readouterr()
     assert "nothing left" not in said.out
     assert f"directory {disk}" in said.err
+
+
+@pytest.mark.usefixtures("disk")
+def test_the_name_can_be_worked_on_again_after_a_down_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "rmtree", lambda *_args, **_options: None)
+    first, second = (Lock(ClusterPaths.of(NAME).lock) for _ in range(2))
+    assert first.try_acquire()
+    with pytest.raises(DevclusterError):
+        Cluster(ClusterSpec(name=NAME), {}, lock=first).down()
+    assert second.try_acquire()
+    second.release()
 
 
 def test_a_mount_of_a_namesake_is_not_the_clusters(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
