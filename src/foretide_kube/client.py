@@ -185,9 +185,17 @@ class KubeClient:
         finally:
             response.close()
 
-    def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
+    def create(
+        self,
+        resource: Resource,
+        body: Object,
+        namespace: str | None = None,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> Object:
         """Create an object; ApiError.is_already_there if its name is taken."""
-        return self._json("POST", _path(resource, namespace), body=body)
+        path = _path(resource, namespace)
+        return self._request("POST", path, _object_decoder, body=body, timeout_seconds=timeout_seconds)
 
     def replace(
         self, resource: Resource, body: Object, namespace: str | None = None, *, subresource: str = ""
@@ -258,8 +266,11 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
         body: Object | list[Object] | None = None,
         content_type: str = "application/json",
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> _T:
-        response = self._send(method, path, query=query, body=body, content_type=content_type)
+        response = self._send(
+            method, path, query=query, body=body, content_type=content_type, timeout_seconds=timeout_seconds
+        )
         try:
             return decoder.decode(response.data)
         except (urllib3.exceptions.HTTPError, OSError) as error:  # the answer began and broke off

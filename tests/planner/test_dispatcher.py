@@ -17,6 +17,7 @@ from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner import dispatcher as dispatching
 from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, Dispatcher
 from foretide_operator.planner.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
+from foretide_operator.planner.health import HUNG_SECONDS
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.notes import NOTES_PER_SECOND
 from foretide_operator.planner.opening import REST_SECONDS, opening_patch
@@ -42,6 +43,7 @@ class Cluster:
         self.patches: list[tuple[str, dict[str, Any]]] = []
         self.events: list[dict[str, Any]] = []
         self.refuse: Callable[[str], None] = lambda _name: None
+        self.take_event: Callable[[float], None] = lambda _timeout_seconds: None
         self.hear: Callable[[str, TaskPod], None] = lambda _event, _pod: None
         self.synced = True
 
@@ -104,8 +106,9 @@ class Cluster:
         self.patches.append((name, patch))
         return item
 
-    def create(self, _resource: object, body: dict[str, Any], namespace: str) -> None:
+    def create(self, _resource: object, body: dict[str, Any], namespace: str, *, timeout_seconds: float) -> None:
         assert namespace == "team"
+        self.take_event(timeout_seconds)
         self.events.append(body)
 
 
@@ -427,6 +430,38 @@ def test_a_pod_that_changed_meanwhile_is_opened_a_moment_later() -> None:
     assert planning.opened() == ["a"]
 
 
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_pod_that_is_not_as_a_lagging_watch_has_it_is_tried_ever_more_seldom(is_gone: bool) -> None:  # noqa: FBT001
+    planning = Planning()
+    planning.add("a", "b")
+    planning.bind("b")
+    tried: list[str] = []
+    planning.cluster.refuse = tried.append
+    if is_gone:
+        planning.cluster.delete("a", is_told=False)
+    else:
+        planning.cluster.change("a", lambda item: item["metadata"].update(labels={}), is_told=False)
+    rest_seconds, rounds = 2.0, 0
+    while planning.seconds < 60.0:
+        rest_seconds = planning.go(rest_seconds)
+        rest_seconds, rounds = 0.0 if planning.is_awake() else rest_seconds, rounds + 1
+    assert set(tried) == {"a"}
+    assert 12 <= len(tried) <= 20
+    assert rounds <= 100
+
+
+def test_a_pod_that_was_not_as_the_watch_had_it_is_opened_as_soon_as_the_watch_tells() -> None:
+    planning = Planning()
+    planning.add("a")
+    planning.cluster.change("a", lambda item: item["metadata"].update(generateName="a"), is_told=False)
+    for _ in range(12):
+        planning.go()
+    assert planning.opened() == []
+    planning.cluster.tell("a")
+    planning.go(0.0)
+    assert planning.opened() == ["a"]
+
+
 def test_what_somebody_else_opened_meanwhile_is_not_written_on() -> None:
     planning = Planning()
     planning.add("a")
@@ -559,7 +594,7 @@ def test_nothing_is_kept_of_pods_that_are_gone() -> None:
     planning.go()
     dispatcher = planning.dispatcher
     kept = (dispatcher._marks, dispatcher._tries, dispatcher._notes._told, dispatcher._writer._refused)
-    assert [len(table) for table in kept] == [0, 0, 0, 0]
+    assert [len(table) for table in (*kept, dispatcher._writer._stale)] == [0, 0, 0, 0, 0]
 
 
 def test_a_planner_that_cannot_plan_shows_no_life_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -597,6 +632,36 @@ def test_events_wait_until_the_gates_are_open_and_are_told_in_the_end() -> None:
     planning.cluster.refuse = lambda _name: None
     planning.go_until_quiet()
     assert len(planning.cluster.events) == 18
+
+
+def test_events_that_are_slow_or_not_taken_cost_neither_the_lease_nor_the_plan() -> None:
+    planning = Planning({f"fast-{index}": node(f"fast-{index}", "fast") for index in range(9)})
+    planning.add(*[f"t{index:02d}" for index in range(12)])
+    silent_seconds: list[float] = []
+
+    def be_slow(timeout_seconds: float) -> None:
+        planning.seconds += timeout_seconds
+        silent_seconds.append(planning.dispatcher.silent_seconds())
+
+    planning.cluster.take_event = be_slow
+    planning.go_until_quiet()
+    assert len(planning.cluster.events) == 12
+    assert max(silent_seconds) < HUNG_SECONDS
+
+    def hang(timeout_seconds: float) -> None:
+        be_slow(timeout_seconds)
+        raise ApiError(0, "NotReached", "timed out")
+
+    planning.cluster.take_event = hang
+    silent_seconds.clear()
+    for name in ("t00", "t01", "t02"):
+        planning.bind(name)
+        planning.end(name)
+    planning.add("u0", "u1", "u2")
+    for _ in range(20):
+        planning.go(1.0)
+    assert planning.opened()[-3:] == ["u0", "u1", "u2"]
+    assert len(silent_seconds) == 1, "then Events rest"
 
 
 def _none(events: list[Any]) -> None:

@@ -165,7 +165,8 @@ class Dispatcher:
         """Plan once, open what is due, tell some of the rest; the seconds after which to plan again anyway."""
         began = self._clock()
         floor, made = self._plan()
-        tick_seconds = min(max(TICK_SECONDS, REST_SHARE * (self._clock() - began)), LONGEST_TICK_SECONDS)
+        rest_seconds = REST_SHARE * (self._clock() - began)
+        tick_seconds = min(max(TICK_SECONDS, rest_seconds), LONGEST_TICK_SECONDS)
         opened: list[Assignment] = []
         try:
             failed = self._open_due(floor, made, opened)
@@ -178,15 +179,16 @@ class Dispatcher:
         except AwayError:
             log.warning("nothing is written until the API server answers again")
         if self._may_write():
-            self._writer.tell(is_in_haste=self._changed.is_set)
+            self._writer.tell(is_in_haste=self._changed.is_set, beat=self._beat)
         waiting = len(made.assignments) - len(opened)
         self._metrics.waiting.set(waiting)
+        again_seconds = max(self._writer.seconds_to_next_try(), rest_seconds)
         if not waiting:
-            return self._until(floor)
+            return min(self._until(floor), again_seconds)
         arriving_seconds = self._arrivals.seconds_left()
         if arriving_seconds > 0.0:
             return arriving_seconds
-        return tick_seconds
+        return min(tick_seconds, again_seconds)
 
     def _plan(self) -> tuple[Floor, Plan]:
         with self._metrics.plan_seconds.time():

@@ -1,7 +1,8 @@
 """The planner's writes on Pods of the plan, and its Events: what a refusal means, and when it is tried again.
 
 A Pod that cannot be written on (a webhook, a policy) leaves the plan for a while, longer each time, so that neither its
-place is kept idle nor anybody kept waiting behind it. Where the API server itself is away, nothing more is tried.
+place is kept idle nor anybody kept waiting behind it. So does one that twice was not as our watch has it, until the
+watch tells of it. Where the API server itself is away, nothing more is tried.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from math import inf
+from typing import Final, NamedTuple, Protocol
 
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.events import event_body
@@ -22,6 +24,12 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
+FIRST_STALE_SECONDS: Final = 0.1
+LONGEST_STALE_SECONDS: Final = 5.0
+EVENT_SECONDS: Final = 2.0
+"""An Event that takes longer is given up: Events may be kept in a store of their own, and no plan waits for that."""
+EVENTS_REST_SECONDS: Final = 30.0
+"""So long no Event is tried where the last one was not taken."""
 EVENTS_AT_ONCE: Final = 5
 """Told after each turn, however much there is to plan."""
 _EVENTS_KEPT: Final = 1000
@@ -30,6 +38,14 @@ _AWAY: Final = frozenset({0, 429, 503, 504})
 
 class AwayError(Exception):
     """The API server does not answer, or asks to be left alone."""
+
+
+class _Stale(NamedTuple):
+    """How often a Pod was not as it is in ``version``, and until when it is not tried again in that version."""
+
+    version: str
+    failures: int
+    until_seconds: float
 
 
 class Absorbing(Protocol):
@@ -62,6 +78,8 @@ class Writer:
         self._clock = clock
         self._now_seconds = now_seconds
         self._refused: dict[str, tuple[int, float]] = {}
+        self._stale: dict[str, _Stale] = {}
+        self._no_events_until_seconds = 0.0
         self._events: deque[Object] = deque(maxlen=_EVENTS_KEPT)
 
     def patch(self, pod: TaskPod, patch: Object) -> bool:
@@ -70,6 +88,7 @@ class Writer:
             written = self._client.patch(PODS, pod.name, patch, pod.namespace)
         except ApiError as error:
             if error.is_not_found or error.is_conflict:  # gone, changed by somebody, or a namesake has its place
+                self._found_stale(pod)
                 return False
             log.warning("%s/%s was not written: %s", pod.namespace, pod.name, error)
             self.pause(pod, error.reason)
@@ -77,6 +96,7 @@ class Writer:
                 raise AwayError(str(error)) from error
             return False
         self._refused.pop(pod.uid, None)
+        self._stale.pop(pod.uid, None)
         self._facts.absorb_pod(written)
         return True
 
@@ -89,31 +109,53 @@ class Writer:
 
     def is_paused(self, pod: TaskPod) -> bool:
         """Whether a write on ``pod`` failed and it is too early for the next."""
-        refused = self._refused.get(pod.uid)
+        refused, stale = self._refused.get(pod.uid), self._stale.get(pod.uid)
+        if stale is not None and stale.version == pod.version and self._clock() < stale.until_seconds:
+            return True
         return refused is not None and self._clock() < refused[1]
+
+    def seconds_to_next_try(self) -> float:
+        """Seconds until a Pod that was not as our watch has it is tried again; infinite if none waits for that."""
+        now_seconds = self._clock()
+        untils = (stale.until_seconds for stale in self._stale.values())
+        return min((until - now_seconds for until in untils if until > now_seconds), default=inf)
+
+    def _found_stale(self, pod: TaskPod) -> None:
+        """The watch is about to tell, so the first time costs nothing; it may also lag, or be dead."""
+        known = self._stale.get(pod.uid)
+        failures = known.failures + 1 if known is not None and known.version == pod.version else 1
+        pause_seconds = min(FIRST_STALE_SECONDS * 2.0 ** min(failures - 2, 16), LONGEST_STALE_SECONDS)
+        until_seconds = self._clock() + (pause_seconds if failures > 1 else 0.0)
+        self._stale[pod.uid] = _Stale(pod.version, failures, until_seconds)
 
     def forget_all_but(self, uids: Collection[str]) -> None:
         """Drop what is known of Pods that are no more."""
         for uid in self._refused.keys() - uids:
             del self._refused[uid]
+        for uid in self._stale.keys() - uids:
+            del self._stale[uid]
 
     def announce(self, pod: TaskPod, message: str) -> None:
         """Have an Event told of ``pod`` by `tell`; of very many the oldest are lost."""
         self._events.append(self._event(pod, message))
 
-    def tell(self, *, is_in_haste: Callable[[], bool]) -> None:
-        """Create the Events that wait; only a few if there is something else to do."""
+    def tell(self, *, is_in_haste: Callable[[], bool], beat: Callable[[], None]) -> None:
+        """Create the Events that wait, ``beat`` after each; only a few if there is something else to do."""
         told = 0
-        while self._events and (told < EVENTS_AT_ONCE or not is_in_haste()):
+        while self._may_tell() and (told < EVENTS_AT_ONCE or not is_in_haste()):
             event = self._events.popleft()
             metadata = event["metadata"]
             told += 1
             try:
-                self._client.create(EVENTS, event, metadata["namespace"])
+                self._client.create(EVENTS, event, metadata["namespace"], timeout_seconds=EVENT_SECONDS)
             except ApiError as error:
                 log.info("no Event %s/%s: %s", metadata["namespace"], metadata["name"], error)
                 if error.status in _AWAY:
-                    return
+                    self._no_events_until_seconds = self._clock() + EVENTS_REST_SECONDS
+            beat()
+
+    def _may_tell(self) -> bool:
+        return bool(self._events) and self._clock() >= self._no_events_until_seconds
 
     def _event(self, pod: TaskPod, message: str) -> Object:
         about = {
