@@ -108,6 +108,7 @@ def ratios(figures: Mapping[str, Any]) -> str:
             *_slots("a slot that came free was taken after", waits),
             *_slots("  by a task that had been told to wait for it, after", waits["as_told"]),
             *_slots("  by a task that had been told to wait elsewhere, after", waits["replanned"]),
+            *_slots("  by a task that had only just come, after", waits["arriving"]),
         ]
     )
 

@@ -1,9 +1,9 @@
 """How fast a freed slot is taken: from a Pod's terminal phase to the binding of the task that waited for its room.
 
 A gated task waited for a slot if its requests did not fit on its node before some Pod there had ended, and fitted from
-then until it was bound. The figure is that of all such tasks. Had one been told to wait for another node when that room
-appeared, then a later plan gave it this one, at once or after a while. Since what was told may be older than the plan,
-such tasks are shown apart and left out of nothing.
+then until it was bound. The figure is that of all such tasks; its parts tell where time goes, and leave out nothing. If
+the task had only just come when room appeared, then the planner may have waited for the rest of its burst. If it had
+been told to wait for another node, then a later plan gave it this one, at once or after a while.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from typing import Any
 from demo.percentile import percentile
 from demo.pod_times import PodTimes
 from foretide.placement.resources import Amounts, Axes, Resources, needed
+from foretide_operator.planner.arrivals import LONGEST_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class SlotWaits:
-    """Seconds from slot free to bound: of tasks bound where they had been told to wait, and of ``replanned`` ones."""
+    """Seconds from slot free to bound, of each part of the tasks that waited for their slot."""
 
     as_told: tuple[float, ...]
     replanned: tuple[float, ...] = ()
+    arriving: tuple[float, ...] = ()
 
     @classmethod
     def together(cls, every: Sequence[SlotWaits]) -> SlotWaits:
@@ -33,14 +35,16 @@ class SlotWaits:
         return cls(
             tuple(chain.from_iterable(each.as_told for each in every)),
             tuple(chain.from_iterable(each.replanned for each in every)),
+            tuple(chain.from_iterable(each.arriving for each in every)),
         )
 
     def figures(self) -> dict[str, Any]:
-        """Median and 95th percentile in seconds of all, and of both parts; None where no task waited."""
+        """Median and 95th percentile in seconds of all, and of each part; None where no task waited."""
         return {
-            **_quantiles(self.as_told + self.replanned),
+            **_quantiles(self.as_told + self.replanned + self.arriving),
             "as_told": _quantiles(self.as_told),
             "replanned": _quantiles(self.replanned),
+            "arriving": _quantiles(self.arriving),
         }
 
 
@@ -55,7 +59,7 @@ def _quantiles(seconds: Sequence[float]) -> dict[str, Any]:
 def slot_waits(pods: Sequence[PodTimes], room: Mapping[str, Resources]) -> SlotWaits:
     """The waits of all gated ``pods``; ``room`` is what each node has for them, the requests of others taken off."""
     axes = Axes(pod.requests for pod in pods)
-    as_told, replanned = list[float](), list[float]()
+    as_told, replanned, arriving = list[float](), list[float](), list[float]()
     for pod in pods:
         if not pod.was_gated or pod.bound_seconds is None or pod.node not in room:
             continue
@@ -63,9 +67,12 @@ def slot_waits(pods: Sequence[PodTimes], room: Mapping[str, Resources]) -> SlotW
         freed = _freed_seconds(pod, pod.bound_seconds, others, axes.amounts(room[pod.node]), axes)
         if freed is None:
             continue
-        waited = as_told if pod.planned_at(freed) in {"", pod.node} else replanned
-        waited.append(pod.bound_seconds - freed)
-    return SlotWaits(tuple(as_told), tuple(replanned))
+        if freed - pod.seen_seconds < LONGEST_SECONDS:
+            part = arriving
+        else:
+            part = as_told if pod.planned_at(freed) in {"", pod.node} else replanned
+        part.append(pod.bound_seconds - freed)
+    return SlotWaits(tuple(as_told), tuple(replanned), tuple(arriving))
 
 
 def _freed_seconds(

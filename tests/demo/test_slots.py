@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from demo.pod_times import PodTimes
-from demo.slots import slot_waits
+from demo.slots import SlotWaits, slot_waits
 from foretide.placement.resources import Resources
 from foretide_kube.pod_form import PodForm
 from foretide_kube.pod_plan import PodPlan
@@ -65,9 +65,19 @@ def test_who_was_told_another_node_is_shown_apart_and_left_out_of_nothing() -> N
     assert waits.as_told == pytest.approx((0.2,))
     assert waits.replanned == pytest.approx((5.0,))
     found = waits.figures()
-    assert (found["tasks"], found["as_told"]["tasks"], found["replanned"]["tasks"]) == (2, 1, 1)
+    assert [found[part]["tasks"] for part in ("as_told", "replanned", "arriving")] == [1, 1, 0]
+    assert found["tasks"] == 2
     assert found["p50_seconds"] == 2.6
     assert found["p95_seconds"] == 4.76
+
+
+def test_who_had_only_just_come_is_shown_apart_and_left_out_of_nothing() -> None:
+    pods = [pod("a", 0.1, 10.0), pod("b", 0.1, 20.0), pod("c", 10.4, seen=9.5, plans=((9.9, "n2"),))]
+    waits = slot_waits(pods, ROOM)
+    assert (waits.as_told, waits.replanned) == ((), ())
+    assert waits.arriving == pytest.approx((0.4,))
+    assert waits.figures()["p95_seconds"] == 0.4
+    assert SlotWaits.together([waits, waits]).figures()["arriving"]["tasks"] == 2
 
 
 def test_other_nodes_and_tasks_without_gate_do_not_count() -> None:
