@@ -31,7 +31,10 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """The fingerprint of what a measurement ran on; absent figures are None, never 0."""
+    """The fingerprint of what a measurement ran on; absent figures are None, never 0.
+
+    ``co_runners`` are tasks on the same node meanwhile, which only who watches the cluster sees.
+    """
 
     cpu_model: Text = ""
     architecture: Text = ""

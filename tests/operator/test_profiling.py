@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from foretide_kube.kinds import workloadprofile
-from foretide_kube.names import JOBS, WORKLOAD_PROFILES
+from foretide_kube.names import JOBS, NODE_CLASSES, PODS, WORKLOAD_PROFILES
 from foretide_operator.actions import Action, Create, Delete
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import read_fleet
+from foretide_operator.jobs import profile_job, run_job
 from foretide_operator.outcome import Done
 from foretide_operator.workload.facts import Facts
-from foretide_operator.workload.profiling import decide
+from foretide_operator.workload.profiling import decide, profile_of
 from tests.operator.cluster_objects import (
     NOW,
     NOW_MILLISECONDS,
@@ -30,6 +31,8 @@ from tests.operator.cluster_objects import (
     profile_result,
     workload,
 )
+from tests.operator.memory_api import MemoryApi
+from tests.operator.test_controller import cluster, live
 
 MAX_AGE_SECONDS = 300
 STEP_SECONDS = 10
@@ -131,8 +134,65 @@ def test_start_up_is_not_measured_across_two_clocks(off_seconds: float) -> None:
     (attempt,) = measuring.facts.attempts
     assert isinstance(attempt.outcome, Done)
     result = profile_result(process_start=begin - 1_000, work_begin=begin, work_end=begin + 15_000)
-    pod = pod_of(attempt.job, message=result)  # bound 56.5 s ago
+    pod = pod_of(attempt.job, message=result, node_name="f1")  # bound 56.5 s ago
     pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = api_time(NOW - timedelta(seconds=35))
     measuring.facts = replace(measuring.facts, attempts=(replace(attempt, outcome=Done(result, pod)),))
     measuring.look()
     assert measuring.facts.profiles[0].spec.startup_milliseconds == 6_500
+
+
+def task(*, node_name: str = "f1", began: float = 60, ended: float | None = None, role: str = "run") -> Object:
+    """The Pod of a task whose container ran from so many seconds ago until so many, or still runs."""
+    pod = pod_of(as_stored(run_job(workload(), SETTINGS)), phase="Running", node_name=node_name)
+    life = {"startedAt": api_time(NOW - timedelta(seconds=began))}
+    state = {"running": life}
+    if ended is not None:
+        state = {"terminated": {**life, "finishedAt": api_time(NOW - timedelta(seconds=ended))}}
+    pod["status"]["containerStatuses"][0]["state"] = state
+    pod["metadata"]["labels"]["foretide.dev/role"] = role
+    return pod
+
+
+@pytest.mark.parametrize(
+    ("pods", "count"),
+    [
+        ([], 0),
+        ([task()], 1),
+        ([task(ended=40), task(began=36), task(began=45, ended=44)], 3),
+        ([task(ended=51), task(began=34)], 0),  # before the measurement, which took from 50 s ago to 35 s ago; after it
+        ([task(node_name="f2"), task(role="inspect"), task(role="profile")], 0),
+    ],
+)
+def test_a_measurement_beside_tasks_is_unstable_and_says_how_many_there_were(pods: list[Object], count: int) -> None:
+    class_ = node_class("fast")
+    fleet = read_fleet([class_], [node("f1", "fast")])
+    given = workload()
+    job = as_stored(profile_job(given, class_, attempt=1, lost_nodes=(), series="", settings=SETTINGS))
+    result = profile_result()
+    facts = Facts(
+        workload=given,
+        classes=tuple(fleet.classes.values()),
+        nodes=(),
+        workload_pods=pods,
+        settings=SETTINGS,
+        now=NOW,
+    )
+    body = profile_of(facts, "fast", Done(result, pod_of(job, message=result, node_name="f1")))
+    measurement = body["spec"]["measurement"]
+    assert measurement["environment"]["coRunners"] == count
+    assert measurement["stable"] is (count == 0)
+    assert measurement.get("unstableReason", "") == (f"CoRunners: {count}" if count else "")
+
+
+def test_tasks_of_any_workload_are_seen_beside_profiles_and_probes() -> None:
+    api = MemoryApi()
+    cluster(api)
+    api.put(PODS, task())
+    live(api, rounds=3)
+    seen = {
+        item["spec"]["nodeClass"]: item["spec"]["measurement"]["environment"]["coRunners"]
+        for item in api.all(WORKLOAD_PROFILES)
+    }
+    assert seen == {"fast": 1, "slow": 0}
+    probes = {item["metadata"]["name"]: item["status"]["probe"] for item in api.all(NODE_CLASSES)}
+    assert {name: probe["environment"]["coRunners"] for name, probe in probes.items()} == {"fast": 1, "slow": 0}

@@ -43,7 +43,10 @@ class InferenceTime(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The figures that the profiler reported; meanings as in `foretide.results.ProfileResult`."""
+    """The figures that the profiler reported; meanings as in `foretide.results.ProfileResult`.
+
+    What tasks ran beside it the profiler cannot see: the operator adds that, and calls the measurement unstable for it.
+    """
 
     samples: Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
     inference_microseconds: InferenceTime
@@ -60,8 +63,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     environment: Environment
 
     @classmethod
-    def of(cls, result: ProfileResult) -> Measurement:
-        """The lasting part of what a profiler Job reported."""
+    def of(cls, result: ProfileResult, *, co_runners: int) -> Measurement:
+        """The lasting part of what a profiler Job reported while so many tasks ran on its node."""
         return cls(
             samples=result.inference.samples,
             inference_microseconds=InferenceTime(
@@ -74,14 +77,14 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             first_inference_microseconds=result.first_inference_microseconds,
             warmup_inferences=result.warmup_inferences,
             load_milliseconds=result.load_milliseconds,
-            stable=result.stable,
-            unstable_reason=result.unstable_reason,
+            stable=result.stable and not co_runners,
+            unstable_reason=result.unstable_reason or (f"CoRunners: {co_runners}" if co_runners else ""),
             memory_peak_bytes=result.memory_peak_bytes,
             memory_base_bytes=result.memory_base_bytes,
             accelerator_memory_peak_bytes=result.accelerator_memory_peak_bytes,
             energy_microjoules_per_inference=result.energy_microjoules_per_inference,
             model_sha256=result.model_sha256,
-            environment=result.environment,
+            environment=msgspec.structs.replace(result.environment, co_runners=co_runners),
         )
 
 

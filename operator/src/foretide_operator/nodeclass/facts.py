@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,13 +17,14 @@ from foretide_operator.settings import Settings
 class Facts:
     """What is known of one node class; ``measuring`` counts the unfinished measuring Jobs on it.
 
-    ``owner`` refers to the operator's Deployment; None where it runs outside a cluster. ``refusals`` are Jobs, by name,
-    that the API server would not take just now.
+    ``workload_pods`` are the Pods of all workloads. ``owner`` refers to the operator's Deployment; None where it runs
+    outside a cluster. ``refusals`` are Jobs, by name, that the API server would not take just now.
     """
 
     members: ClassMembers
     attempts: tuple[Attempt, ...] = ()
     measuring: int = 0
+    workload_pods: Collection[Object] = ()
     owner: Object | None = None
     refusals: Mapping[str, Failed] = field(default_factory=dict)
     settings: Settings

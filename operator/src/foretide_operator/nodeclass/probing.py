@@ -15,6 +15,7 @@ from foretide_kube.kinds.nodeclass import Probe
 from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, ROLE_PROBE
 from foretide_operator.actions import Action, Delete, Verdict
 from foretide_operator.attempts import Attempt, advance, latest, retire
+from foretide_operator.co_runners import co_runners
 from foretide_operator.fleet import is_ready
 from foretide_operator.jobs import probe_job, probing_key
 from foretide_operator.nodeclass.facts import Facts
@@ -97,6 +98,9 @@ def _read(facts: Facts, done: Done) -> Probe | None:
     node = next((node for node in facts.members.members if node["metadata"]["name"] == name), None)
     if node is None:
         return None
+    beside = co_runners(
+        facts.workload_pods, done.pod, begin_milliseconds=result.process_start, end_milliseconds=result.work_end
+    )
     return Probe(
         probed_time=to_time(from_milliseconds(result.work_end)),
         node=name,
@@ -105,7 +109,7 @@ def _read(facts: Facts, done: Done) -> Probe | None:
         gemm_flops_per_second=result.gemm_flops_per_second,
         memory_bandwidth_bytes_per_second=result.memory_bandwidth_bytes_per_second,
         model_microseconds=dict(result.model_microseconds),
-        environment=result.environment,
+        environment=msgspec.structs.replace(result.environment, co_runners=beside),
     )
 
 

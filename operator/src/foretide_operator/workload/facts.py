@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,7 +21,8 @@ from foretide_operator.settings import Settings
 class Facts:
     """What is known of one workload.
 
-    ``classes`` are the node classes that the workload selects, by name; ``nodes`` every node of the cluster.
+    ``classes`` are the node classes that the workload selects, by name; ``nodes`` every node of the cluster,
+    ``workload_pods`` every Pod of any workload.
     ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key.
     ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
     are Jobs, by name, that the API server would not take just now. ``seconds_since_written`` is how long ago its
@@ -31,6 +32,7 @@ class Facts:
     workload: AIWorkload
     classes: tuple[ClassMembers, ...]
     nodes: tuple[Object, ...]
+    workload_pods: Collection[Object] = ()
     attempts: tuple[Attempt, ...] = ()
     profiles: tuple[WorkloadProfile, ...] = ()
     measuring: Mapping[str, int] = field(default_factory=dict)

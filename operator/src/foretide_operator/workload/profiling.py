@@ -28,6 +28,7 @@ from foretide_kube.names import (
 )
 from foretide_operator.actions import Action, Create, Delete, Verdict
 from foretide_operator.attempts import Attempt, Step, advance, latest, retire
+from foretide_operator.co_runners import co_runners
 from foretide_operator.fleet import ClassMembers, is_ready
 from foretide_operator.jobs import measuring_key, profile_job
 from foretide_operator.outcome import Done, bound_milliseconds
@@ -159,6 +160,9 @@ def profile_of(facts: Facts, node_class: str, done: Done) -> Object:
         raise TypeError(f"a profile Job gave a {type(result).__name__}")
     metadata = facts.workload.metadata
     startup, end = _startup_and_end(result, done.pod)
+    beside = co_runners(
+        facts.workload_pods, done.pod, begin_milliseconds=result.work_begin, end_milliseconds=result.work_end
+    )
     measured_time = to_time(from_milliseconds(end))
     profile = WorkloadProfile(
         metadata=Metadata(
@@ -182,7 +186,7 @@ def profile_of(facts: Facts, node_class: str, done: Done) -> Object:
             cpu_millis=cpu_millis(facts.workload.spec),
             startup_milliseconds=startup,
             measured_time=measured_time,
-            measurement=Measurement.of(result),
+            measurement=Measurement.of(result, co_runners=beside),
         ),
     )
     body = to_object(profile)
