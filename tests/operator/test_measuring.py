@@ -7,21 +7,24 @@ from typing import Any
 import pytest
 
 from foretide_kube.kinds import aiworkload, nodeclass
-from foretide_kube.names import AIWORKLOADS, JOBS, NODE_CLASSES
+from foretide_kube.names import AIWORKLOADS, JOBS, NODE_CLASSES, PODS
 from foretide_operator.jobs import probe_job, profile_job
 from foretide_operator.measuring import holds_place
 from tests.operator.cluster_objects import (
     NOW,
     SETTINGS,
+    SHA256,
     ago,
     as_stored,
     ended,
+    inspect_result,
     node_class,
     node_class_object,
+    pod_of,
     workload_object,
 )
 from tests.operator.memory_api import MemoryApi
-from tests.operator.test_controller import cluster, live
+from tests.operator.test_controller import Process, cluster, kubernetes, live
 
 FAST = node_class("fast")
 WORKLOAD = workload_object()
@@ -49,6 +52,22 @@ def probe(**metadata: Any) -> Any:
 def referring(**changes: Any) -> list[Any]:
     (reference,) = profile()["metadata"]["ownerReferences"]
     return [{**reference, **changes}]
+
+
+def test_a_pod_that_names_a_job_of_ours_as_an_owner_but_is_not_controlled_by_it_speaks_for_no_one() -> None:
+    api = MemoryApi()
+    cluster(api)
+    process = Process(api)
+    process.work()
+    kubernetes(api)
+    (job,) = [job for job in api.all(JOBS) if job["metadata"]["labels"]["foretide.dev/role"] == "inspect"]
+    forged = pod_of(job, message=inspect_result(model_sha256="cd" * 32))
+    forged["metadata"]["creationTimestamp"] = ago(1)
+    forged["metadata"]["ownerReferences"][0]["controller"] = False
+    api.put(PODS, forged)
+    process.work()
+    (workload,) = api.all(AIWORKLOADS)
+    assert workload["status"]["modelSha256"] == SHA256
 
 
 @pytest.mark.parametrize(

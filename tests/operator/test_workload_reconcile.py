@@ -99,14 +99,15 @@ def known(**spec: Any) -> Any:
 
 
 def profile_attempt(
-    given: Any, name: str, outcome: Outcome | None = None, number: int = 1, series: str = ""
+    given: Any, name: str, outcome: Outcome | None = None, series: str = "", node_name: str = ""
 ) -> Attempt:
     members = next(c for c in CLASSES if c.metadata.name == name)
     job = as_stored(
-        profile_job(given, members, attempt=number, lost_nodes=(), series=series, settings=SETTINGS), age_seconds=60
+        profile_job(given, members, attempt=1, lost_nodes=(), series=series, settings=SETTINGS), age_seconds=60
     )
     result = profile_result()
-    return Attempt(job, outcome or Done(result, pod_of(job, message=result)))
+    pod = pod_of(job, message=result, node_name=node_name or f"{name[0]}1")
+    return Attempt(job, outcome or Done(result, pod))
 
 
 def stored_profile(given: Any, name: str, *, measured: str | None = None) -> WorkloadProfile:
@@ -241,11 +242,32 @@ def test_a_measurement_becomes_a_workload_profile_once() -> None:
     (create,) = [action for action in decision.actions if isinstance(action, Create)]
     assert create.resource == WORKLOAD_PROFILES
     spec = create.body["spec"]
-    assert (spec["nodeClass"], spec["nodeName"], spec["cpuMillis"]) == ("fast", "n1", 1000)
+    assert (spec["nodeClass"], spec["nodeName"], spec["cpuMillis"]) == ("fast", "f1", 1000)
     assert spec["startupMilliseconds"] == 6_500  # bound 57 s ago (the middle of that second), at work 50 s ago
     again = decide(facts(workload=given, attempts=attempts, profiles=(stored_profile(given, "fast"),)), predict)
     assert WORKLOAD_PROFILES not in {a.resource for a in again.actions if isinstance(a, Create)}
     assert any(isinstance(action, Patch) and action.resource == JOBS for action in again.actions)
+
+
+@pytest.mark.parametrize("elsewhere", ["s1", "gone"])
+def test_a_measurement_made_on_no_node_of_the_class_is_not_stored_but_made_again(elsewhere: str) -> None:
+    given = known(nodeClassSelector={"matchLabels": {"tier": "a"}})
+    stray = profile_attempt(given, "fast", node_name=elsewhere)
+    stray.job["status"] = ended(stray.job, seconds_ago=5)["status"]
+    decision = decide(facts(workload=given, attempts=(stray,)), predict)
+    assert verdict(decision, "Profiled") == ("Unknown", "NodeGone")
+    assert not [action for action in decision.actions if isinstance(action, Create)]
+    stray.job["status"] = ended(stray.job, seconds_ago=15)["status"]
+    assert created(decide(facts(workload=given, attempts=(stray,)), predict)) == ["profile"]
+
+
+def test_a_measurement_is_not_tried_again_while_the_class_has_no_ready_node() -> None:
+    given = known(nodeClassSelector={"matchLabels": {"tier": "a"}})
+    lost = profile_attempt(given, "fast", Failed("NodeGone", "its node is gone", ago(60)))
+    assert (
+        created(decide(facts(workload=given, attempts=(lost,), nodes=[node("f1", "fast", ready=False)]), predict)) == []
+    )
+    assert created(decide(facts(workload=given, attempts=(lost,)), predict)) == ["profile"]
 
 
 def test_profiled_counts_and_names_what_is_missing() -> None:

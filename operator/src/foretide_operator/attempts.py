@@ -19,7 +19,15 @@ from foretide_kube.kinds.common import to_time
 from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, LABEL_ROLE
 from foretide_operator.actions import Action, Create, Delete, Patch
 from foretide_operator.jobs import ANNOTATION_ATTEMPT, RUN_TTL_SECONDS
-from foretide_operator.outcome import ANNOTATION_FAILURE, Done, Failed, KeptFailure, Outcome, Running
+from foretide_operator.outcome import (
+    ANNOTATION_FAILURE,
+    Done,
+    Failed,
+    KeptFailure,
+    Outcome,
+    Running,
+    finished_condition,
+)
 from foretide_operator.times import parse_time
 
 MAX_ATTEMPTS: Final = 3
@@ -94,6 +102,19 @@ def latest(attempts: Iterable[Attempt], *, role: str, key: str, node_class: str 
         (a for a in attempts if a.role == role and a.key == key and a.node_class == node_class),
         key=lambda attempt: attempt.number,
         default=None,
+    )
+
+
+def on_class(attempt: Attempt | None, nodes: Iterable[Object]) -> Attempt | None:
+    """The attempt to measure a class of these ``nodes``: what was measured elsewhere says nothing of it, and failed."""
+    if attempt is None or not isinstance(attempt.outcome, Done):
+        return attempt
+    name = attempt.outcome.pod["spec"].get("nodeName") or ""
+    if any(node["metadata"]["name"] == name for node in nodes):
+        return attempt
+    ended_time = (finished_condition(attempt.job) or {}).get("lastTransitionTime", "")
+    return replace(
+        attempt, outcome=Failed("NodeGone", f"node {name}, where it ran, is none of the class any more", ended_time)
     )
 
 

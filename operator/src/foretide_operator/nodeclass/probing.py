@@ -14,12 +14,12 @@ from foretide_kube.kinds.common import to_time
 from foretide_kube.kinds.nodeclass import Probe
 from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, ROLE_PROBE
 from foretide_operator.actions import Action, Delete, Verdict
-from foretide_operator.attempts import Attempt, advance, latest, retire
+from foretide_operator.attempts import advance, latest, on_class, retire
 from foretide_operator.co_runners import co_runners
 from foretide_operator.fleet import is_ready
 from foretide_operator.jobs import probe_job, probing_key
 from foretide_operator.nodeclass.facts import Facts
-from foretide_operator.outcome import Done, Failed
+from foretide_operator.outcome import Done
 from foretide_operator.times import from_milliseconds
 
 TYPE = "Probed"
@@ -51,18 +51,16 @@ def decide(facts: Facts) -> Probing:
         return Probing(_probed(known), known, retire(attempt.job) if attempt is not None and ended else ())
     if not any(is_ready(node) for node in members.members):
         return Probing(Verdict(TYPE, "Unknown", "NoReadyNode", "waiting for a Ready node of the class"), known)
-    if attempt is not None and isinstance(attempt.outcome, Done):
-        probe = _read(facts, attempt.outcome)
-        if probe is not None:
-            return Probing(_probed(probe), probe)
-        attempt = Attempt(attempt.job, Failed("NodeGone", "the node where the probe ran is none of the class any more"))
     step = advance(
-        attempt,
+        on_class(attempt, members.members),
         lambda number: probe_job(members.node_class, number, members.lost, facts.settings, facts.owner),
         may_start=facts.measuring < facts.settings.profiles_per_class,
         refusals=facts.refusals,
         now=facts.now,
     )
+    if step.done is not None:
+        probe = _read(facts, step.done)
+        return Probing(_probed(probe), probe)
     if step.failed is not None:
         return Probing(Verdict(TYPE, "False", step.failed.reason, step.failed.message), known, step.actions)
     return Probing(Verdict(TYPE, "Unknown", step.reason, step.message), known, step.actions, step.recheck_seconds)
@@ -89,15 +87,12 @@ def fingerprint(node: Object) -> str:
     return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
 
 
-def _read(facts: Facts, done: Done) -> Probe | None:
-    """The probe that a Job reported; None if its node does not belong to the class any more."""
+def _read(facts: Facts, done: Done) -> Probe:
     result = done.result
     if not isinstance(result, ProbeResult):
         raise TypeError(f"a probe gave a {type(result).__name__}")
-    name = done.pod["spec"].get("nodeName") or ""
-    node = next((node for node in facts.members.members if node["metadata"]["name"] == name), None)
-    if node is None:
-        return None
+    name = done.pod["spec"]["nodeName"]
+    node = next(node for node in facts.members.members if node["metadata"]["name"] == name)
     beside = co_runners(
         facts.workload_pods, done.pod, begin_milliseconds=result.process_start, end_milliseconds=result.work_end
     )

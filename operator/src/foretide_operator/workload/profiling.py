@@ -27,7 +27,7 @@ from foretide_kube.names import (
     child_name,
 )
 from foretide_operator.actions import Action, Create, Delete, Verdict
-from foretide_operator.attempts import Attempt, Step, advance, latest, retire
+from foretide_operator.attempts import Attempt, Step, advance, latest, on_class, retire
 from foretide_operator.co_runners import co_runners
 from foretide_operator.fleet import ClassMembers, is_ready
 from foretide_operator.jobs import measuring_key, profile_job
@@ -102,17 +102,18 @@ def _stand(facts: Facts, members: ClassMembers, *, room: int) -> _ClassStand:
         )
 
     attempt = _attempt_of(facts, name, make, series=series)
+    has_ready_node = any(is_ready(node) for node in members.members)
     if profile is not None and not series:
         ended = attempt is not None and isinstance(attempt.outcome, Done)
         return _ClassStand(name, "Measured", actions=retire(attempt.job) if attempt is not None and ended else ())
-    if attempt is None and not any(is_ready(node) for node in members.members):
+    if attempt is None and not has_ready_node:
         return _ClassStand(name, "Waiting", "NoReadyNode", "the class has no Ready node")
     if attempt is None and not members.fits(facts.workload.spec.resources.limits):
         return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class takes a Pod with these limits")
     step = advance(
-        attempt,
+        on_class(attempt, members.members),
         make,
-        may_start=room > 0,
+        may_start=room > 0 and has_ready_node,
         refusals=facts.refusals,
         now=facts.now,
     )
