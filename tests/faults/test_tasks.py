@@ -60,7 +60,9 @@ FORGERIES = {
     "forged-garbage": {ANNOTATION_PREDICTION: "{{{", ANNOTATION_PLAN: '"\x00"', ANNOTATION_INFERENCES: "-7"},
     "forged-size": {ANNOTATION_INFERENCES: "1000000000"},
 }
+HUGE_PREDICTION = json.dumps(FORGED_PREDICTION | {"boundMilliseconds": 10**400})
 RESERVATION = {
+    ANNOTATION_PREDICTION: HUGE_PREDICTION,
     ANNOTATION_PLANNED_NODE: "edge-fast-1",
     ANNOTATION_PLAN: json.dumps({"node": "edge-fast-1", "openedTime": FOREVER}),
 }
