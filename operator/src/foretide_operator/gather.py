@@ -98,6 +98,7 @@ class Gatherer:
             workload=workload,
             classes=selected(workload, self.fleet()),
             nodes=tuple(self._world.nodes.snapshot().values()),
+            workload_pods=self._world.task_pods.snapshot().values(),
             attempts=self._attempts(
                 [job for job in jobs if _role(job) in {ROLE_INSPECT, ROLE_PROFILE}],
                 pods,
@@ -128,6 +129,7 @@ class Gatherer:
             members=members,
             attempts=self._attempts(jobs, list(self._world.probe_pods.snapshot().values()), signature=None, now=now),
             measuring=self._measuring(now)[name],
+            workload_pods=self._world.task_pods.snapshot().values(),
             owner=owner,
             refusals=refusals,
             settings=self._settings,
