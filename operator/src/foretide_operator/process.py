@@ -11,7 +11,7 @@ from typing import Final
 
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.cache import WatchCache
-from foretide_kube.client import KubeClient
+from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.kinds import aiworkload
 from foretide_kube.names import PODS, Resource
 from foretide_kube.published import predictions_of
@@ -110,7 +110,8 @@ class Operator:
             wall=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
         )
-        controller.load()
+        if not self._load(controller):
+            return
         self._worker = Worker(
             self._queue, controller.look, self._triggers.ask_for_everything, self._metrics, time.monotonic
         )
@@ -126,6 +127,19 @@ class Operator:
                 say_at_seconds += SYNC_SECONDS
                 self._problem = f"{resource.plural} cannot be listed; see the log"
                 log.error("%s could not be listed in %.0f s; waiting on", resource.plural, SYNC_SECONDS)
+
+    def _load(self, controller: Controller) -> bool:
+        """Read what was stored, for as long as it takes; False if stopped before. The caches stay as they are."""
+        while not self._stopped.is_set():
+            try:
+                controller.load()
+            except ApiError as error:
+                self._problem = f"what was stored cannot be read: {error}"
+                log.error("%s; again in %.0f s", self._problem, RETRY_SECONDS)  # noqa: TRY400 - one line says it
+                self._stopped.wait(RETRY_SECONDS)
+            else:
+                return True
+        return False
 
     def ask(self, key: Key) -> None:
         """Ask for a look at ``key``, from any thread."""
