@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from demo.memory import Resident, resident
+from demo.memory import resident
 from demo.scenario import ROOT
 from devcluster import Cluster, binaries
 from foretide_kube.names import SCHEDULER_NAME
@@ -49,6 +49,7 @@ class Parts:
     """The parts while they run."""
 
     planner: int
+    extender: int
     planner_url: str
     extender_url: str
     scheduler_url: str
@@ -71,9 +72,9 @@ class Parts:
             },
         )
 
-    def planner_memory(self) -> Resident:
-        """The planner's resident memory."""
-        return resident(self.planner)
+    def memory(self) -> dict[str, dict[str, float]]:
+        """Resident memory in MiB of planner and extender."""
+        return {"planner": resident(self.planner)._asdict(), "extender": resident(self.extender)._asdict()}
 
 
 @contextmanager
@@ -95,7 +96,7 @@ def parts(cluster: Cluster, namespace: str, directory: Path) -> Iterator[Parts]:
             wait_ready(f"{url}/readyz", process, path)
             return process.pid
 
-        start(
+        extender_pid = start(
             "extender",
             f"http://{extender}",
             [sys.executable, "-m", "foretide_extender"],
@@ -107,14 +108,14 @@ def parts(cluster: Cluster, namespace: str, directory: Path) -> Iterator[Parts]:
         anybody = "--authorization-always-allow-paths=/readyz,/metrics"
         program = binaries.ensure(["kube-scheduler"], lambda _line: None)["kube-scheduler"]
         start("scheduler", f"https://{scheduler}", [program, f"--config={configuration}", *serving, anybody])
-        pid = start(
+        planner_pid = start(
             "planner",
             f"http://{planner}",
             [sys.executable, "-m", "foretide_operator.planner"],
             FORETIDE_NAMESPACE=namespace,
             FORETIDE_PLANNER_PORT=planner.partition(":")[2],
         )
-        yield Parts(pid, f"http://{planner}", f"http://{extender}", f"https://{scheduler}")
+        yield Parts(planner_pid, extender_pid, f"http://{planner}", f"http://{extender}", f"https://{scheduler}")
 
 
 def scheduler_configuration(cluster: Cluster, extender_port: int) -> dict[str, Any]:

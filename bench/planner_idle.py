@@ -47,6 +47,8 @@ MARKS = {
         ("cores", 0.1),
         ("extender_calls_per_second", 50.0),
         ("trickle.extender_calls_per_second", 50.0),
+        ("rss_mib.planner.peak", 96.0),
+        ("rss_mib.extender.peak", 96.0),
     )
 }
 RESULT = ROOT / "bench" / "results" / "planner.json"
@@ -71,9 +73,10 @@ def lines(figures: dict[str, Any]) -> str:
     trickle = figures["trickle"]
     names = ("cores", "plans", "plan_milliseconds", "extender_calls_per_second", "scheduler_attempts_per_second")
     rows = [[name.replace("_", " "), f"{figures[name]:.3f}", f"{trickle[name]:.3f}"] for name in names]
-    waits, own, most = trickle["slot_free_to_bound"], figures["rss_mib"]["now"], trickle["rss_mib"]["peak"]
+    waits = trickle["slot_free_to_bound"]
+    resident = [f"{name} {own['now']:.0f} ({own['peak']:.0f} at its peak)" for name, own in figures["rss_mib"].items()]
     return (
-        table(["", "idle", "trickle"], rows) + f"\n  planner resident {own:.0f} MiB, {most:.0f} at its peak; all told "
+        table(["", "idle", "trickle"], rows) + f"\n  resident MiB: {', '.join(resident)}; all told "
         f"after {figures['told_seconds']} s; {figures['writes']} writes when idle; {figures['ready_nodes']} nodes ready"
         f"\n  trickle: {trickle['ended']} ended, {trickle['opened']:.0f} opened, attempts {trickle['attempts']}"
         f"\n  slot free to bound: p50 {waits['p50_seconds']} s, p95 {waits['p95_seconds']} s, {waits['tasks']} tasks"
@@ -87,7 +90,7 @@ def measure(cluster: Cluster, directory: Path, *, is_task: bool) -> dict[str, An
     client = KubeClient.connect(str(cluster.kubeconfig))
     full_cluster.fill(client, is_task=is_task)
     with beating(client), parts(cluster, NAMESPACE, directory) as running:
-        return {**idle(running, client), "trickle": trickle(running, client)}
+        return {**idle(running, client), "trickle": trickle(running, client), "rss_mib": running.memory()}
 
 
 @contextmanager
@@ -120,7 +123,6 @@ def idle(running: Parts, client: KubeClient) -> dict[str, Any]:
     time.sleep(WINDOW_SECONDS)
     return {
         **rates(before_window, running.counts(), WINDOW_SECONDS),
-        "rss_mib": running.planner_memory()._asdict(),
         "writes": len(versions(client) - told),
         "told_seconds": round(told_at - began),
         "ready_nodes": full_cluster.ready_nodes(client),
@@ -150,7 +152,6 @@ def trickle(running: Parts, client: KubeClient) -> dict[str, Any]:
         "ended": len(order),
         "opened": after.gates_opened - before.gates_opened,
         "slot_free_to_bound": slots.figures(),
-        "rss_mib": running.planner_memory()._asdict(),
     }
 
 

@@ -49,7 +49,8 @@ def test_rates_are_those_of_the_window() -> None:
 
 def test_every_mark_names_a_figure_of_each_case() -> None:
     window = rates(counts(), counts(extender_calls=1.0), 1.0)
-    cases = {case: {**window, "trickle": window} for case in planner_idle.CASES}
+    memory = {name: {"now": 1.0, "peak": 2.0} for name in ("planner", "extender")}
+    cases = {case: {**window, "trickle": window, "rss_mib": memory} for case in planner_idle.CASES}
     found = held({"cases": cases}, planner_idle.MARKS)
     assert [name for name, mark in found.items() if mark["value"] is None] == []
 
