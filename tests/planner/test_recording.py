@@ -10,7 +10,7 @@ import pytest
 from foretide.placement.task import WorkloadPredictions
 from foretide.prediction import Interval, PodPrediction
 from foretide_kube.pod_form import PodForm
-from foretide_kube.task_pods import TaskPod, epoch_seconds, read_pod
+from foretide_kube.task_pods import TaskPod, WrittenPrediction, epoch_seconds, read_pod
 from foretide_operator.planner.recording import (
     NotPredicted,
     annotation_patch,
@@ -156,3 +156,8 @@ def test_times_are_read_as_the_api_writes_them() -> None:
     assert epoch_seconds("2026-09-21T14:13:20.500000Z") == NOW_SECONDS + 0.5
     assert epoch_seconds(None) is None
     assert epoch_seconds("yesterday") is None
+
+
+def test_a_forged_binding_that_no_float_can_hold_is_no_prediction() -> None:
+    forged = WrittenPrediction("medium-1", 10**400)
+    assert needs_prediction(msgspec.structs.replace(pod(), prediction=forged))

@@ -51,7 +51,8 @@ def _is_predicted(pod: TaskPod) -> bool:
         return False
     if pod.bound_seconds is None:
         return True
-    return abs(written.bound_milliseconds - pod.bound_seconds * 1e3) <= _RECENT_MILLISECONDS
+    # Whole numbers, since anybody may have written one that is too large for a float.
+    return abs(written.bound_milliseconds - round(pod.bound_seconds * 1e3)) <= _RECENT_MILLISECONDS
 
 
 def predict(
