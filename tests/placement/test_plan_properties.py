@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretide.placement.completion import RunningTask, remaining_seconds
+from foretide.placement.completion import LEAST_SECONDS, RunningTask, remaining_seconds
 from foretide.placement.plan import NOT_PREDICTED, WAIT_BOUND_REACHED, NodeState, Plan, Running, Waiting, plan
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
@@ -61,25 +62,31 @@ def test_the_plan_does_not_depend_on_the_order_of_nodes_running_tasks_or_predict
     assert again == make(tasks, there, fleet, delays)
 
 
+def with_steady_requests(fleet: Sequence[NodeState]) -> list[NodeState]:
+    """Nodes on which what is there for good uses what it requests, so that who fits is not slowed."""
+    return [NodeState(n.name, n.node_class, n.allocatable, n.in_use, n.in_use.cpu_millis) for n in fleet]
+
+
 @given(cases(oversubscribe=False))
 @settings(max_examples=120, deadline=None)
 def test_no_slot_is_promised_twice(
     case: tuple[list[Waiting], list[Running], list[NodeState], LagsByClass],
 ) -> None:
-    """Swept over time apart from the plan's own books: where limits are requests, ends are those alone."""
     tasks, there, fleet, delays = case
-    fleet = [NodeState(n.name, n.node_class, n.allocatable, n.in_use, n.in_use.cpu_millis) for n in fleet]
+    fleet = with_steady_requests(fleet)
     check_requests(make(tasks, there, fleet, delays), tasks, there, fleet, delays)
 
 
-@given(cases())
+@given(cases(), waiting(most=3))
 @settings(max_examples=120, deadline=None)
-def test_no_slot_is_promised_twice_where_cores_are_shared(
-    case: tuple[list[Waiting], list[Running], list[NodeState], LagsByClass],
+def test_no_slot_is_promised_twice_where_cores_are_shared_and_others_are_pending(
+    case: tuple[list[Waiting], list[Running], list[NodeState], LagsByClass], queue: list[Waiting]
 ) -> None:
-    """Without what runs already: its ends, when shared, are not told by the plan."""
-    tasks, _, fleet, delays = case
-    check_requests(make(tasks, [], fleet, delays), tasks, [], fleet, delays)
+    tasks, there, fleet, delays = case
+    queue = [replace(each, key=f"pending-{each.key}") for each in queue]
+    made = plan(tasks, there, fleet, now_seconds=NOW, groups=GROUPS, lags=delays, pending=queue)
+    everything = Plan((*made.pending, *made.assignments), NOW)
+    check_requests(everything, [*queue, *tasks], there, fleet, delays)
 
 
 def check_requests(
@@ -89,28 +96,66 @@ def check_requests(
     fleet: Sequence[NodeState],
     delays: LagsByClass,
 ) -> None:
+    """Swept over time apart from the plan's own books: requests always fit, and each task ends when the plan says."""
     by_key = {each.key: each for each in tasks}
     for node in fleet:
         delay = delays[node.node_class or ""]
-        held: list[tuple[float, float, Resources]] = []
-        for each in there:
-            if each.node == node.name:
-                end = math.inf
-                if each.expected:
-                    median, upper = each.expected.median_seconds, each.expected.upper_seconds
-                    gone = NOW - each.bound_seconds
-                    left = remaining_seconds(RunningTask(each.cpu_millis, median, upper, gone))
-                    end = NOW + max(left, 1e-3) + delay.release_seconds
-                held.append((NOW, end, each.requests))
-        for done in made.assignments:
-            if done.node == node.name and done.start_seconds is not None:
-                end = math.inf if done.finish_seconds is None else done.finish_seconds + delay.release_seconds
-                held.append((done.start_seconds - delay.open_to_bind_seconds, end, by_key[done.key].requests))
+        runs = [each for each in there if each.node == node.name]
+        planned = [each for each in made.assignments if each.node == node.name]
+        works = [Work(NOW, remaining(each), each.cpu_millis) for each in runs]
+        for done in planned:
+            task = by_key[done.key]
+            known = task.expected.get(node.node_class or "")
+            alone = math.inf if known is None or done.reason == NOT_PREDICTED else known.median_seconds
+            works.append(Work(done.start_seconds or 0.0, alone, task.cpu_millis))
+        ends = ends_of(works, node)
+        held = [(NOW, end + delay.release_seconds, each.requests) for each, end in zip(runs, ends, strict=False)]
+        for done, work, end in zip(planned, works[len(runs) :], ends[len(runs) :], strict=True):
+            assert (math.inf if done.finish_seconds is None else done.finish_seconds) == pytest.approx(end, abs=1e-5)
+            opened = work.start_seconds - delay.open_to_bind_seconds
+            held.append((opened, end + delay.release_seconds, by_key[done.key].requests))
         for time in {begin for begin, _, _ in held}:
             # A rounding of the times must not count as an overlap.
-            used = [amounts(each) for begin, end, each in held if begin <= time + 1e-7 and time + 1e-7 < end - 1e-7]
+            used = [amounts(each) for begin, end, each in held if begin <= time + 1e-6 and time + 1e-6 < end - 1e-6]
             total = map(sum, zip(amounts(node.in_use), *used, strict=True))
             assert all(a <= b for a, b in zip(total, amounts(node.allocatable), strict=True))
+
+
+@dataclass
+class Work:
+    """What runs from a time on, and the seconds that it takes alone."""
+
+    start_seconds: float
+    alone_seconds: float
+    cpu_millis: int
+
+
+def remaining(running: Running) -> float:
+    """Seconds that a running task still takes alone."""
+    if running.expected is None:
+        return math.inf
+    median, upper = running.expected.median_seconds, running.expected.upper_seconds
+    elapsed = NOW - running.bound_seconds
+    return max(remaining_seconds(RunningTask(running.cpu_millis, median, upper, elapsed)), LEAST_SECONDS)
+
+
+def ends_of(works: Sequence[Work], node: NodeState) -> list[float]:
+    """When each ends, found by going from one start or end to the next and reckoning everything anew."""
+    left = [work.alone_seconds for work in works]
+    ends = [math.inf] * len(works)
+    clock = NOW
+    while clock < math.inf:
+        active = [place for place, work in enumerate(works) if work.start_seconds <= clock and ends[place] == math.inf]
+        demand = node.steady_cpu_millis + sum(works[place].cpu_millis for place in active)
+        slower = max(1.0, demand / node.allocatable.cpu_millis)
+        starts = [work.start_seconds for work in works if work.start_seconds > clock]
+        then = min([*starts, *(clock + left[place] * slower for place in active)], default=math.inf)
+        for place in active if then < math.inf else []:
+            left[place] -= (then - clock) / slower
+            if left[place] < 1e-9:
+                ends[place] = then
+        clock = then
+    return ends
 
 
 @given(cases())
@@ -137,7 +182,7 @@ def test_no_task_is_delayed_by_those_after_it(
     case: tuple[list[Waiting], list[Running], list[NodeState], LagsByClass],
 ) -> None:
     tasks, there, fleet, delays = case
-    fleet = [NodeState(n.name, n.node_class, n.allocatable, n.in_use, n.in_use.cpu_millis) for n in fleet]
+    fleet = with_steady_requests(fleet)
     half = len(tasks) // 2
     alone = make(tasks[:half], there, fleet, delays).assignments
     assert make(tasks, there, fleet, delays).assignments[:half] == alone

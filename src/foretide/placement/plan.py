@@ -1,7 +1,8 @@
 """The plan over all waiting tasks: which node each goes to and when its gate opens, given all committed before it.
 
 List scheduling: tasks in the caller's order, each to the node where it would end first. What is promised to a task is
-never taken back for a later one, which may only fill what is left (conservative backfilling). `plan` is pure and
+never taken back for a later one, which may only fill what is left (conservative backfilling). Tasks that no gate keeps
+any more come before them all: whatever the plan says, the scheduler gives them the first room. `plan` is pure and
 deterministic; equal ends go to the node with less committed, then by name.
 """
 
@@ -70,7 +71,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A task behind its gate.
+    """A task behind its gate, or pending: the scheduler may bind it at any time.
 
     ``cpu_millis`` is the CPU that it may use; ``expected`` its completion by node class, where it is predicted;
     ``group`` names the nodes that it may go to (see `plan`); at ``latest_open_seconds`` its gate opens wherever it is.
@@ -107,10 +108,11 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One assignment per waiting task, in their order."""
+    """One assignment per waiting task, in their order, and one per pending task: what it is expected to take."""
 
     assignments: tuple[Assignment, ...]
     made_seconds: float
+    pending: tuple[Assignment, ...] = ()
 
     def due(self) -> tuple[Assignment, ...]:
         """Those whose gates are to be opened now."""
@@ -123,18 +125,21 @@ def plan(
     nodes: Iterable[NodeState],
     *,
     now_seconds: float,
+    pending: Sequence[Waiting] = (),
     groups: Mapping[Hashable, frozenset[str] | None] | None = None,
     lags: Mapping[str, Lags] | None = None,
 ) -> Plan:
     """Plan ``waiting`` in the order given; all times are seconds of one clock.
 
+    ``pending`` are tasks that no gate keeps and that are not bound, in the order in which they are thought to get room.
     ``groups`` gives the names of the nodes that tasks of a group may go to; a group that is missing or None may go to
     all. ``lags`` are those of node classes, with defaults where one is missing. Running tasks on nodes that are not
     among ``nodes`` are left out.
     """
-    floor = _Floor(waiting, running, nodes, now_seconds=now_seconds, groups=groups or {}, lags=lags or {})
+    floor = _Floor((*pending, *waiting), running, nodes, now_seconds=now_seconds, groups=groups or {}, lags=lags or {})
+    first = [floor.place_pending(task) for task in pending]
     placed = [floor.place(task) for task in waiting]
-    return Plan(tuple(each.assignment() for each in placed), now_seconds)
+    return Plan(tuple(each.assignment() for each in placed), now_seconds, tuple(each.assignment() for each in first))
 
 
 @dataclass(slots=True)
@@ -175,7 +180,7 @@ class _Floor:
 
     def __init__(
         self,
-        waiting: Sequence[Waiting],
+        tasks: Sequence[Waiting],
         running: Iterable[Running],
         nodes: Iterable[NodeState],
         *,
@@ -185,7 +190,8 @@ class _Floor:
     ) -> None:
         self._now = now_seconds
         self._groups = groups
-        self._axes = Axes(task.requests for task in waiting)
+        self._eligible_places: dict[tuple[Hashable, str | None], Sequence[int]] = {}
+        self._axes = Axes(task.requests for task in tasks)
         self._timelines: list[Timeline] = []
         self._members: dict[str | None, list[int]] = defaultdict(list)
         there: dict[str, list[Running]] = defaultdict(list)
@@ -219,6 +225,20 @@ class _Floor:
             return _Placed(task.key, self._now, NOT_PREDICTED)
         return _Placed(task.key, latest, why_not)
 
+    def place_pending(self, task: Waiting) -> _Placed:
+        """Commit ``task`` where the scheduler and the extender will put it.
+
+        That is as soon as any node has room for its requests, and of those that then have it where it ends first.
+        """
+        shape = Shape(self._axes.amounts(task.requests), task.cpu_millis)
+        classes = self._classes(task) or [(None, math.inf)]
+        first = self._search.first_room_seconds(task.group, shape, [name for name, _ in classes])
+        for latest in (first, math.inf):  # what is free at first may be promised to one before it a little later
+            found = self._search.best(task.group, shape, classes, latest)
+            if found.offer is not None:
+                return self._commit(task, shape, found)
+        return _Placed(task.key, self._now, self._why_not(task.group, shape))
+
     def _timeline(self, node: NodeState, running: Sequence[Running], lags: Lags) -> Timeline:
         timeline = Timeline(
             node.name,
@@ -251,7 +271,10 @@ class _Floor:
         names = self._groups.get(group)
         if names is None:
             return members
-        return [place for place in members if self._timelines[place].name in names]
+        key = (group, node_class)
+        if key not in self._eligible_places:
+            self._eligible_places[key] = [place for place in members if self._timelines[place].name in names]
+        return self._eligible_places[key]
 
     def _commit(
         self,

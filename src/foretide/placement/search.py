@@ -144,6 +144,15 @@ class Search:
                 self._shared(queue, shape, alone, latest_seconds, choice)
         return choice
 
+    def first_room_seconds(self, group: Hashable, shape: Shape, classes: Iterable[str | None]) -> float:
+        """When a node of ``classes`` first has room for the requests, cores shared or not; infinite if none ever has.
+
+        It may be taken again soon after, by what is committed for later.
+        """
+        queues = [self._queue(group, shape, node_class) for node_class in classes]
+        tops = [top for queue in queues for top in (queue.first(), queue.first_shared())]
+        return min((top[0] for top in tops if top is not None), default=math.inf)
+
     def _least_end(self, entry: _Entry, alone: float) -> float:
         return entry[0] + self._timelines[entry[2]].lags.open_to_bind_seconds + alone
 

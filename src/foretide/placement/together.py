@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -30,6 +32,7 @@ def plan_together(
     nodes: Iterable[NodeState],
     *,
     now_seconds: float,
+    pending: Sequence[Waiting] = (),
     groups: Mapping[Hashable, frozenset[str] | None] | None = None,
     lags: Mapping[str, Lags] | None = None,
 ) -> Plan:
@@ -38,8 +41,9 @@ def plan_together(
     ``waiting`` is in order of arrival. Many tasks or nodes leave fewer orders to try; the given one is always tried.
     """
     running, nodes = tuple(running), tuple(nodes)
-    tries = min(MOST_ORDERS, MOST_ITEMS // max(len(waiting) + len(running) + len(nodes), 1))
-    best = plan(waiting, running, nodes, now_seconds=now_seconds, groups=groups, lags=lags)
+    tries = min(MOST_ORDERS, MOST_ITEMS // max(len(waiting) + len(pending) + len(running) + len(nodes), 1))
+    make = partial(plan, now_seconds=now_seconds, pending=pending, groups=groups, lags=lags)
+    best = make(waiting, running, nodes)
     arrivals = [each.arrival_seconds for each in waiting if each.arrival_seconds is not None]
     if tries < 2 or len(set(arrivals)) == len(arrivals):
         return best
@@ -47,11 +51,11 @@ def plan_together(
     arrival = {task.key: task.arrival_seconds for task in waiting}
     least = _regret(best, arrival)
     for _, order in zip(range(tries - 1), _orders(waiting), strict=False):
-        made = plan(order, running, nodes, now_seconds=now_seconds, groups=groups, lags=lags)
+        made = make(order, running, nodes)
         regret = _regret(made, arrival)
         if regret < least:
             best, least = made, regret
-    return Plan(tuple(sorted(best.assignments, key=lambda each: place[each.key])), now_seconds)
+    return replace(best, assignments=tuple(sorted(best.assignments, key=lambda each: place[each.key])))
 
 
 def _regret(made: Plan, arrival: Mapping[str, float | None]) -> tuple[int, float]:
