@@ -55,6 +55,11 @@ def bound(name: str = "task-1", *, node: str = "fast-1", ago_seconds: float = 1.
     return gated(name, gates=(), node=node, bound=time_text(NOW_SECONDS - ago_seconds), **options)
 
 
+def pinned(node_class: str) -> dict[str, Any]:
+    """The part of a Pod's spec that keeps it to nodes of one class."""
+    return {"nodeSelector": {"foretide.dev/node-class": node_class}}
+
+
 def node(name: str, node_class: str | None, *, cordoned: bool = False, **options: Any) -> Node:
     """A Ready node; ``taints``, ``conditions`` and what `node_object` takes."""
     taints, conditions = options.pop("taints", []), options.pop("conditions", [READY])

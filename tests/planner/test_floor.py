@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.placement.plan import NodeState, plan
 from foretide.placement.task import WorkloadPredictions
-from foretide_kube.task_pods import TaskPod
+from foretide_kube.task_pods import TaskPod, WrittenPrediction
 from foretide_operator.planner.floor import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
@@ -34,13 +35,25 @@ def floor(
     at: Mapping[str, Node] | None = None,
     workload: WorkloadPredictions | None = resnet(),  # noqa: B008 - a constant
     tries: Mapping[str, int] | None = None,
+    had_room_since: Mapping[str, float] | None = None,
     now: float = NOW_SECONDS,
 ) -> Floor:
-    return read_floor(pods, nodes() if at is None else at, lambda _pod: workload, tries=tries or {}, now_seconds=now)
+    return read_floor(
+        pods,
+        nodes() if at is None else at,
+        lambda _pod: workload,
+        tries=tries or {},
+        had_room_since=had_room_since or {},
+        now_seconds=now,
+    )
 
 
 def waiting(made: Floor) -> list[str]:
     return [made.pods[each.key].name for each in made.waiting]
+
+
+def pending(made: Floor) -> list[str]:
+    return [made.names[each.key] for each in made.pending]
 
 
 def running(made: Floor) -> dict[str, str]:
@@ -169,26 +182,70 @@ def test_what_is_not_bound_leaves_the_plan_and_comes_again_after_longer_each_tim
 
 
 @pytest.mark.parametrize("ago_seconds", [None, -3600.0], ids=["without a time", "before its time"])
-def test_a_forged_opening_reserves_nothing(ago_seconds: float | None) -> None:
+def test_a_forged_opening_reserves_nothing_and_is_pending_like_what_others_opened(ago_seconds: float | None) -> None:
     made = floor(opened(ago_seconds=ago_seconds))
-    assert (running(made), waiting(made)) == ({}, [])
+    assert (running(made), waiting(made), pending(made)) == ({}, [], ["task-1"])
     assert all(each.in_use.pods == 0 for each in made.nodes)
+
+
+def test_tasks_that_nobody_planned_are_pending_in_order_of_creation() -> None:
+    without_node = msgspec.structs.replace(opened("o", age_seconds=2), planned_node=None)
+    made = floor(gated("b", gates=(), age_seconds=5), without_node, gated("z", gates=(), age_seconds=60), gated("a"))
+    assert (pending(made), waiting(made), running(made)) == (["z", "b", "o"], ["a"], {})
+    assert made.pending[0].expected == made.waiting[0].expected
+    assert made.looser_until_seconds is None
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        gated(gates=(), phase="Failed"),
+        gated(gates=(), metadata={"deletionTimestamp": "2026-09-21T14:13:20Z"}),
+        gated(gates=(), role="profile"),
+        gated(gates=(), workload=None),
+        gated(gates=(FOREIGN_GATE,)),
+        gated(gates=(PLAN, FOREIGN_GATE)),
+    ],
+    ids=["finished", "deleting", "profile", "not ours", "foreign", "two gates"],
+)
+def test_what_is_no_task_or_cannot_be_bound_is_not_pending(pod: TaskPod) -> None:
+    assert pending(floor(pod)) == []
+
+
+def test_what_is_pending_and_had_room_for_a_while_is_left_out() -> None:
+    pod = gated(gates=())
+    made = floor(pod, had_room_since={pod.uid: NOW_SECONDS - RESERVED_SECONDS + 0.5})
+    assert pending(made) == ["task-1"]
+    assert made.looser_until_seconds == pytest.approx(NOW_SECONDS + 0.5)
+    left_out = floor(pod, had_room_since={pod.uid: NOW_SECONDS - RESERVED_SECONDS})
+    assert (pending(left_out), waiting(left_out), left_out.looser_until_seconds) == ([], [], None)
+
+
+@pytest.mark.parametrize("is_task", [True, False], ids=["a task", "of others"])
+def test_a_forged_binding_that_no_float_can_hold_counts_for_nothing(is_task: bool) -> None:  # noqa: FBT001
+    forged = WrittenPrediction("fast-1", 10**400)
+    pod = msgspec.structs.replace(bound(workload="resnet" if is_task else None), prediction=forged)
+    made = floor(pod, gated("a"))
+    assert made.unread == ()
+    assert (waiting(made), running(made)) == (["a"], {"task-1": "fast-1"} if is_task else {})
+
+
+def test_a_pod_that_cannot_be_read_counts_with_its_requests_and_the_others_are_planned() -> None:
+    def workload(pod: TaskPod) -> WorkloadPredictions:
+        if pod.workload == "odd":
+            raise OverflowError("too large")
+        return resnet()
+
+    pods = [bound("b", workload="odd"), gated("g", workload="odd"), gated("p", gates=(), workload="odd"), gated("a")]
+    made = read_floor(pods, nodes(), workload, tries={}, had_room_since={}, now_seconds=NOW_SECONDS)
+    assert state(made, "fast-1").in_use.cpu_millis == 1000
+    assert (waiting(made), pending(made), running(made)) == (["a", "g"], [], {})
+    assert made.waiting[1].expected == {}, "it is opened at once, and the extender places it"
+    assert [each.split(": ")[0] for each in made.unread] == ["team/b", "team/g", "team/p"]
 
 
 def test_a_leader_whose_clock_is_a_little_behind_its_predecessors_honours_what_that_opened() -> None:
     assert running(floor(opened(ago_seconds=-2.0))) == {"task-1": "fast-1"}
-
-
-def test_a_task_is_not_planned_where_the_extender_would_refuse_it_for_its_memory() -> None:
-    large = resnet(memory_mib=400)
-    there = nodes() | {"slow-1": node("slow-1", "slow", memory="256Mi"), "slow-2": node("slow-2", "slow", memory="1Mi")}
-    assert set(floor(gated(), at=there, workload=large).waiting[0].expected) == {"fast", "medium"}
-    assert set(floor(gated(memory="300Mi"), at=there, workload=large).waiting[0].expected) == {"fast", "medium", "slow"}
-
-
-def test_one_node_of_a_class_with_memory_enough_keeps_the_class() -> None:
-    there = nodes() | {"slow-1": node("slow-1", "slow", memory="1Mi")}
-    assert set(floor(gated(), at=there).waiting[0].expected) == {"fast", "medium", "slow"}
 
 
 def test_the_bound_counts_from_creation_and_is_the_workloads_own_or_the_default() -> None:
@@ -207,7 +264,14 @@ def test_a_task_that_others_keep_as_well_is_overdue_at_its_bound() -> None:
 
 def test_the_workload_is_the_same_for_all_its_pods_while_they_are_read() -> None:
     versions = iter([resnet(), resnet(inferences=1)])
-    made = read_floor([gated("a"), gated("b")], nodes(), lambda _pod: next(versions), tries={}, now_seconds=NOW_SECONDS)
+    made = read_floor(
+        [gated("a"), gated("b")],
+        nodes(),
+        lambda _pod: next(versions),
+        tries={},
+        had_room_since={},
+        now_seconds=NOW_SECONDS,
+    )
     assert made.waiting[0].expected == made.waiting[1].expected
 
 
@@ -238,7 +302,7 @@ def test_every_pod_has_one_place_at_most_and_the_plan_takes_them_all(
         else:
             pods.append(bound(name, node=where, ago_seconds=seconds, **options))
     made = floor(*pods)
-    keys = [each.key for each in made.waiting] + [each.key for each in made.running]
+    keys = [each.key for each in (*made.waiting, *made.pending)] + [each.key for each in made.running]
     assert len(keys) == len(set(keys))
     counted = len(made.running) + sum(each.in_use.pods for each in made.nodes)
     on_nodes = sum(pod.node in nodes() and not pod.is_finished for pod in pods)

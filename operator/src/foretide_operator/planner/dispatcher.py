@@ -25,6 +25,7 @@ from foretide_operator.planner.lags import ReleaseLags
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.notes import Notes
 from foretide_operator.planner.opening import opening_message, opening_patch, waiting_patch
+from foretide_operator.planner.patience import Patience
 from foretide_operator.planner.recording import predict
 from foretide_operator.planner.writing import AwayError, Writer
 
@@ -95,6 +96,8 @@ class Dispatcher:
         self._arrivals = Arrivals(clock)
         self._marks: dict[str, _Mark] = {}
         self._tries: dict[str, int] = {}
+        self._patience = Patience()
+        self._unread: tuple[str, ...] = ()
         self._notes = Notes(clock)
         self._changed = threading.Event()
         self._stopped = threading.Event()
@@ -200,6 +203,7 @@ class Dispatcher:
                 self._facts.nodes(),
                 self._workload_of,
                 tries=self._tries,
+                had_room_since=self._patience.since_seconds,
                 now_seconds=now,
             )
             made = plan_together(
@@ -207,15 +211,21 @@ class Dispatcher:
                 floor.running,
                 floor.nodes,
                 now_seconds=now,
+                pending=floor.pending,
                 groups=floor.groups,
                 lags=self._lags.by_class(),
             )
+        self._patience.saw(made)
+        if floor.unread and floor.unread != self._unread:
+            log.error("of these Pods nothing but their requests is known: %s", "; ".join(floor.unread))
+        self._unread = floor.unread
         return floor, made
 
     def _forget_all_but(self, uids: set[str]) -> None:
         """Drop what is kept of Pods that are no more: one may have been deleted while it was being written on."""
         self._writer.forget_all_but(uids)
         self._notes.forget_all_but(uids)
+        self._patience.forget_all_but(uids)
         for uid in set(self._tries) - uids:
             self._tries.pop(uid, None)
 

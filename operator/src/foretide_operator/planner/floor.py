@@ -2,27 +2,28 @@
 
 Pure. All Pods count on their nodes, not only ours. What is opened and not bound yet holds the place that was planned
 for it for a while; what then is still not bound (a volume, a quota, an affinity that only the scheduler knows) is
-left out for a while, longer each time, so that its place is not kept idle.
+left out for a while, longer each time, so that its place is not kept idle. A task that somebody else opened, or that
+never had a gate, takes the first room there is: it is pending, and left out once there was room for a while.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from foretide.placement.admission import Candidate, Demand, admit
 from foretide.placement.plan import Expected, NodeState, Running, Waiting
 from foretide.placement.resources import Resources
 from foretide.placement.task import Task, WorkloadPredictions
-from foretide_kube.constraints import Constraints
 from foretide_kube.names import GATE_PLAN
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod, epoch_seconds
+from foretide_operator.planner.places import Places
 
 RESERVED_SECONDS: Final = 5.0
-"""So long an opened task keeps the place that was planned for it; the scheduler needs a twentieth of a second."""
+"""So long an opened task keeps the place that was planned for it, and a pending one room that it could have taken; the
+scheduler needs a twentieth of a second."""
 TOGETHER_SECONDS: Final = 2.0
 """Creation times are whole seconds, and a Job makes its Pods one after the other."""
 FIRST_PAUSE_SECONDS: Final = 10.0
@@ -44,10 +45,12 @@ class Floor:
 
     ``pods`` are those that wait and ``names`` those of all tasks, by UID. ``overdue`` are tasks that cannot be planned
     (somebody else's gate keeps them as well) and whose bound has passed; ``looser_until_seconds`` is when the first
-    opened task leaves or enters the plan again, None if none will.
+    opened task leaves or enters the plan again, None if none will. ``unread`` says of which Pods nothing but their
+    requests could be made out, and why.
     """
 
     waiting: tuple[Waiting, ...]
+    pending: tuple[Waiting, ...]
     running: tuple[Running, ...]
     nodes: tuple[NodeState, ...]
     groups: Mapping[Hashable, frozenset[str] | None]
@@ -55,6 +58,7 @@ class Floor:
     names: Mapping[str, str]
     overdue: tuple[TaskPod, ...] = ()
     looser_until_seconds: float | None = None
+    unread: tuple[str, ...] = ()
 
 
 def read_floor(
@@ -63,27 +67,40 @@ def read_floor(
     workload_of: Callable[[TaskPod], WorkloadPredictions | None],
     *,
     tries: Mapping[str, int],
+    had_room_since: Mapping[str, float],
     now_seconds: float,
 ) -> Floor:
-    """The floor as of ``now_seconds`` since the epoch; ``tries`` says how often each opened Pod, by UID, was aimed."""
+    """The floor as of ``now_seconds`` since the epoch.
+
+    ``tries`` says how often each opened Pod, by UID, was aimed, ``had_room_since`` since when there has been room for
+    each pending one.
+    """
     usable = {name: node for name, node in nodes.items() if node.facts.is_ready}
-    reader = _Reader(usable, workload_of, tries, now_seconds)
+    reader = _Reader(usable, workload_of, tries, had_room_since, now_seconds)
     for pod in pods:
         if not pod.is_finished:
             reader.take(pod)
-    waiting = sorted(reader.waiting, key=lambda pod: (pod.created_seconds or 0.0, pod.namespace, pod.name))
+    waiting, pending = sorted(reader.waiting, key=_in_order), sorted(reader.pending, key=_in_order)
     return Floor(
         waiting=tuple(
-            reader.as_waiting(pod, arrival) for pod, arrival in zip(waiting, _arrivals(waiting), strict=True)
+            replace(each, arrival_seconds=arrival)
+            for (_, each), arrival in zip(waiting, _arrivals([pod for pod, _ in waiting]), strict=True)
         ),
+        pending=tuple(each for _, each in pending),
         running=tuple(reader.running),
         nodes=tuple(_node_state(node, reader.held.get(name, ())) for name, node in sorted(usable.items())),
-        groups=_groups({pod.constraints for pod in waiting}, usable),
-        pods={pod.uid: pod for pod in waiting},
+        groups=reader.places.groups,
+        pods={pod.uid: pod for pod, _ in waiting},
         names={pod.uid: pod.name for pod in pods if pod.is_task},
         overdue=tuple(reader.overdue),
         looser_until_seconds=min(reader.turns_seconds, default=None),
+        unread=tuple(reader.unread),
     )
+
+
+def _in_order(each: tuple[TaskPod, Waiting]) -> tuple[float, str, str]:
+    pod, _ = each
+    return pod.created_seconds or 0.0, pod.namespace, pod.name
 
 
 def latest_open_seconds(pod: TaskPod, workload: WorkloadPredictions | None, now_seconds: float) -> float:
@@ -101,24 +118,39 @@ class _Reader:
         nodes: Mapping[str, Node],
         workload_of: Callable[[TaskPod], WorkloadPredictions | None],
         tries: Mapping[str, int],
+        had_room_since: Mapping[str, float],
         now_seconds: float,
     ) -> None:
         self._nodes = nodes
         self._workload_of = workload_of
         self._tries = tries
+        self._had_room_since = had_room_since
         self._now = now_seconds
-        self._largest = _largest_memory_bytes(nodes)
         self._workloads: dict[tuple[str, str], WorkloadPredictions | None] = {}
         self._expected: dict[tuple[int, Task], Mapping[str, Expected]] = {}
-        self._admitted: dict[tuple[int, Task], Mapping[str, Expected]] = {}
+        self.places = Places(
+            {name: node.facts for name, node in nodes.items()}, {name: node.node_class for name, node in nodes.items()}
+        )
         self.held: dict[str, list[TaskPod]] = {}
         self.running: list[Running] = []
-        self.waiting: list[TaskPod] = []
+        self.waiting: list[tuple[TaskPod, Waiting]] = []
+        self.pending: list[tuple[TaskPod, Waiting]] = []
         self.overdue: list[TaskPod] = []
         self.turns_seconds: list[float] = []
+        self.unread: list[str] = []
 
     def take(self, pod: TaskPod) -> None:
-        """Put a Pod that has not ended where it belongs."""
+        """Put a Pod that has not ended where it belongs; whatever is wrong with one, the others are planned."""
+        try:
+            self._take(pod)
+        except Exception as error:  # noqa: BLE001 - anybody may write on a Pod what nobody thought of
+            self.unread.append(f"{pod.namespace}/{pod.name}: {error!r}")
+            if pod.node is not None:
+                self.held.setdefault(pod.node, []).append(pod)
+            elif pod.gates == (GATE_PLAN,):
+                self.waiting.append((pod, self._unplaced(pod, None, self._now)))
+
+    def _take(self, pod: TaskPod) -> None:
         if pod.node is not None:
             task = self._bound(pod)
             if task is not None:
@@ -128,25 +160,37 @@ class _Reader:
         elif not pod.is_task or pod.is_deleting:
             return
         elif pod.gates == (GATE_PLAN,):
-            self.waiting.append(pod)
+            self.waiting.append((pod, self._as_waiting(pod)))
         elif pod.is_gated:
             if self._now >= latest_open_seconds(pod, self._workload(pod), self._now):
                 self.overdue.append(pod)
-        elif not pod.gates and pod.planned_node is not None:
-            self._take_opened(pod, pod.planned_node)
+        elif not pod.gates:
+            opened = _opened_seconds(pod, self._now)
+            if opened is not None and pod.planned_node is not None:
+                self._take_opened(pod, pod.planned_node, opened)
+            else:
+                self._take_pending(pod)
 
-    def _take_opened(self, pod: TaskPod, node: str) -> None:
-        stand, turn_seconds = _opened(pod, self._tries.get(pod.uid, 1), self._now)
-        if turn_seconds is not None:
-            self.turns_seconds.append(turn_seconds)
+    def _take_opened(self, pod: TaskPod, node: str, opened_seconds: float) -> None:
+        stand, turn_seconds = _stand(opened_seconds, self._tries.get(pod.uid, 1), self._now)
         if stand == "again":
-            self.waiting.append(pod)
+            self.waiting.append((pod, self._as_waiting(pod)))
         elif stand == "reserved":
             reserved = self._at(pod, node, self._now)
             if reserved is not None:
                 self.running.append(reserved)
             else:
                 self.held.setdefault(node, []).append(pod)
+        if turn_seconds is not None:
+            self.turns_seconds.append(turn_seconds)
+
+    def _take_pending(self, pod: TaskPod) -> None:
+        until = self._had_room_since.get(pod.uid, self._now) + RESERVED_SECONDS
+        if self._now >= until:
+            return
+        self.pending.append((pod, self._as_waiting(pod)))
+        if pod.uid in self._had_room_since:
+            self.turns_seconds.append(until)
 
     def _workload(self, pod: TaskPod) -> WorkloadPredictions | None:
         """The pod's workload, the same for all its Pods however it changes while they are read."""
@@ -158,8 +202,11 @@ class _Reader:
     def _bound(self, pod: TaskPod) -> Running | None:
         """A bound task whose end can be expected."""
         bound = pod.bound_seconds if pod.bound_seconds is not None else self._now
-        written = pod.prediction.bound_milliseconds / 1e3 if pod.prediction is not None else bound
-        return self._at(pod, pod.node or "", written if abs(written - bound) <= _CLOCK_TOLERANCE_SECONDS else bound)
+        written = None if pod.prediction is None else pod.prediction.bound_milliseconds
+        # Whole numbers, since anybody may have written one that is too large for a float.
+        if written is not None and abs(written - round(bound * 1e3)) <= _CLOCK_TOLERANCE_SECONDS * 1e3:
+            bound = written / 1e3
+        return self._at(pod, pod.node or "", bound)
 
     def _at(self, pod: TaskPod, name: str, bound_seconds: float) -> Running | None:
         """A task that is on a node, or about to be; None if its end cannot be expected."""
@@ -178,18 +225,23 @@ class _Reader:
             expected=expected,
         )
 
-    def as_waiting(self, pod: TaskPod, arrival_seconds: float) -> Waiting:
-        """A task to be planned, on the classes where the extender would not refuse it for its memory."""
+    def _as_waiting(self, pod: TaskPod) -> Waiting:
+        """A task to be planned."""
         workload = self._workload(pod)
-        expected: Mapping[str, Expected] = {} if workload is None else self._admit(pod.task, workload)
+        task = self._unplaced(pod, workload, latest_open_seconds(pod, workload, self._now))
+        if workload is None:
+            return task
+        return replace(task, cpu_millis=workload.cpu_millis_of(pod.task), expected=self._expect(pod.task, workload))
+
+    def _unplaced(self, pod: TaskPod, workload: WorkloadPredictions | None, latest_open_seconds: float) -> Waiting:
+        """A task of which nothing is expected."""
         return Waiting(
             key=pod.uid,
             requests=pod.requests,
-            cpu_millis=workload.cpu_millis_of(pod.task) if workload is not None else pod.requests.cpu_millis,
-            expected=expected,
-            latest_open_seconds=latest_open_seconds(pod, workload, self._now),
-            group=pod.constraints,
-            arrival_seconds=arrival_seconds,
+            cpu_millis=pod.requests.cpu_millis,
+            expected={},
+            latest_open_seconds=latest_open_seconds,
+            group=self.places.group_of(pod.constraints, workload, pod.task.memory_limit_bytes),
         )
 
     def _expect(self, task: Task, workload: WorkloadPredictions) -> Mapping[str, Expected]:
@@ -204,20 +256,6 @@ class _Reader:
             }
         return self._expected[key]
 
-    def _admit(self, task: Task, workload: WorkloadPredictions) -> Mapping[str, Expected]:
-        key = (id(workload), task)
-        if key not in self._admitted:
-            names = list(self._largest)
-            candidates = [Candidate(workload.prediction_for(task, name), self._largest[name]) for name in names]
-            demand = Demand(workload.inferences_of(task), task.memory_limit_bytes, None)
-            expected = self._expect(task, workload)
-            self._admitted[key] = {
-                name: expected[name]
-                for name, refusal in zip(names, admit(candidates, demand).refusals, strict=True)
-                if refusal is None and name in expected
-            }
-        return self._admitted[key]
-
 
 def _arrivals(pods: Sequence[TaskPod]) -> list[float]:
     """When each of ``pods``, in order of creation, arrived: those created within a moment arrived together."""
@@ -229,25 +267,15 @@ def _arrivals(pods: Sequence[TaskPod]) -> list[float]:
     return arrivals
 
 
-def _largest_memory_bytes(nodes: Mapping[str, Node]) -> dict[str, int | None]:
-    """The memory of the largest node of each class, by name; None where one does not say."""
-    largest: dict[str, int | None] = {}
-    for node in nodes.values():
-        if node.node_class is not None:
-            memory, known = node.facts.allocatable_memory_bytes, largest.get(node.node_class, 0)
-            largest[node.node_class] = None if memory is None or known is None else max(memory, known)
-    return dict(sorted(largest.items()))
-
-
-def _opened(pod: TaskPod, tries: int, now_seconds: float) -> tuple[str, float | None]:
-    """Where an opened and unbound task stands (reserved, paused or again), and when that changes.
-
-    An opening that is not told of, or told of before its time, was not ours: it reserves nothing.
-    """
+def _opened_seconds(pod: TaskPod, now_seconds: float) -> float | None:
+    """When our planner opened a task; None where it is not told of, or before its time: that was not ours."""
     opened = epoch_seconds(pod.plan.opened_time) if pod.plan is not None else None
-    if opened is None or opened > now_seconds + _CLOCK_TOLERANCE_SECONDS:
-        opened = now_seconds - RESERVED_SECONDS
-    reserved_until = opened + RESERVED_SECONDS
+    return None if opened is None or opened > now_seconds + _CLOCK_TOLERANCE_SECONDS else opened
+
+
+def _stand(opened_seconds: float, tries: int, now_seconds: float) -> tuple[str, float | None]:
+    """Where an opened and unbound task stands (reserved, paused or again), and when that changes."""
+    reserved_until = opened_seconds + RESERVED_SECONDS
     if now_seconds < reserved_until:
         return "reserved", reserved_until
     again = reserved_until + min(FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE_SECONDS)
@@ -273,13 +301,3 @@ def _node_state(node: Node, pods: Sequence[TaskPod]) -> NodeState:
             for pod in pods
         ),
     )
-
-
-def _groups(asked: Collection[Constraints], nodes: Mapping[str, Node]) -> dict[Hashable, frozenset[str] | None]:
-    groups: dict[Hashable, frozenset[str] | None] = {}
-    for constraints in asked:
-        allowed = frozenset(
-            name for name, node in nodes.items() if constraints.allow(name, node.facts.labels, node.facts.taints)
-        )
-        groups[constraints] = None if len(allowed) == len(nodes) else allowed
-    return groups
