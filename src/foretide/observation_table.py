@@ -16,6 +16,9 @@ MAX_SHARD_BYTES: Final = 600_000
 """Of one compressed shard: as base64 in a ConfigMap it stays below the API's bound of 1 MiB."""
 MAX_PLAIN_BYTES: Final = 32 * 1024 * 1024
 """Of one shard unpacked: a shard that claims more is refused before it is unpacked."""
+ROWS_PER_SHARD: Final = 512
+"""On average: a new row has one shard encoded and written anew, and no more."""
+MAX_SHARDS: Final = 1024
 ROWS_PER_PAIR: Final = 16
 """Rows of one workload on one node class that are kept: more would let one tenant bend the model for the others."""
 
@@ -29,14 +32,50 @@ class ShardError(ValueError):
     reason: Final = "ObservationShardCorrupt"
 
     def __init__(self, shard: str, message: str) -> None:
-        super().__init__(f"shard {shard!r} of the training table: {message}; delete it to measure its workloads again")
+        super().__init__(f"shard {shard!r} of the training table: {message}; it is left out, and written anew")
         self.shard = shard
 
 
-def encode_shards(observations: Iterable[Observation], *, max_bytes: int = MAX_SHARD_BYTES) -> list[bytes]:
-    """As few shards as halving yields, each at most `max_bytes`; equal sets of rows give equal bytes."""
-    lines = sorted(_encoder.encode(row) for row in observations)
-    return _halved(lines, max_bytes) if lines else []
+class ShardEncoder:
+    """Encodes a table shard by shard, and again only those shards whose rows are others than the last time."""
+
+    def __init__(self, *, max_bytes: int = MAX_SHARD_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._known: dict[tuple[int, int], tuple[list[Observation], bytes]] = {}
+
+    def encode(self, observations: Sequence[Observation]) -> dict[int, bytes]:
+        """The shards by number, each at most `max_bytes`; equal sets of rows give equal bytes.
+
+        Rows of one workload on one node class are together. There are 2^k shards, as few as do, none of them empty:
+        when they double, what leaves a shard goes into one of a higher number.
+        """
+        count = 1
+        while count * ROWS_PER_SHARD < len(observations):
+            count *= 2
+        while not self._encode(observations, count):
+            if count >= MAX_SHARDS:
+                raise ValueError(f"{len(observations)} observations do not fit into {count} shards")
+            count *= 2
+        return {number: shard for (_, number), (_, shard) in self._known.items()}
+
+    def _encode(self, observations: Sequence[Observation], count: int) -> bool:
+        """Encode into that many shards; gives whether each is small enough."""
+        rows_of: dict[int, list[Observation]] = defaultdict(list)
+        for row in observations:
+            rows_of[zlib.crc32(f"{row.workload} {row.node_class}".encode()) % count].append(row)
+        before, self._known = self._known, {}
+        for number, rows in sorted(rows_of.items()):
+            known = before.get((count, number))
+            shard = known[1] if known is not None and known[0] == rows else self._shard(rows)
+            if shard is None:
+                return False
+            self._known[count, number] = (rows, shard)
+        return True
+
+    def _shard(self, rows: Sequence[Observation]) -> bytes | None:
+        plain = b"\n".join(sorted(map(_encoder.encode, rows)))
+        shard = gzip.compress(plain, mtime=0)
+        return shard if len(shard) <= self._max_bytes and len(plain) <= MAX_PLAIN_BYTES else None
 
 
 def decode_shard(name: str, data: bytes) -> list[Observation]:
@@ -95,14 +134,3 @@ def thin(observations: Iterable[Observation], limit: int, *, per_pair: int = ROW
 
 def _importance(row: Observation) -> tuple[bool, int, bytes]:
     return row.origin != "Profile", -row.observed_milliseconds, _encoder.encode(row)
-
-
-def _halved(lines: Sequence[bytes], max_bytes: int) -> list[bytes]:
-    plain = b"\n".join(lines)
-    shard = gzip.compress(plain, mtime=0)
-    if len(shard) <= max_bytes and len(plain) <= MAX_PLAIN_BYTES:
-        return [shard]
-    if len(lines) == 1:
-        raise ValueError(f"one observation takes {len(shard)} bytes, a shard {max_bytes}: {lines[0][:120]!r}")
-    middle = len(lines) // 2
-    return _halved(lines[:middle], max_bytes) + _halved(lines[middle:], max_bytes)

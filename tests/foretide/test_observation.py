@@ -11,10 +11,11 @@ from foretide.model.table import Table, checked_seconds
 from foretide.observation import DeviceFeatures, Observation, to_columns
 from foretide.observation_table import (
     MAX_PLAIN_BYTES,
+    ROWS_PER_SHARD,
+    ShardEncoder,
     ShardError,
     decode_shard,
     decode_shards,
-    encode_shards,
     thin,
 )
 from foretide.signature import OperatorCost
@@ -60,22 +61,55 @@ def test_shards_hold_every_row_and_do_not_depend_on_their_order() -> None:
     rows = many(500)
     shuffled = rows.copy()
     random.Random(1).shuffle(shuffled)
-    shards = encode_shards(rows, max_bytes=3_000)
+    shards = ShardEncoder(max_bytes=3_000).encode(rows)
     assert len(shards) > 1
-    assert max(map(len, shards)) <= 3_000
-    assert encode_shards(shuffled, max_bytes=3_000) == shards
-    decoded, errors = decode_shards({f"shard-{index:03d}": shard for index, shard in enumerate(shards)})
+    assert max(map(len, shards.values())) <= 3_000
+    assert ShardEncoder(max_bytes=3_000).encode(shuffled) == shards
+    decoded, errors = decode_shards({f"shard-{index:03d}": shard for index, shard in shards.items()})
     assert not errors
     assert sorted(decoded, key=lambda row: row.observed_milliseconds) == rows
 
 
+def test_a_new_row_changes_one_shard_and_has_one_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [observation(workload=f"team/net-{index}/k", observed_milliseconds=index) for index in range(4_000)]
+    encoder = ShardEncoder()
+    before = encoder.encode(rows)
+    assert len(before) == 8
+    assert max(len(decode_shard("x", shard)) for shard in before.values()) < 2 * ROWS_PER_SHARD
+    compress, compressed = gzip.compress, []
+
+    def counted(data: bytes, *, mtime: float) -> bytes:
+        compressed.append(data)
+        return compress(data, mtime=mtime)
+
+    monkeypatch.setattr(gzip, "compress", counted)
+    after = encoder.encode([*rows, observation(workload="team/another/k")])
+    assert len(compressed) == 1
+    assert sum(after[number] != shard for number, shard in before.items()) == 1
+
+
+def test_shards_that_double_send_rows_only_to_higher_numbers() -> None:
+    """So that one who writes the highest first and is cut off has stored every row somewhere."""
+    rows = [observation(workload=f"team/net-{index}/k") for index in range(2 * ROWS_PER_SHARD + 1)]
+    few, many_shards = ShardEncoder().encode(rows[:-1]), ShardEncoder().encode(rows)
+    assert (sorted(few), sorted(many_shards)) == ([0, 1], [0, 1, 2, 3])
+    was_in = {row.workload: number for number, shard in few.items() for row in decode_shard("x", shard)}
+    for number, shard in many_shards.items():
+        assert all(was_in.get(row.workload, 0) <= number for row in decode_shard("x", shard))
+
+
+def test_a_row_that_fits_into_no_shard_is_an_error() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        ShardEncoder(max_bytes=10).encode([observation()])
+
+
 def test_an_empty_table_has_no_shards() -> None:
-    assert encode_shards([]) == []
+    assert ShardEncoder().encode([]) == {}
     assert decode_shards({}) == ([], [])
 
 
 def test_a_corrupt_shard_is_named_and_the_others_are_kept() -> None:
-    (sound,) = encode_shards(many(3))
+    (sound,) = ShardEncoder().encode(many(3)).values()
     rows, errors = decode_shards({"a": sound, "b": b"garbage", "c": sound[:-9], "d": gzip.compress(b'{"workload": 1}')})
     assert len(rows) == 3
     assert [error.shard for error in errors] == ["b", "c", "d"]
@@ -143,7 +177,7 @@ def test_no_row_that_can_be_reported_keeps_the_others_from_being_learned() -> No
 
 
 def test_signatures_survive_storage() -> None:
-    (shard,) = encode_shards([observation(memory_peak_bytes=5, startup_milliseconds=0)])
+    (shard,) = ShardEncoder().encode([observation(memory_peak_bytes=5, startup_milliseconds=0)]).values()
     (row,) = decode_shard("s", shard)
     assert row.signature == SIGNATURE
     assert (row.memory_peak_bytes, row.startup_milliseconds) == (5, 0)

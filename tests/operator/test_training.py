@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import threading
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from foretide_kube.kinds.common import find_condition, plain
 from foretide_kube.kinds.completiontimemodel import CompletionTimeModelStatus
 from foretide_operator.actions import Action, Apply, Delete, WriteStatus
 from foretide_operator.training import artefacts
+from foretide_operator.training import table as tables
 from foretide_operator.training.protocol import ClassReport, TrainingReport, TrainingRequest
 from foretide_operator.training.reconcile import Decision, Facts, decide
 from foretide_operator.training.table import ObservationTable, load, store
@@ -85,6 +87,27 @@ def test_a_table_comes_back_from_its_config_maps_and_storing_it_again_changes_no
     assert store(again, stored, "ns", None) == []
 
 
+def test_a_row_more_has_one_config_map_written() -> None:
+    table = ObservationTable(row(f"t/w{n}/k") for n in range(2_000))
+    stored = stored_after(store(table, [], "ns", None), [])
+    assert len(stored) == 4
+    table.extend([row("t/another/k")])
+    (action,) = store(table, stored, "ns", None)
+    assert isinstance(action, Apply)
+
+
+def test_a_table_beyond_its_bound_is_cut_and_what_it_dropped_changes_it_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "MAX_ROWS", 20)
+    monkeypatch.setattr(tables, "KEPT_ROWS", 18)
+    offered = [row(f"t/w{n}/k", observed_milliseconds=NOW_MILLISECONDS + n) for n in range(40)]
+    table = ObservationTable(offered)
+    assert (len(table), table.revision) == (18, 1)
+    assert not table.extend(offered)
+    assert table.revision == 1
+
+
 def test_a_corrupt_shard_is_named_and_the_table_goes_on() -> None:
     (broken,) = stored_after(store(ObservationTable([row()]), [], "ns", None), [])
     broken["binaryData"] = {"rows.jsonl.gz": base64.b64encode(b"garbage").decode()}
@@ -116,6 +139,7 @@ def facts(status: CompletionTimeModelStatus | None = None, **fields: Any) -> Fac
             "digest": "d1",
             "quiet_seconds": 100.0,
             "trained_digest": "",
+            "seconds_since_failure": math.inf,
             "is_training": False,
             "outcome": None,
             "defects": {},
@@ -187,13 +211,24 @@ def test_new_rows_are_trained_on_after_the_pause() -> None:
 
 def test_a_failed_training_keeps_the_version_in_use_and_says_why() -> None:
     status = after_training()
-    decision = decide(facts(status, outcome=NotTrained("exit status 1: MemoryError", "d2"), digest="d2"))
+    failed = NotTrained("exit status 1: MemoryError", "d2")
+    decision = decide(facts(status, outcome=failed, digest="d2", trained_digest="d2", seconds_since_failure=0.0))
     assert verdict(decision, "Trained") == ("False", "TrainingFailed")
     assert decision.status.active_version == status.active_version
     assert verdict(decision, "Ready") == ("True", "Ready")
-    assert decision.recheck_seconds == 60.0
-    later = decide(facts(decision.status, trained_digest="d2", digest="d2"))
+    later = decide(facts(decision.status, trained_digest="d2", digest="d2", seconds_since_failure=3600.0))
     assert verdict(later, "Trained") == ("False", "TrainingFailed")
+    assert not later.train, "the same rows would fail again"
+
+
+@pytest.mark.parametrize("has_version", [False, True])
+def test_a_failed_training_is_followed_by_a_pause_whatever_asks_for_another(*, has_version: bool) -> None:
+    old = NOW.replace(hour=1)
+    status = decide(replace(facts(outcome=trained()), now=old)).status if has_version else None
+    new_rows: dict[str, Any] = {"digest": "d3", "trained_digest": "d2", "rows": 8}
+    soon = decide(facts(status, **new_rows, seconds_since_failure=1.0))
+    assert (soon.train, soon.recheck_seconds) == (False, 59.0)
+    assert decide(facts(status, **new_rows, seconds_since_failure=60.0)).train
 
 
 def test_an_altered_artefact_is_not_used_and_trained_again() -> None:

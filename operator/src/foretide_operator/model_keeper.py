@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
@@ -27,7 +28,7 @@ from foretide_operator.training import artefacts
 from foretide_operator.training.protocol import TrainingRequest
 from foretide_operator.training.reconcile import Facts, decide
 from foretide_operator.training.table import ObservationTable
-from foretide_operator.training.trainer import Trained, Trainer
+from foretide_operator.training.trainer import NotTrained, Trained, Trainer
 from foretide_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,10 @@ class ModelKeeper:
         self._revision = -1
         self._changed_seconds = monotonic()
         self._trained_digest = ""
+        self._failed_seconds = -math.inf
+        self._request_made_of: object = None
+        self._request_made = TrainingRequest(observations=(), devices={})
+        self._digest = ""
 
     @property
     def version(self) -> str:
@@ -84,11 +89,11 @@ class ModelKeeper:
         model = completiontimemodel.parse(item)
         if table.revision != self._revision:
             self._revision, self._changed_seconds = table.revision, self._monotonic()
-        request = TrainingRequest(observations=tuple(thin(table.rows, MAX_TRAINING_ROWS)), devices=dict(devices))
-        digest = hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
+        request, digest = self._request(table, devices)
         outcome = self._trainer.take()
         if outcome is not None:
             self._trained_digest = outcome.input_digest
+            self._failed_seconds = self._monotonic() if isinstance(outcome, NotTrained) else -math.inf
             self._metrics.training.labels("trained" if isinstance(outcome, Trained) else "failed").inc()
         decision = decide(
             Facts(
@@ -97,6 +102,7 @@ class ModelKeeper:
                 digest=digest,
                 quiet_seconds=self._monotonic() - self._changed_seconds,
                 trained_digest=self._trained_digest,
+                seconds_since_failure=self._monotonic() - self._failed_seconds,
                 is_training=self._trainer.is_running,
                 outcome=outcome,
                 defects=self._defects(model),
@@ -112,6 +118,17 @@ class ModelKeeper:
             log.info("training on %d observations", len(request.observations))
             self._trainer.start(request, digest)
         return decision.recheck_seconds
+
+    def _request(self, table: ObservationTable, devices: Mapping[str, DeviceFeatures]) -> tuple[TrainingRequest, str]:
+        """What a training would be made from, and its digest; made anew only when something of it changed."""
+        made_of = (table.revision, devices)
+        if self._request_made_of != made_of:
+            rows = tuple(thin(table.rows, MAX_TRAINING_ROWS))
+            self._request_made = TrainingRequest(observations=rows, devices=dict(devices))
+            text = msgspec.json.encode(self._request_made, order="deterministic")
+            self._digest = hashlib.sha256(text).hexdigest()
+            self._request_made_of = made_of
+        return self._request_made, self._digest
 
     def _defects(self, model: CompletionTimeModel) -> dict[str, tuple[str, str]]:
         """Versions that cannot be loaded as they are stored now: the one in use, and if it cannot, the others."""

@@ -26,6 +26,7 @@ from foretide_operator.training.trainer import NotTrained, Outcome, Trained
 SETTLE_SECONDS: Final = 3.0
 """Rows come in flocks: training waits until none has come for so long."""
 RETRY_SECONDS: Final = 60.0
+"""The pause after a training that failed, whatever rows come meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,8 @@ class Facts:
     """What is known about the model.
 
     ``rows`` and ``digest`` describe the training table; ``quiet_seconds`` is how long it has not changed.
-    ``trained_digest`` is the digest that the last training of this process was made from, empty if there was none.
+    ``trained_digest`` is the digest that the last training of this process was made from, empty if there was none;
+    ``seconds_since_failure`` is how long ago that training failed, infinite if it did not.
     ``outcome`` is a training that ended since the last look. ``defects`` are versions that could not be loaded, with
     reason and message. ``config_maps`` are the operator's own, by name.
     """
@@ -43,6 +45,7 @@ class Facts:
     digest: str
     quiet_seconds: float
     trained_digest: str
+    seconds_since_failure: float
     is_training: bool
     outcome: Outcome | None
     defects: Mapping[str, tuple[str, str]]
@@ -141,8 +144,6 @@ def _should_train(facts: Facts, versions: tuple[Version, ...], *, has_sound: boo
     """Whether to train now, or else after how many seconds to ask again."""
     if facts.is_training or facts.rows < facts.model.spec.minimum_observations:
         return False, None
-    if isinstance(facts.outcome, NotTrained):
-        return False, RETRY_SECONDS
     latest = versions[-1] if versions else None
     trained_digest = facts.outcome.input_digest if facts.outcome is not None else facts.trained_digest
     if has_sound:
@@ -150,7 +151,7 @@ def _should_train(facts: Facts, versions: tuple[Version, ...], *, has_sound: boo
             return False, None
         if not trained_digest and latest is not None and latest.observations == facts.rows:
             return False, None
-    waits = [SETTLE_SECONDS - facts.quiet_seconds]
+    waits = [SETTLE_SECONDS - facts.quiet_seconds, RETRY_SECONDS - facts.seconds_since_failure]
     if has_sound and latest is not None:
         waits.append(facts.model.spec.retrain_after_seconds - seconds_since(latest.trained_time, facts.now))
     wait_seconds = max(waits)

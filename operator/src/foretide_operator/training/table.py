@@ -7,11 +7,11 @@ after a restart and nothing is counted twice.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from foretide.observation import Observation
-from foretide.observation_table import ShardError, decode_shards, encode_shards, thin
+from foretide.observation_table import ROWS_PER_PAIR, ShardEncoder, ShardError, decode_shards, thin
 from foretide.signature import Signature
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
@@ -24,8 +24,11 @@ from foretide_operator.times import epoch_milliseconds
 
 COMPONENT: Final = "observations"
 MAX_ROWS: Final = 20_000
+KEPT_ROWS: Final = 18_000
+"""What a table that outgrew its bound is cut to: not to the bound itself, or each row more would have it cut again."""
 _DATA: Final = "rows.jsonl.gz"
 
+_Pair = tuple[str, str]
 _Identity = tuple[str, str, str, int]
 
 
@@ -33,8 +36,11 @@ class ObservationTable:
     """Rows by (workload, node class, origin, time of observation), bounded by `foretide.observation_table.thin`."""
 
     def __init__(self, rows: Iterable[Observation] = ()) -> None:
-        self._rows: dict[_Identity, Observation] = {}
+        self._pairs: dict[_Pair, list[Observation]] = {}
         self._revision = 0
+        self._encoder = ShardEncoder()
+        self._shards: dict[int, bytes] = {}
+        self._encoded_revision = 0
         self.extend(rows)
 
     @property
@@ -45,24 +51,38 @@ class ObservationTable:
     @property
     def rows(self) -> list[Observation]:
         """All rows."""
-        return list(self._rows.values())
+        return [row for rows in self._pairs.values() for row in rows]
 
     def __len__(self) -> int:
         """How many rows there are."""
-        return len(self._rows)
+        return sum(map(len, self._pairs.values()))
+
+    def shards(self) -> dict[int, bytes]:
+        """The rows as they are to be stored, by the number of the shard; what has not changed is not encoded again."""
+        if self._encoded_revision != self._revision:
+            self._shards = self._encoder.encode(self.rows)
+            self._encoded_revision = self._revision
+        return self._shards
 
     def extend(self, rows: Iterable[Observation]) -> bool:
         """Add rows; gives whether the table changed."""
-        before = self._rows
-        merged = {**before, **{_identity(row): row for row in rows}}
-        if len(merged) == len(before):
+        changed = {pair: kept for pair, more in _by_pair(rows).items() if (kept := self._with(pair, more)) is not None}
+        if not changed:
             return False
-        kept = {_identity(row): row for row in thin(merged.values(), MAX_ROWS)}
-        if kept.keys() == before.keys():
-            return False
-        self._rows = kept
+        pairs = self._pairs | changed
+        if sum(map(len, pairs.values())) > MAX_ROWS:
+            pairs = _by_pair(thin((row for rows in pairs.values() for row in rows), KEPT_ROWS))
+            if pairs == self._pairs:
+                return False
+        self._pairs = pairs
         self._revision += 1
         return True
+
+    def _with(self, pair: _Pair, more: Sequence[Observation]) -> list[Observation] | None:
+        """What a pair keeps if these rows come to it; None if nothing changes."""
+        known = {_identity(row): row for row in self._pairs.get(pair, ())}
+        kept = thin(({_identity(row): row for row in more} | known).values(), ROWS_PER_PAIR)
+        return None if {_identity(row) for row in kept} == known.keys() else kept
 
 
 def profile_row(profile: WorkloadProfile, spec: AIWorkloadSpec, signature: Signature) -> Observation | None:
@@ -105,15 +125,13 @@ def store(table: ObservationTable, config_maps: Iterable[Object], namespace: str
     In that order a table that grows is never without a row, whatever is interrupted.
     """
     stored = {item["metadata"]["name"]: item for item in _ours(config_maps)}
-    wanted: Mapping[str, Object] = {
-        name: config_map(name, namespace, COMPONENT, {_DATA: shard}, owner)
-        for name, shard in (
-            (f"foretide-observations-{number}", shard) for number, shard in enumerate(encode_shards(table.rows))
-        )
+    wanted = {
+        f"foretide-observations-{number}": shard for number, shard in sorted(table.shards().items(), reverse=True)
     }
+    bodies = {name: config_map(name, namespace, COMPONENT, {_DATA: shard}, owner) for name, shard in wanted.items()}
     writes: list[Action] = [
         Apply(CONFIG_MAPS, body)
-        for name, body in sorted(wanted.items(), reverse=True)
+        for name, body in bodies.items()
         if name not in stored or stored[name].get("binaryData") != body["binaryData"]
     ]
     return [*writes, *(Delete(CONFIG_MAPS, namespace, name) for name in sorted(stored.keys() - wanted.keys()))]
@@ -121,6 +139,13 @@ def store(table: ObservationTable, config_maps: Iterable[Object], namespace: str
 
 def _ours(config_maps: Iterable[Object]) -> list[Object]:
     return [item for item in config_maps if item["metadata"].get("labels", {}).get(COMPONENT_LABEL) == COMPONENT]
+
+
+def _by_pair(rows: Iterable[Observation]) -> dict[_Pair, list[Observation]]:
+    pairs: dict[_Pair, list[Observation]] = {}
+    for row in rows:
+        pairs.setdefault((row.workload, row.node_class), []).append(row)
+    return pairs
 
 
 def _identity(row: Observation) -> _Identity:

@@ -1,0 +1,83 @@
+"""The one model between table and training process: how often it is trained, and what a look costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from foretide.observation import Observation
+from foretide.observation_table import thin
+from foretide_kube.names import COMPLETION_TIME_MODELS
+from foretide_operator import model_keeper
+from foretide_operator.metrics import Metrics
+from foretide_operator.model_keeper import ModelKeeper
+from foretide_operator.training.table import ObservationTable
+from foretide_operator.training.trainer import NotTrained, Trainer
+from tests.operator.cluster_objects import NOW, SETTINGS
+from tests.operator.memory_api import MemoryApi
+from tests.operator.test_training import row, rows
+
+
+class Failing(Trainer):
+    """Trains nothing and says so at once."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+        self.started = 0
+
+    def start(self, _: Any, input_digest: str) -> None:
+        self.started += 1
+        self._outcome = NotTrained("exit status 1: MemoryError", input_digest)
+
+
+class Kept:
+    """A keeper with its table, on an API in memory, and a clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.trainer = Failing()
+        self.table = ObservationTable(rows(9))
+        self.api = MemoryApi()
+        self.keeper = ModelKeeper(
+            self.api.client, self.api.world, SETTINGS, self.trainer, Metrics(), monotonic=lambda: self.seconds
+        )
+        self.look()
+        self.seconds += 10.0
+
+    def look(self) -> float | None:
+        return self.keeper.look(self.table, {}, None, NOW)
+
+
+def test_a_training_that_fails_is_not_begun_again_within_a_minute_whatever_comes() -> None:
+    kept = Kept()
+    for second in range(61):
+        kept.table.extend([row(f"t/w{second // 10}/k")])
+        kept.look()
+        kept.look()
+        kept.seconds += 1.0
+    conditions = kept.api.all(COMPLETION_TIME_MODELS)[0]["status"]["conditions"]
+    assert {c["type"]: c["reason"] for c in conditions}["Trained"] == "TrainingFailed"
+    assert kept.trainer.started == 1
+    for _ in range(10):
+        kept.seconds += 1.0
+        kept.look()
+    assert kept.trainer.started == 2
+
+
+def test_what_a_training_is_made_from_is_put_together_once_per_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept()
+    times = 0
+
+    def counted(observations: Iterable[Observation], limit: int) -> list[Observation]:
+        nonlocal times
+        times += 1
+        return thin(observations, limit)
+
+    monkeypatch.setattr(model_keeper, "thin", counted)
+    for number in range(3):
+        kept.table.extend([row(f"t/w{number}/k")])
+        for _ in range(5):
+            kept.look()
+    assert times == 3
