@@ -19,10 +19,11 @@ from foretide.placement.sharing import Share, shared_ends
 
 @dataclass(frozen=True, slots=True)
 class Lags:
-    """What passes on a node class between the plan's lines; both are measured and learned by the caller.
+    """What passes on a node class between the plan's lines.
 
     ``release_seconds``: from the container's end to the Pod's terminal phase, while the scheduler still counts its
-    requests. ``open_to_bind_seconds``: from the gate's opening to the binding.
+    requests; it depends on the node and is to be learned. ``open_to_bind_seconds``: from the gate's opening to the
+    binding, which is up to the scheduler and much the same everywhere.
     """
 
     release_seconds: float = 1.8
