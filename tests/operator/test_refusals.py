@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from foretide_kube.client import ApiError, Object
-from foretide_kube.names import AIWORKLOADS, ANNOTATION_PAIRED, JOBS, LABEL_ROLE, NODES, PODS, ROLE_RUN, Resource
+from foretide_kube.names import (
+    AIWORKLOADS,
+    ANNOTATION_PAIRED,
+    JOBS,
+    LABEL_ROLE,
+    NODE_CLASSES,
+    NODES,
+    PODS,
+    ROLE_RUN,
+    Resource,
+)
+from foretide_operator.controller import MODEL, PAIRING, WORKLOADS
+from foretide_operator.queue import Key
 from tests.operator.cluster_objects import node
 from tests.operator.memory_api import MemoryApi
-from tests.operator.test_controller import cluster, live
+from tests.operator.test_controller import cluster, kubernetes, live
 
 
 class NoProfiles(MemoryApi):
@@ -24,12 +38,13 @@ class OneStubbornPod(MemoryApi):
     """Takes no annotation on the first Pod that is to be marked, as where its annotations are full."""
 
     stubborn = ""
+    answer = ApiError(422, "Invalid", "metadata.annotations: Too long")
 
     def patch(self, resource: Resource, name: str, body: Any, namespace: str | None = None, **options: Any) -> Object:
         if resource == PODS:
             self.stubborn = self.stubborn or name
             if name == self.stubborn:
-                raise ApiError(422, "Invalid", "metadata.annotations: Too long")
+                raise self.answer
         return super().patch(resource, name, body, namespace, **options)
 
 
@@ -52,3 +67,39 @@ def test_a_pod_that_cannot_be_marked_does_not_keep_the_others_from_being_paired(
     assert len(tasks) > 1
     unmarked = [metadata["name"] for metadata in tasks if ANNOTATION_PAIRED not in metadata["annotations"]]
     assert unmarked == [api.stubborn]
+
+
+@pytest.mark.parametrize("status", [422, 503])
+def test_what_is_learned_is_told_at_once_though_a_pod_cannot_be_marked(status: int) -> None:
+    api = OneStubbornPod()
+    api.answer = ApiError(status, "Refused", "not now")
+    cluster(api)
+    process = live(api, rounds=2)
+    while process.worker.step():
+        pass
+    kubernetes(api)
+    with pytest.raises(ApiError):
+        process.controller.look(PAIRING)
+    process.seconds += 1.0
+    taken = set()
+    while (key := process.queue.take(process.seconds)) is not None:
+        taken.add(key)
+    assert {MODEL, WORKLOADS, Key("workload", "team", "cnn")} <= taken
+
+
+class OneStubbornClass(MemoryApi):
+    """Takes no status of the NodeClass that comes first."""
+
+    def patch(self, resource: Resource, name: str, body: Any, namespace: str | None = None, **options: Any) -> Object:
+        if resource == NODE_CLASSES and name == "aaa":
+            raise ApiError(422, "Invalid", "status: not like this")
+        return super().patch(resource, name, body, namespace, **options)
+
+
+def test_a_node_class_whose_status_is_refused_holds_up_no_other() -> None:
+    api = OneStubbornClass()
+    api.put(NODES, node("a1", "aaa"))
+    cluster(api)
+    live(api, rounds=3)
+    probed = {item["metadata"]["name"]: item.get("status", {}).get("probe", {}) for item in api.all(NODE_CLASSES)}
+    assert {name for name, probe in probed.items() if probe} == {"fast", "slow"}

@@ -77,6 +77,7 @@ class Controller:
         self._monotonic = monotonic
         self._gatherer = Gatherer(client, world, settings)
         self._table = tables.ObservationTable()
+        self._told_revision = 0
         self._owner: Object | None = None
         self._knowledge = Knowledge()
         self._knowledge_made_of: tuple[int, str, dict[str, DeviceFeatures]] | None = None
@@ -96,6 +97,7 @@ class Controller:
             )
         stored = list(self._world.config_maps.snapshot().values())
         self._table, errors = tables.load(stored)
+        self._told_revision = self._table.revision
         for error in errors:
             log.warning("%s", error)
         found = next((item for item in stored if item["metadata"]["name"] == ledgers.NAME), None)
@@ -112,6 +114,8 @@ class Controller:
                     self._ask(Key("workload", namespace, name))
             case "node-classes":
                 self._look_at_node_classes()
+            case "node-class":
+                self._look_at_node_class(key)
             case "model":
                 self._look_at_model()
             case "pairing":
@@ -153,24 +157,30 @@ class Controller:
         existing = {name for _, name in self._world.node_classes.snapshot()}
         found = discovery.decide(nodes, existing, self._announced)
         self._announced = found.unusable
-        self._apply(found.actions, now)
-        classes = self._gatherer.fleet().classes
-        keys = {name: probing_key(members.node_class, self._settings) for name, members in classes.items()}
-        self._apply(probing.abandoned(self._gatherer.probe_jobs(), keys), now)
-        for name in sorted(classes):
-            for _ in range(2):
-                facts = self._gatherer.node_class_facts(
-                    name, owner=self._owner, refusals=self._current_refusals(), now=now
-                )
-                if facts is None:
-                    break
-                decision = nodeclass_reconcile.decide(facts)
-                refusal = self._apply(decision.actions, now)
-                if decision.recheck_seconds is not None:
-                    self._ask(NODE_CLASSES, decision.recheck_seconds)
-                if refusal is None:
-                    break
-                self._remember(refusal)
+        try:
+            self._apply(found.actions, now)
+            classes = self._gatherer.fleet().classes
+            keys = {name: probing_key(members.node_class, self._settings) for name, members in classes.items()}
+            self._apply(probing.abandoned(self._gatherer.probe_jobs(), keys), now)
+        finally:
+            for name in self._gatherer.fleet().classes:
+                self._ask(Key("node-class", name=name))
+
+    def _look_at_node_class(self, key: Key) -> None:
+        now = self._wall()
+        for _ in range(2):  # again where the probe Job was refused: the status has to say so
+            facts = self._gatherer.node_class_facts(
+                key.name, owner=self._owner, refusals=self._current_refusals(), now=now
+            )
+            if facts is None:
+                return
+            decision = nodeclass_reconcile.decide(facts)
+            refusal = self._apply(decision.actions, now)
+            if decision.recheck_seconds is not None:
+                self._ask(key, decision.recheck_seconds)
+            if refusal is None:
+                return
+            self._remember(refusal)
 
     def _look_at_model(self) -> None:
         before = self._model.version
@@ -181,14 +191,14 @@ class Controller:
             self._ask(MODEL, recheck_seconds)
 
     def _look_at_ended_pods(self) -> None:
-        before = self._table.revision
         done = self._pairer.look(self._table, self._gatherer.fleet(), self._owner, self._wall())
         for namespace, workload in done.workloads:
             self._ask(Key("workload", namespace, workload), 0.5)
-        if self._table.revision != before:
-            self._table_changed()
+        self._tell_of_table()
         if done.recheck_seconds is not None:
             self._ask(PAIRING, done.recheck_seconds)
+        if done.refused is not None:
+            raise done.refused
 
     def _look_at_profiles(self) -> None:
         rows = []
@@ -198,8 +208,8 @@ class Controller:
                 rows.append(row)
         for row in sorted(rows, key=lambda item: item.observed_milliseconds):
             self._metrics.profile_measured.labels(row.node_class).set(row.observed_milliseconds / 1000)
-        if self._table.extend(rows):
-            self._table_changed()
+        self._table.extend(rows)
+        self._tell_of_table()
         stored = self._world.config_maps.snapshot().values()
         self._apply(tables.store(self._table, stored, self._settings.namespace, self._owner), self._wall())
 
@@ -214,7 +224,11 @@ class Controller:
             return None
         return tables.profile_row(profile, workload.spec, status.signature)
 
-    def _table_changed(self) -> None:
+    def _tell_of_table(self) -> None:
+        """Have model and workloads looked at if the table changed since they were last told of it."""
+        if self._table.revision == self._told_revision:
+            return
+        self._told_revision = self._table.revision
         self._metrics.observations.set(len(self._table))
         self._ask(MODEL)
         self._ask(WORKLOADS, 1.0)

@@ -33,10 +33,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """The workloads (namespace, name) whose tasks were paired, and when to look again for those that must wait."""
+    """The workloads (namespace, name) whose tasks were paired, and when to look again for those that must wait.
+
+    ``refused`` is why a Pod could not be marked, so that it has to be looked at again; all else is done.
+    """
 
     workloads: frozenset[tuple[str, str]]
     recheck_seconds: float | None
+    refused: ApiError | None
 
 
 class Pairer:
@@ -64,10 +68,12 @@ class Pairer:
         delays = {pod["metadata"]["uid"]: seconds_to_wait(pod, now) for pod in waiting}
         ended = [self._read(pod, fleet) for pod in waiting if not delays[pod["metadata"]["uid"]]]
         later = [delay for delay in delays.values() if delay]
+        refused = None
         if ended:
             self._store(ended, table, owner, now)
-            self._mark(ended, now)
-        return Paired(frozenset((task.namespace, task.workload) for task in ended), min(later) + 0.1 if later else None)
+            refused = self._mark(ended, now)
+        paired = frozenset((task.namespace, task.workload) for task in ended)
+        return Paired(paired, min(later) + 0.1 if later else None, refused)
 
     def _read(self, pod: Object, fleet: Fleet) -> Ended:
         workload = self._workload_of(pod)
@@ -97,7 +103,7 @@ class Pairer:
         apply_actions(actions, self._client, self._world, own_namespace=self._settings.namespace, now=now)
         self._ledger = ledger
 
-    def _mark(self, ended: Sequence[Ended], now: datetime) -> None:
+    def _mark(self, ended: Sequence[Ended], now: datetime) -> ApiError | None:
         refused: ApiError | None = None
         for task in ended:
             body: Object = {"metadata": {"uid": task.uid, "annotations": {ANNOTATION_PAIRED: to_time(now)}}}
@@ -106,10 +112,9 @@ class Pairer:
                 apply_actions([mark], self._client, self._world, own_namespace=self._settings.namespace, now=now)
             except ApiError as error:
                 if error.is_transient:
-                    raise
+                    return error
                 log.warning("Pod %s/%s cannot be marked as paired: %s", task.namespace, task.name, error)
                 refused = error  # the others must not wait for a Pod that takes no annotation
                 continue
             self._metrics.count(task)
-        if refused is not None:
-            raise refused
+        return refused
