@@ -22,7 +22,8 @@ from foretide_kube.names import (
     JOBS,
     Resource,
 )
-from tests.faults.burst import Burst, is_gated, plan_of
+from foretide_kube.task_pods import epoch_seconds
+from tests.faults.burst import Burst, is_gated, is_running, plan_of
 from tests.faults.jobs import mount_claim, pin, run_program, task_job, ungate
 from tests.faults.stage import Stage
 
@@ -34,6 +35,8 @@ CLAIM = "late"
 FASTEST = "edge-fast"
 NODES = {"edge-fast-1", "edge-slow-1", "edge-slow-2"}
 OVERRUN = 10
+FOLLOWING = 3
+"""Tasks for the node where one overruns: more than the other slots there take before it should have ended."""
 HOARD = "import os; os.environ['FAILURES'] == '0' and b'x' * (1 << 30)"
 FOREVER = "2099-01-01T00:00:00.000Z"
 
@@ -88,6 +91,10 @@ def burst(stage: Stage) -> Iterator[Burst]:
         run_program(hoarding, HOARD)
         found.give(hoarding)
         found.give(overrunning(workload))
+        found.until("the task that overruns", lambda: any(map(is_running, found.present("overrunning"))))
+        following = task_job("following", workload, tasks=FOLLOWING)
+        pin(following, FASTEST)
+        found.give(following)
         for name, annotations in FORGERIES.items():
             found.give(task_job(name, workload, tasks=1, annotations=annotations))
         for name in ("halted", "deleted"):
@@ -146,9 +153,24 @@ def test_a_task_that_is_killed_for_its_memory_is_done_in_another_try(burst: Burs
 
 
 def test_a_task_that_overruns_ten_times_its_prediction_is_waited_for_and_paired(burst: Burst) -> None:
-    burst.wait_complete("overrunning")
+    burst.wait_complete("overrunning", "following")
     (pod,) = burst.pods("overrunning")
     assert pod["status"]["phase"] == "Succeeded"
+    overrun = overrun_of(pod)
+    others = [*burst.pods("overtaking"), *burst.pods("following")]
+    opened = [epoch_seconds(plan_of(each).opened_time) or 0.0 for each in others]
+    assert any(overrun[0] < each < overrun[1] for each in opened), "others were opened while it overran"
+    refused = {event["involvedObject"]["uid"] for event in burst.events("FailedScheduling")}
+    assert not refused & {each["metadata"]["uid"] for each in others}, "none was opened for its slot before it ended"
+
+
+def overrun_of(pod: Object) -> tuple[float, float]:
+    """When a task should have ended by its prediction, and when it did, in seconds since the epoch."""
+    prediction = msgspec.json.decode(pod["metadata"]["annotations"][ANNOTATION_PREDICTION], type=PodPrediction)
+    work = prediction.startup_milliseconds + prediction.work_milliseconds.upper
+    ended = epoch_seconds(pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"])
+    assert ended is not None
+    return (prediction.bound_milliseconds + work) / 1e3, ended
 
 
 def test_tasks_without_a_volume_keep_no_slot_from_others_and_start_when_it_is_there(burst: Burst) -> None:
