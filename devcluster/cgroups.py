@@ -20,9 +20,12 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _V2_CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 _PODS = "pods"
 _ORDINARY_SHARES = 1024
+_CLUSTER_SHARES = 16 * _ORDINARY_SHARES
+_SYSTEM_SHARES = 12_000
 _SHARES_PER_CPU = 32_000
 _MOST_SHARES = 262_144
 _MOST_WEIGHT = 10_000
+_ORDINARY_WEIGHT = 100
 
 
 @dataclass(frozen=True)
@@ -77,17 +80,20 @@ def pods_group(cluster: str, node: str) -> str:
 def node_shares(node_class: NodeClass) -> int:
     """Return a node's weight (version 1) when the machine is busy.
 
-    In proportion to its speed, so that the ratios between nodes hold under load; high, because its quota is a hard
-    limit already and what the control plane takes must not distort what is measured. Unlabelled nodes weigh as a
-    process does.
+    In proportion to its speed, so that the ratios between nodes hold under load. Unlabelled nodes weigh less than half
+    a CPU does: about what the quotas of the others leave, so that schedulers and operators answer at once on busy
+    nodes, as they do where they have a machine of their own, and take nothing from what is measured.
     """
     if node_class.unlabelled:
-        return _ORDINARY_SHARES
+        return _SYSTEM_SHARES
     return min(_MOST_SHARES, max(_ORDINARY_SHARES, round(_SHARES_PER_CPU * node_class.cpus * node_class.speed)))
 
 
 def create_cluster(cluster: str) -> None:
-    """Make the group that holds a cluster's nodes."""
+    """Make the group that holds a cluster's nodes.
+
+    It weighs as sixteen processes: quotas limit the nodes already, the control plane beside them is to answer at once.
+    """
     found = hierarchies()
     for root in found.roots:
         group = root / cluster_group(cluster)
@@ -103,12 +109,12 @@ def create_cluster(cluster: str) -> None:
             if "cpuset" in controllers:
                 _copy_cpuset(root, group)
             if "cpu" in controllers:
-                (group / "cpu.shares").write_text(str(_MOST_SHARES))
+                (group / "cpu.shares").write_text(str(_CLUSTER_SHARES))
     elif found.v2:
         _delegate(found.v2)
         group = found.v2 / cluster_group(cluster)
         _delegate(group)
-        (group / "cpu.weight").write_text(str(_MOST_WEIGHT))
+        (group / "cpu.weight").write_text(str(_CLUSTER_SHARES * _ORDINARY_WEIGHT // _ORDINARY_SHARES))
 
 
 def create_node(cluster: str, node: str, node_class: NodeClass) -> None:

@@ -76,10 +76,10 @@ def test_the_api_server_audits_only_where_it_is_asked_to() -> None:
     assert "--audit-log-path=/d/audit.log" in audited["kube-apiserver"]
 
 
-def test_faster_nodes_weigh_more_in_proportion_and_infrastructure_as_a_process() -> None:
+def test_faster_nodes_weigh_more_in_proportion_and_infrastructure_as_what_they_leave() -> None:
     shares = {speed: cgroups.node_shares(NodeClass("c", 2, speed, 512)) for speed in (0.1, 0.4)}
     assert shares[0.4] == 4 * shares[0.1]
-    assert cgroups.node_shares(NodeClass("system", 2, 1.0, 512, unlabelled=True)) == 1024
+    assert cgroups.node_shares(NodeClass("system", 2, 1.0, 512, unlabelled=True)) == 12_000
 
 
 V1 = """30 25 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755

@@ -623,7 +623,7 @@ def test_a_planner_that_cannot_plan_shows_no_life_until_it_can(monkeypatch: pyte
 
 def test_events_wait_until_the_gates_are_open_and_are_told_in_the_end() -> None:
     planning = Planning({f"fast-{index}": node(f"fast-{index}", "fast") for index in range(9)})
-    names = [f"t{index:02d}" for index in range(4 * EVENTS_AT_ONCE)]
+    names = [f"t{index:02d}" for index in range(20)]
     planning.add(*names)
     planning.cluster.refuse = lambda _name: _none(planning.cluster.events if len(planning.opened()) < 18 else [])
     planning.go()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-SETTLE_SECONDS: Final = 0.3
-"""A burst has arrived when nothing more came for so long …"""
+SETTLE_SECONDS: Final = 0.15
+"""A burst has arrived when nothing more came for so long (a Job's Pods come some 30 ms apart) …"""
 LONGEST_SECONDS: Final = 1.0
 """… or its first Pod was seen so long ago."""
 

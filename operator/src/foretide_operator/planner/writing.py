@@ -30,7 +30,7 @@ EVENT_SECONDS: Final = 2.0
 """An Event that takes longer is given up: Events may be kept in a store of their own, and no plan waits for that."""
 EVENTS_REST_SECONDS: Final = 30.0
 """So long no Event is tried where the last one was not taken."""
-EVENTS_AT_ONCE: Final = 5
+EVENTS_AT_ONCE: Final = 1
 """Told after each turn, however much there is to plan."""
 _EVENTS_KEPT: Final = 1000
 _AWAY: Final = frozenset({0, 429, 503, 504})
