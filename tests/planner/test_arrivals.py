@@ -14,17 +14,17 @@ class Burst:
 def test_at_the_start_nothing_is_arriving() -> None:
     burst = Burst()
     assert burst.arrivals.seconds_left() == 0.0
-    assert not burst.arrivals.is_arriving("a")
+    assert not burst.arrivals.is_held("a", "n1")
 
 
 def test_a_task_alone_has_arrived_after_a_moment() -> None:
     burst = Burst()
     burst.arrivals.add("a")
     assert burst.arrivals.seconds_left() == SETTLE_SECONDS
-    assert burst.arrivals.is_arriving("a")
-    assert not burst.arrivals.is_arriving("somebody else")
+    assert burst.arrivals.is_held("a", "n1")
+    assert not burst.arrivals.is_held("somebody else", "n1")
     burst.now += SETTLE_SECONDS
-    assert not burst.arrivals.is_arriving("a")
+    assert not burst.arrivals.is_held("a", "n1")
 
 
 def test_a_burst_has_arrived_as_a_whole_when_nothing_more_comes() -> None:
@@ -33,10 +33,10 @@ def test_a_burst_has_arrived_as_a_whole_when_nothing_more_comes() -> None:
     burst.now += SETTLE_SECONDS * 0.9
     burst.arrivals.add("b")
     burst.now += SETTLE_SECONDS * 0.9
-    assert burst.arrivals.is_arriving("a")
+    assert burst.arrivals.is_held("a", "n1")
     burst.now += SETTLE_SECONDS * 0.2
-    assert not burst.arrivals.is_arriving("a")
-    assert not burst.arrivals.is_arriving("b")
+    assert not burst.arrivals.is_held("a", "n1")
+    assert not burst.arrivals.is_held("b", "n1")
 
 
 def test_an_endless_stream_keeps_nobody_for_longer_than_the_longest() -> None:
@@ -46,7 +46,7 @@ def test_an_endless_stream_keeps_nobody_for_longer_than_the_longest() -> None:
         burst.arrivals.add(f"t{step}")
         seen[f"t{step}"] = burst.now
         for uid, since in seen.items():
-            assert not burst.arrivals.is_arriving(uid) or burst.now - since <= LONGEST_SECONDS
+            assert not burst.arrivals.is_held(uid, "n1") or burst.now - since <= LONGEST_SECONDS
         burst.now += 0.07
 
 
@@ -55,5 +55,19 @@ def test_a_new_burst_does_not_hold_the_last_one_back() -> None:
     burst.arrivals.add("a")
     burst.now += 5.0
     burst.arrivals.add("b")
-    assert burst.arrivals.is_arriving("b")
-    assert not burst.arrivals.is_arriving("a")
+    assert burst.arrivals.is_held("b", "n1")
+    assert not burst.arrivals.is_held("a", "n1")
+
+
+def test_room_that_comes_free_while_a_burst_arrives_is_taken_at_once() -> None:
+    burst = Burst()
+    burst.arrivals.freed("before")
+    burst.arrivals.add("a")
+    burst.arrivals.freed("meanwhile")
+    burst.arrivals.add("b")
+    assert burst.arrivals.is_held("a", "before")
+    assert burst.arrivals.is_held("b", None)
+    assert not burst.arrivals.is_held("a", "meanwhile")
+    burst.now += 5.0
+    burst.arrivals.add("c")
+    assert burst.arrivals.is_held("c", "meanwhile")

@@ -214,6 +214,19 @@ def test_a_burst_that_is_still_arriving_is_planned_as_one() -> None:
     assert planning.opened() == ["a"]
 
 
+def test_room_that_comes_free_while_a_burst_arrives_is_taken_at_once() -> None:
+    planning = Planning()
+    planning.add("a", "b")
+    planning.go_until_quiet()
+    for name in ("a", "b"):
+        planning.bind(name)
+    planning.go_until_quiet()
+    planning.add("c")
+    planning.end("a")
+    planning.go(0.0)
+    assert planning.opened()[-1] == "c"
+
+
 def test_when_a_task_ends_the_next_is_opened() -> None:
     planning = Planning()
     planning.add("a", "b", "c")

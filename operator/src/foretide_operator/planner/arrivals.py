@@ -1,4 +1,7 @@
-"""Which tasks have just arrived: a burst is planned as one, not as its first Pods and then the rest."""
+"""Which tasks have just arrived: a burst is planned as one, not as its first Pods and then the rest.
+
+That is worth waiting for over the room that it finds. Room that comes free while it arrives is taken at once.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,26 @@ class Arrivals:
         self._clock = clock
         self._began_seconds = self._latest_seconds = -LONGEST_SECONDS
         self._members: set[str] = set()
+        self._freed: set[str] = set()
 
     def add(self, uid: str) -> None:
         """Take note of a task that is seen for the first time."""
         now = self._clock()
         if self.seconds_left() <= 0.0:
-            self._members = set()
+            self._members, self._freed = set(), set()
             self._began_seconds = now
         self._members.add(uid)
         self._latest_seconds = now
+
+    def freed(self, node: str) -> None:
+        """Take note of room that came free on a node."""
+        self._freed.add(node)
 
     def seconds_left(self) -> float:
         """Seconds until the burst has arrived; 0 if none is arriving."""
         ends = min(self._latest_seconds + SETTLE_SECONDS, self._began_seconds + LONGEST_SECONDS)
         return max(ends - self._clock(), 0.0)
 
-    def is_arriving(self, uid: str) -> bool:
-        """Whether a task belongs to a burst that has not arrived as a whole."""
-        return self.seconds_left() > 0.0 and uid in self._members
+    def is_held(self, uid: str, node: str | None) -> bool:
+        """Whether a task belongs to a burst that has not arrived as a whole, and its node had room before."""
+        return self.seconds_left() > 0.0 and uid in self._members and node not in self._freed

@@ -136,8 +136,10 @@ class Dispatcher:
             self._tries.pop(pod.uid, None)
         else:
             self._marks[pod.uid] = mark
-        if before is not None and not before[1] and pod.is_finished:
-            self._learn_release(pod)
+        if before is not None and not before[1] and (mark is None or pod.is_finished):
+            self._arrivals.freed(pod.node or "")
+            if pod.is_finished:
+                self._learn_release(pod)
         self._changed.set()
 
     def go_round(self) -> float:
@@ -236,7 +238,7 @@ class Dispatcher:
             if not self._may_write():
                 break
             pod = floor.pods[each.key]
-            if self._arrivals.is_arriving(pod.uid):
+            if self._arrivals.is_held(pod.uid, each.node):
                 continue
             if self._attempt(pod, partial(self._open, pod, each)):
                 opened.append(each)
