@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretide.model.table import Table, checked_seconds
+from foretide.model.table import Table
+from foretide.model.target import SECONDS
 from foretide.observation import DeviceFeatures, Observation, to_columns
 from foretide.observation_table import (
     MAX_PLAIN_BYTES,
@@ -173,7 +174,7 @@ def test_no_row_that_can_be_reported_keeps_the_others_from_being_learned() -> No
     absurd = observation(signature=huge, cpu_millis=10**19, inference_microseconds=10**12)
     columns, seconds = to_columns([absurd, observation()], DEVICES)
     table = Table.of(columns)
-    assert len(checked_seconds(seconds, len(table))) == 2
+    assert len(SECONDS.checked(seconds, len(table))) == 2
 
 
 def test_signatures_survive_storage() -> None:

@@ -9,12 +9,20 @@ from hypothesis import strategies as st
 from foretide.model import CompletionTimeModel
 from foretide.model.artefact import MAX_ARTEFACT_BYTES, ArtefactError
 from foretide.model.predictor import CompletionTimePredictor
+from foretide.model.table import Table
 from tests.model.fleet import fleet
 
 
 @pytest.fixture(scope="module")
 def model() -> CompletionTimeModel:
-    return CompletionTimeModel(trees=8).fit(*fleet(devices=5, workloads=16, seed=2))
+    """With every part: trees that are believed, and a device with few rows."""
+    plain, seconds = fleet(devices=5, workloads=60, seed=2)
+    flag = (np.arange(len(plain)) % 3 == 0).astype(float)
+    table = Table(plain.device, plain.workload, plain.family, {**plain.numbers, "x_int8": flag})
+    bend = np.where(table.number("macs") > np.median(table.number("macs")), 1.6, 1.0)
+    kept = np.ones(len(table), dtype=bool)
+    kept[np.flatnonzero(table.device == "class-004")[5:]] = False
+    return CompletionTimeModel(trees=30).fit(table.take(kept), (seconds * bend)[kept])
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +31,7 @@ def artefact(model: CompletionTimeModel) -> bytes:
 
 
 def test_a_loaded_model_answers_to_the_last_bit_as_the_saved_one(model: CompletionTimeModel, artefact: bytes) -> None:
-    asked, _ = fleet(devices=7, workloads=20, seed=2)
+    asked, _ = fleet(devices=7, workloads=64, seed=2)
     loaded = CompletionTimePredictor.load(artefact)
     np.testing.assert_array_equal(loaded.predict(asked), model.predict(asked))
     np.testing.assert_array_equal(loaded.predict_interval(asked), model.predict_interval(asked))
@@ -59,8 +67,8 @@ def test_a_damaged_payload_is_a_checksum_mismatch(artefact: bytes) -> None:
 
 
 def test_another_version_is_named(artefact: bytes) -> None:
-    with pytest.raises(ArtefactError, match="version 2") as caught:
-        CompletionTimePredictor.load(artefact.replace(b'"version":1', b'"version":2', 1))
+    with pytest.raises(ArtefactError, match="version 3") as caught:
+        CompletionTimePredictor.load(artefact.replace(b'"version":2', b'"version":3', 1))
     assert caught.value.reason == "ArtefactVersionUnknown"
 
 
@@ -73,13 +81,25 @@ def test_more_than_a_config_map_holds_is_not_even_read() -> None:
 @pytest.mark.parametrize(
     "forge",
     [
-        lambda payload: payload["effects"]["shared"].pop(),
-        lambda payload: payload["effects"]["devices"]["class-000"]["coefficients"].pop(),
-        lambda payload: payload["effects"]["devices"]["class-000"]["covariance"].reverse(),
-        lambda payload: payload["effects"].update(noise=-1.0),
-        lambda payload: payload["base"]["costs"].update(macs=-1.0),
+        lambda payload: payload["roofline"]["mean"].pop(),
+        lambda payload: payload["roofline"]["slopes"].pop(),
+        lambda payload: payload["roofline"]["slopes"][0].pop(),
+        lambda payload: payload["roofline"].update(noise=-1.0),
+        lambda payload: payload["roofline"]["design"]["scales"].clear(),
+        lambda payload: payload["roofline"]["design"]["amounts"].remove("call"),
+        lambda payload: payload["roofline"]["design"]["flagged"].append(["nobody", "x_int8"]),
+        lambda payload: payload["roofline"]["devices"]["class-000"]["coefficients"].pop(),
+        lambda payload: payload["roofline"]["devices"]["class-000"]["covariance"].pop(),
+        lambda payload: payload["roofline"]["devices"]["class-000"]["covariance"].__setitem__(0, -9.0),
+        lambda payload: payload["deviations"]["workloads"]["workload-000"]["by_device"].pop(),
+        lambda payload: payload["deviations"]["workloads"]["workload-000"].update(variance=-1.0),
+        lambda payload: payload["transfer"]["references"].reverse(),
+        lambda payload: payload["transfer"]["devices"]["class-004"]["mixture"].pop(),
+        lambda payload: payload["transfer"]["devices"]["class-004"]["blend"].__setitem__(0, -1.0),
+        lambda payload: payload["residual"].update(belief=2.0),
         lambda payload: payload["residual"]["ensembles"][0]["left"].__setitem__(0, 0),
-        lambda payload: payload["effects"]["workloads"]["workload-000"].update(fold=99),
+        lambda payload: payload["residual"]["folds"].update({"workload-000": 99}),
+        lambda payload: payload["residual"]["traits"]["class-000"].pop(),
         lambda payload: payload["intervals"]["scores"].update(pair=[2.0, 1.0]),
         lambda payload: payload.update(extra=1),
     ],
@@ -89,7 +109,7 @@ def test_parts_that_do_not_fit_are_malformed_though_the_checksum_holds(artefact:
     forge(payload)  # type: ignore[operator]
     body = json.dumps(payload).encode()
     digest = hashlib.sha256(body).hexdigest()
-    header = f'{{"format":"foretide.dev/completion-time-model","version":1,"sha256":"{digest}","bytes":{len(body)}}}\n'
+    header = f'{{"format":"foretide.dev/completion-time-model","version":2,"sha256":"{digest}","bytes":{len(body)}}}\n'
     with pytest.raises(ArtefactError) as caught:
         CompletionTimePredictor.load(header.encode() + body)
     assert caught.value.reason == "ArtefactMalformed"

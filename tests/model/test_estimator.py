@@ -125,7 +125,6 @@ def test_a_table_large_enough_for_every_part_survives_holes_constants_and_absurd
             column[:] = random.choice([0.0, 1e18, np.nan])
     times = seconds * np.where(random.random(len(seconds)) < 0.05, 1e3, 1.0)
     model = CompletionTimeModel(trees=5).fit(spoilt, times)
-    assert model.predictor_.parts.residual.ensembles
     assert model.predictor_.parts.intervals.scores
     lower, upper = model.predict_interval(spoilt)
     assert np.isfinite(upper).all()

@@ -25,3 +25,15 @@ def test_the_widest_regime_of_a_row_holds() -> None:
 def test_a_coverage_outside_zero_and_one_is_refused(coverage: float) -> None:
     with pytest.raises(ValueError, match="coverage"):
         Intervals(scores={}).half_width(np.ones(1), [("pair",)], coverage)
+
+
+def test_quantiles_follow_the_side_on_which_scores_lie() -> None:
+    skewed = Intervals(scores={"pair": [-0.1] * 50 + [3.0] * 50})
+    assert skewed.above("pair", 0.9) == 3.0
+    assert skewed.above("pair", 0.1) == -0.1
+    assert skewed.above("pair", 0.5) >= 0.0
+
+
+def test_without_scores_quantiles_are_students() -> None:
+    assert Intervals(scores={}).above("pair", 0.95) == pytest.approx(2.1318, abs=1e-3)
+    assert Intervals(scores={}).above("pair", 0.05) == pytest.approx(-2.1318, abs=1e-3)

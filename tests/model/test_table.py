@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from foretide.model.table import Table, TableError, checked_seconds
+from foretide.model.table import Table, TableError
+from foretide.model.target import SECONDS
 
 
 def test_unknown_columns_are_ignored_and_missing_numbers_are_unknown() -> None:
@@ -36,9 +37,9 @@ def test_a_bad_value_is_refused_by_column_and_row(columns: dict[str, list[object
 @pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf"), 1e6])
 def test_a_time_that_cannot_be_is_refused_by_row(bad: float) -> None:
     with pytest.raises(TableError, match=r"row 1: seconds is"):
-        checked_seconds([1.0, bad, 2.0], 3)
+        SECONDS.checked([1.0, bad, 2.0], 3)
 
 
 def test_times_must_match_the_rows() -> None:
-    with pytest.raises(TableError, match="2 times for 3 rows"):
-        checked_seconds([1.0, 2.0], 3)
+    with pytest.raises(TableError, match="2 seconds for 3 rows"):
+        SECONDS.checked([1.0, 2.0], 3)

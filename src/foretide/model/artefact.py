@@ -1,6 +1,6 @@
 """The artefact: a trained model as bytes that are data, never code.
 
-Form, version 1: one line of JSON, the *header*, ended by a newline, then the *payload*, one JSON document of
+Form, version 2: one line of JSON, the *header*, ended by a newline, then the *payload*, one JSON document of
 `foretide.model.parts.Parts`. The header names the format, its version, and the payload's length and SHA-256; it must be
 byte for byte what `encode` would write, so no part of an artefact can be changed unnoticed. The checksum guards against
 damage, not against a forger who may write the artefact: that is the business of RBAC.
@@ -16,11 +16,12 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
-from foretide.model.effects import Effects
 from foretide.model.parts import Parts
+from foretide.model.roofline import symmetric
+from foretide.model.transfer import GUESSES
 
 FORMAT: Final = "foretide.dev/completion-time-model"
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_ARTEFACT_BYTES: Final = 900_000
 
 Reason = Literal["ArtefactChecksumMismatch", "ArtefactVersionUnknown", "ArtefactMalformed", "ArtefactTooLarge"]
@@ -96,46 +97,81 @@ def _malformed(message: str) -> ArtefactError:
 
 def _check(parts: Parts) -> None:
     """Refuse parts whose sizes or indices do not fit each other: they would fail, or hang, at the first prediction."""
-    effects = parts.effects
-    shape, view = effects.shape, effects.view
-    width, described = len(shape.names), len(view.names)
-    columns = (shape.median, shape.mean, shape.deviation, shape.low, shape.high, effects.shared)
-    if any(len(column) != width for column in columns) or len(effects.prior_variance) != width + 1:
-        raise _malformed(f"{width} features of shape, but parts of another number")
-    if any(len(column) != described for column in (view.mean, view.deviation, view.sign, effects.description)):
-        raise _malformed(f"{described} device features, but parts of another number")
-    for name, device in effects.devices.items():
-        sizes = {len(device.coefficients), len(device.covariance), *map(len, device.covariance)}
-        if sizes != {width + 1}:
-            raise _malformed(f"device {name!r} has another number of coefficients than {width + 1}")
-    _check_values(parts)
-    _check_ensembles(parts, effects, width, described)
-
-
-def _check_values(parts: Parts) -> None:
-    effects = parts.effects
-    variances = [effects.noise, effects.blind_variance, effects.workload_variance, *effects.prior_variance]
-    variances += [device.noise for device in effects.devices.values()]
-    variances += [workload.variance for workload in effects.workloads.values()]
-    if min(variances) < 0:
-        raise _malformed("a variance is negative")
-    for name, device in effects.devices.items():
-        covariance = np.asarray(device.covariance)
-        if not np.allclose(covariance, covariance.T) or np.linalg.eigvalsh(covariance).min() < -1e-6:
-            raise _malformed(f"the covariance of device {name!r} is none")
-    if min(parts.base.costs.values(), default=0.0) < 0:
-        raise _malformed("a cost is negative")
-    if min([*effects.shape.deviation, 1.0]) <= 0:
-        raise _malformed("a feature's deviation is not positive")
+    _check_roofline(parts)
+    _check_deviations(parts)
+    _check_transfer(parts)
+    _check_residual(parts)
     for regime, scores in parts.intervals.scores.items():
-        if scores != sorted(scores) or (scores and scores[0] < 0):
-            raise _malformed(f"the scores of regime {regime!r} are not sorted non-negative numbers")
+        if scores != sorted(scores):
+            raise _malformed(f"the scores of regime {regime!r} are not sorted")
 
 
-def _check_ensembles(parts: Parts, effects: Effects, width: int, described: int) -> None:
-    ensembles = parts.residual.ensembles
-    features = width + 1 + (width + 1) + described
-    if not all(trees.is_sound(features) for trees in ensembles):
+def _check_roofline(parts: Parts) -> None:
+    roofline = parts.roofline
+    design, view, width = roofline.design, roofline.view, roofline.design.width
+    if len(roofline.mean) != width or "call" not in design.amounts:
+        raise _malformed(f"{width} coefficients, but a mean of {len(roofline.mean)}")
+    unknown = set(design.modifiers) | set(design.factors)
+    if unknown - set(design.scales) or any(scale.deviation <= 0 for scale in design.scales.values()):
+        raise _malformed("a feature has no scale, or one whose deviation is not positive")
+    if {family for family, _ in design.flagged} - set(design.families) or {flag for _, flag in design.flagged} - set(
+        design.modifiers
+    ):
+        raise _malformed("a family or flag is not among the features")
+    described = len(view.names)
+    if any(len(column) != described for column in (view.mean, view.deviation, view.sign, roofline.slopes)):
+        raise _malformed(f"{described} device features, but parts of another number")
+    if any(len(row) != width for row in roofline.slopes):
+        raise _malformed(f"slopes of another number than {width}")
+    if min(roofline.noise, roofline.blind_variance, *(device.noise for device in roofline.devices.values())) < 0:
+        raise _malformed("a variance is negative")
+    _check_covariance(roofline.covariance, width, "the population")
+    for name, device in roofline.devices.items():
+        if len(device.coefficients) != width:
+            raise _malformed(f"device {name!r} has another number of coefficients than {width}")
+        _check_covariance(device.covariance, width, f"device {name!r}")
+
+
+def _check_covariance(values: list[float], width: int, whose: str) -> None:
+    if len(values) != width * (width + 1) // 2:
+        raise _malformed(f"the covariance of {whose} has not {width} rows")
+    matrix = symmetric(values, width)
+    if np.linalg.eigvalsh(matrix).min() < -1e-3 * max(float(np.trace(matrix)), 1e-9):
+        raise _malformed(f"the covariance of {whose} is none")
+
+
+def _check_deviations(parts: Parts) -> None:
+    deviations = parts.deviations
+    if any(len(each.by_device) != len(deviations.devices) for each in deviations.workloads.values()):
+        raise _malformed(f"a workload's deviations are not {len(deviations.devices)}")
+    if min([deviations.unknown_variance, *(each.variance for each in deviations.workloads.values())]) < 0:
+        raise _malformed("a variance is negative")
+
+
+def _check_transfer(parts: Parts) -> None:
+    transfer, amounts = parts.transfer, len(parts.roofline.design.amounts)
+    if transfer.devices and transfer.references != parts.deviations.devices:
+        raise _malformed("devices are told from others than the known ones")
+    if set(transfer.references) - set(parts.roofline.devices):
+        raise _malformed("a device is told from one that is not there")
+    count = len(transfer.references)
+    for name, each in transfer.devices.items():
+        sizes = (len(each.blend), len(each.mixture), len(each.in_seconds), len(each.nearest), len(each.work))
+        if sizes != (GUESSES, count, count, count, amounts):
+            raise _malformed(f"device {name!r} is told by another number of weights than there are devices")
+        if min(*each.blend, *each.mixture, *each.in_seconds, *each.nearest, *each.work) < 0:
+            raise _malformed(f"device {name!r} is told by a negative weight")
+
+
+def _check_residual(parts: Parts) -> None:
+    residual, design = parts.residual, parts.roofline.design
+    if not 0.0 <= residual.belief <= 1.0:
+        raise _malformed(f"the trees are believed by {residual.belief}, which is not between 0 and 1")
+    widths = {len(traits) for traits in residual.traits.values()}
+    if len(widths) > 1:
+        raise _malformed("devices have different numbers of traits")
+    features = len(design.amounts) + 1 + len(design.modifiers) + design.factor_count + max(widths, default=0)
+    if not all(trees.is_sound(features) for trees in residual.ensembles):
         raise _malformed("a tree's nodes do not form a tree")
-    if ensembles and any(not 0 <= workload.fold < len(ensembles) for workload in effects.workloads.values()):
+    if residual.ensembles and any(not 0 <= fold < len(residual.ensembles) for fold in residual.folds.values()):
         raise _malformed("a workload names an ensemble that is not there")

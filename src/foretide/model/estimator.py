@@ -1,40 +1,42 @@
-"""The trainer: a scikit-learn estimator whose fit makes a `CompletionTimePredictor`."""
+"""The trainers: scikit-learn estimators whose fit makes a `CompletionTimePredictor`, of time, memory or energy."""
 
 from __future__ import annotations
 
-import functools
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from foretide.model.intervals import Intervals
-from foretide.model.parts import Parts
-from foretide.model.predictor import CompletionTimePredictor
-from foretide.model.table import Array, Columns, Table, TableError, checked_seconds
-from foretide.model.training.base import learn_base
+from foretide.model.predictor import CompletionTimePredictor, Explanation
+from foretide.model.table import Array, Columns, Table, TableError
+from foretide.model.target import BYTES, JOULES, SECONDS, Target
+from foretide.model.training.assembly import Settings, assemble
 from foretide.model.training.calibration import learn_intervals
-from foretide.model.training.effects import learn_effects, with_deviations
-from foretide.model.training.residual import assign_folds, learn_residual
 
 
 class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Seconds per inference learned from a column table (see `foretide.model.table`).
 
     ``trees``, ``depth``, ``learning_rate``: of the boosted residual, per fold; 0 trees leave it out.
-    ``calibrate``: whether to learn intervals by leaving groups out (some fits more); without it they are
-    the wide default.
+    ``deviations``, ``transfer``: whether to learn what is peculiar to known workloads, and to tell devices with few
+    rows from others; for comparisons. ``calibrate``: whether to learn intervals by leaving groups out (some fits more);
+    without it they are the wide default.
     ``seed``: equal data and seed give equal bytes of the artefact. ``threads``: of xgboost.
 
     After `fit`, ``predictor_`` is the trained model by itself.
     """
 
+    target: ClassVar[Target] = SECONDS
+
     def __init__(
         self,
         *,
-        trees: int = 80,
-        depth: int = 4,
-        learning_rate: float = 0.1,
+        trees: int = 60,
+        depth: int = 3,
+        learning_rate: float = 0.08,
+        deviations: bool = True,
+        transfer: bool = True,
         calibrate: bool = True,
         seed: int = 0,
         threads: int = 1,
@@ -42,6 +44,8 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         self.trees = trees
         self.depth = depth
         self.learning_rate = learning_rate
+        self.deviations = deviations
+        self.transfer = transfer
         self.calibrate = calibrate
         self.seed = seed
         self.threads = threads
@@ -52,21 +56,13 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         Raises `TableError`, naming column and row, on a value that cannot be learned from, and on a table without rows.
         """
         table = Table.of(X)
-        seconds = checked_seconds(y, len(table))
+        seconds = self.target.checked(y, len(table))
         if len(table) == 0:
             raise TableError("the table has no rows: give at least one measured time", column="device")
         predictor = self._train(table, seconds)
         if self.calibrate:
-            intervals = learn_intervals(table, seconds, self._train, seed=self.seed)
-            parts = predictor.parts
-            predictor = CompletionTimePredictor(
-                Parts(
-                    base=parts.base,
-                    effects=parts.effects,
-                    residual=parts.residual,
-                    intervals=intervals,
-                    families=parts.families,
-                )
+            predictor = predictor.with_intervals(
+                learn_intervals(table, seconds, self._train, predictor, seed=self.seed)
             )
         self.predictor_ = predictor
         return self
@@ -81,35 +77,44 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         check_is_fitted(self)
         return self.predictor_.predict_interval(X, coverage)
 
+    def predict_quantile(self, X: Columns | Table, quantile: float) -> Array:  # noqa: N803
+        """What the actual value stays below with probability `quantile`: for deadlines, and for memory."""
+        check_is_fitted(self)
+        return self.predictor_.predict_quantile(X, quantile)
+
+    def explain(self, X: Columns | Table) -> Explanation:  # noqa: N803
+        """The parts of each prediction in seconds."""
+        check_is_fitted(self)
+        return self.predictor_.explain(X)
+
     def score(self, X: Columns | Table, y: object) -> float:  # noqa: N803
         """The negative mean absolute percentage error (greater is better), as a fraction."""
-        seconds = checked_seconds(y, len(Table.of(X)))
+        seconds = self.target.checked(y, len(Table.of(X)))
         return -float(np.mean(np.abs(self.predict(X) / seconds - 1.0)))
 
     def _train(self, table: Table, seconds: Array) -> CompletionTimePredictor:
-        base = learn_base(table, seconds)
-        log_base = np.log(base.seconds(table))
-        target = np.log(seconds) - log_base
-        effects = learn_effects(table, target, assign_folds(table, self.seed))
-        learn = functools.partial(
-            learn_residual,
+        settings = Settings(
             trees=self.trees,
             depth=self.depth,
             learning_rate=self.learning_rate,
+            with_deviations=self.deviations,
+            with_transfer=self.transfer,
             seed=self.seed,
             threads=self.threads,
         )
-        without_deviation = target - effects.log_factor(table)
-        residual = learn(table, without_deviation, effects, log_base)
-        if residual.ensembles:
-            left = without_deviation - residual.predict(effects, log_base, table)
-            effects = with_deviations(effects, table, left)
-        return CompletionTimePredictor(
-            Parts(
-                base=base,
-                effects=effects,
-                residual=residual,
-                intervals=Intervals(scores={}),
-                families=sorted(set(table.family)),
-            )
-        )
+        return CompletionTimePredictor(assemble(table, seconds, self.target, settings))
+
+
+class MemoryModel(CompletionTimeModel):
+    """Peak bytes of a process that runs inferences: the same machinery over weights, activations and a runtime.
+
+    Take `predict_quantile`: who is given too little is killed, who is given too much only wastes.
+    """
+
+    target: ClassVar[Target] = BYTES
+
+
+class EnergyModel(CompletionTimeModel):
+    """Joules of one inference, by the same machinery."""
+
+    target: ClassVar[Target] = JOULES

@@ -1,11 +1,7 @@
-"""What the parts of the model see of a row: sizes as costs, the shape of a workload, what is known of a device.
+"""What columns say by their names: amounts of work, and the description of a device.
 
-Three views, each made from the columns alone and described by a small struct that the artefact keeps:
-
-* *amounts*: non-negative quantities that cost time in proportion (a call, operators, multiply-adds by kind, bytes);
-* *shape*: standardised logarithms and flags, for the log-linear effects and the trees; clipped to the range that was
-  trained on, because one odd model must not ruin a whole prediction;
-* *device description*: logarithms of what a probe or a data sheet says.
+*Amounts* are non-negative quantities that cost time in proportion (a call, operators, multiply-adds by kind, bytes); a
+*description* is made of the logarithms of what a probe or a data sheet says.
 
 Naming convention of columns: `x_<kind>_macs` is the part of `macs` of one kind of operator and `x_<kind>_bytes` the
 part of `activation_bytes`; `x_cpu_millis` is the CPU limit; `device_*_per_second` are speeds, `device_*_seconds` the
@@ -19,7 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from foretide.model.table import SIZES, Array, Table
+from foretide.model.table import Array, Table
 
 CPU_LIMIT: Final = "x_cpu_millis"
 
@@ -51,70 +47,6 @@ def cpus(table: Table) -> Array:
 
 def _parts(table: Table, unit: str) -> list[str]:
     return sorted(name for name in table.numbers if name.startswith("x_") and name.endswith(f"_{unit}"))
-
-
-class Shape(State, frozen=True, kw_only=True):
-    """How columns become standardised features: per feature its median, mean, deviation and trained range."""
-
-    names: list[str]
-    median: list[float]
-    mean: list[float]
-    deviation: list[float]
-    low: list[float]
-    high: list[float]
-
-    @classmethod
-    def learn(cls, table: Table) -> Shape:
-        """Take the features that are known for most rows and vary."""
-        raw = _raw_shape(table)
-        names, median, mean, deviation, low, high = [], [], [], [], [], []
-        for name in sorted(raw):
-            column = raw[name]
-            finite = column[np.isfinite(column)]
-            if len(finite) * 2 <= len(column) or np.ptp(finite) <= 1e-9 * max(1.0, float(np.abs(finite).max())):
-                continue
-            middle = float(np.median(finite))
-            filled = np.where(np.isfinite(column), column, middle)
-            spread = float(filled.std())
-            names.append(name)
-            median.append(middle)
-            mean.append(float(filled.mean()))
-            deviation.append(max(spread, 1e-9))
-            low.append(float(finite.min()) - 0.1 * spread)
-            high.append(float(finite.max()) + 0.1 * spread)
-        return cls(names=names, median=median, mean=mean, deviation=deviation, low=low, high=high)
-
-    def of(self, table: Table) -> Array:
-        """Features (rows × names): unknown ones at their median, clipped to the trained range, standardised."""
-        raw = _raw_shape(table)
-        out = np.zeros((len(table), len(self.names)))
-        for j, name in enumerate(self.names):
-            column = raw.get(name)
-            if column is None:
-                column = np.full(len(table), np.nan)
-            column = np.where(np.isfinite(column), column, self.median[j])
-            out[:, j] = (np.clip(column, self.low[j], self.high[j]) - self.mean[j]) / self.deviation[j]
-        return out
-
-
-def _raw_shape(table: Table) -> dict[str, Array]:
-    out: dict[str, Array] = {}
-    whole = {"macs": table.number("macs"), "bytes": table.number("activation_bytes")}
-    for name, column in table.numbers.items():
-        if name in SIZES:
-            out[name] = np.log(np.maximum(column, 1.0))
-        elif name.startswith("x_"):
-            unit = name.rsplit("_", 1)[-1]
-            if unit in whole:
-                out[name] = np.clip(column / np.maximum(whole[unit], 1.0), 0.0, 1.0)
-            else:  # a flag stays a flag, a quantity becomes its logarithm
-                out[name] = np.sign(column) * np.log1p(np.abs(column))
-    for over, under in (("macs", "activation_bytes"), ("macs", "parameter_bytes"), ("macs", "op_count")):
-        if over in table.numbers and under in table.numbers:
-            out[f"{over}/{under}"] = np.log(
-                np.maximum(table.numbers[over], 1.0) / np.maximum(table.numbers[under], 1.0)
-            )
-    return out
 
 
 class DeviceView(State, frozen=True, kw_only=True):

@@ -97,20 +97,12 @@ class Table:
         return np.full(len(self), np.nan) if column is None else column
 
 
-def checked_seconds(seconds: object, rows: int) -> Array:
-    """The target as positive finite float64, one per row; TableError names the row at fault."""
-    values = _floats("seconds", seconds)
-    if len(values) != rows:
-        raise TableError(f"{len(values)} times for {rows} rows: give one for each", column="seconds")
-    bad = ~(np.isfinite(values) & (values > 0) & (values <= MAX_SECONDS))
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise TableError(
-            f"row {row}: seconds is {values[row]}; a time must be finite, above 0 and at most {MAX_SECONDS:.0f} s",
-            column="seconds",
-            row=row,
-        )
-    return values
+def rows_by(names: Texts) -> dict[str, Indices]:
+    """Each name and its rows, in order of first appearance; numpy's own comparison drops trailing NULs of names."""
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(name, []).append(row)
+    return {name: np.array(found, dtype=np.int64) for name, found in rows.items()}
 
 
 def _is_numeric(name: str) -> bool:
@@ -126,7 +118,8 @@ def _texts(name: str, column: object) -> Texts:
     return values
 
 
-def _floats(name: str, column: object) -> Array:
+def floats(name: str, column: object) -> Array:
+    """A column as float64, NaN where it is None; TableError names the row of what is no number."""
     raw = np.asarray(column)
     if raw.ndim != 1:
         raise TableError(f"column {name!r} has {raw.ndim} dimensions: it must have one", column=name)
@@ -145,7 +138,7 @@ def _floats(name: str, column: object) -> Array:
 
 
 def _numbers(name: str, column: object) -> Array:
-    values = _floats(name, column)
+    values = floats(name, column)
     lowest = 0.0 if name in SIZES else -MAX_MAGNITUDE
     bad = ~np.isnan(values) & ~((values >= lowest) & (values <= MAX_MAGNITUDE))
     if bad.any():

@@ -8,29 +8,39 @@ from typing import Any, Final
 import numpy as np
 import xgboost
 
-from foretide.model.effects import Effects
-from foretide.model.residual import MAX_LOG, Residual, residual_features
+from foretide.model.residual import MAX_LOG, Residual, residual_features, traits_of
+from foretide.model.roofline import Work
 from foretide.model.table import Array, Table
 from foretide.model.trees import Trees
 
 MIN_ROWS: Final = 60
 MIN_WORKLOADS: Final = 10
-"""Fewer rows or workloads teach trees nothing that the effects do not know."""
-FOLDS: Final = 5
+"""Fewer rows or workloads teach trees nothing that the roofline does not know."""
+FOLDS: Final = 4
+MIN_BELIEF: Final = 0.15
+"""Trees that are believed less are not worth their bytes."""
+HUBER_LOG: Final = 0.3
 
 
 def assign_folds(table: Table, seed: int) -> dict[str, int]:
-    """Each workload's fold; equal workloads and seed give equal folds."""
-    names = sorted(set(table.workload) - {""})
-    shuffled = np.random.default_rng(seed).permutation(len(names))
-    return {name: int(place) % FOLDS for name, place in zip(names, shuffled, strict=True)}
+    """Each workload's fold; workloads of equal work (precisions of one architecture) share theirs."""
+    groups: dict[str, float | str] = {}
+    macs = table.number("macs")
+    for name, amount in zip(table.workload, macs, strict=True):
+        if name:
+            groups.setdefault(name, amount if np.isfinite(amount) else name)
+    distinct = sorted(set(groups.values()), key=str)
+    shuffled = np.random.default_rng(seed).permutation(len(distinct))
+    fold = {group: int(place) % FOLDS for group, place in zip(distinct, shuffled, strict=True)}
+    return {name: fold[group] for name, group in sorted(groups.items())}
 
 
 def learn_residual(
     table: Table,
     left: Array,
-    effects: Effects,
+    work: Work,
     log_base: Array,
+    traits: dict[str, list[float]],
     *,
     trees: int,
     depth: int,
@@ -38,32 +48,56 @@ def learn_residual(
     seed: int,
     threads: int,
 ) -> Residual:
-    """Ensembles for `left`, the log seconds that base and effects leave; none where rows do not suffice."""
-    if trees == 0 or len(table) < MIN_ROWS or len(effects.workloads) < MIN_WORKLOADS:
-        return Residual(ensembles=[])
-    features = residual_features(effects, log_base, table)
+    """Ensembles for `left`, the log seconds that the roofline leaves, believed as they foretell what they never saw."""
+    folds = assign_folds(table, seed)
+    if trees == 0 or len(table) < MIN_ROWS or len(folds) < MIN_WORKLOADS:
+        return nothing()
+    features = residual_features(work, log_base, traits_of(traits, table))
+    rising = work.amounts.shape[1] + 1
     target = np.clip(left, -MAX_LOG, MAX_LOG)
-    fold = np.array([effects.workloads[name].fold if name else -1 for name in table.workload])
+    fold = np.array([folds.get(name, -1) for name in table.workload])
     settings = {
         "objective": "reg:pseudohubererror",
-        "huber_slope": 0.3,
+        "huber_slope": HUBER_LOG,
         "base_score": 0.0,
         "max_depth": depth,
         "eta": learning_rate,
         "subsample": 0.8,
         "colsample_bytree": 0.7,
         "min_child_weight": 3,
+        "monotone_constraints": tuple([1] * rising + [0] * (features.shape[1] - rising)),
         "tree_method": "hist",
         "seed": seed,
         "nthread": threads,
         "verbosity": 0,
     }
     ensembles = []
+    told = np.zeros(len(table))
     for index in range(FOLDS):
         rows = fold != index
+        if not rows.any() or rows.all():
+            return nothing()
         data = xgboost.DMatrix(features[rows], target[rows])
         ensembles.append(flatten(xgboost.train(settings, data, num_boost_round=trees)))
-    return Residual(ensembles=ensembles)
+        told[~rows] = ensembles[-1].predict(features[~rows])
+    belief = _belief(told, target)
+    if belief < MIN_BELIEF:
+        return nothing()
+    return Residual(ensembles=ensembles, belief=belief, folds=folds, traits=traits)
+
+
+def nothing() -> Residual:
+    """No trees: rows do not suffice, or trees foretold nothing."""
+    return Residual(ensembles=[], belief=0.0, folds={}, traits={})
+
+
+def _belief(told: Array, target: Array) -> float:
+    """The factor, 0 to 1, by which what was told comes nearest to what was not seen; far-off rows weigh less."""
+    weight = HUBER_LOG / np.maximum(np.abs(target), HUBER_LOG)
+    squared = float((weight * told**2).sum())
+    if squared == 0.0:
+        return 0.0
+    return round(min(max(float((weight * told * target).sum()) / squared, 0.0), 1.0), 3)
 
 
 def flatten(booster: xgboost.Booster) -> Trees:

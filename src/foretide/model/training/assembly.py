@@ -1,0 +1,110 @@
+"""Learns the parts one after the other, each from what those before it leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretide.model.deviations import Deviations
+from foretide.model.intervals import Intervals
+from foretide.model.parts import Parts
+from foretide.model.residual import Residual
+from foretide.model.roofline import cost
+from foretide.model.table import Array, Table
+from foretide.model.target import Target
+from foretide.model.training.deviations import learn_deviations
+from foretide.model.training.residual import learn_residual
+from foretide.model.training.roofline import RooflineFit
+from foretide.model.training.transfer import MIN_REFERENCES, learn_likeness, reference_work, refit
+from foretide.model.transfer import Likeness, Transfer
+
+TRAITS = 4
+"""Leading directions in which devices differ, given to the trees beside the device's scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """As in `foretide.model.estimator.CompletionTimeModel`."""
+
+    trees: int
+    depth: int
+    learning_rate: float
+    with_deviations: bool
+    with_transfer: bool
+    seed: int
+    threads: int
+
+
+def assemble(table: Table, seconds: Array, target: Target, settings: Settings) -> Parts:
+    """All parts but intervals, from positive seconds (or what the target is), one per row."""
+    log_seconds = np.log(seconds)
+    fit = RooflineFit(table, log_seconds, target)
+    base = cost(fit.work, fit.coefficients()).log_seconds
+    residual = learn_residual(
+        table,
+        log_seconds - base,
+        fit.work,
+        base,
+        traits(fit),
+        trees=settings.trees,
+        depth=settings.depth,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+    left = log_seconds - base - residual.predict(fit.work, base, table)
+    full = [name for name, is_full in zip(fit.names, fit.is_full, strict=True) if is_full]
+    deviations = (
+        learn_deviations(table, left, fit.weight, full)
+        if settings.with_deviations
+        else Deviations(devices=full, workloads={}, unknown_variance=0.0)
+    )
+    transfer = Transfer(references=[], devices={})
+    if len(full) >= MIN_REFERENCES and settings.with_transfer:
+        transfer = Transfer(references=full, devices=_transferred(fit, table, residual, deviations, base))
+    return Parts(
+        roofline=fit.value(),
+        residual=residual,
+        deviations=deviations,
+        transfer=transfer,
+        intervals=Intervals(scores={}),
+        families=sorted(set(table.family)),
+    )
+
+
+def traits(fit: RooflineFit) -> dict[str, list[float]]:
+    """Each device's scale and its place in the leading directions in which full devices differ."""
+    off = fit.theta - fit.mean
+    whitened = np.linalg.solve(np.linalg.cholesky(fit.covariance + 1e-9 * np.eye(fit.width)), off.T).T
+    _, _, directions = np.linalg.svd(whitened[fit.is_full], full_matrices=False)
+    places = whitened @ directions[:TRAITS].T
+    return {
+        name: [float(f"{value:.6g}") for value in (fit.theta[place, 0], *places[place])]
+        for place, name in enumerate(fit.names)
+    }
+
+
+def _transferred(
+    fit: RooflineFit, table: Table, residual: Residual, deviations: Deviations, base: Array
+) -> dict[str, Likeness]:
+    references = [place for place, is_full in enumerate(fit.is_full) if is_full]
+    boosted = residual.predict(fit.work, base, table)
+    out: dict[str, Likeness] = {}
+    for place, is_full in enumerate(fit.is_full):
+        if is_full:
+            continue
+        rows = fit.rows[place]
+        own = table.take(rows)
+        common = deviations.common(own) + boosted[rows]
+        errors = refit(fit, place, fit.log_seconds[rows] - common)
+        known = reference_work(fit, rows, references) + deviations.everywhere(own)
+        distance = _distance(fit.described[place], fit.described[references])
+        out[fit.names[place]] = learn_likeness(errors, known, fit.work.amounts[rows], fit.log_seconds[rows], distance)
+    return out
+
+
+def _distance(described: Array, others: Array) -> Array:
+    if not len(described):
+        return np.zeros(len(others))
+    return np.asarray(((others - described) ** 2).mean(axis=1), dtype=np.float64)

@@ -1,0 +1,46 @@
+import numpy as np
+
+from foretide.model.deviations import Deviations, WorkloadDeviation
+from foretide.model.table import Table
+from foretide.model.training.deviations import learn_deviations
+
+
+def grid(devices: int, workloads: int) -> Table:
+    d, w = (each.ravel() for each in np.meshgrid(np.arange(devices), np.arange(workloads), indexing="ij"))
+    return Table.of({"device": [f"d{i}" for i in d], "workload": [f"w{i}" for i in w]})
+
+
+def test_what_like_devices_show_of_a_workload_is_told_of_one_that_has_not_run_it() -> None:
+    random = np.random.default_rng(1)
+    groups = random.normal(0, 0.3, (60, 2))
+    truth = np.concatenate([np.tile(groups[:, 0], (3, 1)), np.tile(groups[:, 1], (3, 1))])  # devices × workloads
+    table = grid(6, 60)
+    left = truth.ravel() + random.normal(0, 0.02, truth.size)
+    seen = random.random(truth.size) < 0.7
+    learned = learn_deviations(table.take(seen), left[seen], np.ones(int(seen.sum())), [f"d{i}" for i in range(6)])
+    told, _ = learned.of(table)
+    miss = np.abs(told - truth.ravel())[~seen]
+    assert np.median(miss) < 0.1
+    assert np.median(np.abs(truth.ravel())) > 0.15
+
+
+def test_a_workload_seen_once_is_not_believed_whole() -> None:
+    table = Table.of({"device": ["d0"], "workload": ["w0"]})
+    learned = learn_deviations(table, np.array([0.5]), np.ones(1), ["d0", "d1"])
+    own, _ = learned.of(table)
+    other, _ = learned.of(Table.of({"device": ["d1"], "workload": ["w0"]}))
+    assert 0.0 < other[0] < own[0] < 0.5
+
+
+def test_an_unknown_workload_has_no_deviation_and_the_widest_variance() -> None:
+    known = WorkloadDeviation(common=0.2, by_device=[0.3], variance=0.01)
+    deviations = Deviations(devices=["d0"], workloads={"w0": known}, unknown_variance=0.09)
+    table = Table.of({"device": ["d0", "new", "d0"], "workload": ["w0", "w0", "new"]})
+    told, variance = deviations.of(table)
+    assert told.tolist() == [0.3, 0.2, 0.0]
+    assert variance[0] < variance[1] < variance[2]
+
+
+def test_rows_without_a_workload_teach_nothing() -> None:
+    table = Table.of({"device": ["d0", "d0"]})
+    assert learn_deviations(table, np.array([1.0, 2.0]), np.ones(2), ["d0"]).workloads == {}
