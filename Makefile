@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-planner bench-devcluster bench-model bench-waves bench-burst
+.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-planner bench-devcluster bench-predict bench-waves bench-burst
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -84,9 +84,8 @@ bench-burst: $(READY) ## Thirty tasks at once by each scheduler in one cluster, 
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.burst --runs $(or $(RUNS),1)
 
-bench-model: $(READY) ## Errors of the completion-time model on a table of times: make bench-model CSV=path
-	@[ -n "$(CSV)" ] || { echo "which table? make bench-model CSV=path/to/table.csv"; exit 2; }
-	@$(BIN)/python bench/model_public.py $(CSV)
+bench-predict: $(READY) ## Errors of the completion-time model, of simpler ones and of its parts (CSV=path: another table)
+	@$(BIN)/python -m bench.predict $(CSV)
 
 charts: $(READY) ## Copy crds/ into the chart
 	@$(BIN)/python charts/sync-crds.py

@@ -1,0 +1,1 @@
+"""How well the completion-time model predicts, against simpler ones and without each of its parts."""
