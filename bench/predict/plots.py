@@ -65,8 +65,8 @@ def _calibration(axes: Axes, answers: Mapping[str, Sequence[Answers]]) -> None:
 
 def _anchors(axes: Axes, answers: Mapping[str, Sequence[Answers]]) -> None:
     known = [(k, accuracy(answers[f"board_{k}"])) for k in ANCHORS if f"board_{k}" in answers]
-    axes.plot([k for k, _ in known], [found["mape"] for _, found in known], "o-", label="mean")
-    axes.plot([k for k, _ in known], [found["median"] for _, found in known], "o-", label="median")
+    axes.plot([k for k, _ in known], [found["mape"] or 0.0 for _, found in known], "o-", label="mean")
+    axes.plot([k for k, _ in known], [found["median"] or 0.0 for _, found in known], "o-", label="median")
     axes.set(xlabel="rows of the new device", ylabel="error %", title="Error on new boards", yscale="log")
     axes.legend()
 
