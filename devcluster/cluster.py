@@ -285,9 +285,11 @@ class Cluster:
         return Api(self._port, self._control_plane.authority, self._token)
 
     def _spawn(self, component: str, argv: list[str]) -> None:
-        processes.spawn(
+        """Start a part of the control plane, which elsewhere has a machine of its own."""
+        pid = processes.spawn(
             [*netns.enter(self.name), *argv], cluster=self.name, component=component, log=self._log(component)
         )
+        processes.favour(pid)
 
     def _log(self, component: str) -> Path:
         return self.paths.logs / f"{component}.log"

@@ -91,3 +91,10 @@ def test_output_goes_to_the_log_and_its_end_can_be_read(tmp_path: Path) -> None:
 
 def test_the_tail_of_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert processes.tail(tmp_path / "none") == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel weighs processes, not sessions")
+def test_a_favoured_process_weighs_more_with_its_session(tmp_path: Path) -> None:
+    pid = start("kube-apiserver", tmp_path / "log")
+    processes.favour(pid)
+    assert (Path("/proc") / str(pid) / "autogroup").read_text().split()[-1] == "-10"

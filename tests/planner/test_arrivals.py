@@ -59,15 +59,23 @@ def test_a_new_burst_does_not_hold_the_last_one_back() -> None:
     assert not burst.arrivals.is_held("a", "n1")
 
 
-def test_room_that_comes_free_while_a_burst_arrives_is_taken_at_once() -> None:
+def test_room_that_has_only_just_come_free_is_taken_at_once() -> None:
     burst = Burst()
-    burst.arrivals.freed("before")
     burst.arrivals.add("a")
-    burst.arrivals.freed("meanwhile")
-    burst.arrivals.add("b")
-    assert burst.arrivals.is_held("a", "before")
-    assert burst.arrivals.is_held("b", None)
-    assert not burst.arrivals.is_held("a", "meanwhile")
-    burst.now += 5.0
-    burst.arrivals.add("c")
-    assert burst.arrivals.is_held("c", "meanwhile")
+    assert burst.arrivals.is_held("a", "n1")
+    assert burst.arrivals.is_held("a", None)
+    burst.arrivals.freed("n1")
+    assert not burst.arrivals.is_held("a", "n1")
+    assert burst.arrivals.is_held("a", "n2")
+
+
+def test_room_stays_fresh_through_the_bursts_of_a_moment_and_no_longer() -> None:
+    burst = Burst()
+    burst.arrivals.freed("n1")
+    for step in range(3):
+        burst.now += SETTLE_SECONDS * 1.5
+        burst.arrivals.add(f"t{step}")
+        assert not burst.arrivals.is_held(f"t{step}", "n1")
+    burst.now += LONGEST_SECONDS
+    burst.arrivals.add("later")
+    assert burst.arrivals.is_held("later", "n1")

@@ -1,6 +1,6 @@
 """Which tasks have just arrived: a burst is planned as one, not as its first Pods and then the rest.
 
-That is worth waiting for over the room that it finds. Room that comes free while it arrives is taken at once.
+That is worth waiting for over the room that it finds. Room that has only just come free is taken at once.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ class Arrivals:
         self._clock = clock
         self._began_seconds = self._latest_seconds = -LONGEST_SECONDS
         self._members: set[str] = set()
-        self._freed: set[str] = set()
+        self._freed_seconds: dict[str, float] = {}
 
     def add(self, uid: str) -> None:
         """Take note of a task that is seen for the first time."""
         now = self._clock()
         if self.seconds_left() <= 0.0:
-            self._members, self._freed = set(), set()
+            self._members = set()
             self._began_seconds = now
         self._members.add(uid)
         self._latest_seconds = now
 
     def freed(self, node: str) -> None:
         """Take note of room that came free on a node."""
-        self._freed.add(node)
+        now = self._clock()
+        recent = {name: at for name, at in self._freed_seconds.items() if now - at < LONGEST_SECONDS}
+        self._freed_seconds = recent | {node: now}
 
     def seconds_left(self) -> float:
         """Seconds until the burst has arrived; 0 if none is arriving."""
@@ -42,5 +44,7 @@ class Arrivals:
         return max(ends - self._clock(), 0.0)
 
     def is_held(self, uid: str, node: str | None) -> bool:
-        """Whether a task belongs to a burst that has not arrived as a whole, and its node had room before."""
-        return self.seconds_left() > 0.0 and uid in self._members and node not in self._freed
+        """Whether a task belongs to a burst that has not arrived as a whole, and its node has had room for a while."""
+        freed_seconds = self._freed_seconds.get(node or "", -LONGEST_SECONDS)
+        is_fresh = self._clock() - freed_seconds < LONGEST_SECONDS
+        return self.seconds_left() > 0.0 and uid in self._members and not is_fresh
