@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from foretide.results import InspectResult
 from foretide_operator.actions import Create, Delete, Patch
 from foretide_operator.attempts import MAX_ATTEMPTS, Attempt, advance, latest, retire
 from foretide_operator.jobs import inspect_job, measuring_key
-from foretide_operator.outcome import SURROUNDINGS, Done, Failed, KeptFailure, Outcome, Running
-from tests.operator.cluster_objects import NOW, SETTINGS, ago, as_stored, inspect_result, pod_of, workload
+from foretide_operator.outcome import SURROUNDINGS, Done, Failed, KeptFailure, Outcome, Running, read_outcome
+from tests.operator.cluster_objects import NOW, SETTINGS, ago, as_stored, ended, inspect_result, pod_of, workload
 
 WORKLOAD = workload()
 
@@ -85,6 +86,50 @@ def test_what_the_cluster_keeps_from_its_work_is_tried_for_ever_at_most_half_an_
     assert created.body["metadata"]["annotations"]["foretide.dev/attempt"] == str(number + 1)
 
 
+@pytest.mark.parametrize("reason", ["ImageMissing", "VolumeUnavailable"])
+def test_a_later_attempt_that_cannot_begin_on_its_node_is_ended_after_a_minute_with_its_reason_kept(
+    reason: str,
+) -> None:
+    blocked = Attempt(as_stored(make(2), age_seconds=65.5), Running(reason, "not there"))
+    waiting = step(blocked)
+    assert (waiting.is_active, waiting.reason) == (True, reason)
+    assert kept_reason(waiting) == reason
+    (patch,) = waiting.actions
+    assert patch.body["spec"] == {"activeDeadlineSeconds": 66}
+    blocked.job["spec"] |= patch.body["spec"]
+    blocked.job["metadata"]["annotations"] |= patch.body["metadata"]["annotations"]
+    assert step(blocked).actions == ()
+    stopped = ended(blocked.job, "Failed", reason="DeadlineExceeded", seconds_ago=1)
+    outcome = read_outcome(stopped, [], [], expected=InspectResult, now=NOW)
+    assert outcome == Failed(reason, "not there", ago(1))
+    assert "attempt 3 follows at" in step(Attempt(stopped, outcome)).message
+
+
+@pytest.mark.parametrize(
+    ("number", "age_seconds", "outcome"),
+    [
+        (1, 300, Running("ImageMissing", "an image may take minutes")),
+        (2, 59, Running("ImageMissing", "not there")),
+        (2, 600, Running("ImageMissing", "its time is up anyway")),
+        (2, 300, Running("Unschedulable", "holds no room")),
+        (2, 300, Running("QuotaExceeded", "holds no room")),
+        (2, 300, Running(message="at work", is_started=True)),
+    ],
+)
+def test_an_attempt_that_may_yet_begin_or_holds_no_room_keeps_its_deadline(
+    number: int, age_seconds: float, outcome: Running
+) -> None:
+    assert step(Attempt(as_stored(make(number), age_seconds=age_seconds), outcome)).actions == ()
+
+
+@pytest.mark.parametrize(("ended_seconds_ago", "recheck_seconds"), [(1, 9.0), (10, 10.0), (600, 10.0)])
+def test_what_waits_for_its_turn_is_looked_at_when_it_is_due_and_then_now_and_then(
+    ended_seconds_ago: int, recheck_seconds: float
+) -> None:
+    waiting = step(attempt(Failed("PodEvicted", "low", ago(ended_seconds_ago))), may_start=False)
+    assert waiting.recheck_seconds == pytest.approx(recheck_seconds)
+
+
 def test_another_attempt_waits_for_its_turn() -> None:
     waiting = step(attempt(Failed("PodEvicted", "low on memory", ago(600))), may_start=False)
     assert waiting.message == "low on memory; attempt 2 follows when its turn comes"
@@ -98,8 +143,8 @@ def test_an_annotation_that_is_no_number_of_an_attempt_means_the_first(text: str
 
 
 def test_a_definite_failure_ends_at_once() -> None:
-    ended = step(attempt(Failed("UnknownModel", "no such model", ago(600))))
-    assert (kept_reason(ended), ended.failed.reason) == ("UnknownModel", "UnknownModel")
+    last = step(attempt(Failed("UnknownModel", "no such model", ago(600))))
+    assert (kept_reason(last), last.failed.reason) == ("UnknownModel", "UnknownModel")
 
 
 def test_a_refused_job_gives_its_reason_instead_of_an_action() -> None:

@@ -31,8 +31,8 @@ TIMED_OUT = ended(JOB, "Failed", reason="DeadlineExceeded")
 PENDING = {"phase": "Pending", "containerStatuses": []}
 
 
-def event(reason: str, message: str = "") -> dict[str, Any]:
-    return {"reason": reason, "message": message, "lastTimestamp": ago(10), "involvedObject": {"name": "x"}}
+def event(reason: str, message: str = "", *, seconds_ago: int = 10) -> dict[str, Any]:
+    return {"reason": reason, "message": message, "lastTimestamp": ago(seconds_ago), "involvedObject": {"name": "x"}}
 
 
 def outcome(job: Any, pods: Any, events: Any = (), expected: Any = InspectResult, signature: Any = None) -> Any:
@@ -128,6 +128,11 @@ def test_a_job_whose_time_was_up_says_what_it_waited_for(reason: str, events: An
             [],
         ),
         ("VolumeUnavailable", PENDING, [event("FailedMount", 'configmap "models" not found')]),
+        (
+            "",
+            PENDING,
+            [event("FailedMount", "timed out waiting for the condition", seconds_ago=20), event("Pulling")],
+        ),
         ("", {"phase": "Running"}, []),
     ],
 )

@@ -21,6 +21,7 @@ from foretide_operator.actions import Action, Create, Delete, Patch
 from foretide_operator.jobs import ANNOTATION_ATTEMPT, RUN_TTL_SECONDS
 from foretide_operator.outcome import (
     ANNOTATION_FAILURE,
+    ON_A_NODE,
     Done,
     Failed,
     KeptFailure,
@@ -28,7 +29,7 @@ from foretide_operator.outcome import (
     Running,
     finished_condition,
 )
-from foretide_operator.times import parse_time
+from foretide_operator.times import parse_time, seconds_since
 
 MAX_ATTEMPTS: Final = 3
 """After so many a failure is final, unless the cluster is its cause (`foretide_operator.outcome.SURROUNDINGS`)."""
@@ -40,6 +41,8 @@ _DIGITS: Final = 9
 STARTING_SECONDS: Final = 3.0
 """How often a Job is looked at whose Pod has not begun: Events, which say why not, wake nobody."""
 UNDER_WAY_SECONDS: Final = 10.0
+BLOCKED_SECONDS: Final = 60.0
+"""After so long a later attempt is ended that holds a node's room and cannot begin; the first has all its time."""
 REFUSED_DELAY_SECONDS: Final = 30.0
 """After so long a Job that the API server refused is tried again."""
 
@@ -140,7 +143,13 @@ def advance(
         case Running(blocked_reason=reason, message=message):
             is_soon = not reason and not attempt.outcome.is_started
             recheck_seconds = STARTING_SECONDS if is_soon else UNDER_WAY_SECONDS
-            return Step(reason=reason or "InProgress", message=message, is_active=True, recheck_seconds=recheck_seconds)
+            return Step(
+                reason=reason or "InProgress",
+                message=message,
+                actions=_end_if_blocked(attempt, attempt.outcome, now),
+                is_active=True,
+                recheck_seconds=recheck_seconds,
+            )
         case Failed() as failed:
             return _after_failure(attempt, failed, make, may_start=may_start, refusals=refusals, now=now)
 
@@ -170,7 +179,7 @@ def _after_failure(
             reason=failed.reason,
             message=f"{failed.message}; {which} follows {when if remaining_seconds > 0 else 'when its turn comes'}",
             actions=_keep(attempt.job, failed),
-            recheck_seconds=max(1.0, remaining_seconds),
+            recheck_seconds=remaining_seconds if remaining_seconds > 0 else UNDER_WAY_SECONDS,
         )
     return _start(
         make(attempt.number + 1),
@@ -192,14 +201,35 @@ def _start(job: Object, then: tuple[Action, ...], step: Step, refusals: Mapping[
     return replace(step, actions=(Create(JOBS, job), *then), is_active=True)
 
 
+def _end_if_blocked(attempt: Attempt, running: Running, now: datetime) -> tuple[Action, ...]:
+    """Give a node's room back that a later attempt holds without beginning: its time is up, and the next follows.
+
+    The reason is kept by the same request, for when the Job has ended Events alone could tell it.
+    """
+    metadata = attempt.job["metadata"]
+    age_seconds = seconds_since(metadata.get("creationTimestamp"), now)
+    is_blocked = running.blocked_reason in ON_A_NODE and attempt.number > 1 and age_seconds >= BLOCKED_SECONDS
+    deadline_seconds = attempt.job["spec"].get("activeDeadlineSeconds")
+    if not is_blocked or (deadline_seconds is not None and deadline_seconds <= age_seconds):
+        return ()
+    body: Object = {
+        "metadata": {"annotations": _kept(running.blocked_reason, running.message)},
+        "spec": {"activeDeadlineSeconds": int(age_seconds)},
+    }
+    return (Patch(JOBS, metadata.get("namespace", ""), metadata["name"], body),)
+
+
 def _keep(job: Object, failed: Failed) -> tuple[Action, ...]:
     """Write on a Job why it failed, once: later its Pod may be gone and its Events expired."""
     if not failed.ended_time or KeptFailure.of(job) is not None:
         return ()
-    text = msgspec.json.encode(KeptFailure(reason=failed.reason, message=failed.message)).decode()
     metadata = job["metadata"]
-    body: Object = {"metadata": {"annotations": {ANNOTATION_FAILURE: text}}}
+    body: Object = {"metadata": {"annotations": _kept(failed.reason, failed.message)}}
     return (Patch(JOBS, metadata.get("namespace", ""), metadata["name"], body),)
+
+
+def _kept(reason: str, message: str) -> dict[str, str]:
+    return {ANNOTATION_FAILURE: msgspec.json.encode(KeptFailure(reason=reason, message=message)).decode()}
 
 
 def retire(job: Mapping[str, object]) -> tuple[Action, ...]:

@@ -36,6 +36,9 @@ SURROUNDINGS: Final = frozenset(
 )
 """Reasons that lie in the cluster and not in what was to be done: when they pass nobody can tell, so none is final."""
 
+ON_A_NODE: Final = frozenset({"ImageMissing", "VolumeUnavailable"})
+"""Of these, what keeps a Pod from beginning that has its node already: it holds that node's room meanwhile."""
+
 TRANSIENT: Final = SURROUNDINGS | {"InternalError", "TimedOut"}
 """Reasons that may pass by themselves, so that another attempt is worth its time."""
 
@@ -223,9 +226,10 @@ def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: da
         waiting = container.get("state", {}).get("waiting") or {}
         if waiting.get("reason") in _IMAGE_REASONS:
             return Running("ImageMissing", _one_line(f"{container.get('image', '')}: {waiting.get('message', '')}"))
-    volume = _event(events, "FailedMount", "FailedAttachVolume")
-    if volume is not None and status.get("phase") == "Pending":
-        return Running("VolumeUnavailable", _one_line(volume.get("message", "")))
+    # Images are pulled once the volumes are there: a mount that failed before that holds nothing up any more.
+    last = _event(events, "FailedMount", "FailedAttachVolume", "Pulling", "Pulled")
+    if last is not None and last["reason"] not in {"Pulling", "Pulled"} and status.get("phase") == "Pending":
+        return Running("VolumeUnavailable", _one_line(last.get("message", "")))
     return Running(message="at work", is_started=status.get("phase") == "Running")
 
 
