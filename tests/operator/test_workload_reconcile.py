@@ -270,6 +270,39 @@ def test_a_measurement_is_not_tried_again_while_the_class_has_no_ready_node() ->
     assert created(decide(facts(workload=given, attempts=(lost,)), predict)) == ["profile"]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (None, ("Unknown", "NoReadyNode")),
+        (Failed("ImageMissing", "not there", ago(1)), ("Unknown", "NoReadyNode")),
+        (Failed("ImageMissing", "not there", ago(600)), ("Unknown", "NoReadyNode")),
+        (Failed("TimedOut", "too slow", ago(600)), ("Unknown", "NoReadyNode")),
+        (Failed("UnknownModel", "no", ago(600)), ("False", "UnknownModel")),  # a node could not help it
+    ],
+)
+def test_a_class_without_a_ready_node_waits_for_one_whatever_the_last_attempt_was(
+    outcome: Failed | None, expected: tuple[str, str]
+) -> None:
+    given = known(nodeClassSelector={"matchLabels": {"tier": "a"}})
+    attempts = () if outcome is None else (profile_attempt(given, "fast", outcome),)
+    decision = decide(facts(workload=given, attempts=attempts, nodes=[node("f1", "fast", ready=False)]), predict)
+    assert verdict(decision, "Profiled") == expected
+    assert decision.recheck_seconds is None
+    is_kept = [action for action in decision.actions if isinstance(action, Patch)]
+    assert len(is_kept) == len(attempts)  # why it failed, for its Events expire meanwhile
+
+
+def test_a_measurement_under_way_or_done_counts_though_its_node_is_not_ready() -> None:
+    given = known(nodeClassSelector={"matchLabels": {"tier": "a"}})
+    asleep = [node("f1", "fast", ready=False)]
+    working = decide(
+        facts(workload=given, attempts=(profile_attempt(given, "fast", Running()),), nodes=asleep), predict
+    )
+    assert verdict(working, "Profiled") == ("Unknown", "InProgress")
+    done = decide(facts(workload=given, attempts=(profile_attempt(given, "fast"),), nodes=asleep), predict)
+    assert verdict(done, "Profiled") == ("True", "Measured")
+
+
 def test_profiled_counts_and_names_what_is_missing() -> None:
     given = known()
     attempts = (profile_attempt(given, "slow", Failed("OOMKilled", "killed", ago(60))),)

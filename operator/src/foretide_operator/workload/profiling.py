@@ -106,9 +106,7 @@ def _stand(facts: Facts, members: ClassMembers, *, room: int) -> _ClassStand:
     if profile is not None and not series:
         ended = attempt is not None and isinstance(attempt.outcome, Done)
         return _ClassStand(name, "Measured", actions=retire(attempt.job) if attempt is not None and ended else ())
-    if attempt is None and not has_ready_node:
-        return _ClassStand(name, "Waiting", "NoReadyNode", "the class has no Ready node")
-    if attempt is None and not members.fits(facts.workload.spec.resources.limits):
+    if attempt is None and has_ready_node and not members.fits(facts.workload.spec.resources.limits):
         return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class takes a Pod with these limits")
     step = advance(
         on_class(attempt, members.members),
@@ -117,6 +115,9 @@ def _stand(facts: Facts, members: ClassMembers, *, room: int) -> _ClassStand:
         refusals=facts.refusals,
         now=facts.now,
     )
+    if not has_ready_node and step.done is None and step.failed is None and not step.is_active:
+        # Whatever the last attempt was: a node that becomes Ready calls for the next look.
+        step = Step(actions=step.actions, reason="NoReadyNode", message="the class has no Ready node")
     return _from_step(facts, name, step, old=profile)
 
 
