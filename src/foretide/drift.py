@@ -4,7 +4,7 @@
 
 (Page 1954; Hinkley 1971.) z is the logarithm of the ratio in units of the spread that the prediction itself states, so
 that one threshold serves sure and unsure predictions. With the default δ and λ, ratios that scatter as stated give a
-false alarm once in about 20,000 tasks (tested by simulation); a lasting change of one spread is told after about 18
+false alarm once in about 10,000 tasks (tested by simulation); a lasting change of one spread is told after about 18
 tasks, one of two spreads after 6.
 """
 

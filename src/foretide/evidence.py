@@ -33,8 +33,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"seconds is {self.seconds}; it must be finite and above 0")
         if self.samples < 1:
             raise ValueError(f"samples is {self.samples}; an estimate rests on at least one")
-        if min(self.scatter, self.circumstance) < 0.0 or self.scatter + self.circumstance <= 0.0:
-            raise ValueError("scatter and circumstance must not be negative, nor both 0")
+        if not (min(self.scatter, self.circumstance) >= 0.0 and math.isfinite(self.variance) and self.variance > 0.0):
+            raise ValueError("scatter and circumstance must be finite and not negative, nor both 0")
 
     @property
     def variance(self) -> float:

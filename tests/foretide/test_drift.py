@@ -16,7 +16,7 @@ def run(ratios: np.ndarray, spread: float = 0.1) -> int | None:
     return None
 
 
-def test_ratios_that_scatter_as_predicted_alarm_about_once_in_twenty_thousand() -> None:
+def test_ratios_that_scatter_as_predicted_alarm_about_once_in_ten_thousand() -> None:
     random = np.random.default_rng(0)
     tasks = 200_000
     alarms, state = 0, Drift()
@@ -24,7 +24,7 @@ def test_ratios_that_scatter_as_predicted_alarm_about_once_in_twenty_thousand() 
         state = state.after(actual_seconds=math.exp(0.1 * ratio), predicted_seconds=1.0, spread=0.1)
         if state.is_alarmed:
             alarms, state = alarms + 1, Drift()
-    assert alarms <= tasks / 8_000
+    assert tasks / 20_000 <= alarms <= tasks / 6_000
 
 
 @pytest.mark.parametrize(("change", "most"), [(1.0, 25), (-1.0, 25), (2.0, 8), (-2.0, 8)])

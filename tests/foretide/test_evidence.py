@@ -51,7 +51,15 @@ def test_no_estimate_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"seconds": 0.0}, {"seconds": math.nan}, {"samples": 0}, {"scatter": -1.0}, {"scatter": 0.0, "circumstance": 0.0}],
+    [
+        {"seconds": 0.0},
+        {"seconds": math.nan},
+        {"samples": 0},
+        {"scatter": -1.0},
+        {"scatter": math.nan},
+        {"scatter": 1e-200, "circumstance": 0.0},
+        {"scatter": 0.0, "circumstance": 0.0},
+    ],
 )
 def test_what_cannot_be_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"must|at least"):

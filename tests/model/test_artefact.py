@@ -91,6 +91,10 @@ def test_more_than_a_config_map_holds_is_not_even_read() -> None:
         lambda payload: payload["roofline"]["devices"]["class-000"]["coefficients"].pop(),
         lambda payload: payload["roofline"]["devices"]["class-000"]["covariance"].pop(),
         lambda payload: payload["roofline"]["devices"]["class-000"]["covariance"].__setitem__(0, -9.0),
+        lambda payload: payload["roofline"]["design"]["sizes"].update(macs=-1e30),
+        lambda payload: payload["roofline"]["devices"]["class-000"]["coefficients"].__setitem__(0, 1e308),
+        lambda payload: payload["roofline"]["view"]["sign"].__setitem__(0, 10**400),
+        lambda payload: payload["residual"]["ensembles"][0]["roots"].append(0),
         lambda payload: payload["deviations"]["workloads"]["workload-000"]["by_device"].pop(),
         lambda payload: payload["deviations"]["workloads"]["workload-000"].update(variance=-1.0),
         lambda payload: payload["transfer"]["references"].reverse(),
@@ -116,7 +120,11 @@ def test_parts_that_do_not_fit_are_malformed_though_the_checksum_holds(artefact:
 
 
 def test_fifty_devices_and_five_hundred_workloads_fit_a_config_map() -> None:
-    table, seconds = fleet(devices=50, workloads=500, seed=3)
-    some = np.random.default_rng(0).permutation(len(table))[:4000]
+    plain, seconds = fleet(devices=50, workloads=500, seed=3)
+    number = np.array([int(name[-3:]) for name in plain.workload])
+    flags = {name: (number % (3 + place) == 0).astype(float) for place, name in enumerate(("x_a", "x_b", "x_c"))}
+    families = np.array([f"family-{each % 20}" for each in number], dtype=object)
+    table = Table(plain.device, plain.workload, families, {**plain.numbers, **flags})
+    some = np.random.default_rng(0).permutation(len(table))[:5000]
     model = CompletionTimeModel(calibrate=False).fit(table.take(some), seconds[some])
     assert len(model.predictor_.save()) < MAX_ARTEFACT_BYTES

@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from foretide.model.design import Design
-from foretide.model.roofline import Work, cost, symmetric, triangle
+from foretide.model.roofline import Work, compact, cost, expanded
 from foretide.model.table import Table
-from foretide.model.target import SECONDS
+from foretide.model.target import BYTES, SECONDS
 from foretide.model.training.roofline import RooflineFit, full_devices
 from tests.model.fleet import fleet
 
@@ -43,15 +41,19 @@ def test_the_gradient_is_that_of_log_seconds() -> None:
         np.testing.assert_allclose(gradient[:, place], slope, rtol=1e-4, atol=1e-7)
 
 
-@given(values=st.lists(st.floats(-5, 5), min_size=3, max_size=3))
-def test_a_symmetric_matrix_comes_back_from_its_triangle(values: list[float]) -> None:
-    matrix = np.array([[values[0], values[1]], [values[1], values[2]]])
-    np.testing.assert_allclose(symmetric(triangle(matrix), 2), matrix, rtol=1e-4, atol=1e-12)
+def test_a_covariance_comes_back_with_its_block_and_its_diagonal() -> None:
+    random = np.random.default_rng(4)
+    root = random.normal(size=(4, 4))
+    covariance = root @ root.T
+    back = expanded(compact(covariance, 2), 2, 4)
+    np.testing.assert_allclose(back[:2, :2], covariance[:2, :2], rtol=1e-3)
+    np.testing.assert_allclose(np.diag(back), np.diag(covariance), rtol=1e-3)
+    assert (back[:2, 2:] == 0).all()
 
 
-def test_a_triangle_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="triangle"):
-        symmetric([1.0, 2.0], 2)
+def test_a_covariance_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="covariance"):
+        expanded([1.0, 2.0], 2, 2)
 
 
 def test_a_device_like_the_others_but_for_its_speed_needs_one_row() -> None:
@@ -98,3 +100,23 @@ def test_a_kind_of_operator_never_seen_costs_as_the_whole_it_is_part_of() -> Non
     whole = design.amounts_of(Table.of({"device": ["a"], "macs": [2e9]}))
     split = design.amounts_of(Table.of({"device": ["a"], "macs": [2e9], "x_new_macs": [5e8]}))
     np.testing.assert_allclose(split, whole)
+
+
+def test_a_size_that_was_never_known_in_training_changes_nothing() -> None:
+    design = Design.learn(Table.of({"device": ["a"], "activation_bytes": [4e6]}), SECONDS)
+    alone = design.amounts_of(Table.of({"device": ["a"], "activation_bytes": [4e6]}))
+    more = design.amounts_of(Table.of({"device": ["a"], "activation_bytes": [4e6], "macs": [1e10]}))
+    np.testing.assert_array_equal(alone, more)
+
+
+def test_a_whole_that_is_unknown_is_the_sum_of_its_parts() -> None:
+    design = Design.learn(Table.of({"device": ["a", "a"], "x_conv_macs": [1e8, 1e11]}), SECONDS)
+    small, large = design.amounts_of(Table.of({"device": ["a", "a"], "x_conv_macs": [1e8, 1e11]})).sum(axis=1)
+    assert large > 100 * small
+
+
+def test_memory_is_the_same_however_activations_are_split() -> None:
+    for split in (0.0, 0.8e9, 1.6e9):
+        columns = {"device": ["a"], "activation_bytes": [1.6e9], "x_elementwise_bytes": [split]}
+        design = Design.learn(Table.of(columns), BYTES)
+        assert design.amounts_of(Table.of(columns)).sum() == pytest.approx(64e6 + 0.3 * 1.6e9)

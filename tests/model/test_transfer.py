@@ -45,21 +45,22 @@ def test_a_blend_is_the_weighted_mean_of_log_seconds() -> None:
     assert blended(np.array([-1.0]), np.array([[-4.0]]), np.array([[1.0]]), likeness)[0] == pytest.approx(-2.0)
 
 
-def test_transfer_helps_a_device_with_few_rows() -> None:
+def test_a_new_device_of_a_kind_is_told_from_its_kind() -> None:
+    """Every other device takes some workloads hard, for no reason that a feature tells."""
     errors: dict[bool, list[float]] = {True: [], False: []}
     for seed in range(3):
-        table, seconds = fleet(devices=14, workloads=40, seed=seed, peculiarity=0.2)
+        table, seconds = fleet(devices=14, workloads=40, seed=seed, peculiarity=0.1)
         bare = Table(
             table.device,
             table.workload,
             table.family,
             {name: column for name, column in table.numbers.items() if not name.startswith("device_")},
         )
-        own = table.device == "class-000"
-        kept = ~own
-        kept[np.random.default_rng(seed).permutation(np.flatnonzero(own))[:8]] = True
+        device, workload = (np.array([int(name[-3:]) for name in names]) for names in (table.device, table.workload))
+        seconds = seconds * np.where((device % 2 == 0) & (workload % 3 == 0), 2.5, 1.0)
+        kept = device != 0
+        kept[np.random.default_rng(seed).permutation(np.flatnonzero(device == 0))[:8]] = True
         for transfer, found in errors.items():
             model = CompletionTimeModel(calibrate=False, transfer=transfer).fit(bare.take(kept), seconds[kept])
             found.append(float(np.mean(np.abs(model.predict(bare.take(~kept)) / seconds[~kept] - 1))))
-    assert np.mean(errors[True]) < 1.05 * np.mean(errors[False])
-    assert np.mean(errors[True]) < 0.12
+    assert np.mean(errors[True]) < 0.6 * np.mean(errors[False])

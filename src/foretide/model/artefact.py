@@ -11,18 +11,22 @@ Equal parts give equal bytes. An artefact is at most `MAX_ARTEFACT_BYTES`, so th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
 import numpy as np
 
 from foretide.model.parts import Parts
-from foretide.model.roofline import symmetric
+from foretide.model.roofline import expanded
+from foretide.model.table import MAX_MAGNITUDE
 from foretide.model.transfer import GUESSES
 
 FORMAT: Final = "foretide.dev/completion-time-model"
 VERSION: Final = 2
 MAX_ARTEFACT_BYTES: Final = 900_000
+MAX_LOG: Final = 1e3
+"""No logarithm of a sound model is larger."""
 
 Reason = Literal["ArtefactChecksumMismatch", "ArtefactVersionUnknown", "ArtefactMalformed", "ArtefactTooLarge"]
 
@@ -97,6 +101,7 @@ def _malformed(message: str) -> ArtefactError:
 
 def _check(parts: Parts) -> None:
     """Refuse parts whose sizes or indices do not fit each other: they would fail, or hang, at the first prediction."""
+    _check_numbers(msgspec.to_builtins(parts))
     _check_roofline(parts)
     _check_deviations(parts)
     _check_transfer(parts)
@@ -104,6 +109,23 @@ def _check(parts: Parts) -> None:
     for regime, scores in parts.intervals.scores.items():
         if scores != sorted(scores):
             raise _malformed(f"the scores of regime {regime!r} are not sorted")
+
+
+def _check_numbers(value: object) -> None:
+    """No number of a model is larger than a size may be, and its logarithms are far smaller."""
+    if isinstance(value, dict):
+        for each in value.values():
+            _check_numbers(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _check_numbers(each)
+    elif isinstance(value, int | float) and not abs(value) <= MAX_MAGNITUDE:
+        raise _malformed(f"the number {value:.3g} is beyond {MAX_MAGNITUDE:.0e}")
+
+
+def _check_logs(*logs: Iterable[float]) -> None:
+    if any(abs(each) > MAX_LOG for column in logs for each in column):
+        raise _malformed(f"a logarithm is beyond {MAX_LOG:.0f}")
 
 
 def _check_roofline(parts: Parts) -> None:
@@ -123,19 +145,23 @@ def _check_roofline(parts: Parts) -> None:
         raise _malformed(f"{described} device features, but parts of another number")
     if any(len(row) != width for row in roofline.slopes):
         raise _malformed(f"slopes of another number than {width}")
+    if min(design.sizes.values(), default=0.0) < 0:
+        raise _malformed("a size is negative")
+    _check_logs(roofline.mean, *roofline.slopes, *(device.coefficients for device in roofline.devices.values()))
     if min(roofline.noise, roofline.blind_variance, *(device.noise for device in roofline.devices.values())) < 0:
         raise _malformed("a variance is negative")
-    _check_covariance(roofline.covariance, width, "the population")
+    _check_covariance(roofline.covariance, design.block, width, "the population")
     for name, device in roofline.devices.items():
         if len(device.coefficients) != width:
             raise _malformed(f"device {name!r} has another number of coefficients than {width}")
-        _check_covariance(device.covariance, width, f"device {name!r}")
+        _check_covariance(device.covariance, design.block, width, f"device {name!r}")
 
 
-def _check_covariance(values: list[float], width: int, whose: str) -> None:
-    if len(values) != width * (width + 1) // 2:
-        raise _malformed(f"the covariance of {whose} has not {width} rows")
-    matrix = symmetric(values, width)
+def _check_covariance(values: list[float], block: int, width: int, whose: str) -> None:
+    try:
+        matrix = expanded(values, block, width)
+    except ValueError as error:
+        raise _malformed(f"the covariance of {whose}: {error}") from error
     if np.linalg.eigvalsh(matrix).min() < -1e-3 * max(float(np.trace(matrix)), 1e-9):
         raise _malformed(f"the covariance of {whose} is none")
 
@@ -144,6 +170,7 @@ def _check_deviations(parts: Parts) -> None:
     deviations = parts.deviations
     if any(len(each.by_device) != len(deviations.devices) for each in deviations.workloads.values()):
         raise _malformed(f"a workload's deviations are not {len(deviations.devices)}")
+    _check_logs(*([each.common, *each.by_device] for each in deviations.workloads.values()))
     if min([deviations.unknown_variance, *(each.variance for each in deviations.workloads.values())]) < 0:
         raise _malformed("a variance is negative")
 
@@ -159,6 +186,7 @@ def _check_transfer(parts: Parts) -> None:
         sizes = (len(each.blend), len(each.mixture), len(each.in_seconds), len(each.nearest), len(each.work))
         if sizes != (GUESSES, count, count, count, amounts):
             raise _malformed(f"device {name!r} is told by another number of weights than there are devices")
+        _check_logs((each.level, each.shift))
         if min(*each.blend, *each.mixture, *each.in_seconds, *each.nearest, *each.work) < 0:
             raise _malformed(f"device {name!r} is told by a negative weight")
 

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from foretide.model.features import State, amounts, cpus
-from foretide.model.table import SIZES, Array, Table, rows_by
+from foretide.model.table import Array, Table, rows_by
 from foretide.model.target import TARGETS, Target, TargetName
 
 MAX_MODIFIERS: Final = 3
@@ -26,6 +26,8 @@ MAX_MODIFIERS: Final = 3
 MAX_FAMILIES: Final = 40
 """Families beyond the most frequent ones count as unknown."""
 UNITS: Final = ("macs", "bytes")
+WORK: Final = ("macs", "parameter_bytes", "activation_bytes", "op_count")
+"""The sizes that cost time; batch and input size are in them already."""
 
 
 class Scale(State, frozen=True, kw_only=True):
@@ -62,8 +64,9 @@ class Design(State, frozen=True, kw_only=True):
     @classmethod
     def learn(cls, table: Table, target: Target) -> Design:
         """Take what is known for most rows and varies; amounts wherever one row has any."""
-        sizes = {name: _middle(table.number(name)) for name in SIZES if np.isfinite(table.number(name)).any()}
-        parts = amounts(_filled(table, sizes))
+        whole = _with_wholes(table)
+        sizes = {name: _middle(whole.number(name)) for name in WORK if np.isfinite(whole.number(name)).any()}
+        parts = _folded(amounts(_filled(table, sizes)), {name for name in table.numbers if target.cost(name) > 0.0})
         scales: dict[str, Scale] = {}
         for name in sorted(table.numbers):
             scale = _scale(_feature(table, name)) if _is_feature(name) else None
@@ -88,7 +91,12 @@ class Design(State, frozen=True, kw_only=True):
     @property
     def width(self) -> int:
         """How many coefficients a device has: amounts, modifiers of each amount, factors."""
-        return len(self.amounts) * (1 + len(self.modifiers)) + self.factor_count
+        return self.block + self.factor_count
+
+    @property
+    def block(self) -> int:
+        """How many of these are costs and what modifies them."""
+        return len(self.amounts) * (1 + len(self.modifiers))
 
     @property
     def factor_count(self) -> int:
@@ -103,12 +111,7 @@ class Design(State, frozen=True, kw_only=True):
     def amounts_of(self, table: Table) -> Array:
         """Rows × amounts at their prior costs; positive sum."""
         target = TARGETS[self.target]
-        parts = amounts(_filled(table, self.sizes))
-        # a kind never seen in training counts as the whole it was split from
-        for name in sorted(set(parts) - set(self.amounts)):
-            whole = "macs" if name.endswith("_macs") else "activation_bytes"
-            if whole in self.amounts and whole != name and target.cost(name) > 0.0:
-                parts[whole] = parts[whole] + parts[name]
+        parts = _folded(amounts(_filled(table, self.sizes)), set(self.amounts))
         out = np.column_stack([parts.get(name, np.zeros(len(table))) * target.cost(name) for name in self.amounts])
         return np.asarray(out / cpus(table)[:, None] if target.is_shared else out, dtype=np.float64)
 
@@ -135,7 +138,30 @@ class Design(State, frozen=True, kw_only=True):
         return out
 
 
+def _folded(parts: dict[str, Array], known: set[str]) -> dict[str, Array]:
+    """Amounts in which each kind of operator that is not ``known`` counts as the whole it was split from."""
+    out = {name: amount for name, amount in parts.items() if name in known or not name.startswith("x_")}
+    for name in parts.keys() - out.keys():
+        whole = "macs" if name.endswith("_macs") else "activation_bytes"
+        out[whole] = out[whole] + parts[name]
+    return out
+
+
+def _with_wholes(table: Table) -> Table:
+    """The table with each whole that is unknown made of its known parts."""
+    numbers = dict(table.numbers)
+    for unit, whole in (("_macs", "macs"), ("_bytes", "activation_bytes")):
+        parts = [column for name, column in table.numbers.items() if name.startswith("x_") and name.endswith(unit)]
+        if parts:
+            known = np.where(np.isfinite(parts), np.maximum(parts, 0.0), 0.0).sum(axis=0)
+            known = np.where(np.isfinite(parts).any(axis=0), known, np.nan)
+            column = table.number(whole)
+            numbers[whole] = np.where(np.isfinite(column), column, known)
+    return Table(table.device, table.workload, table.family, numbers)
+
+
 def _filled(table: Table, sizes: dict[str, float]) -> Table:
+    table = _with_wholes(table)
     numbers = dict(table.numbers)
     for name, middle in sizes.items():
         column = table.number(name)

@@ -10,14 +10,19 @@ times of probes.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
 
-from foretide.model.table import Array, Table
+from foretide.model.table import Array, Table, rows_by
 
 CPU_LIMIT: Final = "x_cpu_millis"
+Sign = Literal[-1, 0, 1]
+MAD_TO_DEVIATION: Final = 1.4826
+MOST_DEVIATIONS: Final = 4.0
+LEAST_FURTHEST: Final = 3.0
+"""No probe is believed to be further from the middle than so many deviations, or this logarithm."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,32 +55,35 @@ def _parts(table: Table, unit: str) -> list[str]:
 
 
 class DeviceView(State, frozen=True, kw_only=True):
-    """How device columns become a description: per column its mean and deviation of the logarithm over devices.
+    """How device columns become a description: per column its middle and deviation of the logarithm over devices.
 
     A column with a known sense (`sign` +1 probe seconds, -1 speeds, 0 neither) gives a first guess of a device's log
-    seconds before any of its times were seen.
+    seconds before any of its times were seen. Of these columns middle and deviation are the median and the median
+    absolute deviation, and no value counts for more than four deviations: a probe may be wrong by any factor.
     """
 
     names: list[str]
     mean: list[float]
     deviation: list[float]
-    sign: list[int]
+    sign: list[Sign]
 
     @classmethod
     def learn(cls, table: Table) -> DeviceView:
         """Take the device columns that at least one device has; statistics are over devices, not rows."""
-        first = first_rows(table)
+        devices = devices_of(table)
         names, mean, deviation, sign = [], [], [], []
-        for name in sorted(table.numbers):
-            if not name.startswith("device_"):
-                continue
-            column = _log(table.numbers[name][list(first.values())], name)
+        for name in sorted(devices.numbers):
+            column = _log(devices.numbers[name], name)
             finite = column[np.isfinite(column)]
             if len(finite) == 0:
                 continue
+            middle, spread = float(finite.mean()), float(finite.std())
+            if _sense(name):
+                middle = float(np.median(finite))
+                spread = MAD_TO_DEVIATION * float(np.median(np.abs(finite - middle)))
             names.append(name)
-            mean.append(float(finite.mean()))
-            deviation.append(float(finite.std()))
+            mean.append(middle)
+            deviation.append(spread)
             sign.append(_sense(name))
         return cls(names=names, mean=mean, deviation=deviation, sign=sign)
 
@@ -87,7 +95,8 @@ class DeviceView(State, frozen=True, kw_only=True):
                 continue
             # a probe's model is run, not only counted: it tells more than a peak
             weight = 2.0 if self.sign[j] > 0 else 1.0
-            value = _log(table.number(name), name) - self.mean[j]
+            furthest = max(MOST_DEVIATIONS * self.deviation[j], LEAST_FURTHEST)
+            value = np.clip(_log(table.number(name), name) - self.mean[j], -furthest, furthest)
             known = np.isfinite(value)
             total += np.where(known, weight * self.sign[j] * value, 0.0)
             count += np.where(known, weight, 0.0)
@@ -103,15 +112,20 @@ class DeviceView(State, frozen=True, kw_only=True):
         return out
 
 
-def first_rows(table: Table) -> dict[str, int]:
-    """Device → its first row, devices in sorted order."""
-    first: dict[str, int] = {}
-    for row, name in enumerate(table.device):
-        first.setdefault(name, row)
-    return {name: first[name] for name in sorted(first)}
+def devices_of(table: Table) -> Table:
+    """A row per device, in sorted order: of each `device_` column the first value that is known."""
+    rows = rows_by(table.device)
+    names = sorted(rows)
+    numbers: dict[str, Array] = {}
+    for name, column in table.numbers.items():
+        if name.startswith("device_"):
+            known = [column[rows[device]][np.isfinite(column[rows[device]])] for device in names]
+            numbers[name] = np.array([each[0] if len(each) else np.nan for each in known])
+    blank = np.full(len(names), "", dtype=object)
+    return Table(np.array(names, dtype=object), blank, blank, numbers)
 
 
-def _sense(name: str) -> int:
+def _sense(name: str) -> Sign:
     if name.endswith("_per_second"):
         return -1
     return 1 if name.endswith("_seconds") else 0

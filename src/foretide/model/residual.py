@@ -58,7 +58,7 @@ class Residual(State, frozen=True, kw_only=True):
 
 
 def traits_of(traits: Mapping[str, list[float]], table: Table) -> Array:
-    """Rows × traits of each row's device, 0 for one never seen."""
+    """Rows × traits of each row's device; one never seen is as the mean, 0."""
     width = max((len(each) for each in traits.values()), default=0)
     out = np.zeros((len(table), width))
     for name, rows in rows_by(table.device).items():

@@ -67,7 +67,7 @@ def cost(work: Work, coefficients: Array) -> Costed:
 
 
 class DeviceCosts(State, frozen=True, kw_only=True):
-    """One device: coefficients, the upper triangle of their posterior covariance, its noise (variance), rows seen."""
+    """One device: coefficients, their posterior covariance (`compact`), its noise (variance), rows seen."""
 
     coefficients: list[float]
     covariance: list[float]
@@ -104,7 +104,7 @@ class Roofline(State, frozen=True, kw_only=True):
     def variance(self, table: Table, gradient: Array) -> Array:
         """Variance of log seconds per row that costs and noise leave open."""
         width = len(self.mean)
-        out = _quadratic(gradient, symmetric(self.covariance, width)) + self.noise
+        out = _quadratic(gradient, expanded(self.covariance, self.design.block, width)) + self.noise
         scale = gradient[:, : len(self.design.amounts)].sum(axis=1)
         if any(self.view.sign):
             out += np.where(self.view.guess(table)[1] > 0, 0.0, self.blind_variance * scale**2)
@@ -112,7 +112,7 @@ class Roofline(State, frozen=True, kw_only=True):
             known = self.devices.get(name)
             if known is None:
                 continue
-            out[rows] = _quadratic(gradient[rows], symmetric(known.covariance, width)) + known.noise
+            out[rows] = _quadratic(gradient[rows], expanded(known.covariance, self.design.block, width)) + known.noise
         return out
 
 
@@ -125,18 +125,25 @@ def with_devices(base: Array, table: Table, known: Mapping[str, list[float]]) ->
     return out
 
 
-def triangle(matrix: Array) -> list[float]:
-    """The upper triangle row by row, to five digits: what an artefact keeps of a symmetric matrix."""
-    return [float(f"{value:.5g}") for value in matrix[np.triu_indices(len(matrix))]]
+def compact(covariance: Array, block: int) -> list[float]:
+    """What an artefact keeps of a covariance: the upper triangle of its first ``block``, then the diagonal.
+
+    Factors are many, and few of them apply to one row, so that what they have in common is left out. Four digits.
+    """
+    kept = [*covariance[:block, :block][np.triu_indices(block)], *np.diag(covariance)[block:]]
+    return [float(f"{value:.4g}") for value in kept]
 
 
-def symmetric(values: list[float], width: int) -> Array:
-    """The symmetric matrix of an upper triangle; ValueError if it has another size."""
-    if len(values) != width * (width + 1) // 2:
-        raise ValueError(f"{len(values)} values do not make the triangle of a matrix of {width} rows")
+def expanded(values: list[float], block: int, width: int) -> Array:
+    """The covariance of `compact`; ValueError if it has another size."""
+    count = block * (block + 1) // 2
+    if len(values) != count + width - block:
+        raise ValueError(f"{len(values)} values do not make a covariance of {width} coefficients, {block} of them full")
     out = np.zeros((width, width))
-    out[np.triu_indices(width)] = values
-    return out + np.triu(out, 1).T
+    out[np.triu_indices(block)] = values[:count]
+    out += np.triu(out, 1).T
+    out[np.arange(block, width), np.arange(block, width)] = values[count:]
+    return out
 
 
 def _quadratic(gradient: Array, covariance: Array) -> Array:

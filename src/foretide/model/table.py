@@ -120,18 +120,21 @@ def _texts(name: str, column: object) -> Texts:
 
 def floats(name: str, column: object) -> Array:
     """A column as float64, NaN where it is None; TableError names the row of what is no number."""
-    raw = np.asarray(column)
+    try:
+        raw = np.asarray(column)
+    except ValueError:
+        raise TableError(f"column {name!r} is ragged: give one number a row", column=name) from None
     if raw.ndim != 1:
         raise TableError(f"column {name!r} has {raw.ndim} dimensions: it must have one", column=name)
     try:
         return raw.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     values = np.empty(len(raw))
     for row, value in enumerate(raw.tolist()):
         try:
             values[row] = np.nan if value is None else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             message = f"row {row}: {name} is {value!r}; it must be a number, or NaN where unknown"
             raise TableError(message, column=name, row=row) from None
     return values

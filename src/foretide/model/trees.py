@@ -6,12 +6,16 @@ the threshold; an unknown feature never occurs, features are filled before.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from foretide.model.features import State
 from foretide.model.table import Array
 
-_LEAF = -1
+_LEAF: Final = -1
+MAX_TREES: Final = 2000
+MAX_DEPTH: Final = 16
 
 
 class Trees(State, frozen=True, kw_only=True):
@@ -25,16 +29,26 @@ class Trees(State, frozen=True, kw_only=True):
     right: list[int]
 
     def is_sound(self, features: int) -> bool:
-        """Whether every index is in range and every child lies behind its parent, so that a walk ends."""
+        """Whether every node belongs to one tree, behind its parent and not too deep, so that a walk is short."""
         nodes = len(self.feature)
-        if not len(self.value) == len(self.left) == len(self.right) == nodes:
+        if not len(self.value) == len(self.left) == len(self.right) == nodes or len(self.roots) > MAX_TREES:
             return False
-        if not all(0 <= root < nodes for root in self.roots):
-            return False
-        return all(
-            feature == _LEAF or (0 <= feature < features and node < left < nodes and node < right < nodes)
-            for node, (feature, left, right) in enumerate(zip(self.feature, self.left, self.right, strict=True))
-        )
+        depth = [0] * nodes
+        for root in self.roots:
+            if not 0 <= root < nodes or depth[root]:
+                return False
+            depth[root] = 1
+        for node, (feature, left, right) in enumerate(zip(self.feature, self.left, self.right, strict=True)):
+            if not 1 <= depth[node] <= MAX_DEPTH:
+                return False
+            if feature == _LEAF:
+                continue
+            if not (0 <= feature < features and node < left < nodes and node < right < nodes and left != right):
+                return False
+            if depth[left] or depth[right]:
+                return False
+            depth[left] = depth[right] = depth[node] + 1
+        return True
 
     def predict(self, features: Array) -> Array:
         """The trees' sum per row of `features` (rows × features)."""

@@ -60,9 +60,10 @@ def assemble(table: Table, seconds: Array, target: Target, settings: Settings) -
         if settings.with_deviations
         else Deviations(devices=full, workloads={}, unknown_variance=0.0)
     )
+    errors = _refitted(fit, table, residual, deviations, base)
     transfer = Transfer(references=[], devices={})
     if len(full) >= MIN_REFERENCES and settings.with_transfer:
-        transfer = Transfer(references=full, devices=_transferred(fit, table, residual, deviations, base))
+        transfer = Transfer(references=full, devices=_transferred(fit, table, deviations, errors))
     return Parts(
         roofline=fit.value(),
         residual=residual,
@@ -74,33 +75,42 @@ def assemble(table: Table, seconds: Array, target: Target, settings: Settings) -
 
 
 def traits(fit: RooflineFit) -> dict[str, list[float]]:
-    """Each device's scale and its place in the leading directions in which full devices differ."""
+    """How far each device is from the mean: in the cost of its first amount, and in the directions that tell most."""
     off = fit.theta - fit.mean
     whitened = np.linalg.solve(np.linalg.cholesky(fit.covariance + 1e-9 * np.eye(fit.width)), off.T).T
     _, _, directions = np.linalg.svd(whitened[fit.is_full], full_matrices=False)
     places = whitened @ directions[:TRAITS].T
     return {
-        name: [float(f"{value:.6g}") for value in (fit.theta[place, 0], *places[place])]
+        name: [float(f"{value:.6g}") for value in (off[place, 0], *places[place])]
         for place, name in enumerate(fit.names)
     }
 
 
-def _transferred(
+def _refitted(
     fit: RooflineFit, table: Table, residual: Residual, deviations: Deviations, base: Array
+) -> dict[int, Array]:
+    """Fit devices with few rows anew, less what is peculiar to their workloads; their leave-one-out errors by place."""
+    boosted = residual.predict(fit.work, base, table)
+    errors = {}
+    for place in np.flatnonzero(~fit.is_full):
+        rows = fit.rows[place]
+        common = deviations.common(table.take(rows)) + boosted[rows]
+        errors[int(place)] = refit(fit, int(place), fit.log_seconds[rows] - common)
+    return errors
+
+
+def _transferred(
+    fit: RooflineFit, table: Table, deviations: Deviations, errors: dict[int, Array]
 ) -> dict[str, Likeness]:
     references = [place for place, is_full in enumerate(fit.is_full) if is_full]
-    boosted = residual.predict(fit.work, base, table)
     out: dict[str, Likeness] = {}
-    for place, is_full in enumerate(fit.is_full):
-        if is_full:
-            continue
+    for place, own_errors in errors.items():
         rows = fit.rows[place]
-        own = table.take(rows)
-        common = deviations.common(own) + boosted[rows]
-        errors = refit(fit, place, fit.log_seconds[rows] - common)
-        known = reference_work(fit, rows, references) + deviations.everywhere(own)
+        known = reference_work(fit, rows, references) + deviations.everywhere(table.take(rows))
         distance = _distance(fit.described[place], fit.described[references])
-        out[fit.names[place]] = learn_likeness(errors, known, fit.work.amounts[rows], fit.log_seconds[rows], distance)
+        out[fit.names[place]] = learn_likeness(
+            own_errors, known, fit.work.amounts[rows], fit.log_seconds[rows], distance
+        )
     return out
 
 

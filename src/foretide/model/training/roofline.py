@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from foretide.model.design import Design
-from foretide.model.features import DeviceView, first_rows
-from foretide.model.roofline import DeviceCosts, Roofline, Work, cost, student_weight, triangle
+from foretide.model.features import DeviceView, devices_of
+from foretide.model.roofline import DeviceCosts, Roofline, Work, compact, cost, student_weight
 from foretide.model.table import Array, Indices, Mask, Table, rows_by
 from foretide.model.target import SECONDS, Target
 
@@ -55,16 +55,15 @@ class RooflineFit:
         self.view = DeviceView.learn(table)
         self.work = Work.of(self.design, table)
         self.log_seconds = log_seconds
-        first = first_rows(table)
-        self.names = list(first)
+        devices = devices_of(table)
+        self.names = list(devices.device)
         self.place = {name: place for place, name in enumerate(self.names)}
         self.rows = device_rows(table, self.names)
         self.counts = np.array([len(rows) for rows in self.rows])
         self.is_full = full_devices(self.counts)
-        self.described = self.view.of(table)[list(first.values())]
-        guess, founded = self.view.guess(table)
-        self.guess = guess[list(first.values())]
-        self.is_blind = (founded[list(first.values())] == 0) & any(self.view.sign)
+        self.described = self.view.of(devices)
+        self.guess, founded = self.view.guess(devices)
+        self.is_blind = (founded == 0) & any(self.view.sign)
         self.weight = np.ones(len(table))
         self._begin()
         for number in range(ROUNDS):
@@ -82,13 +81,13 @@ class RooflineFit:
             view=self.view,
             mean=_digits(self.mean),
             slopes=[_digits(row) for row in self.slopes],
-            covariance=triangle(self.covariance),
+            covariance=compact(self.covariance, self.design.block),
             blind_variance=BLIND_DEVIATION**2,
             noise=float(self.common_noise),
             devices={
                 name: DeviceCosts(
                     coefficients=_digits(self.theta[place]),
-                    covariance=triangle(self.posterior[place]),
+                    covariance=compact(self.posterior[place], self.design.block),
                     noise=float(self.noise[place]),
                     rows=int(self.counts[place]),
                 )
@@ -105,10 +104,7 @@ class RooflineFit:
 
     def prior_of(self, place: int) -> tuple[Array, Array]:
         """Mean and precision of a device's coefficients before its rows were seen."""
-        covariance = self.covariance
-        if self.is_blind[place]:
-            covariance = covariance + _scale_block(self.width, len(self.design.amounts), BLIND_DEVIATION)
-        return self.means[place], np.asarray(np.linalg.inv(covariance), dtype=np.float64)
+        return self.means[place], self.blind_precision if self.is_blind[place] else self.precision
 
     def _begin(self) -> None:
         count = len(self.design.amounts)
@@ -124,6 +120,7 @@ class RooflineFit:
         self.posterior = np.zeros((len(self.names), self.width, self.width))
         self.common_noise = 0.04
         self.noise = np.full(len(self.names), self.common_noise)
+        self._invert()
         self._place_means()
 
     def _prior_covariance(self) -> Array:
@@ -190,6 +187,12 @@ class RooflineFit:
         self.covariance = (PRIOR_DEVICES * self.prior_covariance + off.T @ off + self.posterior[full].sum(axis=0)) / (
             PRIOR_DEVICES + full.sum()
         )
+        self._invert()
+
+    def _invert(self) -> None:
+        blind = _scale_block(self.width, len(self.design.amounts), BLIND_DEVIATION)
+        self.precision: Array = np.asarray(np.linalg.inv(self.covariance), dtype=np.float64)
+        self.blind_precision: Array = np.asarray(np.linalg.inv(self.covariance + blind), dtype=np.float64)
 
     def _place_means(self) -> None:
         self.means = self.mean + self.described @ self.slopes
