@@ -212,13 +212,22 @@ def test_what_is_no_task_or_cannot_be_bound_is_not_pending(pod: TaskPod) -> None
     assert pending(floor(pod)) == []
 
 
-def test_what_is_pending_and_had_room_for_a_while_is_left_out() -> None:
+@pytest.mark.parametrize("tries", [1, 2, 6, 5000])
+def test_what_is_pending_and_had_room_for_a_while_is_left_out_and_comes_again_after_longer_each_time(
+    tries: int,
+) -> None:
     pod = gated(gates=())
-    made = floor(pod, had_room_since={pod.uid: NOW_SECONDS - RESERVED_SECONDS + 0.5})
+    counted = {pod.uid: tries}
+    made = floor(pod, tries=counted, had_room_since={pod.uid: NOW_SECONDS - RESERVED_SECONDS + 0.5})
     assert pending(made) == ["task-1"]
     assert made.looser_until_seconds == pytest.approx(NOW_SECONDS + 0.5)
-    left_out = floor(pod, had_room_since={pod.uid: NOW_SECONDS - RESERVED_SECONDS})
-    assert (pending(left_out), waiting(left_out), left_out.looser_until_seconds) == ([], [], None)
+    since = {pod.uid: NOW_SECONDS - RESERVED_SECONDS}
+    pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE_SECONDS)
+    left_out = floor(pod, tries=counted, had_room_since=since)
+    assert (pending(left_out), waiting(left_out)) == ([], [])
+    assert left_out.looser_until_seconds == pytest.approx(NOW_SECONDS + pause)
+    again = floor(pod, tries=counted, had_room_since=since, now=NOW_SECONDS + pause)
+    assert (pending(again), waiting(again), again.looser_until_seconds) == (["task-1"], [], None)
 
 
 @pytest.mark.parametrize("is_task", [True, False], ids=["a task", "of others"])

@@ -204,7 +204,7 @@ class Dispatcher:
                 [pod for pod in pods if pod.node is not None or not self._writer.is_paused(pod)],
                 self._facts.nodes(),
                 self._workload_of,
-                tries=self._tries,
+                tries={**self._tries, **self._patience.tries},
                 had_room_since=self._patience.since_seconds,
                 now_seconds=now,
             )
@@ -270,7 +270,7 @@ class Dispatcher:
             self._last_beat_seconds = self._clock()
 
     def _until(self, floor: Floor) -> float:
-        """Seconds until an opened task that is not bound is to be looked at again."""
+        """Seconds until a task that could be bound and is not is to be looked at again."""
         if floor.looser_until_seconds is None:
             return IDLE_SECONDS
         return min(max(floor.looser_until_seconds - self._now_seconds(), 0.0), IDLE_SECONDS)

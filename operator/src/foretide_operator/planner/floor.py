@@ -3,7 +3,7 @@
 Pure. All Pods count on their nodes, not only ours. What is opened and not bound yet holds the place that was planned
 for it for a while; what then is still not bound (a volume, a quota, an affinity that only the scheduler knows) is
 left out for a while, longer each time, so that its place is not kept idle. A task that somebody else opened, or that
-never had a gate, takes the first room there is: it is pending, and left out once there was room for a while.
+never had a gate, takes the first room there is: it is pending, and left out alike once there was room for a while.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Floor:
 
     ``pods`` are those that wait and ``names`` those of all tasks, by UID. ``overdue`` are tasks that cannot be planned
     (somebody else's gate keeps them as well) and whose bound has passed; ``looser_until_seconds`` is when the first
-    opened task leaves or enters the plan again, None if none will. ``unread`` says of which Pods nothing but their
-    requests could be made out, and why.
+    opened or pending task leaves or enters the plan again, None if none will. ``unread`` says of which Pods nothing
+    but their requests could be made out, and why.
     """
 
     waiting: tuple[Waiting, ...]
@@ -72,8 +72,8 @@ def read_floor(
 ) -> Floor:
     """The floor as of ``now_seconds`` since the epoch.
 
-    ``tries`` says how often each opened Pod, by UID, was aimed, ``had_room_since`` since when there has been room for
-    each pending one.
+    By UID, ``tries`` says how often each opened Pod was aimed and how often room was kept for each pending one,
+    ``had_room_since`` since when there has been room for a pending one.
     """
     usable = {name: node for name, node in nodes.items() if node.facts.is_ready}
     reader = _Reader(usable, workload_of, tries, had_room_since, now_seconds)
@@ -185,12 +185,15 @@ class _Reader:
             self.turns_seconds.append(turn_seconds)
 
     def _take_pending(self, pod: TaskPod) -> None:
-        until = self._had_room_since.get(pod.uid, self._now) + RESERVED_SECONDS
-        if self._now >= until:
-            return
-        self.pending.append((pod, self._as_waiting(pod)))
-        if pod.uid in self._had_room_since:
-            self.turns_seconds.append(until)
+        since = self._had_room_since.get(pod.uid)
+        if since is None:
+            stand, turn_seconds = "again", None
+        else:
+            stand, turn_seconds = _stand(since, self._tries.get(pod.uid, 1), self._now)
+        if stand != "paused":
+            self.pending.append((pod, self._as_waiting(pod)))
+        if turn_seconds is not None:
+            self.turns_seconds.append(turn_seconds)
 
     def _workload(self, pod: TaskPod) -> WorkloadPredictions | None:
         """The pod's workload, the same for all its Pods however it changes while they are read."""
@@ -273,9 +276,9 @@ def _opened_seconds(pod: TaskPod, now_seconds: float) -> float | None:
     return None if opened is None or opened > now_seconds + _CLOCK_TOLERANCE_SECONDS else opened
 
 
-def _stand(opened_seconds: float, tries: int, now_seconds: float) -> tuple[str, float | None]:
-    """Where an opened and unbound task stands (reserved, paused or again), and when that changes."""
-    reserved_until = opened_seconds + RESERVED_SECONDS
+def _stand(since_seconds: float, tries: int, now_seconds: float) -> tuple[str, float | None]:
+    """Where an unbound task that had a place since then stands (reserved, paused or again), and when that changes."""
+    reserved_until = since_seconds + RESERVED_SECONDS
     if now_seconds < reserved_until:
         return "reserved", reserved_until
     again = reserved_until + min(FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE_SECONDS)
