@@ -227,6 +227,21 @@ def test_room_that_comes_free_while_a_burst_arrives_is_taken_at_once() -> None:
     assert planning.opened()[-1] == "c"
 
 
+@pytest.mark.parametrize(("cpu", "opened"), [(None, []), ("0", []), ("100m", ["a"])])
+def test_the_end_of_what_holds_no_cpu_frees_no_room_for_a_burst_that_arrives(
+    cpu: str | None, opened: list[str]
+) -> None:
+    planning = Planning()
+    for name in ("ended", "gone"):
+        planning.add(name, gates=(), workload=None, cpu=cpu, node="fast-1")
+    planning.go()
+    planning.add("a")
+    planning.end("ended")
+    planning.cluster.delete("gone")
+    planning.go(0.0)
+    assert planning.opened() == opened
+
+
 def test_when_a_task_ends_the_next_is_opened() -> None:
     planning = Planning()
     planning.add("a", "b", "c")

@@ -137,7 +137,8 @@ class Dispatcher:
         else:
             self._marks[pod.uid] = mark
         if before is not None and not before[1] and (mark is None or pod.is_finished):
-            self._arrivals.freed(pod.node or "")
+            if pod.node is not None and pod.requests.cpu_millis:
+                self._arrivals.freed(pod.node)
             if pod.is_finished:
                 self._learn_release(pod)
         self._changed.set()
