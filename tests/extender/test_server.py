@@ -19,6 +19,7 @@ import yaml
 from aiohttp import test_utils
 from prometheus_client import CollectorRegistry
 
+from demo.memory import MARKS
 from foretide_extender.metrics import Metrics
 from foretide_extender.server import Answerer, NoState, Verb, observe_app, scheduler_app
 from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
@@ -28,8 +29,8 @@ from tests.extender.cluster_values import NODES, NOW_SECONDS, cluster, node_obje
 
 JSON = {"Content-Type": "application/json"}
 CHART_VALUES = yaml.safe_load((Path(__file__).parents[2] / "charts/foretide/values.yaml").read_text("utf-8"))
-AT_MOST_RESIDENT_BYTES = 84 * 2**20
-"""With 1,000 nodes and 2,000 Pods at the first list; see docs/scheduling.md, Figures."""
+AT_MOST_RESIDENT_BYTES = MARKS["rss_mib.extender.peak"] * 2**20
+"""What `make demo` and `make bench-planner` hold it to, between requests of a usual size."""
 
 
 @asynccontextmanager
