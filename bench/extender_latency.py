@@ -29,6 +29,7 @@ from foretide.placement.task import Task, WorkloadPredictions
 from foretide.prediction import Interval, Prediction
 from foretide_extender.metrics import Metrics
 from foretide_extender.server import Answerer, listen, scheduler_app
+from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
 from foretide_extender.state import ClusterState
 from foretide_kube.kinds.common import LabelSelector, Metadata
 from foretide_kube.kinds.nodeclass import NodeClass, NodeClassSpec
@@ -104,7 +105,7 @@ def baseline_app() -> web.Application:
         names = json.loads(await request.read())["NodeNames"]
         return web.Response(body=json.dumps([{"Host": name, "Score": 0} for name in names]).encode())
 
-    app = web.Application(client_max_size=64 * 2**20)
+    app = web.Application(client_max_size=DEFAULT_MAX_BODY_BYTES)
     app.router.add_post("/filter", filter_all)
     app.router.add_post("/prioritize", score_none)
     return app
@@ -121,7 +122,7 @@ async def serve(role: Role) -> None:
             now_seconds=time.time,
             clock_seconds=time.perf_counter,
         )
-        app = scheduler_app(answerer, metrics, max_body_bytes=64 * 2**20)
+        app = scheduler_app(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
     else:
         app = baseline_app()
     runner = await listen(app, "127.0.0.1", 0)
