@@ -1,4 +1,4 @@
-{{/* Environment variables of the operator; their meaning stands in docs/architecture.md. */}}
+{{/* Environment variables of the operator; their meaning stands in docs/operator.md, Configuration. */}}
 {{- define "foretide.operatorEnvironment" -}}
 - name: FORETIDE_NAMESPACE
   value: {{ .Release.Namespace }}
