@@ -39,6 +39,7 @@ IN_THE_CLUSTER: dict[str, Rights] = {
     },
     "foretide-view": {"aiworkloads.foretide.dev": READ, "workloadprofiles.foretide.dev": READ},
     "foretide-edit": {"aiworkloads.foretide.dev": "create update patch delete deletecollection"},
+    "foretide-classes": {"nodeclasses.foretide.dev": READ},
 }
 """By ClusterRole."""
 
