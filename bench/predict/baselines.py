@@ -32,7 +32,7 @@ class Predictor(Protocol):
 
 
 class Boosted:
-    """Trees over all columns, the device as a category."""
+    """Trees over all columns, device and family as categories."""
 
     def __init__(self, *, log: bool) -> None:
         self._log = log
@@ -40,6 +40,7 @@ class Boosted:
     def fit(self, table: Table, seconds: Array) -> Boosted:
         """Learn."""
         self._devices = {name: code for code, name in enumerate(sorted(set(table.device)))}
+        self._families = {name: code for code, name in enumerate(sorted(set(table.family)))}
         self._columns = sorted(table.numbers)
         data = self._matrix(table, np.log(seconds) if self._log else seconds)
         settings = {"max_depth": DEPTH, "eta": LEARNING_RATE, "subsample": 0.8, "tree_method": "hist", "nthread": 2}
@@ -53,8 +54,9 @@ class Boosted:
 
     def _matrix(self, table: Table, target: Array | None) -> xgboost.DMatrix:
         device = np.array([self._devices.get(name, np.nan) for name in table.device], dtype=np.float64)
-        columns = np.column_stack([device, *(table.number(name) for name in self._columns)])
-        types = ["c", *("float" for _ in self._columns)]
+        family = np.array([self._families.get(name, np.nan) for name in table.family], dtype=np.float64)
+        columns = np.column_stack([device, family, *(table.number(name) for name in self._columns)])
+        types = ["c", "c", *("float" for _ in self._columns)]
         return xgboost.DMatrix(columns, target, feature_types=types, enable_categorical=True)
 
 
@@ -98,13 +100,14 @@ class Scale:
     def fit(self, table: Table, seconds: Array) -> Scale:
         """Learn."""
         logs = np.log(seconds)
-        self._slope = np.polyfit(np.log(table.number("macs")), logs, 1)
         self._device = dict.fromkeys(set(table.device), 0.0)
         self._workload: dict[str, float] = {}
         for _ in range(5):
             self._workload = _means(table.workload, logs - self._of(self._device, table.device))
             usual = np.array([self._workload[name] for name in table.workload])
             self._device = _means(table.device, logs - usual)
+        levels = np.array([self._workload[name] for name in table.workload])
+        self._slope = np.polyfit(np.log(table.number("macs")), levels, 1)
         return self
 
     def predict(self, table: Table) -> Array:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench.predict.table import Measured
-from foretide.model.table import Indices, Texts
+from foretide.model.table import Indices, Texts, rows_by
 
 Fold = tuple[Indices, Indices]
 FOLDS = 5
@@ -53,13 +53,15 @@ def folds(split: str, measured: Measured, seed: int) -> Iterator[Fold]:
 
 
 def larger(measured: Measured) -> Fold:
-    """Learn from the lower 80 % of multiply-adds, ask above, on devices with rows enough."""
-    names, counts = np.unique(measured.table.device.astype(str), return_counts=True)
-    enough = np.isin(measured.table.device.astype(str), names[counts >= MIN_ROWS_TO_EXTRAPOLATE])
+    """Learn from the lower 80 % of each device's multiply-adds, ask above, on devices with rows enough."""
     macs = measured.table.number("macs")
-    large = macs > np.quantile(macs, LARGE_SHARE)
-    every = np.arange(len(measured))
-    return every[~large & enough], every[large & enough]
+    train, asked = list[Indices](), list[Indices]()
+    for rows in rows_by(measured.table.device).values():
+        if len(rows) >= MIN_ROWS_TO_EXTRAPOLATE:
+            is_large = macs[rows] > np.quantile(macs[rows], LARGE_SHARE)
+            train.append(rows[~is_large])
+            asked.append(rows[is_large])
+    return np.concatenate(train), np.concatenate(asked)
 
 
 def _shares(names: Texts, random: np.random.Generator) -> Iterator[np.ndarray]:
