@@ -64,8 +64,8 @@ class Design(State, frozen=True, kw_only=True):
     @classmethod
     def learn(cls, table: Table, target: Target) -> Design:
         """Take what is known for most rows and varies; amounts wherever one row has any."""
-        whole = _with_wholes(table)
-        sizes = {name: _middle(whole.number(name)) for name in WORK if np.isfinite(whole.number(name)).any()}
+        table = _with_wholes(table)
+        sizes = {name: _middle(table.number(name)) for name in WORK if np.isfinite(table.number(name)).any()}
         parts = _folded(amounts(_filled(table, sizes)), {name for name in table.numbers if target.cost(name) > 0.0})
         scales: dict[str, Scale] = {}
         for name in sorted(table.numbers):
@@ -111,7 +111,7 @@ class Design(State, frozen=True, kw_only=True):
     def amounts_of(self, table: Table) -> Array:
         """Rows × amounts at their prior costs; positive sum."""
         target = TARGETS[self.target]
-        parts = _folded(amounts(_filled(table, self.sizes)), set(self.amounts))
+        parts = _folded(amounts(_filled(_with_wholes(table), self.sizes)), set(self.amounts))
         out = np.column_stack([parts.get(name, np.zeros(len(table))) * target.cost(name) for name in self.amounts])
         return np.asarray(out / cpus(table)[:, None] if target.is_shared else out, dtype=np.float64)
 
@@ -161,7 +161,6 @@ def _with_wholes(table: Table) -> Table:
 
 
 def _filled(table: Table, sizes: dict[str, float]) -> Table:
-    table = _with_wholes(table)
     numbers = dict(table.numbers)
     for name, middle in sizes.items():
         column = table.number(name)

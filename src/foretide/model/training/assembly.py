@@ -9,7 +9,6 @@ import numpy as np
 from foretide.model.deviations import Deviations
 from foretide.model.intervals import Intervals
 from foretide.model.parts import Parts
-from foretide.model.residual import Residual
 from foretide.model.roofline import cost
 from foretide.model.table import Array, Table
 from foretide.model.target import Target
@@ -53,14 +52,14 @@ def assemble(table: Table, seconds: Array, target: Target, settings: Settings) -
         seed=settings.seed,
         threads=settings.threads,
     )
-    left = log_seconds - base - residual.predict(fit.work, base, table)
+    boosted = residual.predict(fit.work, base, table)
     full = [name for name, is_full in zip(fit.names, fit.is_full, strict=True) if is_full]
     deviations = (
-        learn_deviations(table, left, fit.weight, full)
+        learn_deviations(table, log_seconds - base - boosted, fit.weight, full)
         if settings.with_deviations
         else Deviations(devices=full, workloads={}, unknown_variance=0.0)
     )
-    errors = _refitted(fit, table, residual, deviations, base)
+    errors = _refitted(fit, table, deviations, boosted)
     transfer = Transfer(references=[], devices={})
     if len(full) >= MIN_REFERENCES and settings.with_transfer:
         transfer = Transfer(references=full, devices=_transferred(fit, table, deviations, errors))
@@ -86,11 +85,8 @@ def traits(fit: RooflineFit) -> dict[str, list[float]]:
     }
 
 
-def _refitted(
-    fit: RooflineFit, table: Table, residual: Residual, deviations: Deviations, base: Array
-) -> dict[int, Array]:
+def _refitted(fit: RooflineFit, table: Table, deviations: Deviations, boosted: Array) -> dict[int, Array]:
     """Fit devices with few rows anew, less what is peculiar to their workloads; their leave-one-out errors by place."""
-    boosted = residual.predict(fit.work, base, table)
     errors = {}
     for place in np.flatnonzero(~fit.is_full):
         rows = fit.rows[place]
