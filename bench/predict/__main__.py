@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ import numpy as np
 
 from bench.machine import machine
 from bench.predict import splits
-from bench.predict.baselines import baselines
+from bench.predict.baselines import Predictor, baseline, baselines
 from bench.predict.contenders import ABLATION, ours, theirs
 from bench.predict.figures import Answers, accuracy, decisions
 from bench.predict.table import Measured, read
@@ -33,13 +36,21 @@ HERE = Path(__file__).parents[1]
 DATA = HERE / "data" / "mlperf_edge.csv"
 RESULT = HERE / "results" / "predict.json"
 WITH_INTERVALS = frozenset({"random", "family", "board_0", "board_10"})
+ASKED = 1000
+REPEATS = 5
 _PREDICTING = """
 import json, sys
 from foretide.model.predictor import CompletionTimePredictor
 size, given = int(sys.argv[1]), sys.stdin.buffer.read()
 CompletionTimePredictor.load(given[:size]).predict_interval(json.loads(given[size:]))
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
+_PREDICTING_SIMPLY = """
+import json, pickle, sys
+from foretide.model.table import Table
+size, given = int(sys.argv[1]), sys.stdin.buffer.read()
+pickle.loads(given[:size]).predict(Table.of(json.loads(given[size:])))
+"""
+_RESIDENT = 'print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))\n'
 """What a process does whose resident memory is told: the peak of its own, which `ru_maxrss` is not after an exec."""
 KEYS = ("mape", "median", "within_10", "spearman", "coverage", "width")
 
@@ -61,11 +72,13 @@ def main() -> int:
         found |= _decisions(answers["configuration"], measured)
     found |= _costs(measured)
     _print("the model", found, names)
-    for label, make in {key: (lambda key=key: baselines()[key]) for key in baselines()}.items():
+    for label in baselines():
+        make = partial(baseline, label)
         told = {name: [theirs(make, name, measured, 0).answers] for name in names}
         found[label] = {name: accuracy(each) for name, each in told.items()}
         if "configuration" in told:
             found[label] |= _decisions(told["configuration"], measured)
+        found[label] |= _simple_costs(make(), measured)
         _print(label, found[label], names)
     found["extrapolation"] = _extrapolation(measured)
     print(f"larger models than any seen: MAPE % {found['extrapolation']}")
@@ -97,30 +110,57 @@ def _decisions(every: list[Answers], measured: Measured) -> dict[str, Any]:
 
 
 def _costs(measured: Measured) -> dict[str, float]:
-    """Seconds of a fit with intervals, milliseconds of 1,000 predictions, MiB of a process that predicts."""
+    """What the model costs, with intervals, and the size of its artefact."""
     began = time.perf_counter()
     model = CompletionTimeModel(threads=2).fit(measured.table, measured.seconds)
     fit_seconds = time.perf_counter() - began
     artefact = model.predictor_.save()
-    asked = measured.table.take(np.random.default_rng(0).permutation(len(measured))[:1000])
+    asked = _question(measured)
+    return {
+        "fit_seconds": round(fit_seconds, 2),
+        "predict_1000_ms": _milliseconds(lambda: model.predictor_.predict_interval(asked)),
+        "rss_mib": _resident(_PREDICTING, artefact, asked),
+        "artefact_bytes": len(artefact),
+    }
+
+
+def _simple_costs(model: Predictor, measured: Measured) -> dict[str, float]:
+    """What a simpler model costs, which has no intervals."""
+    began = time.perf_counter()
+    model.fit(measured.table, measured.seconds)
+    fit_seconds = time.perf_counter() - began
+    asked = _question(measured)
+    return {
+        "fit_seconds": round(fit_seconds, 2),
+        "predict_1000_ms": _milliseconds(lambda: model.predict(asked)),
+        "rss_mib": _resident(_PREDICTING_SIMPLY, pickle.dumps(model), asked),
+    }
+
+
+def _question(measured: Measured) -> Table:
+    return measured.table.take(np.random.default_rng(0).permutation(len(measured))[:ASKED])
+
+
+def _milliseconds(ask: Callable[[], object]) -> float:
+    """Median of a few times."""
     spent = []
-    for _ in range(5):
+    for _ in range(REPEATS):
         began = time.perf_counter()
-        model.predictor_.predict_interval(asked)
+        ask()
         spent.append(time.perf_counter() - began)
+    return round(float(np.median(spent)) * 1e3, 1)
+
+
+def _resident(program: str, model: bytes, asked: Table) -> float:
+    """Peak MiB of a process that only predicts."""
     question = json.dumps({name: list(column) for name, column in _columns(asked).items()}).encode()
     out = subprocess.run(
-        [sys.executable, "-c", _PREDICTING, str(len(artefact))],
-        input=artefact + question,
+        [sys.executable, "-c", program + _RESIDENT, str(len(model))],
+        input=model + question,
         check=True,
         capture_output=True,
     )
-    return {
-        "fit_seconds": round(fit_seconds, 2),
-        "predict_1000_ms": round(float(np.median(spent)) * 1e3, 1),
-        "rss_mib": round(int(out.stdout) / 1024, 1),
-        "artefact_bytes": len(artefact),
-    }
+    return round(int(out.stdout) / 1024, 1)
 
 
 def _columns(table: Table) -> dict[str, Any]:

@@ -132,6 +132,11 @@ def baselines() -> dict[str, Predictor]:
     }
 
 
+def baseline(name: str) -> Predictor:
+    """One of them, unfitted."""
+    return baselines()[name]
+
+
 def _line(macs: Array, seconds: Array) -> tuple[float, float]:
     design = np.column_stack([np.ones(len(macs)), macs / 1e9]) / seconds[:, None]
     (base, slope), _ = nnls(design, np.ones(len(macs)))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.predict.baselines import Predictor
-from bench.predict.figures import Answers
+from bench.predict.figures import Answers, distance_from
 from bench.predict.splits import folds
 from bench.predict.table import Measured
 from foretide.model import CompletionTimeModel
@@ -65,15 +65,25 @@ def _answer(
     measured: Measured,
     ask: Callable[[Measured, Measured], tuple[Array, Array | None, Array | None]],
 ) -> Answered:
-    rows, told = list[np.ndarray](), list[tuple[Array, Array | None, Array | None]]()
-    began = time.perf_counter()
+    rows, far = list[np.ndarray](), list[Array]()
+    told = list[tuple[Array, Array | None, Array | None]]()
+    spent = 0.0
     for train, asked in parts:
+        began = time.perf_counter()
         told.append(ask(measured.take(train), measured.take(asked)))
+        spent += time.perf_counter() - began
         rows.append(asked)
-    spent = (time.perf_counter() - began) / len(rows)
+        far.append(distance_from(measured.table.take(train), measured.table.take(asked)))
     median, lower, upper = zip(*told, strict=True)
     return Answered(
-        Answers(measured.take(np.concatenate(rows)), np.concatenate(median), _joined(lower), _joined(upper)), spent
+        Answers(
+            measured.take(np.concatenate(rows)),
+            np.concatenate(median),
+            np.concatenate(far),
+            _joined(lower),
+            _joined(upper),
+        ),
+        spent / len(rows),
     )
 
 

@@ -6,21 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from bench.predict.table import Measured
-from foretide.model.table import Array
+from foretide.model.table import Array, Table
 
 CHOICES = 6
 SIMILAR_DEVICES = 24
 DRAWS = 20
+SMALLEST_DEVIATION = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What was asked of one seed of a split, all folds together, and what was answered; bounds may be missing."""
+    """What was asked of one seed of a split, all folds together, and what was answered; bounds may be missing.
+
+    ``distance`` is that of each row's features from the nearest row that was learned from (`distance_from`).
+    """
 
     asked: Measured
     median: Array
+    distance: Array
     lower: Array | None = None
     upper: Array | None = None
 
@@ -74,6 +80,21 @@ def decisions(every: Sequence[Answers], overall: dict[str, float], *, similar: b
                 slowdown.append(float(answers.asked.seconds[taken] / best))
                 right.append(bool(answers.asked.seconds[taken] == best))
     return {"right": round(float(np.mean(right)) * 100, 2), "slowdown": round(float(np.mean(slowdown)), 4)}
+
+
+def distance_from(learned: Table, asked: Table) -> Array:
+    """Root mean square over the numeric columns, each in deviations of what was learned from, to the nearest row."""
+    names = sorted(learned.numbers)
+    known, question = (
+        np.column_stack([np.arcsinh(np.nan_to_num(table.number(name))) for name in names]) for table in (learned, asked)
+    )
+    deviation = known.std(axis=0)
+    varies = deviation > SMALLEST_DEVIATION
+    if not varies.any():
+        return np.zeros(len(asked))
+    tree = cKDTree(known[:, varies] / deviation[varies])
+    found, _ = tree.query(question[:, varies] / deviation[varies])
+    return np.asarray(found / np.sqrt(varies.sum()), dtype=np.float64)
 
 
 def _ranks(values: Array) -> Array:

@@ -33,8 +33,8 @@ def test_a_workload_seen_once_is_not_believed_whole() -> None:
 
 
 def test_an_unknown_workload_has_no_deviation_and_the_widest_variance() -> None:
-    known = WorkloadDeviation(common=0.2, by_device=[0.3], variance=0.01)
-    deviations = Deviations(devices=["d0"], workloads={"w0": known}, unknown_variance=0.09)
+    known = WorkloadDeviation(common=0.2, by_device=[0.3], variance=0.01, rows="2")
+    deviations = Deviations(devices=["d0"], workloads={"w0": known}, unknown_variance=0.09, noise=[0.01])
     table = Table.of({"device": ["d0", "new", "d0"], "workload": ["w0", "w0", "new"]})
     told, variance = deviations.of(table)
     assert told.tolist() == [0.3, 0.2, 0.0]
@@ -44,3 +44,24 @@ def test_an_unknown_workload_has_no_deviation_and_the_widest_variance() -> None:
 def test_rows_without_a_workload_teach_nothing() -> None:
     table = Table.of({"device": ["d0", "d0"]})
     assert learn_deviations(table, np.array([1.0, 2.0]), np.ones(2), ["d0"]).workloads == {}
+
+
+def test_only_a_pair_with_rows_of_its_own_is_measured_and_more_rows_tell_more() -> None:
+    workloads = {
+        name: WorkloadDeviation(common=0.0, by_device=[0.0, 0.0], variance=0.1, rows=rows)
+        for name, rows in (("once", "10"), ("often", "09"))
+    }
+    deviations = Deviations(devices=["d0", "d1"], workloads=workloads, unknown_variance=0.1, noise=[0.02, 0.02])
+    asked = Table.of({"device": ["d0", "d1", "d1", "d2", "d0"], "workload": ["once", "once", "often", "once", "new"]})
+    once, elsewhere, often, new_device, new_workload = deviations.measured(asked)
+    assert once == 0.04
+    assert 0.02 < often < once
+    assert np.isnan([elsewhere, new_device, new_workload]).all()
+
+
+def test_a_device_whose_times_scatter_has_more_noise_than_the_others() -> None:
+    random = np.random.default_rng(5)
+    table = grid(6, 60)
+    left = np.where(table.device == "d3", random.normal(0, 0.4, len(table)), random.normal(0, 0.03, len(table)))
+    learned = learn_deviations(table, left, np.ones(len(table)), [f"d{i}" for i in range(6)])
+    assert np.argmax(learned.noise) == 3

@@ -3,6 +3,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,25 +13,8 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 
 from foretide.model import CompletionTimeModel
 from foretide.model.predictor import CompletionTimePredictor
-from foretide.model.table import Table, TableError
+from foretide.model.table import TableError
 from tests.model.fleet import columns, fleet
-
-
-class Frame:
-    """Columns by name, rows by index, as cross-validation wants them."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.shape = (len(table), 3 + len(table.numbers))
-
-    def keys(self) -> list[str]:
-        return list(columns(self.table))
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, key: Any) -> Any:
-        return columns(self.table)[key] if isinstance(key, str) else Frame(self.table.take(key))
 
 
 def test_clone_and_parameters_follow_scikit_learn() -> None:
@@ -45,13 +29,23 @@ def test_predicting_before_fitting_says_so() -> None:
         CompletionTimeModel().predict({"device": ["a"]})
 
 
-def test_cross_validation_takes_a_frame() -> None:
+def test_cross_validation_takes_a_data_frame() -> None:
     table, seconds = fleet(devices=4, workloads=12, seed=4)
+    frame = pd.DataFrame(columns(table))
     scores = cross_val_score(
-        CompletionTimeModel(calibrate=False, trees=0), Frame(table), seconds, cv=GroupKFold(3), groups=table.workload
+        CompletionTimeModel(calibrate=False, trees=0), frame, seconds, cv=GroupKFold(3), groups=table.workload
     )
     assert len(scores) == 3
     assert (scores > -0.6).all()
+
+
+def test_a_data_frame_and_a_dict_give_the_same_model() -> None:
+    table, seconds = fleet(devices=3, workloads=8, seed=8)
+    frame = pd.DataFrame(columns(table)).set_index(np.arange(len(table))[::-1])
+    model = CompletionTimeModel(trees=0)
+    assert model.fit(frame, pd.Series(seconds)).predictor_.save() == (
+        model.fit(columns(table), seconds).predictor_.save()
+    )
 
 
 def test_equal_data_and_seed_give_equal_bytes_whatever_was_fitted_before() -> None:

@@ -84,3 +84,15 @@ def test_a_device_of_which_nothing_is_known_gets_a_wider_interval() -> None:
     blind = Table(blind.device, blind.workload, blind.family, bare)
     widths = [np.log(upper / lower)[0] for lower, upper in map(model.predict_interval, (known, blind))]
     assert widths[1] > 3 * widths[0]
+
+
+def test_a_measured_pair_has_an_interval_of_its_own_scatter() -> None:
+    table, seconds = fleet(devices=8, workloads=30, seed=15, noise=0.05, peculiarity=0.3)
+    random = np.random.default_rng(15)
+    seen = random.random(len(table)) < 0.7
+    again = seconds * np.exp(random.normal(0, 0.05, len(seconds)))
+    model = CompletionTimeModel().fit(table.take(seen), seconds[seen])
+    lower, upper = model.predict_interval(table)
+    width = np.log(upper / lower)
+    assert np.median(width[seen]) < 0.9 * np.median(width[~seen])
+    assert 0.85 < np.mean((lower <= again) & (again <= upper), where=seen) <= 1.0

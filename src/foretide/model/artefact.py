@@ -25,6 +25,7 @@ from foretide.model.transfer import GUESSES
 FORMAT: Final = "foretide.dev/completion-time-model"
 VERSION: Final = 2
 MAX_ARTEFACT_BYTES: Final = 900_000
+DIGITS: Final = frozenset("0123456789")
 MAX_LOG: Final = 1e3
 """No logarithm of a sound model is larger."""
 
@@ -167,11 +168,14 @@ def _check_covariance(values: list[float], block: int, width: int, whose: str) -
 
 
 def _check_deviations(parts: Parts) -> None:
-    deviations = parts.deviations
-    if any(len(each.by_device) != len(deviations.devices) for each in deviations.workloads.values()):
-        raise _malformed(f"a workload's deviations are not {len(deviations.devices)}")
+    deviations, count = parts.deviations, len(parts.deviations.devices)
+    if any((len(each.by_device), len(each.rows)) != (count, count) for each in deviations.workloads.values()):
+        raise _malformed(f"a workload's deviations are not {count}")
+    if len(deviations.noise) != count or any(set(each.rows) - DIGITS for each in deviations.workloads.values()):
+        raise _malformed("a workload's rows or a device's noise are no counts or of another number")
     _check_logs(*([each.common, *each.by_device] for each in deviations.workloads.values()))
-    if min([deviations.unknown_variance, *(each.variance for each in deviations.workloads.values())]) < 0:
+    variances = [deviations.unknown_variance, *deviations.noise]
+    if min(*variances, *(each.variance for each in deviations.workloads.values()), 0.0) < 0:
         raise _malformed("a variance is negative")
 
 

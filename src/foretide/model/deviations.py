@@ -14,19 +14,27 @@ from foretide.model.table import Array, Table
 
 
 class WorkloadDeviation(State, frozen=True, kw_only=True):
-    """Log seconds: the mean over devices, on each of `Deviations.devices`, and the variance left of these."""
+    """Log seconds: the mean over devices, on each of `Deviations.devices`, and the variance left of these.
+
+    ``rows`` has a digit per device: how many rows were seen there, at most 9.
+    """
 
     common: float
     by_device: list[float]
     variance: float
+    rows: str
 
 
 class Deviations(State, frozen=True, kw_only=True):
-    """Of known workloads; ``unknown_variance`` is that of a workload never seen, log seconds squared."""
+    """Of known workloads; ``unknown_variance`` is that of a workload never seen, log seconds squared.
+
+    ``noise`` is per device the variance of one row about what its pair takes.
+    """
 
     devices: list[str]
     workloads: dict[str, WorkloadDeviation]
     unknown_variance: float
+    noise: list[float]
 
     def of(self, table: Table) -> tuple[Array, Array]:
         """Deviation in log seconds and its variance, per row; 0 for a workload never seen."""
@@ -40,6 +48,16 @@ class Deviations(State, frozen=True, kw_only=True):
             out[row] = known.common if index is None else known.by_device[index]
             variance[row] = known.variance if index is not None else self.unknown_variance / 2.0
         return out, variance
+
+    def measured(self, table: Table) -> Array:
+        """Variance of the next time of each row's pair where rows of that very pair were seen, NaN elsewhere."""
+        place = {name: index for index, name in enumerate(self.devices)}
+        out = np.full(len(table), np.nan)
+        for row, (workload, device) in enumerate(zip(table.workload, table.device, strict=True)):
+            known, index = self.workloads.get(workload), place.get(device)
+            if known is not None and index is not None and known.rows[index] != "0":
+                out[row] = self.noise[index] * (1.0 + 1.0 / int(known.rows[index]))
+        return out
 
     def everywhere(self, table: Table) -> Array:
         """Rows × `devices`: the deviation of each row's workload on each of them."""

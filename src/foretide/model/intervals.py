@@ -15,9 +15,10 @@ import numpy as np
 from foretide.model.features import State
 from foretide.model.table import Array
 
-Regime = Literal["pair", "workload", "family", "device", "few"]
-"""What a question asks for: nothing new; a new workload; of a new family; a device without rows; with few rows."""
-REGIMES: Final[tuple[Regime, ...]] = ("pair", "workload", "family", "device", "few")
+Regime = Literal["measured", "pair", "workload", "family", "device", "few"]
+"""What a question asks for: a pair that was measured; a pair of a known workload and device; a new workload; one of a
+new family; a device without rows; one with few rows."""
+REGIMES: Final[tuple[Regime, ...]] = ("measured", "pair", "workload", "family", "device", "few")
 MAX_HALF_WIDTH: Final = math.log(100.0)
 """An interval wider than a factor of 100 to either side says nothing more."""
 

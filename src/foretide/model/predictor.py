@@ -97,9 +97,10 @@ class CompletionTimePredictor:
         """Per row, what is unknown in it."""
         table = Table.of(columns)
         parts, families = self._parts, set(self._parts.families)
+        is_measured = np.isfinite(parts.deviations.measured(table))
         out: list[tuple[Regime, ...]] = []
-        for device, workload, family in zip(table.device, table.workload, table.family, strict=True):
-            unknown: list[Regime] = []
+        for row, (device, workload, family) in enumerate(zip(table.device, table.workload, table.family, strict=True)):
+            unknown: list[Regime] = ["measured"] if is_measured[row] else []
             if device not in parts.roofline.devices:
                 unknown.append("device")
             elif device in parts.transfer.devices:
@@ -160,8 +161,10 @@ class CompletionTimePredictor:
         return np.asarray(known + self._parts.deviations.everywhere(table), dtype=np.float64)
 
     def _spread(self, table: Table, gradient: Array) -> Array:
-        _, variance = self._parts.deviations.of(table)
-        return np.sqrt(self._parts.roofline.variance(table, gradient) + variance)
+        deviations = self._parts.deviations
+        _, variance = deviations.of(table)
+        own = deviations.measured(table)
+        return np.sqrt(np.where(np.isfinite(own), own, self._parts.roofline.variance(table, gradient) + variance))
 
 
 def _kind(amount: str) -> str:

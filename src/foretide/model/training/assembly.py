@@ -12,6 +12,7 @@ from foretide.model.parts import Parts
 from foretide.model.roofline import cost
 from foretide.model.table import Array, Table
 from foretide.model.target import Target
+from foretide.model.training.companions import Companions
 from foretide.model.training.deviations import learn_deviations
 from foretide.model.training.residual import learn_residual
 from foretide.model.training.roofline import RooflineFit
@@ -57,7 +58,7 @@ def assemble(table: Table, seconds: Array, target: Target, settings: Settings) -
     deviations = (
         learn_deviations(table, log_seconds - base - boosted, fit.weight, full)
         if settings.with_deviations
-        else Deviations(devices=full, workloads={}, unknown_variance=0.0)
+        else Deviations(devices=full, workloads={}, unknown_variance=0.0, noise=[0.0] * len(full))
     )
     errors = _refitted(fit, table, deviations, boosted)
     transfer = Transfer(references=[], devices={})
@@ -87,12 +88,14 @@ def traits(fit: RooflineFit) -> dict[str, list[float]]:
 
 def _refitted(fit: RooflineFit, table: Table, deviations: Deviations, boosted: Array) -> dict[int, Array]:
     """Fit devices with few rows anew, less what is peculiar to their workloads; their leave-one-out errors by place."""
-    errors = {}
-    for place in np.flatnonzero(~fit.is_full):
-        rows = fit.rows[place]
-        common = deviations.common(table.take(rows)) + boosted[rows]
-        errors[int(place)] = refit(fit, int(place), fit.log_seconds[rows] - common)
-    return errors
+    few = {int(place): fit.rows[place] for place in np.flatnonzero(~fit.is_full)}
+    left = {
+        place: fit.log_seconds[rows] - deviations.common(table.take(rows)) - boosted[rows]
+        for place, rows in few.items()
+    }
+    errors = {place: refit(fit, place, left[place], prior=fit.prior_of(place)) for place in few}
+    companions = Companions(fit)
+    return {place: refit(fit, place, left[place], prior=companions.prior_of(place)) for place in errors}
 
 
 def _transferred(

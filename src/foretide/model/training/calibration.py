@@ -15,6 +15,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from foretide.model.intervals import Intervals, Regime
 from foretide.model.predictor import CompletionTimePredictor
 from foretide.model.table import Array, Mask, Table, Texts, rows_by
+from foretide.model.training.groups import architectures
 
 MIN_ROWS: Final = 24
 MIN_GROUPS: Final[dict[Regime, int]] = {"pair": 8, "workload": 8, "family": 3, "device": 6, "few": 6}
@@ -38,7 +39,7 @@ def learn_intervals(
     if len(table) < MIN_ROWS:
         return Intervals(scores=scores)
     pairs = np.array([f"{d}\n{w}" for d, w in zip(table.device, table.workload, strict=True)], dtype=object)
-    grouped: dict[Regime, Texts] = {"pair": pairs, "workload": table.workload, "family": table.family}
+    grouped: dict[Regime, Texts] = {"pair": pairs, "workload": architectures(table), "family": table.family}
     for regime, groups in grouped.items():
         if len(set(groups)) >= MIN_GROUPS[regime]:
             scores[regime] = _scores(table, seconds, _without(groups, seed), groups, train)

@@ -23,6 +23,8 @@ COMMON_SHARE: Final = 0.7
 """Prior share of the variance that all devices have in common."""
 PRIOR_NOISE: Final = 0.05
 """Prior deviation of one row about its workload's deviation on that device."""
+MOST_ROWS: Final = 9
+"""More rows of one pair make its interval no narrower: what one occasion differs from the next remains."""
 
 
 def learn_deviations(table: Table, left: Array, trust: Array, devices: list[str]) -> Deviations:
@@ -30,12 +32,14 @@ def learn_deviations(table: Table, left: Array, trust: Array, devices: list[str]
     place = {name: index for index, name in enumerate(devices)}
     names = sorted(set(table.workload) - {""})
     row_of = {name: index for index, name in enumerate(names)}
-    weight, total = np.zeros((len(names), len(devices))), np.zeros((len(names), len(devices)))
+    shape = len(names), len(devices)
+    weight, total, count = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
     for row, (workload, device) in enumerate(zip(table.workload, table.device, strict=True)):
         if workload in row_of and device in place:
             at = row_of[workload], place[device]
             weight[at] += trust[row]
             total[at] += trust[row] * left[row]
+            count[at] += 1
     seen = weight > 0
     value = np.divide(total, weight, out=np.zeros_like(total), where=seen)
     covariance = _prior(PRIOR_DEVIATION**2, COMMON_SHARE * PRIOR_DEVIATION**2, len(devices))
@@ -43,7 +47,8 @@ def learn_deviations(table: Table, left: Array, trust: Array, devices: list[str]
     for _ in range(ROUNDS):
         means, gathered, left_open, misfit = _expect(covariance, value, weight, noise)
         covariance = _maximise(gathered, len(names), len(devices))
-        noise = (misfit + PRIOR_UNITS * PRIOR_NOISE**2) / (float(seen.sum()) + PRIOR_UNITS)
+        noise = (misfit.sum() + PRIOR_UNITS * PRIOR_NOISE**2) / (float(seen.sum()) + PRIOR_UNITS)
+    by_device = (misfit + PRIOR_UNITS * noise) / (seen.sum(axis=0) + PRIOR_UNITS)
     return Deviations(
         devices=devices,
         workloads={
@@ -51,19 +56,21 @@ def learn_deviations(table: Table, left: Array, trust: Array, devices: list[str]
                 common=_rounded(means[index].mean() if len(devices) else 0.0),
                 by_device=[_rounded(each) for each in means[index]],
                 variance=_rounded(left_open[index] + noise),
+                rows="".join(str(min(rows, MOST_ROWS)) for rows in count[index]),
             )
             for index, name in enumerate(names)
         },
         unknown_variance=_rounded(np.trace(covariance) / max(len(devices), 1)),
+        noise=[_rounded(each) for each in by_device],
     )
 
 
-def _expect(covariance: Array, value: Array, weight: Array, noise: float) -> tuple[Array, Array, Array, float]:
-    """Posterior means, summed second moments, mean variance per workload, summed squared misfit of what was seen."""
+def _expect(covariance: Array, value: Array, weight: Array, noise: float) -> tuple[Array, Array, Array, Array]:
+    """Posterior means, summed second moments, mean variance per workload, summed squared misfit per device."""
     means = np.zeros_like(value)
     gathered = np.zeros_like(covariance)
     left_open = np.full(len(value), float(np.trace(covariance)) / max(len(covariance), 1))
-    misfit = 0.0
+    misfit = np.zeros(len(covariance))
     for index in range(len(value)):
         at = np.flatnonzero(weight[index])
         posterior = covariance
@@ -73,7 +80,7 @@ def _expect(covariance: Array, value: Array, weight: Array, noise: float) -> tup
             means[index] = gain @ value[index, at]
             posterior = covariance - gain @ covariance[at]
             left_open[index] = max(float(np.trace(posterior)) / len(covariance), 0.0)
-            misfit += float((trust * ((value[index, at] - means[index, at]) ** 2 + posterior[at, at])).sum())
+            misfit[at] += trust * ((value[index, at] - means[index, at]) ** 2 + posterior[at, at])
         gathered += np.outer(means[index], means[index]) + posterior
     return means, gathered, left_open, misfit
 

@@ -11,6 +11,7 @@ import xgboost
 from foretide.model.residual import MAX_LOG, Residual, residual_features, traits_of
 from foretide.model.roofline import Work
 from foretide.model.table import Array, Table
+from foretide.model.training.groups import architectures
 from foretide.model.trees import Trees
 
 MIN_ROWS: Final = 60
@@ -23,16 +24,12 @@ HUBER_LOG: Final = 0.3
 
 
 def assign_folds(table: Table, seed: int) -> dict[str, int]:
-    """Each workload's fold; workloads of equal work (precisions of one architecture) share theirs."""
-    groups: dict[str, float | str] = {}
-    macs = table.number("macs")
-    for name, amount in zip(table.workload, macs, strict=True):
-        if name:
-            groups.setdefault(name, amount if np.isfinite(amount) else name)
-    distinct = sorted(set(groups.values()), key=str)
+    """Each workload's fold; precisions of one architecture share theirs."""
+    group = dict(zip(table.workload, architectures(table), strict=True))
+    distinct = sorted(set(group.values()) - {""})
     shuffled = np.random.default_rng(seed).permutation(len(distinct))
-    fold = {group: int(place) % FOLDS for group, place in zip(distinct, shuffled, strict=True)}
-    return {name: fold[group] for name, group in sorted(groups.items())}
+    fold = {name: int(place) % FOLDS for name, place in zip(distinct, shuffled, strict=True)}
+    return {name: fold[of] for name, of in sorted(group.items()) if name}
 
 
 def learn_residual(

@@ -55,14 +55,14 @@ class RooflineFit:
         self.view = DeviceView.learn(table)
         self.work = Work.of(self.design, table)
         self.log_seconds = log_seconds
-        devices = devices_of(table)
-        self.names = list(devices.device)
+        self.devices = devices_of(table)
+        self.names = list(self.devices.device)
         self.place = {name: place for place, name in enumerate(self.names)}
         self.rows = device_rows(table, self.names)
         self.counts = np.array([len(rows) for rows in self.rows])
         self.is_full = full_devices(self.counts)
-        self.described = self.view.of(devices)
-        self.guess, founded = self.view.guess(devices)
+        self.described = self.view.of(self.devices)
+        self.guess, founded = self.view.guess(self.devices)
         self.is_blind = (founded == 0) & any(self.view.sign)
         self.weight = np.ones(len(table))
         self._begin()
@@ -178,10 +178,7 @@ class RooflineFit:
         self.mean = np.linalg.solve(
             precision.sum(axis=0) + self._mean_precision(), np.einsum("ijk,ik->j", precision, scaled)
         )
-        if self.described.shape[1] and full.sum() > MIN_DEVICES_FOR_SLOPES:
-            described = self.described[full]
-            ridge = DESCRIPTION_RIDGE * full.sum() * np.eye(described.shape[1])
-            self.slopes = np.linalg.solve(described.T @ described + ridge, described.T @ (scaled - self.mean))
+        self.slopes = described_slopes(self.described[full], scaled - self.mean)
         self._place_means()
         off = self.theta[full] - self.means[full]
         self.covariance = (PRIOR_DEVICES * self.prior_covariance + off.T @ off + self.posterior[full].sum(axis=0)) / (
@@ -197,6 +194,15 @@ class RooflineFit:
     def _place_means(self) -> None:
         self.means = self.mean + self.described @ self.slopes
         self.means[:, : len(self.design.amounts)] += self.guess[:, None]
+
+
+def described_slopes(described: Array, off: Array) -> Array:
+    """Descriptions × coefficients: how coefficients follow descriptions, by ridge regression; 0 by few devices."""
+    count, columns = described.shape
+    if columns == 0 or count <= MIN_DEVICES_FOR_SLOPES:
+        return np.zeros((columns, off.shape[1]))
+    ridge = DESCRIPTION_RIDGE * count * np.eye(columns)
+    return np.asarray(np.linalg.solve(described.T @ described + ridge, described.T @ off), dtype=np.float64)
 
 
 def gauss_newton(

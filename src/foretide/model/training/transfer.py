@@ -15,7 +15,7 @@ from foretide.model.transfer import MIN_SECONDS, Likeness
 MIN_REFERENCES: Final = 3
 MIN_ROWS_TO_JUDGE: Final = 4
 """With fewer rows leaving one out leaves too little: the blend is `UNJUDGED`."""
-UNJUDGED: Final = (0.4, 0.0, 0.0, 0.6)
+UNJUDGED: Final = (0.9, 0.0, 0.0, 0.1)
 MOST_ROWS_LEFT_OUT: Final = 10
 MIXTURE_RIDGE: Final = 0.05
 SECONDS_RIDGE: Final = 0.02
@@ -30,14 +30,15 @@ DESCRIPTION_DEVIATION: Final = 0.6
 _STEPS: Final = 8
 
 
-def refit(fit: RooflineFit, place: int, log_seconds: Array) -> Array:
+def refit(fit: RooflineFit, place: int, log_seconds: Array, *, prior: tuple[Array, Array]) -> Array:
     """The device's coefficients anew, from its rows less their workloads' deviations; its leave-one-out errors.
 
-    Changes ``fit``. The errors are those of the model linearised at the mode (Rasmussen and Williams 2006, 5.4.2).
+    ``prior`` is their mean and precision. Changes ``fit``. The errors are those of the model linearised at the mode
+    (Rasmussen and Williams 2006, 5.4.2).
     """
     rows = fit.rows[place]
     work = fit.work.take(rows)
-    mean, precision = fit.prior_of(place)
+    mean, precision = prior
     theta, weight = mean.copy(), np.ones(len(rows))
     for _ in range(_STEPS):
         theta, covariance = gauss_newton(
