@@ -59,13 +59,13 @@ def main() -> int:
     """Run, print, write; 0."""
     parser = argparse.ArgumentParser(prog="python -m bench.predict", description=__doc__)
     parser.add_argument("table", type=Path, nargs="?", default=DATA)
-    parser.add_argument("--splits", default=",".join(splits.NAMES))
+    parser.add_argument("--splits", default="", help="without it all that the table allows")
     parser.add_argument("--plots", type=Path, default=HERE / "results" / "predict")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     measured = read(options.table)
     print(f"{options.table.name}: {len(measured)} rows; {machine()}", flush=True)
-    names = options.splits.split(",")
+    names = options.splits.split(",") if options.splits else splits.possible(measured)
     answers = {name: _ours(name, measured, quick=options.quick) for name in names}
     found: dict[str, Any] = {name: accuracy(each) for name, each in answers.items()}
     if "configuration" in answers:
@@ -82,13 +82,18 @@ def main() -> int:
         _print(label, found[label], names)
     found["extrapolation"] = _extrapolation(measured)
     print(f"larger models than any seen: MAPE % {found['extrapolation']}")
+    _write(found)
     if not options.quick:
         found["ablation"] = _ablation(measured, names)
         _plot(options.plots, answers)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    _write(found)
     print(json.dumps(found))
     return 0
+
+
+def _write(found: dict[str, Any]) -> None:
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _ours(split: str, measured: Measured, *, quick: bool) -> list[Answers]:
@@ -168,8 +173,11 @@ def _columns(table: Table) -> dict[str, Any]:
 
 
 def _extrapolation(measured: Measured) -> dict[str, float]:
-    """Mean over devices of each one's MAPE on models larger than any that it was learned from."""
-    train, asked = (measured.take(rows) for rows in splits.larger(measured))
+    """Mean over devices of each one's MAPE on models larger than any that it was learned from; empty without any."""
+    fold = splits.larger(measured)
+    if fold is None:
+        return {}
+    train, asked = (measured.take(rows) for rows in fold)
     devices = rows_by(asked.table.device).values()
     told = {"foretide": CompletionTimeModel(calibrate=False).fit(train.table, train.seconds).predict(asked.table)}
     told |= {label: made.fit(train.table, train.seconds).predict(asked.table) for label, made in baselines().items()}
@@ -198,7 +206,7 @@ def _print(label: str, found: dict[str, Any], names: list[str]) -> None:
     rows = [[name, *("-" if found[name][key] is None else f"{found[name][key]:.2f}" for key in KEYS)] for name in names]
     print("\n" + text_table(header, rows))
     for key in ("decision_random", "decision_similar"):
-        if key in found:
+        if key in found and found[key]["right"] is not None:
             print(f"  {key}: right {found[key]['right']:.1f} %, mean slowdown {found[key]['slowdown']:.3f}")
     if "fit_seconds" in found:
         print(

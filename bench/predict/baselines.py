@@ -65,7 +65,7 @@ class LinearMacs:
 
     def fit(self, table: Table, seconds: Array) -> LinearMacs:
         """Learn."""
-        macs = table.number("macs")
+        macs = _macs(table)
         self._lines = {"": _line(macs, seconds)}
         for name in set(table.device):
             rows = table.device == name
@@ -76,7 +76,7 @@ class LinearMacs:
     def predict(self, table: Table) -> Array:
         """Seconds per row."""
         lines = np.array([self._lines.get(name, self._lines[""]) for name in table.device])
-        return np.asarray(np.maximum(lines[:, 0] + lines[:, 1] * table.number("macs"), SMALLEST_SECONDS))
+        return np.asarray(np.maximum(lines[:, 0] + lines[:, 1] * _macs(table), SMALLEST_SECONDS))
 
 
 class Peak:
@@ -91,7 +91,7 @@ class Peak:
     def predict(self, table: Table) -> Array:
         """Seconds per row."""
         speed = np.nan_to_num(table.number("device_cores") * table.number("device_ghz"), nan=4.0)
-        return np.asarray(self._factor * table.number("macs") / (np.maximum(speed, 0.1) * 1e9))
+        return np.asarray(self._factor * _macs(table) / (np.maximum(speed, 0.1) * 1e9))
 
 
 class Scale:
@@ -107,12 +107,12 @@ class Scale:
             usual = np.array([self._workload[name] for name in table.workload])
             self._device = _means(table.device, logs - usual)
         levels = np.array([self._workload[name] for name in table.workload])
-        self._slope = np.polyfit(np.log(table.number("macs")), levels, 1)
+        self._slope = np.polyfit(np.log(_macs(table)), levels, 1)
         return self
 
     def predict(self, table: Table) -> Array:
         """Seconds per row."""
-        usual = np.polyval(self._slope, np.log(table.number("macs")))
+        usual = np.polyval(self._slope, np.log(_macs(table)))
         usual = np.array([self._workload.get(n, u) for n, u in zip(table.workload, usual, strict=True)])
         return np.asarray(np.exp(usual + self._of(self._device, table.device)))
 
@@ -135,6 +135,13 @@ def baselines() -> dict[str, Predictor]:
 def baseline(name: str) -> Predictor:
     """One of them, unfitted."""
     return baselines()[name]
+
+
+def _macs(table: Table) -> Array:
+    """Multiply-adds, the median where they are unknown, at least one."""
+    macs = table.number("macs")
+    middle = np.median(macs[np.isfinite(macs)]) if np.isfinite(macs).any() else 1.0
+    return np.asarray(np.maximum(np.where(np.isfinite(macs), macs, middle), 1.0))
 
 
 def _line(macs: Array, seconds: Array) -> tuple[float, float]:

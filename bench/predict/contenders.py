@@ -20,6 +20,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "without trees": {"trees": 0},
     "without deviations": {"deviations": False},
     "without transfer": {"transfer": False},
+    "without companions": {"companions": False},
     "without families": {},
 }
 """What is left out, and the model's parameters that do so; families are left out of the table instead."""

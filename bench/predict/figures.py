@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.stats import rankdata
 
 from bench.predict.table import Measured
 from foretide.model.table import Array, Table
@@ -51,15 +52,16 @@ def _of_seed(answers: Answers) -> dict[str, float | None]:
         "mape": float(error.mean() * 100),
         "median": float(np.median(error) * 100),
         "within_10": float((error <= 0.1).mean() * 100),
-        "spearman": float(np.corrcoef(_ranks(actual), _ranks(answers.median))[0, 1]),
+        "spearman": float(np.corrcoef(rankdata(actual), rankdata(answers.median))[0, 1]),
         "coverage": coverage,
         "width": width,
     }
 
 
-def decisions(every: Sequence[Answers], overall: dict[str, float], *, similar: bool) -> dict[str, float]:
+def decisions(every: Sequence[Answers], overall: dict[str, float], *, similar: bool) -> dict[str, float | None]:
     """Choosing among six devices by prediction: share of right choices (per cent), mean time against the best's.
 
+    Both are None where no workload ran on six devices.
     ``overall`` gives each device's mean log seconds; ``similar`` draws from the 24 around the middle of these.
     """
     ranked = sorted(overall, key=overall.__getitem__)
@@ -79,6 +81,8 @@ def decisions(every: Sequence[Answers], overall: dict[str, float], *, similar: b
                 best = answers.asked.seconds[choice].min()
                 slowdown.append(float(answers.asked.seconds[taken] / best))
                 right.append(bool(answers.asked.seconds[taken] == best))
+    if not right:
+        return {"right": None, "slowdown": None}
     return {"right": round(float(np.mean(right)) * 100, 2), "slowdown": round(float(np.mean(slowdown)), 4)}
 
 
@@ -95,7 +99,3 @@ def distance_from(learned: Table, asked: Table) -> Array:
     tree = cKDTree(known[:, varies] / deviation[varies])
     found, _ = tree.query(question[:, varies] / deviation[varies])
     return np.asarray(found / np.sqrt(varies.sum()), dtype=np.float64)
-
-
-def _ranks(values: Array) -> Array:
-    return np.argsort(np.argsort(values)).astype(np.float64)

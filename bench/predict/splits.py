@@ -52,8 +52,18 @@ def folds(split: str, measured: Measured, seed: int) -> Iterator[Fold]:
         raise ValueError(f"split {split!r}; known are {', '.join(NAMES)}")
 
 
-def larger(measured: Measured) -> Fold:
-    """Learn from the lower 80 % of each device's multiply-adds, ask above, on devices with rows enough."""
+def possible(measured: Measured) -> list[str]:
+    """The splits that a table allows: two families, boards or architectures at least."""
+    few = {
+        "family": len(set(measured.table.family)) < 2,
+        "configuration": len(set(measured.architecture)) < FOLDS,
+        **{f"board_{k}": len(set(measured.board)) < FOLDS for k in ANCHORS},
+    }
+    return [name for name in NAMES if not few.get(name, False)]
+
+
+def larger(measured: Measured) -> Fold | None:
+    """Learn from the lower 80 % of each device's multiply-adds, ask above, on devices with rows enough, if any has."""
     macs = measured.table.number("macs")
     train, asked = list[Indices](), list[Indices]()
     for rows in rows_by(measured.table.device).values():
@@ -61,7 +71,7 @@ def larger(measured: Measured) -> Fold:
             is_large = macs[rows] > np.quantile(macs[rows], LARGE_SHARE)
             train.append(rows[~is_large])
             asked.append(rows[is_large])
-    return np.concatenate(train), np.concatenate(asked)
+    return (np.concatenate(train), np.concatenate(asked)) if asked else None
 
 
 def _shares(names: Texts, random: np.random.Generator) -> Iterator[np.ndarray]:
@@ -80,4 +90,5 @@ def _boards(measured: Measured, anchors: int, random: np.random.Generator) -> It
             rows = random.permutation(every[measured.table.device == device])
             train.append(rows[:anchors])
             asked.append(rows[max(anchors, FIRST_ASKED) :])
-        yield np.concatenate(train), np.concatenate(asked)
+        if any(len(rows) for rows in asked):
+            yield np.concatenate(train), np.concatenate(asked)

@@ -38,7 +38,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
         for name, value in (("actual", actual_seconds), ("predicted", predicted_seconds), ("spread", spread)):
             if not (math.isfinite(value) and value > 0.0):
                 raise ValueError(f"{name} is {value}; it must be finite and above 0")
-        ratio = math.log(actual_seconds / predicted_seconds) / spread
+        ratio = (math.log(actual_seconds) - math.log(predicted_seconds)) / spread
         ratio = min(max(ratio, -LARGEST), LARGEST)
         return Drift(
             count=self.count + 1,

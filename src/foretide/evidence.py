@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+LEAST_VARIANCE: Final = 1e-12
 MAX_DISAGREEMENT: Final = 3.0
 """Mean squared misfit, in variances, beyond which estimates contradict each other."""
 
@@ -33,8 +34,11 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"seconds is {self.seconds}; it must be finite and above 0")
         if self.samples < 1:
             raise ValueError(f"samples is {self.samples}; an estimate rests on at least one")
-        if not (min(self.scatter, self.circumstance) >= 0.0 and math.isfinite(self.variance) and self.variance > 0.0):
-            raise ValueError("scatter and circumstance must be finite and not negative, nor both 0")
+        if not (min(self.scatter, self.circumstance) >= 0.0 and LEAST_VARIANCE <= self.variance < math.inf):
+            raise ValueError(
+                f"scatter is {self.scatter}, circumstance {self.circumstance}; they must be finite and not negative, "
+                "and leave a deviation of at least a millionth"
+            )
 
     @property
     def variance(self) -> float:
@@ -52,8 +56,8 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
 def merged(estimates: Sequence[Estimate]) -> Merged:
     """The estimates' weighted geometric mean; ValueError if there is none.
 
-    Where they contradict each other more than their deviations allow, the deviation grows with what they differ
-    (Birge 1932): then one of them is of another time, or another machine.
+    Where they contradict each other by more than `MAX_DISAGREEMENT`, the deviation is multiplied by the root of their
+    mean squared misfit (Birge 1932): then one of them is of another time, or another machine.
     """
     if not estimates:
         raise ValueError("no estimate: give at least one")

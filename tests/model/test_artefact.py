@@ -1,5 +1,9 @@
 import hashlib
 import json
+import os
+import subprocess
+import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,8 +71,8 @@ def test_a_damaged_payload_is_a_checksum_mismatch(artefact: bytes) -> None:
 
 
 def test_another_version_is_named(artefact: bytes) -> None:
-    with pytest.raises(ArtefactError, match="version 3") as caught:
-        CompletionTimePredictor.load(artefact.replace(b'"version":2', b'"version":3', 1))
+    with pytest.raises(ArtefactError, match="version 4") as caught:
+        CompletionTimePredictor.load(artefact.replace(b'"version":3', b'"version":4', 1))
     assert caught.value.reason == "ArtefactVersionUnknown"
 
 
@@ -109,14 +113,99 @@ def test_more_than_a_config_map_holds_is_not_even_read() -> None:
     ],
 )
 def test_parts_that_do_not_fit_are_malformed_though_the_checksum_holds(artefact: bytes, forge: object) -> None:
+    with pytest.raises(ArtefactError) as caught:
+        CompletionTimePredictor.load(forged(artefact, forge))
+    assert caught.value.reason == "ArtefactMalformed"
+
+
+@pytest.mark.parametrize(
+    ("forge", "why"),
+    [
+        (lambda design: design["flagged"].__setitem__(0, ["nobody", "x_int8"]), "family or flag"),
+        (lambda design: design["amounts"].__setitem__(design["amounts"].index("call"), "x_other_macs"), "'call'"),
+        (lambda design: design["families"].__setitem__(1, design["families"][0]), "twice"),
+        (lambda design: design["factors"].extend(["x_int8"] * 1300), "twice"),
+        (lambda design: design["scales"]["x_int8"].update(deviation=1e-300, mean=1e18), "deviation"),
+        (lambda design: design["families"].extend(f"family {number}" for number in range(1300)), "coefficients"),
+    ],
+)
+def test_features_that_would_hang_or_spoil_a_prediction_are_refused(artefact: bytes, forge: object, why: str) -> None:
+    with pytest.raises(ArtefactError, match=why):
+        CompletionTimePredictor.load(forged(artefact, lambda payload: forge(payload["roofline"]["design"])))  # type: ignore[operator]
+
+
+def test_a_device_told_from_no_other_is_refused(artefact: bytes) -> None:
+    def forge(payload: dict[str, Any]) -> None:
+        payload["deviations"].update(devices=[], noise=[])
+        for each in payload["deviations"]["workloads"].values():
+            each.update(by_device=[], rows="")
+        payload["transfer"]["references"] = []
+        payload["transfer"]["devices"]["class-004"].update(mixture=[], in_seconds=[], nearest=[])
+
+    with pytest.raises(ArtefactError, match="told from others"):
+        CompletionTimePredictor.load(forged(artefact, forge))
+
+
+def test_rows_that_are_no_counts_are_refused(artefact: bytes) -> None:
+    def forge(payload: dict[str, Any]) -> None:
+        each = payload["deviations"]["workloads"]["workload-000"]
+        each["rows"] = "x" * len(each["rows"])
+
+    with pytest.raises(ArtefactError, match="no counts"):
+        CompletionTimePredictor.load(forged(artefact, forge))
+
+
+def test_a_number_of_thousands_of_digits_is_refused_as_malformed(artefact: bytes) -> None:
+    with pytest.raises(ArtefactError):
+        CompletionTimePredictor.load(
+            forged(artefact, lambda payload: payload["roofline"]["devices"]["class-000"].update(rows=10**400))
+        )
+
+
+def test_the_largest_logarithms_that_are_read_still_give_finite_times(artefact: bytes) -> None:
+    def forge(payload: dict[str, Any]) -> None:
+        for device in payload["roofline"]["devices"].values():
+            device["coefficients"] = [999.0] * len(device["coefficients"])
+        payload["transfer"]["devices"]["class-004"].update(
+            blend=[0.1, 0.3, 0.3, 0.3], in_seconds=[0.0] * len(payload["transfer"]["references"])
+        )
+
+    predictor = CompletionTimePredictor.load(forged(artefact, forge))
+    asked, _ = fleet(devices=7, workloads=8, seed=2)
+    assert np.isfinite(predictor.predict(asked)).all()
+    assert np.isfinite(predictor.predict_interval(asked)).all()
+    assert np.isfinite(predictor.explain(asked)).all()
+
+
+def test_equal_data_give_equal_bytes_in_any_process() -> None:
+    """What a process hashes texts by differs from one to the next, and with it the order of sets."""
+    program = (
+        "import hashlib, numpy as np; from foretide.model.estimator import MemoryModel\n"
+        "r = np.random.default_rng(0); kinds = 'abcdef'\n"
+        "columns = {'device': ['d'] * 30, 'workload': [f'w{i}' for i in range(30)],"
+        " **{f'x_{k}_bytes': r.random(30) * 1e7 for k in kinds}}\n"
+        "print(hashlib.sha256(MemoryModel().fit(columns, r.random(30) * 1e9 + 1e8).predictor_.save()).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in range(3)
+    }
+    assert len(digests) == 1
+
+
+def forged(artefact: bytes, forge: object) -> bytes:
+    """The artefact with its payload changed by ``forge``, under a checksum that holds."""
     payload = json.loads(artefact.partition(b"\n")[2])
     forge(payload)  # type: ignore[operator]
     body = json.dumps(payload).encode()
     digest = hashlib.sha256(body).hexdigest()
-    header = f'{{"format":"foretide.dev/completion-time-model","version":2,"sha256":"{digest}","bytes":{len(body)}}}\n'
-    with pytest.raises(ArtefactError) as caught:
-        CompletionTimePredictor.load(header.encode() + body)
-    assert caught.value.reason == "ArtefactMalformed"
+    header = f'{{"format":"foretide.dev/completion-time-model","version":3,"sha256":"{digest}","bytes":{len(body)}}}\n'
+    return header.encode() + body
 
 
 def test_fifty_devices_and_five_hundred_workloads_fit_a_config_map() -> None:

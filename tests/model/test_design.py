@@ -27,6 +27,13 @@ def test_a_kind_of_operator_never_seen_costs_as_the_whole_it_is_part_of() -> Non
     np.testing.assert_allclose(split, whole)
 
 
+def test_work_whose_split_is_unknown_costs_as_the_whole_though_all_trained_work_was_split() -> None:
+    macs = [1e9, 2e9, 4e9]
+    design = Design.learn(Table.of({"device": ["a"] * 3, "macs": macs, "x_conv_macs": macs}), SECONDS)
+    asked = Table.of({"device": ["a"] * 2, "macs": [1e12] * 2, "x_new_macs": [float("nan"), 1e12]})
+    np.testing.assert_allclose(design.amounts_of(asked).sum(axis=1), 1e12 * SECONDS.cost("macs"), rtol=1e-3)
+
+
 def test_a_size_that_was_never_known_in_training_changes_nothing() -> None:
     design = Design.learn(Table.of({"device": ["a"], "activation_bytes": [4e6]}), SECONDS)
     alone = design.amounts_of(Table.of({"device": ["a"], "activation_bytes": [4e6]}))
@@ -54,11 +61,12 @@ def test_flags_change_costs_and_quantities_the_whole() -> None:
     assert design.width == len(design.amounts) * 2 + 1
 
 
-def test_more_flags_than_can_be_told_apart_act_on_the_whole() -> None:
-    flags = {f"x_flag{index}": [0, 1] for index in range(MAX_MODIFIERS + 1)}
-    design = Design.learn(Table.of({"device": ["a", "a"], "macs": [1e9, 2e9], **flags}), SECONDS)
-    assert design.modifiers == []
-    assert design.factors == sorted(flags)
+def test_of_more_flags_than_can_be_told_apart_those_that_vary_least_act_on_the_whole() -> None:
+    flags = {f"x_flag{index}": [0, 1, 0, 1, 0, 1] for index in range(MAX_MODIFIERS)}
+    rare = {"x_a_rare_one": [0, 0, 0, 0, 0, 1]}
+    design = Design.learn(Table.of({"device": ["a"] * 6, "macs": [1e9] * 6, **flags, **rare}), SECONDS)
+    assert design.modifiers == sorted(flags)
+    assert design.factors == list(rare)
 
 
 def test_a_feature_that_is_constant_or_mostly_unknown_is_left_out() -> None:
@@ -97,4 +105,5 @@ def test_a_flag_within_a_family_has_a_column_of_its_own() -> None:
     columns = {"device": ["a"] * 4, "macs": [1e9] * 4, "family": ["f", "f", "g", "g"], "x_int8": [0, 1, 0, 1]}
     design = Design.learn(Table.of(columns), SECONDS)
     assert design.flagged == [("f", "x_int8"), ("g", "x_int8")]
-    np.testing.assert_array_equal(np.count_nonzero(design.factors_of(Table.of(columns)), axis=1) >= 1, [True] * 4)
+    flagged = design.factors_of(Table.of(columns))[:, -2:]
+    assert np.sign(flagged).tolist() == [[-1, 0], [1, 0], [0, -1], [0, 1]]

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from foretide.model.deviations import Deviations, WorkloadDeviation
 from foretide.model.table import Table
@@ -65,3 +66,35 @@ def test_a_device_whose_times_scatter_has_more_noise_than_the_others() -> None:
     left = np.where(table.device == "d3", random.normal(0, 0.4, len(table)), random.normal(0, 0.03, len(table)))
     learned = learn_deviations(table, left, np.ones(len(table)), [f"d{i}" for i in range(6)])
     assert np.argmax(learned.noise) == 3
+
+
+@pytest.mark.parametrize("repeats", [3, 9])
+def test_what_the_rows_of_one_pair_scatter_is_noise(repeats: int) -> None:
+    random = np.random.default_rng(repeats)
+    table = grid(6, 15).take(np.repeat(np.arange(90), repeats))
+    peculiar = random.normal(0, 0.2, 15)
+    workload = np.array([int(name[1:]) for name in table.workload])
+    left = peculiar[workload] + random.normal(0, 0.3, len(table))
+    learned = learn_deviations(table, left, np.ones(len(table)), [f"d{i}" for i in range(6)])
+    assert np.sqrt(learned.noise) == pytest.approx(np.full(6, 0.3), rel=0.2)
+    told, _ = learned.of(table)
+    inside = np.abs(peculiar[workload] + random.normal(0, 0.3, len(table)) - told) <= 2.13 * np.sqrt(
+        learned.measured(table)
+    )
+    assert np.mean(inside) > 0.88
+
+
+def test_a_pair_that_is_not_as_predicted_is_not_sure_of_itself() -> None:
+    table = grid(6, 40)
+    left = np.where((table.device == "d2") & (table.workload == "w7"), 2.0, 0.0)
+    left += np.random.default_rng(6).normal(0, 0.03, len(table))
+    trust = np.where(left > 1.0, 0.01, 1.0)
+    learned = learn_deviations(table, left, trust, [f"d{i}" for i in range(6)])
+    measured = learned.measured(table)
+    assert np.isnan(measured[left > 1.0]).all()
+    assert np.isfinite(measured[left < 1.0]).mean() > 0.95
+
+
+def test_a_workload_seen_on_devices_with_few_rows_alone_is_not_known_on_others() -> None:
+    table = Table.of({"device": ["d0", "few"], "workload": ["w0", "w1"]})
+    assert set(learn_deviations(table, np.array([0.1, 0.2]), np.ones(2), ["d0"]).workloads) == {"w0"}

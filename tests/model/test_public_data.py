@@ -54,7 +54,9 @@ def test_anchors_of_fewer_are_among_those_of_more(measured: Measured) -> None:
 
 
 def test_extrapolation_asks_each_device_for_larger_models_only(measured: Measured) -> None:
-    train, asked = larger(measured)
+    fold = larger(measured)
+    assert fold is not None
+    train, asked = fold
     macs, device = measured.table.number("macs"), measured.table.device
     for name in set(device[asked]):
         assert macs[train][device[train] == name].max() <= macs[asked][device[asked] == name].min()

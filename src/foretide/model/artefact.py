@@ -1,6 +1,6 @@
 """The artefact: a trained model as bytes that are data, never code.
 
-Form, version 2: one line of JSON, the *header*, ended by a newline, then the *payload*, one JSON document of
+Form, version 3: one line of JSON, the *header*, ended by a newline, then the *payload*, one JSON document of
 `foretide.model.parts.Parts`. The header names the format, its version, and the payload's length and SHA-256; it must be
 byte for byte what `encode` would write, so no part of an artefact can be changed unnoticed. The checksum guards against
 damage, not against a forger who may write the artefact: that is the business of RBAC.
@@ -17,14 +17,19 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
+from foretide.model.design import MAX_MODIFIERS, Design
 from foretide.model.parts import Parts
 from foretide.model.roofline import expanded
 from foretide.model.table import MAX_MAGNITUDE
 from foretide.model.transfer import GUESSES
 
 FORMAT: Final = "foretide.dev/completion-time-model"
-VERSION: Final = 2
+VERSION: Final = 3
 MAX_ARTEFACT_BYTES: Final = 900_000
+LEAST_DEVIATION: Final = 1e-9
+MAX_BLOCK: Final = 400
+MAX_WIDTH: Final = 1200
+"""Of a device's coefficients: what a table may have is far below, and a covariance goes with the square."""
 DIGITS: Final = frozenset("0123456789")
 MAX_LOG: Final = 1e3
 """No logarithm of a sound model is larger."""
@@ -103,6 +108,7 @@ def _malformed(message: str) -> ArtefactError:
 def _check(parts: Parts) -> None:
     """Refuse parts whose sizes or indices do not fit each other: they would fail, or hang, at the first prediction."""
     _check_numbers(msgspec.to_builtins(parts))
+    _check_design(parts.roofline.design)
     _check_roofline(parts)
     _check_deviations(parts)
     _check_transfer(parts)
@@ -121,7 +127,7 @@ def _check_numbers(value: object) -> None:
         for each in value:
             _check_numbers(each)
     elif isinstance(value, int | float) and not abs(value) <= MAX_MAGNITUDE:
-        raise _malformed(f"the number {value:.3g} is beyond {MAX_MAGNITUDE:.0e}")
+        raise _malformed(f"a number is beyond {MAX_MAGNITUDE:.0e}")
 
 
 def _check_logs(*logs: Iterable[float]) -> None:
@@ -129,25 +135,37 @@ def _check_logs(*logs: Iterable[float]) -> None:
         raise _malformed(f"a logarithm is beyond {MAX_LOG:.0f}")
 
 
-def _check_roofline(parts: Parts) -> None:
-    roofline = parts.roofline
-    design, view, width = roofline.design, roofline.view, roofline.design.width
-    if len(roofline.mean) != width or "call" not in design.amounts:
-        raise _malformed(f"{width} coefficients, but a mean of {len(roofline.mean)}")
+def _check_design(design: Design) -> None:
+    if "call" not in design.amounts:
+        raise _malformed("the amounts have no 'call', which alone is never 0")
     unknown = set(design.modifiers) | set(design.factors)
-    if unknown - set(design.scales) or any(scale.deviation <= 0 for scale in design.scales.values()):
-        raise _malformed("a feature has no scale, or one whose deviation is not positive")
+    if unknown - set(design.scales) or any(scale.deviation < LEAST_DEVIATION for scale in design.scales.values()):
+        raise _malformed(f"a feature has no scale, or one whose deviation is below {LEAST_DEVIATION:.0e}")
+    named = (design.amounts, design.modifiers, design.factors, design.families, design.flagged)
+    if any(len(set(names)) != len(names) for names in named) or len(design.modifiers) > MAX_MODIFIERS:
+        raise _malformed(f"a feature occurs twice, or there are more than {MAX_MODIFIERS} modifiers")
+    if design.block > MAX_BLOCK or design.width > MAX_WIDTH:
+        raise _malformed(
+            f"{design.block} coefficients of costs, {design.width} in all: at most {MAX_BLOCK}, {MAX_WIDTH}"
+        )
     if {family for family, _ in design.flagged} - set(design.families) or {flag for _, flag in design.flagged} - set(
         design.modifiers
     ):
         raise _malformed("a family or flag is not among the features")
+    if min(design.sizes.values(), default=0.0) < 0:
+        raise _malformed("a size is negative")
+
+
+def _check_roofline(parts: Parts) -> None:
+    roofline = parts.roofline
+    design, view, width = roofline.design, roofline.view, roofline.design.width
+    if len(roofline.mean) != width:
+        raise _malformed(f"{width} coefficients, but a mean of {len(roofline.mean)}")
     described = len(view.names)
     if any(len(column) != described for column in (view.mean, view.deviation, view.sign, roofline.slopes)):
         raise _malformed(f"{described} device features, but parts of another number")
     if any(len(row) != width for row in roofline.slopes):
         raise _malformed(f"slopes of another number than {width}")
-    if min(design.sizes.values(), default=0.0) < 0:
-        raise _malformed("a size is negative")
     _check_logs(roofline.mean, *roofline.slopes, *(device.coefficients for device in roofline.devices.values()))
     if min(roofline.noise, roofline.blind_variance, *(device.noise for device in roofline.devices.values())) < 0:
         raise _malformed("a variance is negative")
@@ -163,7 +181,9 @@ def _check_covariance(values: list[float], block: int, width: int, whose: str) -
         matrix = expanded(values, block, width)
     except ValueError as error:
         raise _malformed(f"the covariance of {whose}: {error}") from error
-    if np.linalg.eigvalsh(matrix).min() < -1e-3 * max(float(np.trace(matrix)), 1e-9):
+    costs, factors = matrix[:block, :block], np.diag(matrix)[block:]
+    least = min(float(np.linalg.eigvalsh(costs).min()), float(factors.min(initial=0.0)))
+    if least < -1e-3 * max(float(np.trace(matrix)), 1e-9):
         raise _malformed(f"the covariance of {whose} is none")
 
 
@@ -181,7 +201,7 @@ def _check_deviations(parts: Parts) -> None:
 
 def _check_transfer(parts: Parts) -> None:
     transfer, amounts = parts.transfer, len(parts.roofline.design.amounts)
-    if transfer.devices and transfer.references != parts.deviations.devices:
+    if transfer.devices and (transfer.references != parts.deviations.devices or not transfer.references):
         raise _malformed("devices are told from others than the known ones")
     if set(transfer.references) - set(parts.roofline.devices):
         raise _malformed("a device is told from one that is not there")

@@ -22,7 +22,7 @@ from foretide.model.table import Array, Table, rows_by
 from foretide.model.target import TARGETS, Target, TargetName
 
 MAX_MODIFIERS: Final = 3
-"""More flags than these act on the whole only: each costs a coefficient per amount and device."""
+"""Of more flags those that vary least act on the whole only: each costs a coefficient per amount and device."""
 MAX_FAMILIES: Final = 40
 """Families beyond the most frequent ones count as unknown."""
 UNITS: Final = ("macs", "bytes")
@@ -67,20 +67,21 @@ class Design(State, frozen=True, kw_only=True):
         table = _with_wholes(table)
         sizes = {name: _middle(table.number(name)) for name in WORK if np.isfinite(table.number(name)).any()}
         parts = _folded(amounts(_filled(table, sizes)), {name for name in table.numbers if target.cost(name) > 0.0})
+        seen = {name for name, amount in parts.items() if amount.any()}
+        # where all work was split a kind never seen still costs as the whole
+        seen |= {"call", *(_whole(name) for name in seen if name.startswith("x_"))}
         scales: dict[str, Scale] = {}
         for name in sorted(table.numbers):
             scale = _scale(_feature(table, name)) if _is_feature(name) else None
             if scale is not None:
                 scales[name] = scale
         flags = [name for name in scales if _is_flag(table.numbers[name])]
-        modifiers = flags if len(flags) <= MAX_MODIFIERS else []
+        modifiers = sorted(sorted(flags, key=lambda name: (-_variance(table.numbers[name]), name))[:MAX_MODIFIERS])
         families = _families(table)
         return cls(
             target=target.name,
             sizes=sizes,
-            amounts=[
-                name for name in sorted(parts) if name == "call" or (parts[name].any() and target.cost(name) > 0.0)
-            ],
+            amounts=[name for name in sorted(seen) if name == "call" or target.cost(name) > 0.0],
             modifiers=modifiers,
             factors=[name for name in scales if name not in modifiers],
             scales=scales,
@@ -141,10 +142,13 @@ class Design(State, frozen=True, kw_only=True):
 def _folded(parts: dict[str, Array], known: set[str]) -> dict[str, Array]:
     """Amounts in which each kind of operator that is not ``known`` counts as the whole it was split from."""
     out = {name: amount for name, amount in parts.items() if name in known or not name.startswith("x_")}
-    for name in parts.keys() - out.keys():
-        whole = "macs" if name.endswith("_macs") else "activation_bytes"
-        out[whole] = out[whole] + parts[name]
+    for name in sorted(parts.keys() - out.keys()):
+        out[_whole(name)] = out[_whole(name)] + parts[name]
     return out
+
+
+def _whole(part: str) -> str:
+    return "macs" if part.endswith("_macs") else "activation_bytes"
 
 
 def _with_wholes(table: Table) -> Table:
@@ -188,6 +192,10 @@ def _feature(table: Table, name: str) -> Array:
 
 def _is_flag(column: Array) -> bool:
     return bool(np.isin(column[np.isfinite(column)], (0.0, 1.0)).all())
+
+
+def _variance(column: Array) -> float:
+    return float(column[np.isfinite(column)].var())
 
 
 def _scale(column: Array) -> Scale | None:

@@ -16,7 +16,7 @@ from foretide.model.table import Array, Table
 class WorkloadDeviation(State, frozen=True, kw_only=True):
     """Log seconds: the mean over devices, on each of `Deviations.devices`, and the variance left of these.
 
-    ``rows`` has a digit per device: how many rows were seen there, at most 9.
+    ``rows`` has a digit per device: how many rows were seen there, at most 9; 0 also where they were not as predicted.
     """
 
     common: float

@@ -19,9 +19,10 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
     """Seconds per inference learned from a column table (see `foretide.model.table`).
 
     ``trees``, ``depth``, ``learning_rate``: of the boosted residual, per fold; 0 trees leave it out.
-    ``deviations``, ``transfer``: whether to learn what is peculiar to known workloads, and to tell devices with few
-    rows from others; for comparisons. ``calibrate``: whether to learn intervals by leaving groups out (some fits more);
-    without it they are the wide default.
+    ``deviations``, ``transfer``, ``companions``: whether to learn what is peculiar to known workloads, to tell devices
+    with few rows from others, and these from each other; for comparisons.
+    ``calibrate``: whether to learn intervals by leaving groups out (some fits more); without it they are the wide
+    default.
     ``seed``: equal data and seed give equal bytes of the artefact. ``threads``: of xgboost.
 
     After `fit`, ``predictor_`` is the trained model by itself.
@@ -37,6 +38,7 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         learning_rate: float = 0.08,
         deviations: bool = True,
         transfer: bool = True,
+        companions: bool = True,
         calibrate: bool = True,
         seed: int = 0,
         threads: int = 1,
@@ -46,6 +48,7 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         self.learning_rate = learning_rate
         self.deviations = deviations
         self.transfer = transfer
+        self.companions = companions
         self.calibrate = calibrate
         self.seed = seed
         self.threads = threads
@@ -99,6 +102,7 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             learning_rate=self.learning_rate,
             with_deviations=self.deviations,
             with_transfer=self.transfer,
+            with_companions=self.companions,
             seed=self.seed,
             threads=self.threads,
         )

@@ -80,12 +80,12 @@ class CompletionTimePredictor:
         """The parts of each row's prediction, in seconds."""
         table = Table.of(columns)
         costed, own, log_seconds = self._reckon(table)
-        base = np.exp(costed.log_seconds)
+        base, untransferred = self._target.from_logs(costed.log_seconds), self._target.from_logs(own)
         kinds = {"compute": np.zeros(len(table)), "memory": np.zeros(len(table)), "overhead": np.zeros(len(table))}
         for place, name in enumerate(self._design.amounts):
             kinds[_kind(name)] += costed.shares[:, place] * base
         return Explanation(
-            **kinds, residual=np.exp(own) - base, transfer=self._target.from_logs(log_seconds) - np.exp(own)
+            **kinds, residual=untransferred - base, transfer=self._target.from_logs(log_seconds) - untransferred
         )
 
     def spread(self, columns: Columns | Table) -> Array:

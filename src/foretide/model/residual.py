@@ -39,15 +39,11 @@ class Residual(State, frozen=True, kw_only=True):
     folds: dict[str, int]
     traits: dict[str, list[float]]
 
-    def traits_of(self, table: Table) -> Array:
-        """Rows × traits of each row's device, 0 for one never seen."""
-        return traits_of(self.traits, table)
-
     def predict(self, work: Work, log_base: Array, table: Table) -> Array:
         """Log factor per row."""
         if not self.ensembles:
             return np.zeros(len(table))
-        features = residual_features(work, log_base, self.traits_of(table))
+        features = residual_features(work, log_base, traits_of(self.traits, table))
         each = np.column_stack([trees.predict(features) for trees in self.ensembles])
         out: Array = each.mean(axis=1)
         for row, name in enumerate(table.workload):

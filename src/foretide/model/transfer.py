@@ -20,6 +20,8 @@ from foretide.model.table import Array
 
 GUESSES: Final = 4
 MIN_SECONDS: Final = 1e-12
+MAX_LOG: Final = 300.0
+"""No time of a known device is believed beyond this logarithm, whatever an artefact says."""
 
 
 class Likeness(State, frozen=True, kw_only=True):
@@ -48,7 +50,9 @@ class Transfer(State, frozen=True, kw_only=True):
 def blended(own: Array, known: Array, amounts: Array, likeness: Likeness) -> Array:
     """Log seconds of each row of a device: ``own`` guess, ``known`` (rows × references) and ``amounts`` of work."""
     first, second, third, fourth = likeness.blend
-    seconds = np.exp(known) @ np.asarray(likeness.in_seconds) + amounts @ np.asarray(likeness.work)
+    seconds = np.exp(np.clip(known, -MAX_LOG, MAX_LOG)) @ np.asarray(likeness.in_seconds) + amounts @ np.asarray(
+        likeness.work
+    )
     return np.asarray(
         first * own
         + second * (known @ np.asarray(likeness.mixture) + likeness.level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from foretide.model.training.roofline import RooflineFit
 from foretide.model.training.transfer import MIN_REFERENCES, learn_likeness, reference_work, refit
 from foretide.model.transfer import Likeness, Transfer
 
-TRAITS = 4
+TRAITS: Final = 4
 """Leading directions in which devices differ, given to the trees beside the device's scale."""
 
 
@@ -32,6 +33,7 @@ class Settings:
     learning_rate: float
     with_deviations: bool
     with_transfer: bool
+    with_companions: bool
     seed: int
     threads: int
 
@@ -60,7 +62,7 @@ def assemble(table: Table, seconds: Array, target: Target, settings: Settings) -
         if settings.with_deviations
         else Deviations(devices=full, workloads={}, unknown_variance=0.0, noise=[0.0] * len(full))
     )
-    errors = _refitted(fit, table, deviations, boosted)
+    errors = _refitted(fit, table, deviations, boosted, with_companions=settings.with_companions)
     transfer = Transfer(references=[], devices={})
     if len(full) >= MIN_REFERENCES and settings.with_transfer:
         transfer = Transfer(references=full, devices=_transferred(fit, table, deviations, errors))
@@ -86,7 +88,9 @@ def traits(fit: RooflineFit) -> dict[str, list[float]]:
     }
 
 
-def _refitted(fit: RooflineFit, table: Table, deviations: Deviations, boosted: Array) -> dict[int, Array]:
+def _refitted(
+    fit: RooflineFit, table: Table, deviations: Deviations, boosted: Array, *, with_companions: bool
+) -> dict[int, Array]:
     """Fit devices with few rows anew, less what is peculiar to their workloads; their leave-one-out errors by place."""
     few = {int(place): fit.rows[place] for place in np.flatnonzero(~fit.is_full)}
     left = {
@@ -94,8 +98,10 @@ def _refitted(fit: RooflineFit, table: Table, deviations: Deviations, boosted: A
         for place, rows in few.items()
     }
     errors = {place: refit(fit, place, left[place], prior=fit.prior_of(place)) for place in few}
+    if not few or not with_companions:
+        return errors
     companions = Companions(fit)
-    return {place: refit(fit, place, left[place], prior=companions.prior_of(place)) for place in errors}
+    return {place: refit(fit, place, left[place], prior=companions.prior_of(place)) for place in few}
 
 
 def _transferred(

@@ -38,7 +38,8 @@ def learn_intervals(
     scores: dict[Regime, list[float]] = {}
     if len(table) < MIN_ROWS:
         return Intervals(scores=scores)
-    pairs = np.array([f"{d}\n{w}" for d, w in zip(table.device, table.workload, strict=True)], dtype=object)
+    pairs = np.empty(len(table), dtype=np.object_)
+    pairs[:] = [f"{len(d)} {d}{w}" for d, w in zip(table.device, table.workload, strict=True)]
     grouped: dict[Regime, Texts] = {"pair": pairs, "workload": architectures(table), "family": table.family}
     for regime, groups in grouped.items():
         if len(set(groups)) >= MIN_GROUPS[regime]:

@@ -1,6 +1,6 @@
-"""What devices of the same hardware say of one with few rows: the prior of its coefficients, sharpened by theirs.
+"""What devices of the same data sheet with few rows say of each other: the prior of one, sharpened by the others'.
 
-Devices of equal data sheets are one machine with other software, and differ from what their description suggests in
+They are taken to be one machine with other software, and to differ from what their description suggests in
 like ways: θ_i - mean_i is a Gaussian process with covariance k_ij·Σ over them, k = likeness·exp(-distance / reach)
 (Bonilla, Chai and Williams 2008, multi-task Gaussian processes), and independent of all other devices'. Both numbers
 are learned from devices with rows enough. So four settings of a new board with a row each tell together what none of
@@ -22,7 +22,7 @@ REACHES: Final = (0.5, 1.0, 2.0, 5.0)
 PRIOR_PAIRS: Final = 3.0
 """Pairs of unlike devices that the evidence for likeness is held against."""
 MOST_LIKENESS: Final = 0.95
-MOST_ROWS: Final = 200
+MOST_ROWS_COMPARED: Final = 200
 """Rows, evenly spaced, by whose times devices are compared."""
 MOST_COMPANIONS: Final = 12
 LEAST_CORRELATION: Final = 0.15
@@ -47,7 +47,11 @@ class Said(NamedTuple):
 
 
 class Companions:
-    """Takes a fit as it stands; `prior_of` then gives each device's prior given what all others' rows say."""
+    """Takes a fit as it stands; `prior_of` then gives a device's prior given what its companions' rows say.
+
+    Companions have few rows themselves: devices with rows enough speak by mean, slopes and transfer, and where two of
+    them share a data sheet they need not be one machine.
+    """
 
     def __init__(self, fit: RooflineFit) -> None:
         self._fit = fit
@@ -80,7 +84,7 @@ class Companions:
     def _near(self, place: int) -> list[int]:
         if not self.kernel.likeness or self._fit.is_blind[place]:
             return []
-        near = self._is_same[place] & ~self._fit.is_full  # those with rows enough speak by mean, slopes and transfer
+        near = self._is_same[place] & ~self._fit.is_full
         correlation = np.where(near, self.kernel.of(self._distance[place]), 0.0)
         correlation[place] = 0.0
         order = np.argsort(-correlation, kind="stable")[:MOST_COMPANIONS]
@@ -95,7 +99,7 @@ class Companions:
         first, second = first[pairs], second[pairs]
         if len(first) == 0:
             return Kernel(0.0, REACHES[0])
-        rows = np.linspace(0, len(fit.log_seconds) - 1, MOST_ROWS).astype(int)
+        rows = np.linspace(0, len(fit.log_seconds) - 1, MOST_ROWS_COMPARED).astype(int)
         work = fit.work.take(rows)
         means = {at: self._mean_without_own(int(at)) for at in full}
         off = np.array([cost(work, fit.theta[at]).log_seconds - cost(work, means[at]).log_seconds for at in full])
@@ -125,7 +129,7 @@ class Companions:
 
 
 def same_hardware(devices: Table) -> Mask:
-    """Devices × devices: whether all facts but flags are known of one as of the other, and some is known."""
+    """Devices × devices: whether all facts but flags are known of both and equal."""
     facts = [
         column for name, column in devices.numbers.items() if not np.isin(column[np.isfinite(column)], (0.0, 1.0)).all()
     ]
@@ -133,9 +137,7 @@ def same_hardware(devices: Table) -> Mask:
     if not facts:
         return np.eye(count, dtype=bool)
     table = np.column_stack(facts)
-    filled, is_known = np.nan_to_num(table, nan=np.inf), np.isfinite(table).any(axis=1)
-    equal: Mask = np.asarray(np.equal(filled[:, None, :], filled[None, :, :]).all(axis=2))
-    equal[~is_known] = False
+    equal: Mask = np.asarray(np.equal(table[:, None, :], table[None, :, :]).all(axis=2))
     np.fill_diagonal(equal, val=True)
     return equal
 

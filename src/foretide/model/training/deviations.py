@@ -23,8 +23,10 @@ COMMON_SHARE: Final = 0.7
 """Prior share of the variance that all devices have in common."""
 PRIOR_NOISE: Final = 0.05
 """Prior deviation of one row about its workload's deviation on that device."""
-MOST_ROWS: Final = 9
+MOST_ROWS_TOLD: Final = 9
 """More rows of one pair make its interval no narrower: what one occasion differs from the next remains."""
+MOST_OFF: Final = 4.0
+"""Squared, in variances of the next time: how far a pair's own rows may lie from its prediction."""
 
 
 def learn_deviations(table: Table, left: Array, trust: Array, devices: list[str]) -> Deviations:
@@ -33,22 +35,27 @@ def learn_deviations(table: Table, left: Array, trust: Array, devices: list[str]
     names = sorted(set(table.workload) - {""})
     row_of = {name: index for index, name in enumerate(names)}
     shape = len(names), len(devices)
-    weight, total, count = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
+    weight, total, squares, count = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
     for row, (workload, device) in enumerate(zip(table.workload, table.device, strict=True)):
         if workload in row_of and device in place:
             at = row_of[workload], place[device]
             weight[at] += trust[row]
             total[at] += trust[row] * left[row]
+            squares[at] += trust[row] * left[row] ** 2
             count[at] += 1
     seen = weight > 0
     value = np.divide(total, weight, out=np.zeros_like(total), where=seen)
+    within = np.maximum(squares - weight * value**2, 0.0).sum(axis=0)
     covariance = _prior(PRIOR_DEVIATION**2, COMMON_SHARE * PRIOR_DEVIATION**2, len(devices))
     noise = PRIOR_NOISE**2
     for _ in range(ROUNDS):
         means, gathered, left_open, misfit = _expect(covariance, value, weight, noise)
         covariance = _maximise(gathered, len(names), len(devices))
-        noise = (misfit.sum() + PRIOR_UNITS * PRIOR_NOISE**2) / (float(seen.sum()) + PRIOR_UNITS)
-    by_device = (misfit + PRIOR_UNITS * noise) / (seen.sum(axis=0) + PRIOR_UNITS)
+        noise = ((misfit + within).sum() + PRIOR_UNITS * PRIOR_NOISE**2) / (float(count.sum()) + PRIOR_UNITS)
+    by_device = (misfit + within + PRIOR_UNITS * noise) / (count.sum(axis=0) + PRIOR_UNITS)
+    # a pair whose own rows are not where it is predicted is no surer than one that was never measured
+    is_met = (value - means) ** 2 <= (MOST_OFF * (1.0 + 1.0 / np.maximum(count, 1))) * by_device
+    rows_told = np.where(is_met, np.minimum(count, MOST_ROWS_TOLD), 0)
     return Deviations(
         devices=devices,
         workloads={
@@ -56,9 +63,10 @@ def learn_deviations(table: Table, left: Array, trust: Array, devices: list[str]
                 common=_rounded(means[index].mean() if len(devices) else 0.0),
                 by_device=[_rounded(each) for each in means[index]],
                 variance=_rounded(left_open[index] + noise),
-                rows="".join(str(min(rows, MOST_ROWS)) for rows in count[index]),
+                rows="".join(map(str, rows_told[index])),
             )
             for index, name in enumerate(names)
+            if seen[index].any()
         },
         unknown_variance=_rounded(np.trace(covariance) / max(len(devices), 1)),
         noise=[_rounded(each) for each in by_device],

@@ -69,8 +69,8 @@ def learn_likeness(own_errors: Array, known: Array, amounts: Array, log_seconds:
 
     blend = np.array(UNJUDGED)
     if len(every) >= MIN_ROWS_TO_JUDGE:
-        errors: list[list[float]] = [list(own_errors), [], [], []]
         judges = every[np.unique(np.linspace(0, len(every) - 1, MOST_ROWS_LEFT_OUT).astype(int))]
+        errors: list[list[float]] = [list(own_errors[judges]), [], [], []]
         for row in judges:
             rest = np.delete(every, row)
             shares, level = mixed(rest)
