@@ -43,20 +43,20 @@ def learn_intervals(
     grouped: dict[Regime, Texts] = {"pair": pairs, "workload": architectures(table), "family": table.family}
     for regime, groups in grouped.items():
         if len(set(groups)) >= MIN_GROUPS[regime]:
-            scores[regime] = _scores(table, seconds, _without(groups, seed), groups, train)
+            scores[regime] = _scores(table, seconds, without_groups(groups, seed), groups, train)
     few = predictor.parts.transfer.devices
     full = [name for name in predictor.parts.roofline.devices if name not in few]
     if len(full) >= MIN_GROUPS["device"]:
         clusters = _clusters(predictor, full)
-        scores["device"] = _scores(table, seconds, _without_devices(table, clusters, 0, seed), table.device, train)
+        scores["device"] = _scores(table, seconds, without_devices(table, clusters, 0, seed), table.device, train)
         if few:
             rows = int(np.median([predictor.parts.roofline.devices[name].rows for name in few]))
-            folds = _without_devices(table, clusters, rows, seed)
+            folds = without_devices(table, clusters, rows, seed)
             scores["few"] = _scores(table, seconds, folds, table.device, train)
     return Intervals(scores=scores)
 
 
-def _without(groups: Texts, seed: int) -> Iterator[Fold]:
+def without_groups(groups: Texts, seed: int) -> Iterator[Fold]:
     """Each of a few shares of the groups left out in turn."""
     names = sorted(set(groups))
     order = np.random.default_rng(seed).permutation(len(names))
@@ -66,7 +66,7 @@ def _without(groups: Texts, seed: int) -> Iterator[Fold]:
         yield fold != index, fold == index
 
 
-def _without_devices(table: Table, clusters: dict[str, int], rows: int, seed: int) -> Iterator[Fold]:
+def without_devices(table: Table, clusters: dict[str, int], rows: int, seed: int) -> Iterator[Fold]:
     """Each share of the clusters left out in turn, but for ``rows`` random rows of each device."""
     random, rows_of = np.random.default_rng(seed), rows_by(table.device)
     numbers = sorted(set(clusters.values()))
@@ -104,16 +104,17 @@ def _scores(table: Table, seconds: Array, folds: Iterator[Fold], groups: Texts, 
     scores, weights = np.concatenate(taken), np.zeros(sum(map(len, taken)))
     for rows in rows_by(np.concatenate(kept)).values():
         weights[rows] = 1.0 / np.sqrt(len(rows))
-    return _rounded(_at_ranks(scores, weights))
+    return _rounded(at_ranks(scores, weights))
 
 
-def _at_ranks(scores: Array, weights: Array) -> Array:
+def at_ranks(scores: Array, weights: Array) -> Array:
     """At most `MAX_SCORES` order statistics: the k-th of n answers the weighted rank k / (n + 1)."""
     order = np.argsort(scores, kind="stable")
     reached = np.cumsum(weights[order])
     count = min(MAX_SCORES, len(scores))
     wanted = np.arange(1, count + 1) / (count + 1) * (reached[-1] + weights.mean())
-    place = np.minimum(np.searchsorted(reached, wanted), len(scores) - 1)
+    # what is reached but for rounding is reached
+    place = np.minimum(np.searchsorted(reached, wanted * (1.0 - 1e-12)), len(scores) - 1)
     return np.asarray(scores[order][place], dtype=np.float64)
 
 
