@@ -40,7 +40,7 @@ MEAN_FAMILY_DEVIATION: Final = 0.1
 BLIND_DEVIATION: Final = 1.5
 """Further deviation of the scale of a device of which nothing is known, where something is known of others."""
 NOISE_DEVIATION: Final = 0.08
-DESCRIPTION_RIDGE: Final = 0.5
+DESCRIPTION_RIDGE: Final = 1.0
 """Prior of no effect for each described column, in devices as a share of all."""
 MIN_DEVICES_FOR_SLOPES: Final = 8
 FULL_ROWS: Final = 20
