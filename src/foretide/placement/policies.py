@@ -22,6 +22,7 @@ class MakePlan(Protocol):
         nodes: Iterable[NodeState],
         *,
         now_seconds: float,
+        pending: Sequence[Waiting] = (),
         groups: Mapping[Hashable, frozenset[str] | None] | None = None,
         lags: Mapping[str, Lags] | None = None,
     ) -> Plan:

@@ -1,0 +1,1 @@
+"""A cluster in simulated time: what becomes of arriving tasks under one policy or another."""

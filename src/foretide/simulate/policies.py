@@ -1,0 +1,144 @@
+"""Where policies would send a task: what each prefers among nodes with room, and whether a plan opens gates.
+
+All of them act through kube-scheduler, as an extender or by its configuration. A task that finds no room waits in the
+scheduler's queue; under a plan it waits behind its gate.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from foretide.placement.completion import LEAST_SECONDS, NodeLoad, RunningTask, completion_seconds
+from foretide.placement.plan import Expected
+from foretide.placement.policies import MakePlan
+from foretide.placement.score import scores
+from foretide.placement.together import plan_together
+from foretide.simulate.cluster import Places, SimCluster, SimTask
+from foretide.simulate.scheduler import Prefer
+
+Foresee = Callable[[SimTask], Mapping[str, Expected]]
+"""What a policy expects of a task, by node class."""
+Opinion = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``make_prefer`` gives an extender's opinion (None: no extender), from a seed; ``pack``: most allocated first.
+
+    With ``plan`` tasks wait behind gates until it opens them. ``foresee`` is what extender and plan know of a task.
+    """
+
+    name: str
+    foresee: Foresee
+    make_prefer: Callable[[Foresee, int], Prefer] | None = None
+    pack: bool = False
+    plan: MakePlan | None = None
+
+
+def as_predicted(task: SimTask) -> Mapping[str, Expected]:
+    """What the task's predictions say."""
+    return task.expected
+
+
+def as_true(task: SimTask) -> Mapping[str, Expected]:
+    """What it will truly take: an oracle."""
+    return {name: Expected(seconds, seconds) for name, seconds in task.true_seconds.items()}
+
+
+def by_completion(foresee: Foresee, _seed: int) -> Prefer:
+    """The extender's own scores: expected completion on each node, given what runs there."""
+
+    def prefer(task: SimTask, places: Places, cluster: SimCluster, now_seconds: float) -> Opinion:
+        expected = foresee(task)
+        alone = [max(expected[name].median_seconds, LEAST_SECONDS) for name in cluster.class_names]
+        seconds = np.array(alone)[cluster.class_index(places)]
+        for index in np.flatnonzero(cluster.is_shared_with(task.cpu_millis, places)):
+            place = int(places[index])
+            seconds[index] = completion_seconds(
+                float(seconds[index]), task.cpu_millis, _load(cluster, place, foresee, now_seconds)
+            )
+        return np.array(scores(seconds.tolist()), dtype=np.float64)
+
+    return prefer
+
+
+def fastest_class(foresee: Foresee, _seed: int) -> Prefer:
+    """The class that is fastest for this task, however much runs there."""
+
+    def prefer(task: SimTask, places: Places, cluster: SimCluster, _now_seconds: float) -> Opinion:
+        expected = foresee(task)
+        order = sorted(cluster.class_names, key=lambda name: -expected[name].median_seconds)
+        rank = np.array([float(order.index(name)) for name in cluster.class_names])
+        return np.asarray(rank[cluster.class_index(places)])
+
+    return prefer
+
+
+def least_used(_foresee: Foresee, _seed: int) -> Prefer:
+    """The node whose CPU is used least now: one metric, ranked."""
+
+    def prefer(_task: SimTask, places: Places, cluster: SimCluster, _now_seconds: float) -> Opinion:
+        return -cluster.used_share(places) * _FINE
+
+    return prefer
+
+
+def at_random(_foresee: Foresee, seed: int) -> Prefer:
+    """Any node with room."""
+    chance = random.Random(seed)  # noqa: S311  no secret
+
+    def prefer(_task: SimTask, places: Places, _cluster: SimCluster, _now_seconds: float) -> Opinion:
+        return np.array([chance.random() * _FINE for _ in places])
+
+    return prefer
+
+
+_FINE: Final = 1e6
+"""So fine an order leaves nothing to the plugins."""
+
+
+def kubernetes() -> list[Policy]:
+    """What a cluster does without any prediction."""
+    return [
+        Policy("default", as_predicted),
+        Policy("most allocated", as_predicted, pack=True),
+        Policy("random", as_predicted, at_random),
+        Policy("least used", as_predicted, least_used),
+    ]
+
+
+def greedy(name: str, foresee: Foresee) -> Policy:
+    """Each Pod by itself to where these predictions say that it ends first."""
+    return Policy(name, foresee, by_completion)
+
+
+def foretide() -> list[Policy]:
+    """Foretide without and with its plan, and the plan with true times."""
+    return [
+        Policy("per-pod", as_predicted, by_completion),
+        Policy("foretide", as_predicted, by_completion, plan=plan_together),
+        Policy("oracle", as_true, by_completion, plan=plan_together),
+    ]
+
+
+def _load(cluster: SimCluster, place: int, foresee: Foresee, now_seconds: float) -> NodeLoad:
+    state = cluster.states[place]
+    name = state.node_class or ""
+    running = []
+    for each in cluster.on(place).values():
+        expected = foresee(each.task)[name]
+        running.append(
+            RunningTask(
+                each.task.cpu_millis,
+                expected.median_seconds,
+                expected.upper_seconds,
+                now_seconds - each.bound_seconds,
+            )
+        )
+    return NodeLoad(state.allocatable.cpu_millis, state.steady_cpu_millis, running)
