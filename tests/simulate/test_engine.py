@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_a_plan_waits_for_the_fast_node_where_that_ends_sooner() -> None:
 def test_the_oracle_knows_what_predictions_do_not() -> None:
     nodes = [node("fast", "fast", cpus=1), node("slow", "slow", cpus=1)]
     wrong = task("a", 5.0, 60.0)
-    wrong = SimTask(**{**_fields(wrong), "expected": {"fast": Expected(60.0, 70.0), "slow": Expected(5.0, 6.0)}})
+    wrong = replace(wrong, expected={"fast": Expected(60.0, 70.0), "slow": Expected(5.0, 6.0)})
     assert run([wrong], nodes, "foretide")["a"].node == "slow"
     assert run([wrong], nodes, "oracle")["a"].node == "fast"
 
@@ -160,10 +161,6 @@ def fleet(seed: int, *, burst: bool = False) -> tuple[list[SimTask], list[NodeSt
             task(f"t{index:02d}", fast, fast * chance.uniform(3.0, 8.0), at=at, predicted=chance.uniform(0.9, 1.1))
         )
     return tasks, nodes
-
-
-def _fields(each: SimTask) -> dict[str, object]:
-    return {name: getattr(each, name) for name in SimTask.__dataclass_fields__}
 
 
 def test_a_policy_without_a_plan_needs_no_prediction() -> None:

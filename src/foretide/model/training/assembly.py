@@ -17,7 +17,7 @@ from foretide.model.training.companions import Companions
 from foretide.model.training.deviations import learn_deviations
 from foretide.model.training.residual import learn_residual
 from foretide.model.training.roofline import RooflineFit
-from foretide.model.training.transfer import MIN_REFERENCES, learn_likeness, reference_work, refit
+from foretide.model.training.transfer import MIN_REFERENCES, alone, learn_likeness, reference_work, refit
 from foretide.model.transfer import Likeness, Transfer
 
 TRAITS: Final = 4
@@ -62,10 +62,10 @@ def assemble(table: Table, seconds: Array, target: Target, settings: Settings) -
         if settings.with_deviations
         else Deviations(devices=full, workloads={}, unknown_variance=0.0, noise=[0.0] * len(full))
     )
-    errors = _refitted(fit, table, deviations, boosted, with_companions=settings.with_companions)
+    errors, accompanied = _refitted(fit, table, deviations, boosted, with_companions=settings.with_companions)
     transfer = Transfer(references=[], devices={})
     if len(full) >= MIN_REFERENCES and settings.with_transfer:
-        transfer = Transfer(references=full, devices=_transferred(fit, table, deviations, errors))
+        transfer = Transfer(references=full, devices=_transferred(fit, table, deviations, errors, accompanied))
     return Parts(
         roofline=fit.value(),
         residual=residual,
@@ -90,8 +90,11 @@ def traits(fit: RooflineFit) -> dict[str, list[float]]:
 
 def _refitted(
     fit: RooflineFit, table: Table, deviations: Deviations, boosted: Array, *, with_companions: bool
-) -> dict[int, Array]:
-    """Fit devices with few rows anew, less what is peculiar to their workloads; their leave-one-out errors by place."""
+) -> tuple[dict[int, Array], set[int]]:
+    """Fit devices with few rows anew, less what is peculiar to their workloads.
+
+    Their leave-one-out errors by place, and which of them had companions.
+    """
     few = {int(place): fit.rows[place] for place in np.flatnonzero(~fit.is_full)}
     left = {
         place: fit.log_seconds[rows] - deviations.common(table.take(rows)) - boosted[rows]
@@ -99,17 +102,22 @@ def _refitted(
     }
     errors = {place: refit(fit, place, left[place], prior=fit.prior_of(place)) for place in few}
     if not few or not with_companions:
-        return errors
+        return errors, set()
     companions = Companions(fit)
-    return {place: refit(fit, place, left[place], prior=companions.prior_of(place)) for place in few}
+    accompanied = {place for place in few if companions.of(place)}
+    told = {place: refit(fit, place, left[place], prior=companions.prior_of(place)) for place in sorted(accompanied)}
+    return errors | told, accompanied
 
 
 def _transferred(
-    fit: RooflineFit, table: Table, deviations: Deviations, errors: dict[int, Array]
+    fit: RooflineFit, table: Table, deviations: Deviations, errors: dict[int, Array], accompanied: set[int]
 ) -> dict[str, Likeness]:
     references = [place for place, is_full in enumerate(fit.is_full) if is_full]
     out: dict[str, Likeness] = {}
     for place, own_errors in errors.items():
+        if place in accompanied:  # its companions say more than devices of other hardware
+            out[fit.names[place]] = alone(len(references), len(fit.design.amounts))
+            continue
         rows = fit.rows[place]
         known = reference_work(fit, rows, references) + deviations.everywhere(table.take(rows))
         distance = _distance(fit.described[place], fit.described[references])

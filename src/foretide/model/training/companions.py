@@ -21,7 +21,7 @@ REACHES: Final = (0.5, 1.0, 2.0, 5.0)
 """Mean squared difference of standardised descriptions at which the correlation has fallen to a third."""
 PRIOR_PAIRS: Final = 3.0
 """Pairs of unlike devices that the evidence for likeness is held against."""
-MOST_LIKENESS: Final = 0.95
+MOST_LIKENESS: Final = 0.98
 MOST_ROWS_COMPARED: Final = 200
 """Rows, evenly spaced, by whose times devices are compared."""
 MOST_COMPANIONS: Final = 12
@@ -64,7 +64,7 @@ class Companions:
     def prior_of(self, place: int) -> tuple[Array, Array]:
         """Mean and precision of a device's coefficients before its own rows are seen."""
         fit = self._fit
-        near = self._near(place)
+        near = self.of(place)
         if len(near) == 0:
             return fit.prior_of(place)
         correlation = self.kernel.of(self._distance[np.ix_(near, near)])
@@ -81,7 +81,8 @@ class Companions:
         covariance = fit.covariance - gain @ cross
         return fit.means[place] + gain @ values, np.linalg.inv((covariance + covariance.T) / 2.0)
 
-    def _near(self, place: int) -> list[int]:
+    def of(self, place: int) -> list[int]:
+        """The places of a device's companions, the most like first."""
         if not self.kernel.likeness or self._fit.is_blind[place]:
             return []
         near = self._is_same[place] & ~self._fit.is_full

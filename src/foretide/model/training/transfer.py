@@ -54,6 +54,15 @@ def refit(fit: RooflineFit, place: int, log_seconds: Array, *, prior: tuple[Arra
     return np.asarray(inverse @ from_mean / np.diag(inverse), dtype=np.float64)
 
 
+def alone(references: int, amounts: int) -> Likeness:
+    """A device that is told by its own coefficients only."""
+    none = [0.0] * references
+    blend = [1.0, 0.0, 0.0, 0.0]
+    return Likeness(
+        blend=blend, mixture=none, level=0.0, in_seconds=none, work=[0.0] * amounts, nearest=none, shift=0.0
+    )
+
+
 def learn_likeness(own_errors: Array, known: Array, amounts: Array, log_seconds: Array, distance: Array) -> Likeness:
     """From a device's rows: ``known`` log seconds (rows × references), work, its own, and distances of descriptions."""
     every = np.arange(len(log_seconds))
