@@ -41,8 +41,8 @@ BLIND_DEVIATION: Final = 1.5
 """Further deviation of the scale of a device of which nothing is known, where something is known of others."""
 NOISE_DEVIATION: Final = 0.08
 DESCRIPTION_RIDGE: Final = 1.3
-"""Prior of no effect for each described column, in devices as a share of all: more than all, since settings of one board
-are no independent evidence of what its data sheet means."""
+"""Prior of no effect for each described column, in devices as a share of all: it is more than all of them, since
+settings of one board are no independent evidence of what its data sheet means."""
 MIN_DEVICES_FOR_SLOPES: Final = 8
 FULL_ROWS: Final = 20
 """A device with so many rows, or with 30 % of the most that any has, tells what devices are like."""
