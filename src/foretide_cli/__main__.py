@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from foretide_cli.release import release
 from foretide_kube.client import ApiError
@@ -16,9 +17,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do as ``arguments`` say; 0 if it was done, 1 if not, 2 for a wrong call or without a way to the API server."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
+    try:
+        return _simulate(options) if options.command == "simulate" else _release(options, parser)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    try:
+        from foretide_cli.simulate import simulate  # noqa: PLC0415  what the other commands do without
+    except ImportError as error:
+        return _failed(f"{error.name} is missing: install foretide[simulate]", status=2)
+    return simulate(
+        options.scenario,
+        options.policy,
+        as_json=options.output == "json",
+        say=print,
+        complain=lambda problem: _failed(problem, status=2),
+    )
+
+
+def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if options.names and options.all_namespaces:
         parser.error("names stand for Pods of one namespace: leave out --all-namespaces, or the names")
-    logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
     try:
         client = connect()
     except NoWayError as error:
@@ -34,13 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except ApiError as error:
         return _failed(_in_words(error), status=1)
-    except KeyboardInterrupt:
-        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="foretide", description="Foretide in the cluster that KUBECONFIG names.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
+    words = "Simulate a scenario under several policies, without a cluster. docs/simulation.md describes the file."
+    command = commands.add_parser("simulate", help="what policies would make of a scenario", description=words)
+    command.add_argument("scenario", type=Path, metavar="SCENARIO.yaml")
+    command.add_argument("--policy", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
+    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
     where = command.add_mutually_exclusive_group()

@@ -1,0 +1,80 @@
+"""What policies made of the same tasks, side by side."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from foretide.placement.rollout import Outcome
+from foretide.simulate.cluster import SimTask
+from foretide.simulate.engine import simulate
+from foretide.simulate.policies import Policy
+from foretide.simulate.scenario import Scenario
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One policy's figures. Turnaround is from arrival to the container's end, in seconds.
+
+    ``regret`` is by how much the mean is longer than the oracle's, as a share of that; None without an oracle.
+    ``deadline_miss_share`` is among tasks that have a deadline, None where none has. ``share_by_class`` is of tasks.
+    """
+
+    mean_turnaround_seconds: float
+    median_turnaround_seconds: float
+    p95_turnaround_seconds: float
+    deadline_miss_share: float | None
+    share_by_class: dict[str, float]
+    regret: float | None = None
+
+
+def compare(
+    scenario: Scenario, policies: Sequence[Policy], *, oracle: str = "oracle", turn_gap_seconds: float = 0.0
+) -> dict[str, Summary]:
+    """Each policy's figures on the scenario's tasks, by its name; ``oracle`` names the one that regret is told from."""
+    tasks, nodes, lags = scenario.sim_tasks(), scenario.node_states(), scenario.lags()
+    found = {
+        policy.name: summarise(
+            tasks,
+            simulate(tasks, nodes, policy, lags=lags, seed=scenario.seed, turn_gap_seconds=turn_gap_seconds),
+            {node.name: node.node_class or "" for node in nodes},
+        )
+        for policy in policies
+    }
+    best = found.get(oracle)
+    if best is None:
+        return found
+    return {
+        name: msgspec.structs.replace(each, regret=each.mean_turnaround_seconds / best.mean_turnaround_seconds - 1.0)
+        for name, each in found.items()
+    }
+
+
+def summarise(tasks: Sequence[SimTask], outcomes: Sequence[Outcome], class_of: Mapping[str, str]) -> Summary:
+    """The figures of outcomes that are in the order of their tasks; ``class_of`` is by node."""
+    turnarounds = [each.turnaround_seconds for each in outcomes]
+    missed = [
+        seconds > task.deadline_seconds
+        for task, seconds in zip(tasks, turnarounds, strict=True)
+        if task.deadline_seconds < math.inf
+    ]
+    classes = Counter(class_of[each.node] for each in outcomes)
+    return Summary(
+        mean_turnaround_seconds=statistics.fmean(turnarounds),
+        median_turnaround_seconds=statistics.median(turnarounds),
+        p95_turnaround_seconds=_percentile(turnarounds, 0.95),
+        deadline_miss_share=statistics.fmean(missed) if missed else None,
+        share_by_class={name: classes[name] / len(outcomes) for name in sorted(set(class_of.values()))},
+    )
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    """Linearly between the two nearest order statistics."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
