@@ -1,0 +1,215 @@
+"""Policies side by side on standard fleets: `make bench-placement`.
+
+    python -m bench.placement [--tasks 800] [--fleets boards,…] [--loads 0.5,1,2] [--processes 2]
+
+Each fleet of `bench/scenarios` under each load, with tasks that come one by one and in bursts of 100: simulated by
+`foretide.simulate`, with class × workload times measured on public devices (`bench/data`). What Foretide and the other
+learned policy predict comes from models that never saw the workload. Every task of a fleet runs as many inferences as
+take a middling workload `TASK_SECONDS` on a middling class. Prints a table per scenario and, as its last line, one JSON
+object, which is also written to `bench/results/placement.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from bench.machine import machine
+from bench.predict.__main__ import DATA
+from bench.predict.baselines import baseline
+from bench.predict.splits import folds
+from bench.predict.table import Measured, read
+from demo.console import table
+from foretide.model import CompletionTimeModel
+from foretide.placement.plan import Expected
+from foretide.simulate.cluster import SimTask
+from foretide.simulate.policies import Policy, fastest_class, foretide, greedy, kubernetes
+from foretide.simulate.scenario import Bursts, NodeGroup, Poisson, Scenario, WorkloadSpec
+from foretide.simulate.summary import Summary, compare
+
+SCENARIOS: Final = Path(__file__).parent / "scenarios"
+RESULT: Final = Path(__file__).parent / "results" / "placement.json"
+LOADS: Final = (0.5, 1.0, 2.0)
+BURST: Final = 100
+TASK_SECONDS: Final = 8.0
+SLOTS: Final = 2
+DEADLINE_FACTOR: Final = 3.0
+OTHERS: Final = {"XGBoost raw": "xgboost_seconds", "FLOPs over peak": "peak"}
+"""Greedy policies by the predictions of `bench.predict.baselines`."""
+
+Times = Mapping[str, Mapping[str, float]]
+"""workload → class → seconds of a task."""
+
+
+class Fleet(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Classes by the names of their devices in the table."""
+
+    name: str
+    nodes_of_each: int
+    classes: list[str]
+
+    @classmethod
+    def read_all(cls) -> list[Fleet]:
+        """The standard ones."""
+        return [msgspec.yaml.decode(path.read_bytes(), type=cls) for path in sorted(SCENARIOS.glob("*.yaml"))]
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What tasks of the workloads that every class of a fleet ran truly take, and what each model says they take."""
+
+    true: Times
+    told: dict[str, Times]
+
+
+def main() -> int:
+    """Run, print, write; 0."""
+    parser = argparse.ArgumentParser(prog="python -m bench.placement", description=__doc__)
+    parser.add_argument("--tasks", type=int, default=800)
+    parser.add_argument("--fleets", default="")
+    parser.add_argument("--loads", default=",".join(map(str, LOADS)))
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    measured = read(DATA)
+    wanted = set(options.fleets.split(",")) if options.fleets else None
+    fleets = [fleet for fleet in Fleet.read_all() if wanted is None or fleet.name in wanted]
+    print(f"{len(fleets)} fleets, {options.tasks} tasks a scenario; {machine()}", flush=True)
+    told = out_of_fold(measured)
+    jobs = [
+        (name, scenario, known.told)
+        for fleet in fleets
+        for known in [known_of(fleet, measured, told)]
+        for name, scenario in scenarios(fleet, known, options.tasks, [float(each) for each in options.loads.split(",")])
+    ]
+    found: dict[str, dict[str, Summary]] = {}
+    with ProcessPoolExecutor(options.processes) as pool:
+        for name, summaries in pool.map(_run, jobs):
+            found[name] = summaries
+            print(f"\n{lines(name, summaries)}", flush=True)
+    result: dict[str, Any] = {"machine": machine(), **msgspec.to_builtins(found), "marks": marks(found)}
+    print(f"\n{json.dumps(result['marks'], indent=1)}")
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result))
+    return 0
+
+
+def out_of_fold(measured: Measured) -> dict[str, np.ndarray]:
+    """Seconds of one inference per row as each model tells them that was learned without the row's architecture."""
+    told = {name: np.zeros(len(measured)) for name in ("foretide", *OTHERS)}
+    for train, asked in folds("configuration", measured, 0):
+        learned, question = measured.take(train), measured.take(asked)
+        model = CompletionTimeModel(calibrate=False, threads=2).fit(learned.table, learned.seconds)
+        told["foretide"][asked] = model.predict(question.table)
+        for name, label in OTHERS.items():
+            told[name][asked] = baseline(label).fit(learned.table, learned.seconds).predict(question.table)
+    return told
+
+
+def known_of(fleet: Fleet, measured: Measured, told: Mapping[str, np.ndarray]) -> Known:
+    """Times of one task, for workloads that all classes of the fleet ran."""
+    row_of = {
+        (device, workload): row
+        for row, (device, workload) in enumerate(zip(measured.table.device, measured.table.workload, strict=True))
+    }
+    common = sorted(
+        workload
+        for workload in set(measured.table.workload)
+        if all((device, workload) in row_of for device in fleet.classes)
+    )
+    logs = [math.log(measured.seconds[row_of[device, name]]) for name in common for device in fleet.classes]
+    inferences = TASK_SECONDS / math.exp(float(np.mean(logs)))
+    true: dict[str, dict[str, float]] = {}
+    predicted: dict[str, dict[str, dict[str, float]]] = {name: {} for name in told}
+    for workload in common:
+        rows = {device: row_of[device, workload] for device in fleet.classes}
+        true[workload] = {device: float(measured.seconds[row] * inferences) for device, row in rows.items()}
+        for name, seconds in told.items():
+            predicted[name][workload] = {device: float(seconds[row] * inferences) for device, row in rows.items()}
+    return Known(true=true, told=dict(predicted))
+
+
+def scenarios(fleet: Fleet, known: Known, tasks: int, loads: Sequence[float]) -> Iterator[tuple[str, Scenario]]:
+    """Every load with either way of arriving, by name."""
+    nodes = [
+        NodeGroup(node_class=name, count=fleet.nodes_of_each, cpu_millis=1000 * SLOTS, memory_mebibytes=4096)
+        for name in fleet.classes
+    ]
+    workloads = [
+        WorkloadSpec(
+            name=name, seconds=dict(true), predicted=dict(known.told["foretide"][name]), deadline_factor=DEADLINE_FACTOR
+        )
+        for name, true in known.true.items()
+    ]
+    for load in loads:
+        for label, arrivals in (("Poisson", Poisson()), (f"bursts of {BURST}", Bursts(size=BURST))):
+            name = f"{fleet.name}, load {load:g}, {label}"
+            yield name, Scenario(name=name, nodes=nodes, workloads=workloads, arrivals=arrivals, load=load, tasks=tasks)
+
+
+def policies(told: Mapping[str, Times]) -> list[Policy]:
+    """All that are compared."""
+
+    def foresee(times: Times, task: SimTask) -> Mapping[str, Expected]:
+        return {name: Expected(seconds, seconds) for name, seconds in times[task.workload].items()}
+
+    others = [greedy(name, partial(foresee, told[name])) for name in OTHERS]
+    fastest = Policy("fastest class first", partial(foresee, told["FLOPs over peak"]), fastest_class)
+    return [*kubernetes(), fastest, *others, *foretide()]
+
+
+def lines(name: str, found: Mapping[str, Summary]) -> str:
+    """A scenario's table."""
+    default = found["default"]
+    rows = [
+        [
+            policy,
+            f"{each.mean_turnaround_seconds:.1f}",
+            f"{each.mean_turnaround_seconds / default.mean_turnaround_seconds:.2f}",
+            f"{each.p95_turnaround_seconds:.1f}",
+            f"{each.p95_turnaround_seconds / default.p95_turnaround_seconds:.2f}",
+            f"{(each.deadline_miss_share or 0.0) * 100:.1f}",
+            f"{(each.regret or 0.0) * 100:+.1f}",
+        ]
+        for policy, each in found.items()
+    ]
+    header = ["policy", "mean s", "to default", "p95 s", "to default", "missed %", "regret %"]
+    return f"{name}\n{table(header, rows)}"
+
+
+def marks(found: Mapping[str, Mapping[str, Summary]]) -> dict[str, float]:
+    """The worst of each figure over the scenarios, of Foretide's plan."""
+
+    def ratios(kind: str, fitting: str = "") -> list[float]:
+        return [
+            getattr(each["foretide"], kind) / max(getattr(each["default"], kind), 1e-9)
+            for name, each in found.items()
+            if fitting in name
+        ]
+
+    regrets = [each["foretide"].regret or 0.0 for each in found.values()]
+    return {
+        "mean_to_default": round(max(ratios("mean_turnaround_seconds")), 3),
+        "p95_to_default": round(max(ratios("p95_turnaround_seconds")), 3),
+        "misses_to_default": round(max(ratios("deadline_miss_share")), 3),
+        "regret_mean": round(float(np.mean(regrets)), 3),
+        "regret_max": round(max(regrets), 3),
+    }
+
+
+def _run(job: tuple[str, Scenario, Mapping[str, Times]]) -> tuple[str, dict[str, Summary]]:
+    name, scenario, told = job
+    return name, compare(scenario, policies(told))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
