@@ -7,21 +7,33 @@ from hypothesis import strategies as st
 
 from foretide.model import CompletionTimeModel
 from foretide.model.predictor import CompletionTimePredictor
-from foretide.model.table import Table
+from foretide.model.table import Array, Table
 from tests.model.fleet import columns, fleet
 
 FEW = "class-009"
 
 
+def flagged() -> tuple[Table, Array]:
+    """The fleet with a flag that makes multiply-adds cheap on every other device and dear on the others."""
+    table, seconds = fleet(devices=10, workloads=40, seed=21)
+    number, device = (np.array([int(name[-3:]) for name in names]) for names in (table.workload, table.device))
+    flag = (number % 3 == 0).astype(float)
+    numbers = {**table.numbers, "x_int8": flag}
+    return Table(table.device, table.workload, table.family, numbers), seconds * np.where(
+        device % 2 == 0, 0.5, 1.4
+    ) ** flag
+
+
 @pytest.fixture(scope="module")
 def predictor() -> CompletionTimePredictor:
-    """With trees that are believed, and one device with few rows."""
-    table, seconds = fleet(devices=10, workloads=40, seed=21)
+    """With trees that are believed, a flag that changes costs, and one device with few rows."""
+    table, seconds = flagged()
     random = np.random.default_rng(0)
     bend = np.where(table.number("macs") > np.median(table.number("macs")), 1.6, 1.0)
     keep = (table.device != FEW) | (random.random(len(table)) < 0.2)
     model = CompletionTimeModel(calibrate=False).fit(table.take(keep), (seconds * bend)[keep])
     assert model.predictor_.parts.residual.belief > 0
+    assert model.predictor_.parts.roofline.design.modifiers == ["x_int8"]
     assert FEW in model.predictor_.parts.transfer.devices
     return model.predictor_
 
@@ -36,7 +48,7 @@ def predictor() -> CompletionTimePredictor:
 def test_raising_one_size_alone_never_lowers_the_time(
     predictor: CompletionTimePredictor, pair: tuple[str, str], size: str, row: int, factor: float
 ) -> None:
-    table, _ = fleet(devices=10, workloads=40, seed=21)
+    table, _ = flagged()
     asked = {name: [column[row], column[row]] for name, column in columns(table).items()}
     asked["batch_size"] = [1.0, 1.0]
     asked["device"], asked["workload"] = ([name] * 2 for name in pair)
