@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-planner bench-devcluster bench-predict bench-waves bench-burst
+.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-planner bench-devcluster bench-predict bench-placement bench-waves bench-burst
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ bench-burst: $(READY) ## Thirty tasks at once by each scheduler in one cluster, 
 
 bench-predict: $(READY) ## Errors of the completion-time model, of simpler ones and of its parts (CSV=path: another table)
 	@$(BIN)/python -m bench.predict $(CSV)
+
+bench-placement: $(READY) ## Policies side by side in simulation, on three fleets under three loads
+	@$(BIN)/python -m bench.placement
 
 charts: $(READY) ## Copy crds/ into the chart
 	@$(BIN)/python charts/sync-crds.py
