@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 
 from foretide.placement.rollout import Outcome
 from foretide.simulate.cluster import SimTask
@@ -65,16 +66,7 @@ def summarise(tasks: Sequence[SimTask], outcomes: Sequence[Outcome], class_of: M
     return Summary(
         mean_turnaround_seconds=statistics.fmean(turnarounds),
         median_turnaround_seconds=statistics.median(turnarounds),
-        p95_turnaround_seconds=_percentile(turnarounds, 0.95),
+        p95_turnaround_seconds=float(np.quantile(turnarounds, 0.95)),
         deadline_miss_share=statistics.fmean(missed) if missed else None,
         share_by_class={name: classes[name] / len(outcomes) for name in sorted(set(class_of.values()))},
     )
-
-
-def _percentile(values: Sequence[float], share: float) -> float:
-    """Linearly between the two nearest order statistics."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
