@@ -11,13 +11,20 @@ import yaml
 from demo.scenario import ROOT, Scenario
 from devcluster import Cluster
 from examples.models import make_onnx
+from foretide.simulate.scenario import Scenario as SimulatedScenario
 from foretide_kube.kinds import aiworkload
 from foretide_kube.names import SCHEDULER_NAME
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 
-MANIFESTS = sorted((ROOT / "examples").rglob("*.yaml"))
+SIMULATED = ROOT / "examples" / "simulation"
+MANIFESTS = sorted(path for path in (ROOT / "examples").rglob("*.yaml") if SIMULATED not in path.parents)
 SCENARIO = Scenario.load(ROOT / "demo" / "scenario.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(SIMULATED.iterdir()), ids=lambda path: path.name)
+def test_every_scenario_among_the_examples_is_one(path: Path) -> None:
+    assert SimulatedScenario.read(path).sim_tasks()
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)

@@ -27,10 +27,6 @@ def read(tmp_path: Path, text: str = TEXT) -> Scenario:
     return Scenario.read(path)
 
 
-def test_the_example_is_a_scenario() -> None:
-    assert Scenario.read(Path("examples/scenario.yaml")).tasks > 0
-
-
 def test_load_one_is_what_all_slots_can_do_of_the_mix(tmp_path: Path) -> None:
     """Boards have two slots each, the server four; a slot takes the mean of the mix, and 1.8 s to be released."""
     board, server = 0.25 * 40 + 0.75 * 5 + 1.8, 0.25 * 8 + 0.75 * 2 + 1.8

@@ -11,7 +11,7 @@ from foretide.simulate.summary import compare, summarise
 from foretide_cli.__main__ import main
 from tests.simulate.test_engine import task
 
-EXAMPLE = Path("examples/scenario.yaml")
+EXAMPLE = Path("examples/simulation/rack-of-boards.yaml")
 
 
 def test_figures_are_of_turnarounds_and_of_tasks_with_a_deadline() -> None:
