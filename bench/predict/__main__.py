@@ -188,7 +188,10 @@ def _extrapolation(measured: Measured) -> dict[str, float]:
 def _ablation(measured: Measured, names: list[str]) -> dict[str, Any]:
     found = {}
     for without in ABLATION:
-        told = {name: [ours(name, measured, 0, intervals=False, without=without).answers] for name in names}
+        told = {
+            name: [ours(name, measured, seed, intervals=False, without=without).answers for seed in splits.seeds(name)]
+            for name in names
+        }
         found[without] = {name: accuracy(each) for name, each in told.items()}
         _print(without, found[without], names)
     return found
