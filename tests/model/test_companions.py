@@ -114,5 +114,5 @@ def test_flags_alone_make_no_companions(columns: dict[str, list[int]]) -> None:
 
 
 def test_distances_are_mean_squares_and_none_without_a_description() -> None:
-    assert distances(np.array([[0.0, 0.0], [2.0, 0.0]]))[0, 1] == 2.0
-    assert not distances(np.zeros((3, 0))).any()
+    assert distances(np.zeros((1, 2)), np.array([[0.0, 0.0], [2.0, 0.0]])).tolist() == [[0.0, 2.0]]
+    assert not distances(np.zeros((3, 0)), np.zeros((2, 0))).any()

@@ -75,7 +75,7 @@ class Design(State, frozen=True, kw_only=True):
             scale = _scale(_feature(table, name)) if _is_feature(name) else None
             if scale is not None:
                 scales[name] = scale
-        flags = [name for name in scales if _is_flag(table.numbers[name])]
+        flags = [name for name in scales if is_flag(table.numbers[name])]
         modifiers = sorted(sorted(flags, key=lambda name: (-_variance(table.numbers[name]), name))[:MAX_MODIFIERS])
         families = _families(table)
         return cls(
@@ -190,7 +190,8 @@ def _feature(table: Table, name: str) -> Array:
     return column
 
 
-def _is_flag(column: Array) -> bool:
+def is_flag(column: Array) -> bool:
+    """Whether all that is known of a column is 0 or 1."""
     return bool(np.isin(column[np.isfinite(column)], (0.0, 1.0)).all())
 
 
@@ -205,12 +206,12 @@ def _scale(column: Array) -> Scale | None:
     middle = float(np.median(finite))
     filled = np.where(np.isfinite(column), column, middle)
     spread = max(float(filled.std()), 1e-9)
-    is_flag = _is_flag(column)
-    margin = 0.0 if is_flag else 0.1 * spread
+    flagged = is_flag(column)
+    margin = 0.0 if flagged else 0.1 * spread
     return Scale(
         middle=middle,
         mean=float(filled.mean()),
-        deviation=1.0 if is_flag else spread,
+        deviation=1.0 if flagged else spread,
         low=float(finite.min()) - margin,
         high=float(finite.max()) + margin,
     )

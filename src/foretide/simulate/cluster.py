@@ -67,17 +67,18 @@ class SimCluster:
     """Nodes in the order given, by place. Requests are held from the binding to the Pod's terminal phase."""
 
     def __init__(self, nodes: Sequence[NodeState], tasks: Sequence[SimTask], lags: Mapping[str, Lags]) -> None:
-        self.axes = Axes(task.requests for task in tasks)
+        self._axes = Axes(task.requests for task in tasks)
         self.states = list(nodes)
-        self.classes = [state.node_class or "" for state in nodes]
-        self._class_of = np.array([sorted(set(self.classes)).index(name) for name in self.classes], dtype=np.int64)
-        self.class_names: Final = sorted(set(self.classes))
+        classes = [state.node_class or "" for state in nodes]
+        self.class_names: Final = sorted(set(classes))
+        place_of = {name: place for place, name in enumerate(self.class_names)}
+        self._class_of = np.array([place_of[name] for name in classes], dtype=np.int64)
         self._nodes = [
             _Node(place, state, lags.get(state.node_class or "", Lags())) for place, state in enumerate(nodes)
         ]
         self._demand = np.array([state.steady_cpu_millis for state in nodes], dtype=np.int64)
-        self.allocatable = np.array([self.axes.amounts(state.allocatable) for state in nodes], dtype=np.int64)
-        self.free = self.allocatable - np.array([self.axes.amounts(state.in_use) for state in nodes], dtype=np.int64)
+        self.allocatable = np.array([self._axes.amounts(state.allocatable) for state in nodes], dtype=np.int64)
+        self.free = self.allocatable - np.array([self._axes.amounts(state.in_use) for state in nodes], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -88,7 +89,7 @@ class SimCluster:
 
     def has_room(self, requests: Resources, places: Places) -> npt.NDArray[np.bool_]:
         """Of each place whether the requests fit there now."""
-        need = np.array(needed(self.axes.amounts(requests)), dtype=np.int64)
+        need = np.array(needed(self._axes.amounts(requests)), dtype=np.int64)
         wanted = need > NOT_NEEDED
         return np.asarray((self.free[np.ix_(places, np.flatnonzero(wanted))] >= need[wanted]).all(axis=1))
 
@@ -112,7 +113,7 @@ class SimCluster:
         alone = task.true_seconds[node.state.node_class or ""]
         node.tasks[task.key] = OnNode(task, start, alone, start)
         self._demand[place] += task.cpu_millis
-        self.free[place] -= self.axes.amounts(task.requests)
+        self.free[place] -= self._axes.amounts(task.requests)
         return self._set_ends(node)
 
     def end(self, key: str, place: int, now_seconds: float) -> list[OnNode]:
@@ -124,7 +125,7 @@ class SimCluster:
 
     def release(self, task: SimTask, place: int) -> None:
         """Give back what a task requested: its Pod has reached a terminal phase."""
-        self.free[place] += self.axes.amounts(task.requests)
+        self.free[place] += self._axes.amounts(task.requests)
 
     def release_lag_seconds(self, place: int) -> float:
         """From a container's end to its Pod's terminal phase."""

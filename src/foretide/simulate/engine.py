@@ -76,7 +76,6 @@ class _Simulation:
         self._next_turn = math.inf
         self._last_turn = -math.inf
         self._outcomes: dict[str, Outcome] = {}
-        self._started: dict[str, tuple[int, float]] = {}
         self._is_changed = False
 
     def run(self) -> list[Outcome]:
@@ -115,15 +114,14 @@ class _Simulation:
         )
         self._want_turn(now + SETTLE_SECONDS)
 
-    def _end(self, key: str, version: int, now: float) -> None:
-        place, _ = self._started[key]
-        each = self._cluster.on(place).get(key)
+    def _end(self, task: SimTask, place: int, version: int, now: float) -> None:
+        each = self._cluster.on(place).get(task.key)
         if each is None or each.version != version:
             return  # its end has moved
-        self._set_ends(self._cluster.end(key, place, now))
-        task = self._by_key[key]
-        bound = self._started[key][1]
-        self._outcomes[key] = Outcome(key, self._nodes[place].name, task.arrival_seconds, bound, now)
+        self._set_ends(self._cluster.end(task.key, place, now), place)
+        self._outcomes[task.key] = Outcome(
+            task.key, self._nodes[place].name, task.arrival_seconds, each.bound_seconds, now
+        )
         self._at(now + self._cluster.release_lag_seconds(place), partial(self._release, task, place))
 
     def _release(self, task: SimTask, place: int, now: float) -> None:
@@ -175,20 +173,17 @@ class _Simulation:
             self._bind(task, place, now)
 
     def _bind(self, task: SimTask, place: int, now: float) -> None:
-        changed = self._cluster.bind(task, place, now)
-        bound = self._cluster.on(place)[task.key].bound_seconds
-        self._started[task.key] = (place, bound)
+        self._set_ends(self._cluster.bind(task, place, now), place)
         node = self._nodes[place]
         self._running[task.key] = Running(
             task.key,
             node.name,
             task.requests,
             task.cpu_millis,
-            bound,
+            self._cluster.on(place)[task.key].bound_seconds,
             self._policy.foresee(task).get(node.node_class or ""),
         )
-        self._set_ends(changed)
 
-    def _set_ends(self, changed: Iterable[OnNode]) -> None:
+    def _set_ends(self, changed: Iterable[OnNode], place: int) -> None:
         for each in changed:
-            self._at(each.end_seconds, partial(self._end, each.task.key, each.version))
+            self._at(each.end_seconds, partial(self._end, each.task, place, each.version))

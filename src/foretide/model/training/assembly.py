@@ -13,7 +13,7 @@ from foretide.model.parts import Parts
 from foretide.model.roofline import cost
 from foretide.model.table import Array, Table
 from foretide.model.target import Target
-from foretide.model.training.companions import Companions
+from foretide.model.training.companions import Companions, distances
 from foretide.model.training.deviations import learn_deviations
 from foretide.model.training.residual import learn_residual
 from foretide.model.training.roofline import RooflineFit
@@ -120,14 +120,8 @@ def _transferred(
             continue
         rows = fit.rows[place]
         known = reference_work(fit, rows, references) + deviations.everywhere(table.take(rows))
-        distance = _distance(fit.described[place], fit.described[references])
+        distance = distances(fit.described[[place]], fit.described[references])[0]
         out[fit.names[place]] = learn_likeness(
             own_errors, known, fit.work.amounts[rows], fit.log_seconds[rows], distance
         )
     return out
-
-
-def _distance(described: Array, others: Array) -> Array:
-    if not len(described):
-        return np.zeros(len(others))
-    return np.asarray(((others - described) ** 2).mean(axis=1), dtype=np.float64)

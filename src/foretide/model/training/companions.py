@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from foretide.model.design import is_flag
 from foretide.model.roofline import cost
 from foretide.model.table import Array, Mask, Table
 from foretide.model.training.roofline import RooflineFit, described_slopes
@@ -55,7 +56,7 @@ class Companions:
 
     def __init__(self, fit: RooflineFit) -> None:
         self._fit = fit
-        self._distance = distances(fit.described)
+        self._distance = distances(fit.described, fit.described)
         self._is_same = same_hardware(fit.devices)
         self.kernel = self._learn()
         few = np.flatnonzero(~fit.is_full) if self.kernel.likeness else ()
@@ -131,9 +132,7 @@ class Companions:
 
 def same_hardware(devices: Table) -> Mask:
     """Devices × devices: whether all facts but flags are known of both and equal."""
-    facts = [
-        column for name, column in devices.numbers.items() if not np.isin(column[np.isfinite(column)], (0.0, 1.0)).all()
-    ]
+    facts = [column for column in devices.numbers.values() if not is_flag(column)]
     count = len(devices)
     if not facts:
         return np.eye(count, dtype=bool)
@@ -143,11 +142,11 @@ def same_hardware(devices: Table) -> Mask:
     return equal
 
 
-def distances(described: Array) -> Array:
-    """Devices × devices: mean squared difference of their standardised descriptions."""
+def distances(described: Array, others: Array) -> Array:
+    """Devices × others: mean squared difference of their standardised descriptions, 0 without any."""
     if described.shape[1] == 0:
-        return np.zeros((len(described), len(described)))
-    return np.asarray(((described[:, None, :] - described[None, :, :]) ** 2).mean(axis=2), dtype=np.float64)
+        return np.zeros((len(described), len(others)))
+    return np.asarray(((described[:, None, :] - others[None, :, :]) ** 2).mean(axis=2), dtype=np.float64)
 
 
 def _said(fit: RooflineFit, place: int) -> Said:
