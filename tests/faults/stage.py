@@ -51,15 +51,13 @@ class Pods:
 class Stage:
     """A workload in a namespace of a running cluster.
 
-    ``paired`` counts its tasks that should have been paired; ``run_tasks`` says how many tasks each of the operator's
-    runs has: another number makes another run.
+    ``run_tasks`` says how many tasks each of the operator's runs has: another number makes another run.
     """
 
     installed: Installed
     namespace: str
     workload_name: str
     pods: Pods
-    paired: int = 0
     run_tasks: Iterator[int] = field(default_factory=lambda: cycle((3, 4, 5)))
 
     @classmethod
