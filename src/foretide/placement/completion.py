@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LOG_ODDS_UPPER = math.log(0.95 / 0.05)
+_LOG_TWO = math.log(2)
 _SHARPEST = 100.0
+_HIGHEST_RATIO = math.exp(-_LOG_ODDS_UPPER / _SHARPEST)
 LEAST_SECONDS = 1e-3
 """The shortest completion that is told from none; all times are at least this, so that ratios exist."""
 
@@ -57,15 +59,20 @@ def remaining_seconds(task: RunningTask) -> float:
     a heavier tail. A task that overruns is therefore not expected to end at once: what remains grows with what has
     passed.
     """
-    median = max(task.median_seconds, LEAST_SECONDS)
-    if task.elapsed_seconds <= 0:
-        return median
-    spread = math.log(max(task.upper_seconds / median, 1.0))
-    sharpness = min(_LOG_ODDS_UPPER / spread, _SHARPEST) if spread > 0 else _SHARPEST
+    return remaining_of(task.median_seconds, task.upper_seconds, task.elapsed_seconds)
+
+
+def remaining_of(median_seconds: float, upper_seconds: float, elapsed_seconds: float) -> float:
+    """As `remaining_seconds`, of a completion given by its median and upper bound."""
+    median = max(median_seconds, LEAST_SECONDS)
+    ratio = min(median / max(upper_seconds, median), _HIGHEST_RATIO)
+    if elapsed_seconds <= median * ratio * ratio:  # so early that its odds to have ended are a quarter of a percent
+        return median - max(elapsed_seconds, 0.0)
+    sharpness = _LOG_ODDS_UPPER / -math.log(ratio)
     # The odds that it has ended are (elapsed / median) ** sharpness; half of the chance to go on is left at 1 + 2 odds.
-    log_odds = sharpness * (math.log(task.elapsed_seconds) - math.log(median))
-    longer = max(0.0, log_odds + math.log(2)) + math.log1p(math.exp(-abs(log_odds + math.log(2))))
-    return max(median * math.exp(longer / sharpness) - task.elapsed_seconds, 0.0)
+    log_odds = sharpness * math.log(elapsed_seconds / median)
+    longer = max(0.0, log_odds + _LOG_TWO) + math.log1p(math.exp(-abs(log_odds + _LOG_TWO)))
+    return max(median * math.exp(longer / sharpness) - elapsed_seconds, 0.0)
 
 
 def completion_seconds(alone_seconds: float, cpu_millis: int, load: NodeLoad) -> float:

@@ -14,8 +14,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from foretide.placement.completion import LEAST_SECONDS, RunningTask, remaining_seconds
-from foretide.placement.resources import NOTHING, Axes, Resources
+from foretide.placement.completion import LEAST_SECONDS, remaining_of
+from foretide.placement.resources import NOTHING, Amounts, Axes, Resources
 from foretide.placement.search import Choice, Search
 from foretide.placement.timeline import Commitment, Lags, Shape, Timeline
 
@@ -75,7 +75,9 @@ class Waiting:
 
     ``cpu_millis`` is the CPU that it may use; ``expected`` its completion by node class, where it is predicted;
     ``group`` names the nodes that it may go to (see `plan`); at ``latest_open_seconds`` its gate opens wherever it is.
-    ``arrival_seconds`` tells which tasks arrived together, for `foretide.placement.together`.
+
+    For `foretide.placement.together` it counts when the task arrived (``arrival_seconds``; None for now), until when it
+    should have ended (``due_seconds``), and its priority: no task delays one of higher priority.
     """
 
     key: str
@@ -85,6 +87,8 @@ class Waiting:
     latest_open_seconds: float
     group: Hashable = None
     arrival_seconds: float | None = None
+    due_seconds: float = math.inf
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +140,14 @@ def plan(
     all. ``lags`` are those of node classes, with defaults where one is missing. Running tasks on nodes that are not
     among ``nodes`` are left out.
     """
-    floor = _Floor((*pending, *waiting), running, nodes, now_seconds=now_seconds, groups=groups or {}, lags=lags or {})
+    floor = Placing((*pending, *waiting), running, nodes, now_seconds=now_seconds, groups=groups or {}, lags=lags or {})
     first = [floor.place_pending(task) for task in pending]
     placed = [floor.place(task) for task in waiting]
     return Plan(tuple(each.assignment() for each in placed), now_seconds, tuple(each.assignment() for each in first))
 
 
 @dataclass(slots=True)
-class _Placed:
+class Placed:
     """A task and what was found for it. Its end is known when all are placed: later ones may share its cores."""
 
     key: str
@@ -167,16 +171,8 @@ class _Placed:
         )
 
 
-def _remaining_seconds(running: Running, now_seconds: float) -> float:
-    expected = running.expected
-    if expected is None:
-        return math.inf
-    since = now_seconds - running.bound_seconds
-    return remaining_seconds(RunningTask(running.cpu_millis, expected.median_seconds, expected.upper_seconds, since))
-
-
-class _Floor:
-    """All nodes with what is committed on them."""
+class Placing:
+    """All nodes with what is committed on them; tasks are committed one after the other."""
 
     def __init__(
         self,
@@ -192,23 +188,50 @@ class _Floor:
         self._groups = groups
         self._eligible_places: dict[tuple[Hashable, str | None], Sequence[int]] = {}
         self._axes = Axes(task.requests for task in tasks)
-        self._timelines: list[Timeline] = []
+        self._shapes: dict[tuple[Amounts, int], Shape] = {}
+        self.timelines: list[Timeline] = []
+        self._class_of: list[str | None] = []
+        self._allowed: dict[Hashable, frozenset[int]] = {}
         self._members: dict[str | None, list[int]] = defaultdict(list)
         there: dict[str, list[Running]] = defaultdict(list)
         for each in running:
             there[each.node].append(each)
         for node in sorted(nodes, key=lambda node: node.name):
+            self._class_of.append(node.node_class)
             if node.node_class is not None:
-                self._members[node.node_class].append(len(self._timelines))
-            self._timelines.append(self._timeline(node, there[node.name], lags.get(node.node_class or "", Lags())))
-        self._everywhere = range(len(self._timelines))
-        self._search = Search(self._timelines, self._eligible, now_seconds)
+                self._members[node.node_class].append(len(self.timelines))
+            self.timelines.append(self._timeline(node, there[node.name], lags.get(node.node_class or "", Lags())))
+        self._everywhere = range(len(self.timelines))
+        self._search = Search(self.timelines, self.eligible, now_seconds)
 
-    def place(self, task: Waiting) -> _Placed:
-        """Commit ``task`` where it ends first."""
-        shape = Shape(self._axes.amounts(task.requests), task.cpu_millis)
+    def shape(self, task: Waiting) -> Shape:
+        """What the task asks of any node; one object for all that ask the same."""
+        return self._shape(task.requests, task.cpu_millis)
+
+    def members(self, node_class: str | None) -> Sequence[int]:
+        """The places of the nodes of a class."""
+        return self._members.get(node_class, ())
+
+    def allowed(self, group: Hashable) -> frozenset[int] | None:
+        """The places of the nodes that tasks of ``group`` may go to; None for all."""
+        names = self._groups.get(group)
+        if names is None:
+            return None
+        found = self._allowed.get(group)
+        if found is None:
+            found = frozenset(self.eligible(group, None))
+            self._allowed[group] = found
+        return found
+
+    def place(self, task: Waiting, aimed: int | None = None) -> Placed:
+        """Commit ``task`` to the node at the place ``aimed``, or where it ends first."""
+        shape = self.shape(task)
         latest = max(task.latest_open_seconds, self._now)
-        classes = self._classes(task)
+        if aimed is not None:
+            found = self._offered(aimed, shape, task, latest)
+            if found is not None:
+                return self._commit(task, shape, found)
+        classes = self.classes(task)
         if classes:
             found = self._search.best(task.group, shape, classes, latest)
             if found.offer is not None:
@@ -216,28 +239,52 @@ class _Floor:
             found = self._search.best(task.group, shape, classes, math.inf)
             if found.offer is not None:
                 return self._commit(task, shape, found, open_seconds=latest, reason=WAIT_BOUND_REACHED)
-            return _Placed(task.key, latest, self._why_not(task.group, shape))
+            return Placed(task.key, latest, self._why_not(task.group, shape))
         found = self._search.best(task.group, shape, [(None, math.inf)], self._now)
         if found.offer is not None:
             return self._commit(task, shape, found, reason=NOT_PREDICTED)
         why_not = self._why_not(task.group, shape)
         if why_not == NO_ROOM_FORESEEN:
-            return _Placed(task.key, self._now, NOT_PREDICTED)
-        return _Placed(task.key, latest, why_not)
+            return Placed(task.key, self._now, NOT_PREDICTED)
+        return Placed(task.key, latest, why_not)
 
-    def place_pending(self, task: Waiting) -> _Placed:
+    def place_pending(self, task: Waiting) -> Placed:
         """Commit ``task`` where the scheduler and the extender will put it.
 
         That is as soon as any node has room for its requests, and of those that then have it where it ends first.
         """
-        shape = Shape(self._axes.amounts(task.requests), task.cpu_millis)
-        classes = self._classes(task) or [(None, math.inf)]
+        shape = self.shape(task)
+        classes = self.classes(task) or [(None, math.inf)]
         first = self._search.first_room_seconds(task.group, shape, [name for name, _ in classes])
         for latest in (first, math.inf):  # what is free at first may be promised to one before it a little later
             found = self._search.best(task.group, shape, classes, latest)
             if found.offer is not None:
                 return self._commit(task, shape, found)
-        return _Placed(task.key, self._now, self._why_not(task.group, shape))
+        return Placed(task.key, self._now, self._why_not(task.group, shape))
+
+    def _offered(self, place: int, shape: Shape, task: Waiting, latest: float) -> Choice | None:
+        timeline = self.timelines[place]
+        expected = task.expected.get(self._class_of[place] or "")
+        if expected is None:
+            return None
+        alone = max(expected.median_seconds, LEAST_SECONDS)
+        choice = Choice()
+        offer = timeline.offer(shape, alone)
+        if offer is not None and offer.open_seconds <= latest:
+            choice.consider(place, timeline.load, alone, offer)
+        below = math.inf if offer is None else offer.cost_seconds
+        if shape.cpu_millis > shape.requests[0]:
+            shared = timeline.shared_offer(shape, alone, latest_seconds=latest, below_seconds=below)
+            if shared is not None:
+                choice.consider(place, timeline.load, alone, shared)
+        return None if choice.offer is None else choice
+
+    def _shape(self, requests: Resources, cpu_millis: int) -> Shape:
+        amounts = self._axes.amounts(requests)
+        shape = self._shapes.get((amounts, cpu_millis))
+        if shape is None:
+            shape = self._shapes[amounts, cpu_millis] = Shape(amounts, cpu_millis)
+        return shape
 
     def _timeline(self, node: NodeState, running: Sequence[Running], lags: Lags) -> Timeline:
         timeline = Timeline(
@@ -249,23 +296,27 @@ class _Floor:
             now_seconds=self._now,
         )
         if running:
-            timeline.add_running([self._commitment(each) for each in sorted(running, key=lambda each: each.key)])
+            timeline.add_running([self._commitment(each) for each in running])
         return timeline
 
     def _commitment(self, running: Running) -> Commitment:
-        remaining = max(_remaining_seconds(running, self._now), LEAST_SECONDS)
-        shape = Shape(self._axes.amounts(running.requests), running.cpu_millis)
-        return Commitment(running.key, shape, None, self._now, remaining, self._now + remaining)
+        expected, now = running.expected, self._now
+        remaining = math.inf
+        if expected is not None:
+            since = now - running.bound_seconds
+            remaining = max(remaining_of(expected.median_seconds, expected.upper_seconds, since), LEAST_SECONDS)
+        shape = self._shape(running.requests, running.cpu_millis)
+        return Commitment(running.key, shape, None, now, remaining, now + remaining)
 
-    def _classes(self, task: Waiting) -> list[tuple[str | None, float]]:
+    def classes(self, task: Waiting) -> list[tuple[str | None, float]]:
         """The classes that it may go to and is predicted for, with its seconds alone."""
         return [
             (name, max(expected.median_seconds, LEAST_SECONDS))
             for name, expected in sorted(task.expected.items())
-            if self._eligible(task.group, name)
+            if self.eligible(task.group, name)
         ]
 
-    def _eligible(self, group: Hashable, node_class: str | None) -> Sequence[int]:
+    def eligible(self, group: Hashable, node_class: str | None) -> Sequence[int]:
         """The places of the nodes of a class (None: of all) that tasks of ``group`` may go to."""
         members = self._everywhere if node_class is None else self._members.get(node_class, ())
         names = self._groups.get(group)
@@ -273,7 +324,7 @@ class _Floor:
             return members
         key = (group, node_class)
         if key not in self._eligible_places:
-            self._eligible_places[key] = [place for place in members if self._timelines[place].name in names]
+            self._eligible_places[key] = [place for place in members if self.timelines[place].name in names]
         return self._eligible_places[key]
 
     def _commit(
@@ -284,20 +335,20 @@ class _Floor:
         *,
         open_seconds: float | None = None,
         reason: str = "",
-    ) -> _Placed:
+    ) -> Placed:
         if found.offer is None:
             raise ValueError(f"nothing was found for task {task.key}")
-        timeline = self._timelines[found.cost[2]]
+        timeline = self.timelines[found.cost[2]]
         made = timeline.commit(task.key, shape, found.alone_seconds, found.offer)
         opened = found.offer.open_seconds if open_seconds is None else open_seconds
-        return _Placed(task.key, opened, reason, timeline, made)
+        return Placed(task.key, opened, reason, timeline, made)
 
     def _why_not(self, group: Hashable, shape: Shape) -> str:
-        eligible = self._eligible(group, None)
+        eligible = self.eligible(group, None)
         if not eligible:
             return NO_ELIGIBLE_NODE
         return (
             NO_ROOM_FORESEEN
-            if any(self._timelines[place].is_large_enough(shape.hard) for place in eligible)
+            if any(self.timelines[place].is_large_enough(shape.hard) for place in eligible)
             else TOO_LARGE
         )

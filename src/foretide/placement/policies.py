@@ -13,7 +13,7 @@ from foretide.placement.together import plan_together
 
 
 class MakePlan(Protocol):
-    """`foretide.placement.plan.plan` or `foretide.placement.together.plan_together`."""
+    """As `foretide.placement.together.plan_together`."""
 
     def __call__(
         self,
@@ -25,6 +25,8 @@ class MakePlan(Protocol):
         pending: Sequence[Waiting] = (),
         groups: Mapping[Hashable, frozenset[str] | None] | None = None,
         lags: Mapping[str, Lags] | None = None,
+        coming: Sequence[Waiting] = (),
+        previous: Plan | None = None,
     ) -> Plan:
         """Plan all waiting tasks."""
         ...

@@ -42,13 +42,10 @@ class Axes:
 
     def amounts(self, resources: Resources) -> Amounts:
         """The amounts of ``resources``."""
-        extended = resources.extended
-        return (
-            resources.cpu_millis,
-            resources.memory_bytes,
-            resources.pods,
-            *(extended.get(name, 0) for name in self._extended),
-        )
+        standard = resources.cpu_millis, resources.memory_bytes, resources.pods
+        if not self._extended:
+            return standard
+        return (*standard, *(resources.extended.get(name, 0) for name in self._extended))
 
 
 def needed(amounts: Amounts) -> Amounts:

@@ -10,11 +10,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
-from operator import ge, sub
+from operator import add, ge, sub
+from typing import Final
 
 from foretide.placement.completion import slowdown
 from foretide.placement.resources import Amounts, needed
 from foretide.placement.sharing import Share, shared_ends
+
+
+MOST_COUNTED: Final = 1000
+"""More tasks of a kind than these are not counted on one node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,15 @@ class Lags:
 class Shape:
     """What a task asks of any node: its requests, and the CPU that it may use."""
 
-    __slots__ = ("cpu_millis", "hard", "requests", "whole")
+    __slots__ = ("cpu_millis", "hard", "needs", "requests", "taken", "whole")
 
     def __init__(self, requests: Amounts, cpu_millis: int) -> None:
         self.requests = requests
         self.cpu_millis = cpu_millis
         self.hard = needed(requests)
         self.whole: Amounts = (*self.hard, cpu_millis)
+        self.taken: Amounts = (*requests, cpu_millis)
+        self.needs = [(axis, amount) for axis, amount in enumerate(requests) if amount > 0]
 
 
 @dataclass(slots=True)
@@ -119,14 +126,65 @@ class Timeline:
         """The first time with room for the requests, cores shared or not; infinite if there is none."""
         return self._first_fit(shape.hard, 0.0)
 
+    def capacity(self, shape: Shape) -> int:
+        """How many such tasks fit beside what is always here, as far as its resources go."""
+        return max(self._count(self._idle, shape), int(self.is_large_enough(shape.hard)))
+
+    def slowness(self, shape: Shape) -> float:
+        """How many times as long such a task takes here for what always runs here."""
+        return slowdown(self._steady_millis + shape.cpu_millis, self._allocatable_millis)
+
+    def free_from_seconds(self, shape: Shape, most: int) -> list[float]:
+        """From when on there is room for one such task, for two, and so on: at most ``most`` times."""
+        found: list[float] = []
+        least = 10**9
+        for seconds, free in zip(reversed(self._times), reversed(self._free), strict=True):
+            count = min(self._count(free, shape), least, most)
+            if least == 10**9:
+                found = [seconds] * count
+            for place in range(count):
+                found[place] = seconds
+            least = count
+            if count == 0:
+                break
+        return found
+
+    def _count(self, free: Amounts, shape: Shape) -> int:
+        """How many such tasks fit into what is free, at most `MOST_COUNTED`."""
+        room = MOST_COUNTED
+        for axis, need in shape.needs:
+            fitting = free[axis] // need
+            if fitting < room:
+                room = fitting
+        spare = self._idle[-1]
+        if shape.cpu_millis > spare:
+            return min(max(room, 0), int(free[-1] >= spare))
+        if shape.cpu_millis > 0:
+            room = min(room, free[-1] // shape.cpu_millis)
+        return max(room, 0)
+
     def add_running(self, running: list[Commitment]) -> None:
         """Commit what runs already; to be called once, before anything else."""
         self.commitments = running
         self._load_millis += sum(each.shape.requests[0] for each in running)
         if self._demand_millis(running) > self._allocatable_millis:
-            self._set_ends(self._shared_ends(running))
-        else:
-            self._rebuild()
+            for each, end in zip(running, self._shared_ends(running), strict=True):
+                each.end_seconds = end
+        release_seconds = self.lags.release_seconds
+        free = self._idle
+        for each in running:
+            free = tuple(map(sub, free, each.shape.taken))
+        self._times, self._free = [self.now_seconds], [free]
+        for each in sorted(running, key=_end):
+            if each.end_seconds == math.inf:
+                break
+            free = tuple(map(add, free, each.shape.taken))
+            seconds = each.end_seconds + release_seconds
+            if seconds > self._times[-1]:
+                self._times.append(seconds)
+                self._free.append(free)
+            else:
+                self._free[-1] = free
 
     def offer(self, shape: Shape, alone_seconds: float) -> Offer | None:
         """The first way to run a task undisturbed; None if there is none. ``alone_seconds`` is what it takes."""
@@ -260,9 +318,8 @@ class Timeline:
         opened = commitment.open_seconds
         first = self._split(self.now_seconds if opened is None else opened)
         last = self._split(self._release(commitment))
-        taken = (*commitment.shape.requests, commitment.shape.cpu_millis)
         for index in range(first, last):
-            self._free[index] = tuple(map(sub, self._free[index], taken))
+            self._free[index] = tuple(map(sub, self._free[index], commitment.shape.taken))
 
     def _split(self, time: float) -> int:
         """Let a step begin at ``time`` and return its place; never is after the last."""
@@ -271,3 +328,7 @@ class Timeline:
             self._times.insert(index, time)
             self._free.insert(index, self._free[index - 1])
         return index
+
+
+def _end(commitment: Commitment) -> float:
+    return commitment.end_seconds

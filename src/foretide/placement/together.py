@@ -1,29 +1,27 @@
-"""Better plans for tasks that arrived together, whose order means nothing.
+"""The plan over all waiting tasks at once: which go where is searched for all together, then committed node by node.
 
-List scheduling depends on the order. Between tasks of different arrival the order is fairness; among those of one
-arrival it is chance. So a few orders of these are planned and the best plan is taken: the one with the least sum of
-cubed turnarounds, which is short on the whole and leaves nobody far behind. The orders tried: as given, shortest
-first, longest first, those first that lose most on a slow class, and some shuffled ones, the same in each call.
+`foretide.placement.assign` says which node each task is meant for and in which order they should begin; the plan is
+made in that order by `foretide.placement.plan.Placing`, which knows all that the search leaves out. Tasks of higher
+priority are planned first, as if the others were not there.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from itertools import groupby
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Final
 
-from foretide.placement.plan import NodeState, Plan, Running, Waiting, plan
-from foretide.placement.timeline import Lags
+from foretide.placement.assign import Aim, Job, assign
+from foretide.placement.plan import Assignment, NodeState, Placed, Placing, Plan, Running, Waiting
+from foretide.placement.slots import ClassSlots
+from foretide.placement.timeline import Lags, Shape
 
-MOST_ORDERS: Final = 32
-"""More than these gain little: at twelve tasks on ten slots, 32 orders come within 1 % of a search with 150."""
-MOST_ITEMS: Final = 2500
-"""Tasks, running tasks and nodes that are gone through in all, which bounds the time: about 15 µs each."""
-
-_Rank = Callable[[Waiting], float]
+MOST_LOOKS: Final = 8_000
+"""How many sequences the search may reckon, about 3 µs each …"""
+LOOKS_PER_TASK: Final = 4
+"""… less so many for each waiting task, and one for each running task and node: they take time as well."""
+MOST_EXPECTED: Final = 64
 
 
 def plan_together(
@@ -35,63 +33,117 @@ def plan_together(
     pending: Sequence[Waiting] = (),
     groups: Mapping[Hashable, frozenset[str] | None] | None = None,
     lags: Mapping[str, Lags] | None = None,
+    coming: Sequence[Waiting] = (),
+    previous: Plan | None = None,
 ) -> Plan:
-    """As `foretide.placement.plan.plan`, with the best of a few orders among tasks of equal ``arrival_seconds``.
+    """As `foretide.placement.plan.plan`, with the order and the nodes that are best for all.
 
-    ``waiting`` is in order of arrival. Many tasks or nodes leave fewer orders to try; the given one is always tried.
+    ``waiting`` is in order of arrival. ``coming`` are tasks that may be expected to arrive, at their
+    ``arrival_seconds``: room is left for them where it is worth more than what it costs. ``previous`` is the last
+    plan, which the search goes on from.
     """
-    running, nodes = tuple(running), tuple(nodes)
-    tries = min(MOST_ORDERS, MOST_ITEMS // max(len(waiting) + len(pending) + len(running) + len(nodes), 1))
-    make = partial(plan, now_seconds=now_seconds, pending=pending, groups=groups, lags=lags)
-    best = make(waiting, running, nodes)
-    arrivals = [each.arrival_seconds for each in waiting if each.arrival_seconds is not None]
-    if tries < 2 or len(set(arrivals)) == len(arrivals):
-        return best
-    place = {task.key: index for index, task in enumerate(waiting)}
-    arrival = {task.key: task.arrival_seconds for task in waiting}
-    least = _regret(best, arrival)
-    for _, order in zip(range(tries - 1), _orders(waiting), strict=False):
-        made = make(order, running, nodes)
-        regret = _regret(made, arrival)
-        if regret < least:
-            best, least = made, regret
-    return replace(best, assignments=tuple(sorted(best.assignments, key=lambda each: place[each.key])))
+    running = tuple(running)
+    placing = Placing(
+        (*pending, *waiting, *coming), running, nodes, now_seconds=now_seconds, groups=groups or {}, lags=lags or {}
+    )
+    first = [placing.place_pending(task) for task in pending]
+    before = {} if previous is None else {each.key: each for each in previous.assignments}
+    placed: dict[str, Placed] = {}
+    looks = max(MOST_LOOKS - LOOKS_PER_TASK * len(waiting) - len(running) - len(placing.timelines), 0)
+    for priority in sorted({task.priority for task in waiting}, reverse=True):
+        level = [task for task in waiting if task.priority == priority]
+        aims = _aims(level, placing, coming[:MOST_EXPECTED], before, now_seconds, looks)
+        for index, place in _in_order(level, aims):
+            placed[level[index].key] = placing.place(level[index], place)
+    return Plan(
+        tuple(placed[task.key].assignment() for task in waiting),
+        now_seconds,
+        tuple(each.assignment() for each in first),
+    )
 
 
-def _regret(made: Plan, arrival: Mapping[str, float | None]) -> tuple[int, float]:
-    """What is least for the best plan: tasks for which something is amiss, then the sum of cubed turnarounds."""
-    amiss = sum(bool(each.reason) for each in made.assignments)
-    cubes = 0.0
-    for each in made.assignments:
-        since = arrival[each.key]
-        if each.finish_seconds is not None:
-            cubes += (each.finish_seconds - (made.made_seconds if since is None else since)) ** 3
-    # Times are seconds since the epoch: what differs by less than this differs by rounding.
-    return amiss, round(cubes, 3)
+def _in_order(tasks: Sequence[Waiting], aims: Sequence[Aim]) -> list[tuple[int, int | None]]:
+    """All tasks and the places that they are meant for: those that nothing is known of come as if free at once."""
+    aimed = {aim.job for aim in aims}
+    keyed: list[tuple[float, int, int | None]] = [(aim.open_seconds, aim.job, aim.place) for aim in aims]
+    keyed += [(0.0, index, None) for index in range(len(tasks)) if index not in aimed]
+    return [(index, place) for _, index, place in sorted(keyed, key=lambda each: each[:2])]
 
 
-def _orders(waiting: Sequence[Waiting]) -> Iterator[list[Waiting]]:
-    rng = random.Random(0)  # noqa: S311 - the same orders in each call, no secret
-    ranks: list[_Rank] = [_shortest, lambda task: -_shortest(task), lambda task: -_choosiness(task)]
-    for rank in ranks:
-        yield _within_arrivals(waiting, rank)
-    while True:
-        yield _within_arrivals(waiting, lambda _task: rng.random())
+def _aims(
+    tasks: Sequence[Waiting],
+    placing: Placing,
+    coming: Sequence[Waiting],
+    before: Mapping[str, Assignment],
+    now_seconds: float,
+    looks: int,
+) -> list[Aim]:
+    everyone = [*tasks, *coming]
+    shapes = [placing.shape(task) for task in everyone]
+    counts = Counter(shapes)
+    names, classes = [], []
+    for name in sorted({name for task in everyone for name in task.expected}):
+        places = placing.members(name)
+        of_class = ClassSlots(placing.timelines, places, counts, len(everyone)) if places else None
+        if of_class is not None and of_class.slots:
+            names.append(name)
+            classes.append(of_class)
+    if not classes:
+        return []
+    makers = _JobMaker(placing, names, classes, before, now_seconds)
+    jobs = [makers.make(task, shape) for task, shape in zip(everyone, shapes, strict=True)]
+    return [aim for aim in assign(jobs, classes, budget=looks) if aim.job < len(tasks)]
 
 
-def _within_arrivals(waiting: Sequence[Waiting], rank: _Rank) -> list[Waiting]:
-    order: list[Waiting] = []
-    for arrival, members in groupby(waiting, key=lambda task: task.arrival_seconds):
-        batch = list(members)
-        order += batch if arrival is None else sorted(batch, key=rank)
-    return order
+class _JobMaker:
+    """From tasks to what the search sees of them."""
 
+    def __init__(
+        self,
+        placing: Placing,
+        names: Sequence[str],
+        classes: Sequence[ClassSlots],
+        before: Mapping[str, Assignment],
+        now_seconds: float,
+    ) -> None:
+        self._placing = placing
+        self._names = names
+        self._classes = classes
+        self._before = before
+        self._now = now_seconds
+        self._place_of = {each.name: place for place, each in enumerate(placing.timelines)} if before else {}
+        self._widths: dict[Shape, list[float]] = {}
+        self._closed: dict[tuple[Hashable, Shape], frozenset[int]] = {}
 
-def _shortest(task: Waiting) -> float:
-    return min((each.median_seconds for each in task.expected.values()), default=0.0)
+    def make(self, task: Waiting, shape: Shape) -> Job:
+        """What the search sees of ``task``."""
+        widths = self._widths.get(shape)
+        if widths is None:
+            widths = self._widths[shape] = [each.widths.get(shape, 1.0) for each in self._classes]
+        found = [task.expected.get(name) for name in self._names]
+        seconds = [math.inf if each is None else each.median_seconds for each in found]
+        for index in self._closed_to(task.group, shape):
+            seconds[index] = math.inf
+        now, before = self._now, self._before.get(task.key)
+        return Job(
+            seconds=seconds,
+            extra_seconds=[0.0 if each is None else each.upper_seconds - each.median_seconds for each in found],
+            widths=widths,
+            age_seconds=0.0 if task.arrival_seconds is None else now - task.arrival_seconds,
+            due_seconds=task.due_seconds - now,
+            latest_open_seconds=max(task.latest_open_seconds - now, 0.0),
+            places=self._placing.allowed(task.group),
+            previous_place=None if before is None or before.node is None else self._place_of.get(before.node),
+            previous_start_seconds=0.0 if before is None else before.open_seconds,
+        )
 
-
-def _choosiness(task: Waiting) -> float:
-    """How many times as long the task takes on its worst class as on its best."""
-    slowest = max((each.median_seconds for each in task.expected.values()), default=0.0)
-    return slowest / max(_shortest(task), 1e-3)
+    def _closed_to(self, group: Hashable, shape: Shape) -> frozenset[int]:
+        """The classes where tasks of a group and shape cannot go."""
+        closed = self._closed.get((group, shape))
+        if closed is None:
+            closed = self._closed[group, shape] = frozenset(
+                index
+                for index, (name, of_class) in enumerate(zip(self._names, self._classes, strict=True))
+                if shape not in of_class.widths or not self._placing.eligible(group, name)
+            )
+        return closed

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from foretide.placement.plan import NodeState, Running, Waiting
+from foretide.placement.coming import WINDOW_SECONDS, expected_arrivals
+from foretide.placement.plan import NodeState, Plan, Running, Waiting
 from foretide.placement.rollout import Outcome
 from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import OnNode, SimCluster, SimTask
@@ -73,6 +75,9 @@ class _Simulation:
         self._queue: dict[str, tuple[SimTask, int | None]] = {}
         self._running: dict[str, Running] = {}
         self._by_key = {task.key: task for task in tasks}
+        self._recent: deque[Waiting] = deque()
+        self._first_arrival = min((task.arrival_seconds for task in tasks), default=0.0)
+        self._made: Plan | None = None
         self._next_turn = math.inf
         self._last_turn = -math.inf
         self._outcomes: dict[str, Outcome] = {}
@@ -111,7 +116,9 @@ class _Simulation:
             expected=self._policy.foresee(task),
             latest_open_seconds=task.latest_open_seconds,
             arrival_seconds=task.arrival_seconds,
+            due_seconds=task.arrival_seconds + task.deadline_seconds,
         )
+        self._recent.append(self._waiting[task.key])
         self._want_turn(now + SETTLE_SECONDS)
 
     def _end(self, task: SimTask, place: int, version: int, now: float) -> None:
@@ -141,13 +148,17 @@ class _Simulation:
         if now != self._next_turn or self._policy.plan is None:
             return  # it was wanted earlier since
         self._next_turn, self._last_turn = math.inf, now
-        made = self._policy.plan(
+        while self._recent and (self._recent[0].arrival_seconds or 0.0) < now - WINDOW_SECONDS:
+            self._recent.popleft()
+        self._made = made = self._policy.plan(
             list(self._gated.values()),
             self._running.values(),
             self._nodes,
             now_seconds=now,
             pending=[self._waiting[key] for key in self._queue],
             lags=self._lags,
+            coming=expected_arrivals(self._recent, now, since_seconds=self._first_arrival),
+            previous=self._made,
         )
         for each in made.due():
             self._is_changed = True
