@@ -78,6 +78,7 @@ class PodSpec(msgspec.Struct, rename="camel"):
     node_selector: dict[str, str] | None = None
     affinity: Affinity | None = None
     tolerations: tuple[Toleration, ...] | None = None
+    priority: int | None = None
 
     def constraints(self) -> Constraints:
         """What the Pod asks of its node."""

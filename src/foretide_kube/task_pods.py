@@ -46,7 +46,8 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``workload`` and ``role`` are empty where the labels are absent. Times are seconds since the epoch, by the API
     server's clock in whole seconds; ``bound_seconds`` is None before the binding. ``ended_seconds``
     is when the work ended, by the node's clock, as finely as the task reports it. ``requests`` is what the Pod
-    reserves, ``gates`` what keeps it from being scheduled. ``planned_node`` and ``plan`` are what the planner wrote.
+    reserves, ``priority`` what its PriorityClass came to, ``gates`` what keeps it from being scheduled.
+    ``planned_node`` and ``plan`` are what the planner wrote.
     ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored. ``version`` is the
     resource version that all this was read from.
     """
@@ -67,6 +68,7 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     task: Task
     requests: Resources
     constraints: Constraints = ANYWHERE
+    priority: int = 0
     created_seconds: float | None
     bound_seconds: float | None
     ended_seconds: float | None = None
@@ -108,6 +110,7 @@ def read_pod(form: PodForm) -> TaskPod:
         task=Task(inferences, _sum(cpu_limits), _sum(memory_limits)),
         requests=requests_of(spec),
         constraints=_shared(spec.constraints()),
+        priority=spec.priority or 0,
         created_seconds=epoch_seconds(metadata.creation_timestamp),
         bound_seconds=next(
             (

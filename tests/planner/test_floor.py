@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,7 +19,6 @@ from foretide_operator.planner.floor import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     RESERVED_SECONDS,
-    TOGETHER_SECONDS,
     Floor,
     Node,
     latest_open_seconds,
@@ -116,17 +117,28 @@ def test_tasks_wait_in_order_of_creation_and_then_by_name() -> None:
     assert waiting(made) == ["z", "b", "c"]
 
 
-@settings(deadline=None)
-@given(st.lists(st.integers(min_value=0, max_value=40), max_size=25))
-def test_arrivals_follow_the_order_and_span_no_more_than_a_moment(ages: list[int]) -> None:
-    made = floor(*[gated(f"t{index}", age_seconds=age) for index, age in enumerate(ages)])
-    created = [made.pods[each.key].created_seconds or 0.0 for each in made.waiting]
-    arrivals = [each.arrival_seconds or 0.0 for each in made.waiting]
-    assert created == sorted(created)
-    assert arrivals == sorted(arrivals)
-    for arrived, made_at in zip(arrivals, created, strict=True):
-        assert arrived <= made_at <= arrived + TOGETHER_SECONDS
-    assert set(arrivals) <= set(created)
+def test_a_task_arrives_when_it_is_created_and_is_due_by_its_deadline_from_then() -> None:
+    (task,) = floor(gated(age_seconds=5), workload=dataclasses.replace(resnet(), deadline_seconds=30.0)).waiting
+    assert (task.arrival_seconds, task.due_seconds) == (NOW_SECONDS - 5, NOW_SECONDS + 25)
+    (endless,) = floor(gated(age_seconds=5)).waiting
+    assert endless.due_seconds == math.inf
+
+
+def test_a_task_has_the_priority_that_admission_gave_its_pod() -> None:
+    (task,) = floor(gated(spec={"priority": 1000})).waiting
+    assert task.priority == 1000
+
+
+def test_tasks_that_came_one_by_one_lately_let_expect_more_whatever_has_become_of_them() -> None:
+    pods = [
+        (gated, bound)[index % 2](f"t{index}", age_seconds=index, **({"phase": "Succeeded"} if index % 4 == 1 else {}))
+        for index in range(60)
+    ]
+    made = floor(*pods)
+    assert len(made.coming) >= 3
+    assert all((each.arrival_seconds or 0.0) > NOW_SECONDS for each in made.coming)
+    assert not floor(*(gated(f"t{index}", age_seconds=30) for index in range(60))).coming, "a burst says nothing"
+    assert not floor(*(gated(f"t{index}", age_seconds=100 + index) for index in range(60))).coming, "long ago"
 
 
 def names_allowed(made: Floor) -> Collection[str] | None:

@@ -157,6 +157,7 @@ class Placed:
     commitment: Commitment | None = None
 
     def assignment(self) -> Assignment:
+        """What the plan says of it."""
         made, timeline = self.commitment, self.timeline
         if made is None or timeline is None or made.open_seconds is None:
             return Assignment(self.key, self.open_seconds, reason=self.reason)

@@ -17,7 +17,6 @@ from foretide.placement.completion import slowdown
 from foretide.placement.resources import Amounts, needed
 from foretide.placement.sharing import Share, shared_ends
 
-
 MOST_COUNTED: Final = 1000
 """More tasks of a kind than these are not counted on one node."""
 
@@ -153,9 +152,7 @@ class Timeline:
         """How many such tasks fit into what is free, at most `MOST_COUNTED`."""
         room = MOST_COUNTED
         for axis, need in shape.needs:
-            fitting = free[axis] // need
-            if fitting < room:
-                room = fitting
+            room = min(room, free[axis] // need)
         spare = self._idle[-1]
         if shape.cpu_millis > spare:
             return min(max(room, 0), int(free[-1] >= spare))

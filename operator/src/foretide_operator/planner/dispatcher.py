@@ -94,6 +94,7 @@ class Dispatcher:
         self._now_seconds = now_seconds
         self._lags = ReleaseLags()
         self._arrivals = Arrivals(clock)
+        self._made: Plan | None = None
         self._marks: dict[str, _Mark] = {}
         self._tries: dict[str, int] = {}
         self._patience = Patience()
@@ -217,7 +218,10 @@ class Dispatcher:
                 pending=floor.pending,
                 groups=floor.groups,
                 lags=self._lags.by_class(),
+                coming=floor.coming,
+                previous=self._made,
             )
+        self._made = made
         self._patience.saw(made)
         if floor.unread and floor.unread != self._unread:
             log.error("of these Pods nothing but their requests is known: %s", "; ".join(floor.unread))

@@ -8,11 +8,13 @@ never had a gate, takes the first room there is: it is pending, and left out ali
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from foretide.placement.coming import WINDOW_SECONDS, expected_arrivals
 from foretide.placement.plan import Expected, NodeState, Running, Waiting
 from foretide.placement.resources import Resources
 from foretide.placement.task import Task, WorkloadPredictions
@@ -24,8 +26,6 @@ from foretide_operator.planner.places import Places
 RESERVED_SECONDS: Final = 5.0
 """So long an opened task keeps the place that was planned for it, and a pending one room that it could have taken; the
 scheduler needs a twentieth of a second."""
-TOGETHER_SECONDS: Final = 2.0
-"""Creation times are whole seconds, and a Job makes its Pods one after the other."""
 FIRST_PAUSE_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
 _CLOCK_TOLERANCE_SECONDS: Final = 3.0
@@ -41,7 +41,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """The inputs of `foretide.placement.plan.plan`, and what the plan's keys mean.
+    """The inputs of `foretide.placement.together.plan_together`, and what the plan's keys mean.
 
     ``pods`` are those that wait and ``names`` those of all tasks, by UID. ``overdue`` are tasks that cannot be planned
     (somebody else's gate keeps them as well) and whose bound has passed; ``looser_until_seconds`` is when the first
@@ -51,6 +51,7 @@ class Floor:
 
     waiting: tuple[Waiting, ...]
     pending: tuple[Waiting, ...]
+    coming: tuple[Waiting, ...]
     running: tuple[Running, ...]
     nodes: tuple[NodeState, ...]
     groups: Mapping[Hashable, frozenset[str] | None]
@@ -78,14 +79,11 @@ def read_floor(
     usable = {name: node for name, node in nodes.items() if node.facts.is_ready}
     reader = _Reader(usable, workload_of, tries, had_room_since, now_seconds)
     for pod in pods:
-        if not pod.is_finished:
-            reader.take(pod)
+        reader.take(pod)
     waiting, pending = sorted(reader.waiting, key=_in_order), sorted(reader.pending, key=_in_order)
     return Floor(
-        waiting=tuple(
-            replace(each, arrival_seconds=arrival)
-            for (_, each), arrival in zip(waiting, _arrivals([pod for pod, _ in waiting]), strict=True)
-        ),
+        waiting=tuple(each for _, each in waiting),
+        coming=tuple(expected_arrivals(reader.recent, now_seconds)),
         pending=tuple(each for _, each in pending),
         running=tuple(reader.running),
         nodes=tuple(_node_state(node, reader.held.get(name, ())) for name, node in sorted(usable.items())),
@@ -135,14 +133,18 @@ class _Reader:
         self.running: list[Running] = []
         self.waiting: list[tuple[TaskPod, Waiting]] = []
         self.pending: list[tuple[TaskPod, Waiting]] = []
+        self.recent: list[Waiting] = []
         self.overdue: list[TaskPod] = []
         self.turns_seconds: list[float] = []
         self.unread: list[str] = []
 
     def take(self, pod: TaskPod) -> None:
-        """Put a Pod that has not ended where it belongs; whatever is wrong with one, the others are planned."""
+        """Put a Pod where it belongs; whatever is wrong with one, the others are planned."""
         try:
-            self._take(pod)
+            if not pod.is_finished:
+                self._take(pod)
+            if pod.is_task and self._now - WINDOW_SECONDS <= (pod.created_seconds or 0.0):
+                self.recent.append(self._as_waiting(pod))
         except Exception as error:  # noqa: BLE001 - anybody may write on a Pod what nobody thought of
             self.unread.append(f"{pod.namespace}/{pod.name}: {error!r}")
             if pod.node is not None:
@@ -234,7 +236,15 @@ class _Reader:
         task = self._unplaced(pod, workload, latest_open_seconds(pod, workload, self._now))
         if workload is None:
             return task
-        return replace(task, cpu_millis=workload.cpu_millis_of(pod.task), expected=self._expect(pod.task, workload))
+        due = math.inf
+        if workload.deadline_seconds is not None and pod.created_seconds is not None:
+            due = pod.created_seconds + workload.deadline_seconds
+        return replace(
+            task,
+            cpu_millis=workload.cpu_millis_of(pod.task),
+            expected=self._expect(pod.task, workload),
+            due_seconds=due,
+        )
 
     def _unplaced(self, pod: TaskPod, workload: WorkloadPredictions | None, latest_open_seconds: float) -> Waiting:
         """A task of which nothing is expected."""
@@ -245,6 +255,8 @@ class _Reader:
             expected={},
             latest_open_seconds=latest_open_seconds,
             group=self.places.group_of(pod.constraints, workload, pod.task.memory_limit_bytes),
+            arrival_seconds=pod.created_seconds,
+            priority=pod.priority,
         )
 
     def _expect(self, task: Task, workload: WorkloadPredictions) -> Mapping[str, Expected]:
@@ -258,16 +270,6 @@ class _Reader:
                 if each is not None
             }
         return self._expected[key]
-
-
-def _arrivals(pods: Sequence[TaskPod]) -> list[float]:
-    """When each of ``pods``, in order of creation, arrived: those created within a moment arrived together."""
-    arrivals: list[float] = []
-    for pod in pods:
-        created = pod.created_seconds or 0.0
-        is_together = bool(arrivals) and created - arrivals[-1] <= TOGETHER_SECONDS
-        arrivals.append(arrivals[-1] if is_together else created)
-    return arrivals
 
 
 def _opened_seconds(pod: TaskPod, now_seconds: float) -> float | None:
