@@ -130,10 +130,9 @@ def test_a_task_has_the_priority_that_admission_gave_its_pod() -> None:
 
 
 def test_tasks_that_came_one_by_one_lately_let_expect_more_whatever_has_become_of_them() -> None:
-    pods = [
-        (gated, bound)[index % 2](f"t{index}", age_seconds=index, **({"phase": "Succeeded"} if index % 4 == 1 else {}))
-        for index in range(60)
-    ]
+    pods = [gated(f"w{age}", age_seconds=age) for age in range(0, 60, 3)]
+    pods += [bound(f"r{age}", age_seconds=age) for age in range(1, 60, 3)]
+    pods += [bound(f"e{age}", age_seconds=age, phase="Succeeded") for age in range(2, 60, 3)]
     made = floor(*pods)
     assert len(made.coming) >= 3
     assert all((each.arrival_seconds or 0.0) > NOW_SECONDS for each in made.coming)

@@ -338,20 +338,17 @@ class _Ends:
         for heap in self._heaps:
             heapq.heapify(heap)
             self._tops.append(heap[0][2])
-        self._counts = [1 + len(slot.sequence) for slot in self._tops]
+        self._terms = [self._term(c, slot) for c, slot in enumerate(self._tops)]
 
     def least(self, seconds: Sequence[float], places: frozenset[int] | None) -> tuple[int, Slot] | None:
         """The class and slot where a job is done first, if each that is there already has as long a one before it."""
-        tops, counts = self._tops, self._counts
+        tops, terms = self._tops, self._terms
         if places is not None:
             found = [min((each for each in heap if each[2].place in places), default=None) for heap in self._heaps]
             seconds = [_NEVER if each is None else own for each, own in zip(found, seconds, strict=True)]
             tops = [top if each is None else each[2] for each, top in zip(found, tops, strict=True)]
-            counts = [1 + len(slot.sequence) for slot in tops]
-        costs = [
-            count * (own * slot.slowness + gap) + slot.ready_seconds
-            for count, own, slot, gap in zip(counts, seconds, tops, self._gaps, strict=True)
-        ]
+            terms = [self._term(c, slot) for c, slot in enumerate(tops)]
+        costs = [factor * own + rest for own, (factor, rest) in zip(seconds, terms, strict=True)]
         cost = min(costs)
         if cost == _NEVER:
             return None
@@ -368,7 +365,12 @@ class _Ends:
             heap[at] = (self._end(c, slot), heap[at][1], slot)
             heapq.heapify(heap)
         self._tops[c] = heap[0][2]
-        self._counts[c] = 1 + len(heap[0][2].sequence)
+        self._terms[c] = self._term(c, heap[0][2])
+
+    def _term(self, c: int, slot: Slot) -> tuple[float, float]:
+        """What a job costs at the end of a slot: so many times its seconds, and so many seconds."""
+        count = 1 + len(slot.sequence)
+        return count * slot.slowness, count * self._gaps[c] + slot.ready_seconds
 
     def _end(self, c: int, slot: Slot) -> float:
         return slot.ready_seconds + (len(slot.sequence) + 1) * self._steps[c]

@@ -10,50 +10,53 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from operator import itemgetter
+from typing import Final, TypeVar
 
 from foretide.placement.plan import Waiting
 
 WINDOW_SECONDS: Final = 60.0
 """So far back arrivals count."""
 MOST_TASKS: Final = 64
+"""So many of the latest tasks stand for all, and more are never expected."""
+
+_Item = TypeVar("_Item")
 
 
 def expected_arrivals(
-    recent: Sequence[Waiting], now_seconds: float, *, since_seconds: float = -math.inf
+    arrivals: Sequence[tuple[float, _Item]],
+    read: Callable[[_Item], Waiting],
+    now_seconds: float,
+    *,
+    since_seconds: float = -math.inf,
 ) -> list[Waiting]:
     """Tasks to expect within the time that one typically takes, in order of their ``arrival_seconds``.
 
-    ``recent`` are all tasks that arrived within the window, whatever has become of them; ``since_seconds`` is from when
-    on they are known. Equal arguments give equal tasks.
+    ``arrivals`` gives when each task arrived that did so within the window, whatever has become of it, and something
+    from which ``read`` makes the task; ``since_seconds`` is from when on arrivals are known at all.
     """
     begin = max(now_seconds - WINDOW_SECONDS, since_seconds)
-    known = [task for task in recent if task.expected and begin <= _arrival(task) <= now_seconds]
-    horizon = _typical_seconds(known)
-    span = max(now_seconds - begin, horizon)
-    if not known or horizon <= 0.0:
+    known = [each for each in arrivals if begin <= each[0] <= now_seconds]
+    known.sort(key=itemgetter(0), reverse=True)
+    latest = [task for _, item in known[:MOST_TASKS] if (task := read(item)).expected]
+    horizon = _typical_seconds(latest)
+    if horizon <= 0.0:
         return []
-    rate = len(known) / span / max(_dispersion(known, begin, span), 1.0)
-    count = min(int(rate * horizon), MOST_TASKS)
-    known.sort(key=lambda task: (_arrival(task), task.key), reverse=True)
-    step = max(len(known) / max(count, 1), 1.0)
+    span = max(now_seconds - begin, horizon)
+    rate = len(known) / span / max(_dispersion([seconds for seconds, _ in known], begin, span), 1.0)
+    count = min(int(rate * horizon), len(latest))
     return [
         replace(
-            known[int(number * step)],
+            latest[number * len(latest) // count],
             key=f"expected-{number}",
             arrival_seconds=now_seconds + (number + 0.5) / count * horizon,
             latest_open_seconds=math.inf,
             due_seconds=math.inf,
         )
         for number in range(count)
-        if int(number * step) < len(known)
     ]
-
-
-def _arrival(task: Waiting) -> float:
-    return -math.inf if task.arrival_seconds is None else task.arrival_seconds
 
 
 def _typical_seconds(tasks: Sequence[Waiting]) -> float:
@@ -62,10 +65,10 @@ def _typical_seconds(tasks: Sequence[Waiting]) -> float:
     return math.exp(statistics.fmean(logs)) if logs else 0.0
 
 
-def _dispersion(tasks: Sequence[Waiting], begin: float, span: float) -> float:
+def _dispersion(times: Sequence[float], begin: float, span: float) -> float:
     """Variance over mean of the arrivals per second: 1 if they come by chance, more in bursts."""
     seconds = max(math.ceil(span), 1)
-    counts = Counter(min(int(_arrival(task) - begin), seconds - 1) for task in tasks)
-    mean = len(tasks) / seconds
+    counts = Counter(min(int(time - begin), seconds - 1) for time in times)
+    mean = len(times) / seconds
     squares = sum(count * count for count in counts.values()) / seconds
     return (squares - mean * mean) / mean

@@ -297,17 +297,16 @@ class Placing:
             now_seconds=self._now,
         )
         if running:
-            timeline.add_running([self._commitment(each) for each in running])
+            now, commitments = self._now, []
+            for each in running:
+                expected, remaining = each.expected, math.inf
+                if expected is not None:
+                    since = now - each.bound_seconds
+                    remaining = max(remaining_of(expected.median_seconds, expected.upper_seconds, since), LEAST_SECONDS)
+                shape = self._shape(each.requests, each.cpu_millis)
+                commitments.append(Commitment(each.key, shape, None, now, remaining, now + remaining))
+            timeline.add_running(commitments)
         return timeline
-
-    def _commitment(self, running: Running) -> Commitment:
-        expected, now = running.expected, self._now
-        remaining = math.inf
-        if expected is not None:
-            since = now - running.bound_seconds
-            remaining = max(remaining_of(expected.median_seconds, expected.upper_seconds, since), LEAST_SECONDS)
-        shape = self._shape(running.requests, running.cpu_millis)
-        return Commitment(running.key, shape, None, now, remaining, now + remaining)
 
     def classes(self, task: Waiting) -> list[tuple[str | None, float]]:
         """The classes that it may go to and is predicted for, with its seconds alone."""

@@ -51,9 +51,9 @@ class ClassSlots:
         for place in places:
             timeline = timelines[place]
             ready = timeline.free_from_seconds(measure, most)
-            if ready:
-                load, slowness = timeline.load, timeline.slowness(measure)
-                found += [(seconds, nth, load, place, slowness) for nth, seconds in enumerate(ready)]
+            load = timeline.load
+            found += [(seconds, nth, load, place) for nth, seconds in enumerate(ready)]
         found.sort()
         now = model.now_seconds
-        self.slots = [Slot(place, seconds - now, slowness) for seconds, _, _, place, slowness in found[:most]]
+        slowness = {place: timelines[place].slowness(measure) for place in places}
+        self.slots = [Slot(place, seconds - now, slowness[place]) for seconds, _, _, place in found[:most]]

@@ -135,17 +135,16 @@ class Timeline:
 
     def free_from_seconds(self, shape: Shape, most: int) -> list[float]:
         """From when on there is room for one such task, for two, and so on: at most ``most`` times."""
-        found: list[float] = []
-        least = 10**9
-        for seconds, free in zip(reversed(self._times), reversed(self._free), strict=True):
-            count = min(self._count(free, shape), least, most)
-            if least == 10**9:
-                found = [seconds] * count
-            for place in range(count):
-                found[place] = seconds
-            least = count
-            if count == 0:
+        times, frees = self._times, self._free
+        least = min(self._count(frees[-1], shape), most)
+        found = [times[-1]] * least
+        for index in range(len(times) - 2, -1, -1):
+            if least == 0:
                 break
+            least = min(self._count(frees[index], shape), least)
+            seconds = times[index]
+            for place in range(least):
+                found[place] = seconds
         return found
 
     def _count(self, free: Amounts, shape: Shape) -> int:

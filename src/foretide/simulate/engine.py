@@ -75,7 +75,7 @@ class _Simulation:
         self._queue: dict[str, tuple[SimTask, int | None]] = {}
         self._running: dict[str, Running] = {}
         self._by_key = {task.key: task for task in tasks}
-        self._recent: deque[Waiting] = deque()
+        self._recent: deque[tuple[float, Waiting]] = deque()
         self._first_arrival = min((task.arrival_seconds for task in tasks), default=0.0)
         self._made: Plan | None = None
         self._next_turn = math.inf
@@ -118,7 +118,7 @@ class _Simulation:
             arrival_seconds=task.arrival_seconds,
             due_seconds=task.arrival_seconds + task.deadline_seconds,
         )
-        self._recent.append(self._waiting[task.key])
+        self._recent.append((now, self._waiting[task.key]))
         self._want_turn(now + SETTLE_SECONDS)
 
     def _end(self, task: SimTask, place: int, version: int, now: float) -> None:
@@ -148,7 +148,7 @@ class _Simulation:
         if now != self._next_turn or self._policy.plan is None:
             return  # it was wanted earlier since
         self._next_turn, self._last_turn = math.inf, now
-        while self._recent and (self._recent[0].arrival_seconds or 0.0) < now - WINDOW_SECONDS:
+        while self._recent and self._recent[0][0] < now - WINDOW_SECONDS:
             self._recent.popleft()
         self._made = made = self._policy.plan(
             list(self._gated.values()),
@@ -157,7 +157,7 @@ class _Simulation:
             now_seconds=now,
             pending=[self._waiting[key] for key in self._queue],
             lags=self._lags,
-            coming=expected_arrivals(self._recent, now, since_seconds=self._first_arrival),
+            coming=expected_arrivals(self._recent, _itself, now, since_seconds=self._first_arrival),
             previous=self._made,
         )
         for each in made.due():
@@ -198,3 +198,7 @@ class _Simulation:
     def _set_ends(self, changed: Iterable[OnNode], place: int) -> None:
         for each in changed:
             self._at(each.end_seconds, partial(self._end, each.task, place, each.version))
+
+
+def _itself(task: Waiting) -> Waiting:
+    return task

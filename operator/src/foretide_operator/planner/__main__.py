@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from foretide_kube.client import KubeClient
 from foretide_kube.connecting import NoWayError, connect
 from foretide_operator.planner.dispatcher import Dispatcher
+from foretide_operator.planner.garbage import collect_seldom
 from foretide_operator.planner.health import Health
 from foretide_operator.planner.leadership import Elector
 from foretide_operator.planner.metrics import Metrics
@@ -90,8 +90,7 @@ def main() -> int:
         print(f"foretide-planner: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    gc.collect()
-    gc.freeze()
+    collect_seldom()
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopped.set())

@@ -20,6 +20,7 @@ from foretide.prediction import PodPrediction
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.arrivals import Arrivals
+from foretide_operator.planner.expectations import Expectations
 from foretide_operator.planner.floor import Floor, Node, read_floor
 from foretide_operator.planner.lags import ReleaseLags
 from foretide_operator.planner.metrics import Metrics
@@ -94,6 +95,7 @@ class Dispatcher:
         self._now_seconds = now_seconds
         self._lags = ReleaseLags()
         self._arrivals = Arrivals(clock)
+        self._expectations = Expectations()
         self._made: Plan | None = None
         self._marks: dict[str, _Mark] = {}
         self._tries: dict[str, int] = {}
@@ -209,6 +211,7 @@ class Dispatcher:
                 tries={**self._tries, **self._patience.tries},
                 had_room_since=self._patience.since_seconds,
                 now_seconds=now,
+                expectations=self._expectations,
             )
             made = plan_together(
                 floor.waiting,

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from foretide.placement.coming import WINDOW_SECONDS, expected_arrivals
-from foretide.placement.plan import Expected, NodeState, Running, Waiting
+from foretide.placement.plan import NodeState, Running, Waiting
 from foretide.placement.resources import Resources
-from foretide.placement.task import Task, WorkloadPredictions
+from foretide.placement.task import WorkloadPredictions
 from foretide_kube.names import GATE_PLAN
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod, epoch_seconds
+from foretide_operator.planner.expectations import Expectations
 from foretide_operator.planner.places import Places
 
 RESERVED_SECONDS: Final = 5.0
@@ -70,20 +71,23 @@ def read_floor(
     tries: Mapping[str, int],
     had_room_since: Mapping[str, float],
     now_seconds: float,
+    expectations: Expectations | None = None,
 ) -> Floor:
     """The floor as of ``now_seconds`` since the epoch.
 
     By UID, ``tries`` says how often each opened Pod was aimed and how often room was kept for each pending one,
-    ``had_room_since`` since when there has been room for a pending one.
+    ``had_room_since`` since when there has been room for a pending one. ``expectations`` are kept between floors.
     """
+    expectations = expectations or Expectations()
+    expectations.trim()
     usable = {name: node for name, node in nodes.items() if node.facts.is_ready}
-    reader = _Reader(usable, workload_of, tries, had_room_since, now_seconds)
+    reader = _Reader(usable, workload_of, tries, had_room_since, now_seconds=now_seconds, expectations=expectations)
     for pod in pods:
         reader.take(pod)
     waiting, pending = sorted(reader.waiting, key=_in_order), sorted(reader.pending, key=_in_order)
     return Floor(
         waiting=tuple(each for _, each in waiting),
-        coming=tuple(expected_arrivals(reader.recent, now_seconds)),
+        coming=tuple(expected_arrivals(reader.recent, reader.as_waiting, now_seconds)),
         pending=tuple(each for _, each in pending),
         running=tuple(reader.running),
         nodes=tuple(_node_state(node, reader.held.get(name, ())) for name, node in sorted(usable.items())),
@@ -117,15 +121,17 @@ class _Reader:
         workload_of: Callable[[TaskPod], WorkloadPredictions | None],
         tries: Mapping[str, int],
         had_room_since: Mapping[str, float],
+        *,
         now_seconds: float,
+        expectations: Expectations,
     ) -> None:
+        self._expectations = expectations
         self._nodes = nodes
         self._workload_of = workload_of
         self._tries = tries
         self._had_room_since = had_room_since
         self._now = now_seconds
         self._workloads: dict[tuple[str, str], WorkloadPredictions | None] = {}
-        self._expected: dict[tuple[int, Task], Mapping[str, Expected]] = {}
         self.places = Places(
             {name: node.facts for name, node in nodes.items()}, {name: node.node_class for name, node in nodes.items()}
         )
@@ -133,7 +139,8 @@ class _Reader:
         self.running: list[Running] = []
         self.waiting: list[tuple[TaskPod, Waiting]] = []
         self.pending: list[tuple[TaskPod, Waiting]] = []
-        self.recent: list[Waiting] = []
+        self.recent: list[tuple[float, TaskPod]] = []
+        self._since = now_seconds - WINDOW_SECONDS
         self.overdue: list[TaskPod] = []
         self.turns_seconds: list[float] = []
         self.unread: list[str] = []
@@ -143,8 +150,8 @@ class _Reader:
         try:
             if not pod.is_finished:
                 self._take(pod)
-            if pod.is_task and self._now - WINDOW_SECONDS <= (pod.created_seconds or 0.0):
-                self.recent.append(self._as_waiting(pod))
+            if pod.is_task and pod.created_seconds is not None and pod.created_seconds >= self._since:
+                self.recent.append((pod.created_seconds, pod))
         except Exception as error:  # noqa: BLE001 - anybody may write on a Pod what nobody thought of
             self.unread.append(f"{pod.namespace}/{pod.name}: {error!r}")
             if pod.node is not None:
@@ -162,7 +169,7 @@ class _Reader:
         elif not pod.is_task or pod.is_deleting:
             return
         elif pod.gates == (GATE_PLAN,):
-            self.waiting.append((pod, self._as_waiting(pod)))
+            self.waiting.append((pod, self.as_waiting(pod)))
         elif pod.is_gated:
             if self._now >= latest_open_seconds(pod, self._workload(pod), self._now):
                 self.overdue.append(pod)
@@ -176,7 +183,7 @@ class _Reader:
     def _take_opened(self, pod: TaskPod, node: str, opened_seconds: float) -> None:
         stand, turn_seconds = _stand(opened_seconds, self._tries.get(pod.uid, 1), self._now)
         if stand == "again":
-            self.waiting.append((pod, self._as_waiting(pod)))
+            self.waiting.append((pod, self.as_waiting(pod)))
         elif stand == "reserved":
             reserved = self._at(pod, node, self._now)
             if reserved is not None:
@@ -193,7 +200,7 @@ class _Reader:
         else:
             stand, turn_seconds = _stand(since, self._tries.get(pod.uid, 1), self._now)
         if stand != "paused":
-            self.pending.append((pod, self._as_waiting(pod)))
+            self.pending.append((pod, self.as_waiting(pod)))
         if turn_seconds is not None:
             self.turns_seconds.append(turn_seconds)
 
@@ -218,7 +225,7 @@ class _Reader:
         node, workload = self._nodes.get(name), self._workload(pod) if pod.is_task else None
         if node is None or workload is None or workload.is_service or node.node_class is None:
             return None
-        expected = self._expect(pod.task, workload).get(node.node_class)
+        expected = self._expectations.on_class(pod.task, workload, node.node_class)
         if expected is None:
             return None
         return Running(
@@ -230,7 +237,7 @@ class _Reader:
             expected=expected,
         )
 
-    def _as_waiting(self, pod: TaskPod) -> Waiting:
+    def as_waiting(self, pod: TaskPod) -> Waiting:
         """A task to be planned."""
         workload = self._workload(pod)
         task = self._unplaced(pod, workload, latest_open_seconds(pod, workload, self._now))
@@ -242,7 +249,7 @@ class _Reader:
         return replace(
             task,
             cpu_millis=workload.cpu_millis_of(pod.task),
-            expected=self._expect(pod.task, workload),
+            expected=self._expectations.on_classes(pod.task, workload),
             due_seconds=due,
         )
 
@@ -258,18 +265,6 @@ class _Reader:
             arrival_seconds=pod.created_seconds,
             priority=pod.priority,
         )
-
-    def _expect(self, task: Task, workload: WorkloadPredictions) -> Mapping[str, Expected]:
-        key = (id(workload), task)
-        if key not in self._expected:
-            inferences = workload.inferences_of(task)
-            predictions = {name: workload.prediction_for(task, name) for name in workload.by_class}
-            self._expected[key] = {
-                name: Expected(each.completion_seconds(inferences), each.completion_seconds(inferences, bound="upper"))
-                for name, each in predictions.items()
-                if each is not None
-            }
-        return self._expected[key]
 
 
 def _opened_seconds(pod: TaskPod, now_seconds: float) -> float | None:
