@@ -64,6 +64,7 @@ def measure(scenario: Scenario, runs: int) -> dict[str, Any]:
     console.heading(f"{scenario.describe()}: all rounds")
     console.write(report.rounds(together))
     console.write(report.ratios(together))
+    console.write(report.agreement(together))
     console.write(marks.marks_table(together["marks"]))
     console.write(f"\n  {console.elapsed_seconds():.0f} s in all")
     return together

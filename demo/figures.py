@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from demo.columns import COLUMNS, DEFAULT, FORETIDE, HINDSIGHT, PER_POD
 from demo.percentile import percentile
+from demo.replay import Reckoned
 from demo.slots import SlotWaits
 from demo.task import Task
 
@@ -52,6 +54,22 @@ def summary(tasks: Mapping[str, Sequence[Task]], reckoned: Sequence[Ended], wait
     figures["deadline_hits_below_default"] = default[HITS] - ours[HITS]
     figures["slot_free_to_bound"] = waits.figures()
     return figures
+
+
+def agreement(tasks: Sequence[Task], reckoned: Sequence[Reckoned], class_of: Mapping[str, str]) -> dict[str, Any]:
+    """How near the simulator comes to what really happened under the same policy.
+
+    ``mean_error`` is of the mean turnaround, as a share of the real one; ``share_error`` the largest difference, over
+    node classes, between the shares of tasks that ran there.
+    """
+    real, simulated = turnarounds(tasks), turnarounds(reckoned)
+    ran = Counter(task.node_class for task in tasks)
+    would = Counter(class_of[each.node] for each in reckoned)
+    return {
+        **simulated,
+        "mean_error": round(simulated[MEAN] / real[MEAN] - 1.0, 3),
+        "share_error": round(max(abs(ran[name] - would[name]) for name in ran | would) / len(tasks), 3),
+    }
 
 
 def is_complete(figures: Mapping[str, Any]) -> bool:

@@ -120,6 +120,22 @@ def _slots(what: str, waits: Mapping[str, Any]) -> list[str]:
     return [f"  {what} {middle:.0f} ms (p95 {p95:.0f} ms, {waits['tasks']} tasks)"]
 
 
+def agreement(figures: Mapping[str, Any]) -> str:
+    """What the simulator makes of the same tasks, beside what happened."""
+    simulated = figures["simulated"]
+    rows = [
+        [
+            label,
+            f"{figures[label][MEAN]:.1f}",
+            f"{own[MEAN]:.1f}",
+            f"{100 * own['mean_error']:+.0f} %",
+            f"{100 * own['share_error']:.0f} points",
+        ]
+        for label, own in simulated.items()
+    ]
+    return table(["scheduler", "mean turnaround s", "simulated", "off by", "share of a class off by"], rows)
+
+
 def memory(rss_mib: Mapping[str, Mapping[str, float | None]]) -> str:
     """Resident memory of Foretide's processes."""
     rows = [

@@ -5,20 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from demo import install
-from demo.columns import COLUMNS, FORETIDE, Column, rotated
+from demo.columns import COLUMNS, DEFAULT, FORETIDE, HINDSIGHT, PER_POD, Column, rotated
 from demo.console import Console
-from demo.figures import summary
+from demo.figures import agreement, summary
 from demo.fleet import node_classes, node_states, room
-from demo.hindsight import Reckoned, hindsight
 from demo.pod_times import PodTimes
+from demo.replay import Completions, Reckoned, replay
 from demo.scenario import Scenario
 from demo.slots import SlotWaits, slot_waits
 from demo.task import Task
 from demo.task_job import task_job
 from demo.waves import WaveRun
+from foretide.placement.plan import Expected
+from foretide.simulate import policies
+from foretide.simulate.policies import Policy
 from foretide_kube.client import KubeClient
 from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload
@@ -26,19 +29,34 @@ from foretide_kube.names import AIWORKLOADS
 
 NAMESPACE = "default"
 TIMEOUT_SECONDS = 900.0
+_SIMULATED: Final[Mapping[str, tuple[str, Policy]]] = {
+    DEFAULT.label: (DEFAULT.label, policies.DEFAULT),
+    PER_POD.label: (PER_POD.label, policies.PER_POD),
+    FORETIDE.label: (FORETIDE.label, policies.FORETIDE),
+    HINDSIGHT: (FORETIDE.label, policies.ORACLE),
+}
+"""By what is reckoned: whose tasks, and by which policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The tasks of each column, what hindsight makes of them, and how long free slots waited for the planner."""
+    """The tasks of each column, what the simulator makes of them, and how long free slots waited for the planner.
+
+    ``reckoned`` is by column, `demo.columns.HINDSIGHT` too; ``class_of`` is by node.
+    """
 
     tasks: Mapping[str, list[Task]]
-    reckoned: list[Reckoned]
+    reckoned: Mapping[str, list[Reckoned]]
     waits: SlotWaits
+    class_of: Mapping[str, str]
 
     def figures(self) -> dict[str, Any]:
         """As `demo.json` holds them."""
-        return summary(self.tasks, self.reckoned, self.waits)
+        found = summary(self.tasks, self.reckoned[HINDSIGHT], self.waits)
+        found["simulated"] = {
+            label: agreement(group, self.reckoned[label], self.class_of) for label, group in self.tasks.items()
+        }
+        return found
 
 
 class Trial:
@@ -70,14 +88,18 @@ class Trial:
             if column is FORETIDE:
                 pods = run.pods
         by_column = {column.label: tasks[column.label] for column in COLUMNS}
-        reckoned = hindsight(
-            by_column[FORETIDE.label],
-            by_column.values(),
-            nodes,
-            predicted=_predicted_seconds(self._forms()),
-            next_when_ended=scenario.next_wave_when_ended,
-        )
-        return Round(by_column, reckoned, slot_waits(pods, room(nodes)))
+        reckoned = {
+            label: replay(
+                by_column[ran],
+                by_column.values(),
+                nodes,
+                policy,
+                predicted=_predicted(self._forms()),
+                next_when_ended=scenario.next_wave_when_ended,
+            )
+            for label, (ran, policy) in _SIMULATED.items()
+        }
+        return Round(by_column, reckoned, slot_waits(pods, room(nodes)), self._classes)
 
     def clear(self) -> None:
         """Take the Jobs of all rounds away, so that the next finds the cluster as the first did."""
@@ -106,8 +128,14 @@ def _deadline_seconds(workload: AIWorkload) -> float | None:
     return None if milliseconds is None else milliseconds / 1e3
 
 
-def _predicted_seconds(forms: Mapping[str, AIWorkload]) -> dict[str, dict[str, float]]:
+def _predicted(forms: Mapping[str, AIWorkload]) -> Completions:
     return {
-        name: {row.node_class: row.completion_seconds(form.spec.inferences) for row in form.status.predictions}
+        name: {
+            row.node_class: Expected(
+                row.completion_seconds(form.spec.inferences),
+                row.completion_seconds(form.spec.inferences, bound="upper"),
+            )
+            for row in form.status.predictions
+        }
         for name, form in forms.items()
     }

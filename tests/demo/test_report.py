@@ -8,8 +8,8 @@ import pytest
 
 from demo import figures, report
 from demo.columns import COLUMNS, rotated
-from demo.hindsight import Reckoned
 from demo.percentile import percentile
+from demo.replay import Reckoned
 from demo.slots import SlotWaits
 from demo.task import Task
 from tests.demo.ended_tasks import task
@@ -63,6 +63,16 @@ def test_the_plan_is_held_against_both_others_and_stands_beside_hindsight() -> N
     assert "a slot that came free was taken after 200 ms (p95 3620 ms, 3 tasks)" in text
     assert "told to wait for it, after 150 ms (p95 195 ms, 2 tasks)" in text
     assert "told to wait elsewhere, after 4000 ms (p95 4000 ms, 1 tasks)" in text
+
+
+def test_the_simulator_is_held_against_what_happened() -> None:
+    tasks = [task("a", work=10_000, node_class="fast"), task("b", work=20_000, node_class="slow")]
+    reckoned = [Reckoned("a", "fast-1", 9.0, None), Reckoned("b", "fast-2", 12.0, None)]
+    found = figures.agreement(tasks, reckoned, {"fast-1": "fast", "fast-2": "fast", "slow-1": "slow"})
+    assert (found["mean_error"], found["share_error"]) == (pytest.approx(10.5 / 15 - 1), 0.5)
+    text = report.agreement({"default": figures.turnarounds(tasks), "simulated": {"default": found}})
+    assert "-30 %" in text
+    assert "50 points" in text
 
 
 def test_tasks_without_a_prediction_are_counted_and_said() -> None:

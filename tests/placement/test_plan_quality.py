@@ -14,11 +14,12 @@ from dataclasses import replace
 import pytest
 
 from foretide.placement.plan import Expected, NodeState, Waiting, plan
-from foretide.placement.policies import MakePlan, at_once, least_allocated, planned, soonest
 from foretide.placement.resources import Resources
-from foretide.placement.rollout import Arrival, Choose, Open, rollout
 from foretide.placement.timeline import Lags
 from foretide.placement.together import plan_together
+from foretide.simulate.cluster import SimTask
+from foretide.simulate.engine import simulate
+from foretide.simulate.policies import DEFAULT, FORETIDE, PER_POD, MakePlan, Policy
 
 NO_LAGS = {name: Lags(0.0, 0.0) for name in "abc"}
 NEVER = 1e9
@@ -72,12 +73,25 @@ def test_small_cases_are_near_the_best_of_all_assignments_and_orders(
     assert sum(ratios) / len(ratios) <= usual
 
 
-def total(tasks: Sequence[Waiting], fleet: Sequence[NodeState], open_gates: Open) -> float:
-    arrivals = [
-        Arrival(task, 0.0, {name: each.median_seconds for name, each in task.expected.items()}) for task in tasks
+def simulated(tasks: Sequence[SimTask], fleet: Sequence[NodeState], policy: Policy, *, seed: int = 0) -> list[float]:
+    lags = {node.node_class or "": NO_LAGS.get(node.node_class or "", Lags()) for node in fleet}
+    return [each.turnaround_seconds for each in simulate(tasks, fleet, policy, lags=lags, seed=seed)]
+
+
+def total(tasks: Sequence[Waiting], fleet: Sequence[NodeState], policy: Policy) -> float:
+    as_planned = [
+        SimTask(
+            task.key,
+            "",
+            0.0,
+            task.requests,
+            task.cpu_millis,
+            {name: each.median_seconds for name, each in task.expected.items()},
+            task.expected,
+        )
+        for task in tasks
     ]
-    outcomes = rollout(arrivals, fleet, open_gates=open_gates, choose=soonest, lags=NO_LAGS)
-    return sum(each.turnaround_seconds for each in outcomes)
+    return sum(simulated(as_planned, fleet, policy))
 
 
 def test_more_or_faster_nodes_never_make_a_plan_much_worse_and_greedy_is_never_much_better() -> None:
@@ -96,12 +110,12 @@ def test_more_or_faster_nodes_never_make_a_plan_much_worse_and_greedy_is_never_m
             )
             for task in tasks
         ]
-        before = total(tasks, fleet, planned(fleet, lags=NO_LAGS))
+        before = total(tasks, fleet, FORETIDE)
         for better_tasks, better_fleet in ((tasks, more), (faster, fleet)):
-            after = total(better_tasks, better_fleet, planned(better_fleet, lags=NO_LAGS))
+            after = total(better_tasks, better_fleet, FORETIDE)
             assert after <= 1.25 * before
-            assert after <= 1.15 * total(better_tasks, better_fleet, at_once)
-        assert before <= 1.15 * total(tasks, fleet, at_once)
+            assert after <= 1.15 * total(better_tasks, better_fleet, PER_POD)
+        assert before <= 1.15 * total(tasks, fleet, PER_POD)
 
 
 SPEEDS = {"large": 0.40, "medium": 0.15, "small": 0.06}
@@ -119,7 +133,7 @@ def edge_fleet(rng: random.Random) -> list[NodeState]:
     ]
 
 
-def edge_tasks(rng: random.Random, count: int, *, error: float) -> list[Arrival]:
+def edge_tasks(rng: random.Random, count: int, *, error: float) -> list[SimTask]:
     """``count`` tasks at once, of four kinds in equal shares; predictions are off by ``error`` (log-normal)."""
     kinds = [WORK_CPU_SECONDS[index % 4] for index in range(count)]
     rng.shuffle(kinds)
@@ -130,25 +144,17 @@ def edge_tasks(rng: random.Random, count: int, *, error: float) -> list[Arrival]
         for name, seconds in true.items():
             predicted = seconds * rng.lognormvariate(0, error)
             by_class[name] = Expected(predicted, predicted * 1.2)
-        task = Waiting(f"task-{index:02d}", Resources(1000, 2**29), 1000, by_class, NEVER, None, 0.0)
-        found.append(Arrival(task, 0.0, true))
+        found.append(SimTask(f"task-{index:02d}", "", 0.0, Resources(1000, 2**29), 1000, true, by_class))
     return found
 
 
-def mean_and_p95(count: int, policy: str, *, seeds: int, error: float) -> tuple[float, float]:
+def mean_and_p95(count: int, policy: Policy, *, seeds: int, error: float) -> tuple[float, float]:
     """Turnaround over several seeds: the mean of means and of 95 % quantiles."""
     means, tails = [], []
     for seed in range(seeds):
         rng = random.Random(seed)
         fleet, tasks = edge_fleet(rng), edge_tasks(rng, count, error=error)
-        ways: dict[str, tuple[Open, Choose]] = {
-            "default": (at_once, least_allocated),
-            "per-pod": (at_once, soonest),
-            "plan": (planned(fleet), soonest),
-        }
-        open_gates, choose = ways[policy]
-        outcomes = rollout(tasks, fleet, open_gates=open_gates, choose=choose)
-        turnarounds = [each.turnaround_seconds for each in outcomes]
+        turnarounds = simulated(tasks, fleet, policy, seed=seed)
         means.append(sum(turnarounds) / count)
         tails.append(statistics.quantiles(turnarounds, n=20, method="inclusive")[18])
     return sum(means) / seeds, sum(tails) / seeds
@@ -160,41 +166,15 @@ def mean_and_p95(count: int, policy: str, *, seeds: int, error: float) -> tuple[
 def test_the_plan_beats_default_and_per_pod_scoring_on_the_edge_fleet(
     count: int, of_default: float, of_per_pod: float, tail_of_default: float
 ) -> None:
-    by_plan = mean_and_p95(count, "plan", seeds=6, error=0.1)
-    by_default = mean_and_p95(count, "default", seeds=6, error=0.1)
-    per_pod = mean_and_p95(count, "per-pod", seeds=6, error=0.1)
+    by_plan = mean_and_p95(count, FORETIDE, seeds=6, error=0.1)
+    by_default = mean_and_p95(count, DEFAULT, seeds=6, error=0.1)
+    per_pod = mean_and_p95(count, PER_POD, seeds=6, error=0.1)
     assert by_plan[0] <= of_default * by_default[0]
     assert by_plan[0] <= of_per_pod * per_pod[0]
     assert by_plan[1] <= tail_of_default * by_default[1]
 
 
 def test_a_wrong_prediction_costs_the_plan_little() -> None:
-    right = mean_and_p95(12, "plan", seeds=6, error=0.0)
-    wrong = mean_and_p95(12, "plan", seeds=6, error=0.2)
+    right = mean_and_p95(12, FORETIDE, seeds=6, error=0.0)
+    wrong = mean_and_p95(12, FORETIDE, seeds=6, error=0.2)
     assert wrong[0] <= 1.1 * right[0]
-
-
-def test_a_replay_is_the_same_each_time_and_slots_are_held_until_release() -> None:
-    fleet = [NodeState("edge-0", "large", Resources(1000, 2**31, 110))]
-    lags = {"large": Lags(1.8, 0.05)}
-    tasks = [
-        Arrival(
-            Waiting(f"task-{index}", Resources(1000, 1), 1000, {"large": Expected(4.0, 5.0)}, NEVER, None, 0.0),
-            0.0,
-            {"large": true_seconds},
-        )
-        for index, true_seconds in enumerate((5.0, 3.0))
-    ]
-    runs = [rollout(tasks, fleet, open_gates=planned(fleet, lags=lags), choose=soonest, lags=lags) for _ in range(2)]
-    assert runs[0] == runs[1]
-    first, second = runs[0]
-    assert (first.start_seconds, first.finish_seconds) == (0.05, 5.05)
-    assert second.start_seconds == pytest.approx(5.05 + 1.8 + 0.05)
-    assert second.finish_seconds == pytest.approx(second.start_seconds + 3.0)
-
-
-def test_a_task_that_never_gets_room_is_an_error_of_the_replay_that_names_it() -> None:
-    fleet = [NodeState("edge-0", "large", Resources(1000, 2**31, 110))]
-    task = Waiting("wide", Resources(2000, 1), 2000, {"large": Expected(4.0, 5.0)}, NEVER)
-    with pytest.raises(ValueError, match="wide"):
-        rollout([Arrival(task, 0.0, {"large": 4.0})], fleet, open_gates=at_once, choose=soonest)

@@ -1,19 +1,17 @@
-"""The engine against what can be reckoned by hand, and against the slower replay of `foretide.placement.rollout`."""
+"""The engine against what can be reckoned by hand."""
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from foretide.placement import policies as replayed
-from foretide.placement.plan import Expected, NodeState, Waiting
+from foretide.placement.plan import Expected, NodeState
 from foretide.placement.resources import Resources
-from foretide.placement.rollout import Arrival, Outcome, rollout
 from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
+from foretide.simulate.outcome import Outcome
 from foretide.simulate.policies import Policy, as_predicted, foretide, kubernetes
 
 LAGS = {"fast": Lags(release_seconds=1.0), "slow": Lags(release_seconds=2.0)}
@@ -111,29 +109,6 @@ def test_nobody_is_lost_and_no_slot_is_given_twice(policy: str, seed: int) -> No
             ]
             assert len(together) * 1000 <= place.allocatable.cpu_millis
         assert all(each.start_seconds >= each.arrival_seconds for each in here)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_plan_agrees_with_the_slower_replay(seed: int) -> None:
-    """Both open what is due and bind it; they differ by when exactly a turn is made."""
-    tasks, nodes = fleet(seed)
-    quick = simulate(tasks, nodes, POLICIES["foretide"], lags=LAGS)
-    slow = rollout(
-        [
-            Arrival(
-                Waiting(each.key, each.requests, each.cpu_millis, each.expected, math.inf, None, each.arrival_seconds),
-                each.arrival_seconds,
-                each.true_seconds,
-            )
-            for each in tasks
-        ],
-        nodes,
-        open_gates=replayed.planned(nodes, lags=LAGS),
-        choose=replayed.soonest,
-        lags=LAGS,
-    )
-    means = [sum(each.turnaround_seconds for each in found) / len(found) for found in (quick, slow)]
-    assert means[0] == pytest.approx(means[1], rel=0.05)
 
 
 def test_planning_a_burst_is_better_than_scoring_each_pod() -> None:

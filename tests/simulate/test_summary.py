@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from foretide.placement.rollout import Outcome
+from foretide.simulate.outcome import Outcome
 from foretide.simulate.policies import foretide, kubernetes
 from foretide.simulate.scenario import Scenario
 from foretide.simulate.summary import compare, summarise

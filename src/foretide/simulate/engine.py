@@ -17,9 +17,9 @@ from typing import Final
 
 from foretide.placement.coming import WINDOW_SECONDS, expected_arrivals
 from foretide.placement.plan import NodeState, Plan, Running, Waiting
-from foretide.placement.rollout import Outcome
 from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import OnNode, SimCluster, SimTask
+from foretide.simulate.outcome import Outcome
 from foretide.simulate.policies import Policy
 from foretide.simulate.scheduler import Scheduler
 

@@ -7,17 +7,17 @@ scheduler's queue; under a plan it waits behind its gate.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from foretide.placement.completion import LEAST_SECONDS, NodeLoad, RunningTask, completion_seconds
-from foretide.placement.plan import Expected
-from foretide.placement.policies import MakePlan
+from foretide.placement.plan import Expected, NodeState, Plan, Running, Waiting
 from foretide.placement.score import scores
+from foretide.placement.timeline import Lags
 from foretide.placement.together import plan_together
 from foretide.simulate.cluster import Places, SimCluster, SimTask
 from foretide.simulate.scheduler import Prefer
@@ -25,6 +25,26 @@ from foretide.simulate.scheduler import Prefer
 Foresee = Callable[[SimTask], Mapping[str, Expected]]
 """What a policy expects of a task, by node class."""
 Opinion = npt.NDArray[np.float64]
+
+
+class MakePlan(Protocol):
+    """As `foretide.placement.together.plan_together`."""
+
+    def __call__(
+        self,
+        waiting: Sequence[Waiting],
+        running: Iterable[Running],
+        nodes: Iterable[NodeState],
+        *,
+        now_seconds: float,
+        pending: Sequence[Waiting] = (),
+        groups: Mapping[Hashable, frozenset[str] | None] | None = None,
+        lags: Mapping[str, Lags] | None = None,
+        coming: Sequence[Waiting] = (),
+        previous: Plan | None = None,
+    ) -> Plan:
+        """Plan all waiting tasks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +123,14 @@ _FINE: Final = 1e6
 """So fine an order leaves nothing to the plugins."""
 
 
+DEFAULT: Final = Policy("default", as_predicted)
+"""kube-scheduler as it comes."""
+
+
 def kubernetes() -> list[Policy]:
     """What a cluster does without any prediction."""
     return [
-        Policy("default", as_predicted),
+        DEFAULT,
         Policy("most allocated", as_predicted, pack=True),
         Policy("random", as_predicted, at_random),
         Policy("least used", as_predicted, least_used),
@@ -118,13 +142,16 @@ def greedy(name: str, foresee: Foresee) -> Policy:
     return Policy(name, foresee, by_completion)
 
 
+PER_POD: Final = Policy("per-pod", as_predicted, by_completion)
+"""Foretide's extender without its plan."""
+FORETIDE: Final = Policy("foretide", as_predicted, by_completion, plan=plan_together)
+ORACLE: Final = Policy("oracle", as_true, by_completion, plan=plan_together)
+"""Foretide's plan with true times."""
+
+
 def foretide() -> list[Policy]:
     """Foretide without and with its plan, and the plan with true times."""
-    return [
-        Policy("per-pod", as_predicted, by_completion),
-        Policy("foretide", as_predicted, by_completion, plan=plan_together),
-        Policy("oracle", as_true, by_completion, plan=plan_together),
-    ]
+    return [PER_POD, FORETIDE, ORACLE]
 
 
 def _load(cluster: SimCluster, place: int, foresee: Foresee, now_seconds: float) -> NodeLoad:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from foretide.placement.rollout import Outcome
 from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
+from foretide.simulate.outcome import Outcome
 from foretide.simulate.policies import Policy
 from foretide.simulate.scenario import Scenario
 

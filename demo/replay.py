@@ -1,8 +1,8 @@
-"""The plan with the times that really occurred: what a planner that knows the future would have made of the same tasks.
+"""What `foretide.simulate` makes of the tasks of a run: by the same policy, to see how true it is, or by the oracle's.
 
-Tasks come as they came in the run with the plan, a wave at a time: the next when so many of the last have ended, as
-late after that as it really was. A task takes what it took there on the class where it ran, and on any other class
-what tasks of its workload took there in all runs, or else what was predicted.
+Tasks come as they came in the run, a wave at a time: the next when so many of the last have ended, as late after that
+as it really was. A task takes what it took in the run on the class where it ran, and on any other class what tasks of
+its workload took there in all runs, or else what was predicted.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from typing import Final
 
 from demo.task import Task
 from demo.waves import needed_ends
-from foretide.placement.plan import Expected, NodeState, Waiting
-from foretide.placement.policies import planned, soonest
-from foretide.placement.rollout import Arrival, Outcome, rollout
+from foretide.placement.plan import Expected, NodeState
 from foretide.placement.timeline import Lags
+from foretide.simulate.cluster import SimTask
+from foretide.simulate.engine import simulate
+from foretide.simulate.outcome import Outcome
+from foretide.simulate.policies import Policy
 
-Seconds = Mapping[str, Mapping[str, float]]
-"""workload → node class → seconds from bound to the end."""
+Completions = Mapping[str, Mapping[str, Expected]]
+"""workload → node class → from bound to the end, as predicted."""
 
 DEFAULT_LAGS: Final = Lags()
 
@@ -42,15 +44,19 @@ class Reckoned:
         return self.deadline_seconds is None or self.turnaround_seconds <= self.deadline_seconds
 
 
-def hindsight(
+def replay(
     tasks: Sequence[Task],
     every_run: Iterable[Sequence[Task]],
     nodes: Sequence[NodeState],
+    policy: Policy,
     *,
-    predicted: Seconds,
+    predicted: Completions,
     next_when_ended: float,
 ) -> list[Reckoned]:
-    """What would have become of ``tasks``, all of them ended; ``every_run`` are the runs to take times from."""
+    """What would have become of ``tasks``, all of them ended; ``every_run`` are the runs to take times from.
+
+    Where the policy plans, a wave is there at once when its last task is: the planner waits for the rest of a burst.
+    """
     known = [task for run in every_run for task in run]
     lags = _lags(known)
     means = mean_seconds(known)
@@ -58,7 +64,7 @@ def hindsight(
     for task in tasks:
         waves[task.wave].append(task)
     numbers = sorted(waves)
-    arrivals: list[Arrival] = []
+    coming: list[SimTask] = []
     outcomes: list[Outcome] = []
     created: dict[str, float] = {}
     for place, number in enumerate(numbers):
@@ -74,10 +80,10 @@ def hindsight(
         offsets = {task.name: task.created_seconds - wave[0].created_seconds for task in wave}
         created |= {name: begin + offset for name, offset in offsets.items()}
         together = begin + max(offsets.values())
-        arrivals += [_arrival(task, together, _true_seconds(task, means, predicted)) for task in wave]
-        outcomes = rollout(
-            arrivals, nodes, open_gates=planned(nodes, lags=lags), choose=soonest, lags=lags
-        )  # what comes later changes nothing of what was before
+        for task in wave:
+            arrival = together if policy.plan is not None else created[task.name]
+            coming.append(_sim_task(task, arrival, created[task.name], means, predicted))
+        outcomes = simulate(coming, nodes, policy, lags=lags)  # what comes later changes nothing of what was before
     by_name = {task.name: task for task in tasks}
     return [
         Reckoned(each.key, each.node, each.finish_seconds - created[each.key], by_name[each.key].deadline_seconds)
@@ -97,22 +103,27 @@ def mean_seconds(tasks: Iterable[Task]) -> dict[str, dict[str, float]]:
     }
 
 
-def _true_seconds(task: Task, means: Seconds, predicted: Seconds) -> dict[str, float]:
+def _sim_task(
+    task: Task,
+    arrival_seconds: float,
+    created_seconds: float,
+    means: Mapping[str, Mapping[str, float]],
+    predicted: Completions,
+) -> SimTask:
+    expected = predicted.get(task.workload, {})
     own = {} if task.completion_seconds is None else {task.node_class: task.completion_seconds}
-    return {**predicted.get(task.workload, {}), **means.get(task.workload, {}), **own}
-
-
-def _arrival(task: Task, arrival_seconds: float, true_seconds: Mapping[str, float]) -> Arrival:
-    expected = {name: Expected(seconds, seconds) for name, seconds in true_seconds.items()}
-    waiting = Waiting(
-        task.name,
-        task.requests,
-        task.requests.cpu_millis,
-        expected,
-        math.inf,
+    said = {name: each.median_seconds for name, each in expected.items()}
+    deadline = math.inf if task.deadline_seconds is None else task.deadline_seconds
+    return SimTask(
+        key=task.name,
+        workload=task.workload,
         arrival_seconds=arrival_seconds,
+        requests=task.requests,
+        cpu_millis=task.requests.cpu_millis,
+        true_seconds={**said, **means.get(task.workload, {}), **own},
+        expected=expected,
+        deadline_seconds=deadline + created_seconds - arrival_seconds,
     )
-    return Arrival(waiting, arrival_seconds, true_seconds)
 
 
 def _lags(tasks: Iterable[Task]) -> dict[str, Lags]:
