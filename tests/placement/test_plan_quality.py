@@ -59,7 +59,7 @@ def least_total(tasks: Sequence[Waiting], fleet: Sequence[NodeState]) -> float:
     return best
 
 
-@pytest.mark.parametrize(("make", "worst", "usual"), [(plan, 1.75, 1.15), (plan_together, 1.25, 1.02)])
+@pytest.mark.parametrize(("make", "worst", "usual"), [(plan, 1.75, 1.15), (plan_together, 1.06, 1.005)])
 def test_small_cases_are_near_the_best_of_all_assignments_and_orders(
     make: MakePlan, worst: float, usual: float
 ) -> None:
@@ -95,7 +95,7 @@ def total(tasks: Sequence[Waiting], fleet: Sequence[NodeState], policy: Policy) 
 
 
 def test_more_or_faster_nodes_never_make_a_plan_much_worse_and_greedy_is_never_much_better() -> None:
-    """List scheduling has Graham's anomalies: a better fleet can end later. The factors bound them."""
+    """List scheduling has Graham's anomalies, a better fleet can end later; the search has hardly any."""
     for seed in range(50):
         tasks, fleet = make_case(seed, most_tasks=12)
         first = fleet[0].node_class or ""
@@ -113,9 +113,9 @@ def test_more_or_faster_nodes_never_make_a_plan_much_worse_and_greedy_is_never_m
         before = total(tasks, fleet, FORETIDE)
         for better_tasks, better_fleet in ((tasks, more), (faster, fleet)):
             after = total(better_tasks, better_fleet, FORETIDE)
-            assert after <= 1.25 * before
-            assert after <= 1.15 * total(better_tasks, better_fleet, PER_POD)
-        assert before <= 1.15 * total(tasks, fleet, PER_POD)
+            assert after <= 1.05 * before
+            assert after <= 1.06 * total(better_tasks, better_fleet, PER_POD)
+        assert before <= 1.06 * total(tasks, fleet, PER_POD)
 
 
 SPEEDS = {"large": 0.40, "medium": 0.15, "small": 0.06}
