@@ -235,7 +235,7 @@ def marks(found: Mapping[str, Mapping[str, Summary]]) -> dict[str, Mark]:
 
 def load_of(name: str) -> float:
     """The load of a scenario by its name."""
-    return float(name.split("load ")[1].split(",")[0])
+    return float(name.split("load ")[1].split(",", maxsplit=1)[0])
 
 
 def _to_best_other(each: Mapping[str, Summary]) -> float:
