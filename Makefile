@@ -76,11 +76,11 @@ bench-devcluster: $(READY) ## Cycles of up, Jobs, down: nothing may be left (CYC
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.devcluster_cycles $(if $(CYCLES),--cycles $(CYCLES)) $(if $(LOAD),--load --burst 20)
 
-bench-waves: $(READY) ## The demo's waves by each scheduler in one cluster, RUNS times (RUNS=3)
+bench-waves: $(READY) ## Waves of tasks on a rack of eight nodes by each scheduler, RUNS times (RUNS=3)
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.waves --runs $(or $(RUNS),1)
 
-bench-burst: $(READY) ## Thirty tasks at once by each scheduler in one cluster, RUNS times (RUNS=3)
+bench-burst: $(READY) ## Three tasks a slot at once on that rack by each scheduler, RUNS times (RUNS=3)
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.burst --runs $(or $(RUNS),1)
 

@@ -1,4 +1,4 @@
-"""Thirty tasks at once, by each scheduler in one cluster, beside the plan with the times that really occurred.
+"""Three tasks a slot at once on a rack, by each scheduler in one cluster, beside the plan with the times that really occurred.
 
     python -m bench.burst [--runs 3]
 
@@ -18,7 +18,7 @@ if __name__ == "__main__":
     sys.exit(
         repeated.main(
             sys.argv[1:],
-            description="Thirty tasks at once.",
+            description="Three tasks a slot at once on a rack.",
             scenario=here / "burst.yaml",
             result=here / "results" / "burst.json",
         )

@@ -1,4 +1,4 @@
-"""The demo's waves, by each scheduler in one cluster, beside the plan with the times that really occurred.
+"""Waves of tasks on a rack, by each scheduler in one cluster, beside the plan with the times that really occurred.
 
     python -m bench.waves [--runs 3]
 
@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 
 from bench import repeated
-from demo.scenario import ROOT
 
 if __name__ == "__main__":
+    here = Path(__file__).parent
     sys.exit(
         repeated.main(
             sys.argv[1:],
-            description="The demo's waves, several times.",
-            scenario=ROOT / "demo" / "scenario.yaml",
-            result=Path(__file__).parent / "results" / "waves.json",
+            description="Waves of tasks on a rack.",
+            scenario=here / "waves.yaml",
+            result=here / "results" / "waves.json",
         )
     )

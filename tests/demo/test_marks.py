@@ -14,7 +14,7 @@ from demo.scenario import ROOT, Scenario
 from demo.slots import SlotWaits
 from tests.demo.ended_tasks import task
 
-SCENARIOS = [ROOT / "demo" / "scenario.yaml", ROOT / "bench" / "burst.yaml"]
+SCENARIOS = [ROOT / "demo" / "scenario.yaml", ROOT / "bench" / "burst.yaml", ROOT / "bench" / "waves.yaml"]
 
 
 def test_a_figure_at_its_bound_meets_the_mark_and_one_above_does_not() -> None:
