@@ -1,4 +1,4 @@
-"""Three tasks a slot at once on a rack, by each scheduler in one cluster, beside the plan with the times that really occurred.
+"""Three tasks a slot at once on a rack, by each scheduler in one cluster, beside the plan with what really occurred.
 
     python -m bench.burst [--runs 3]
 

@@ -6,7 +6,8 @@ Each fleet of `bench/scenarios` under each load, with tasks that come one by one
 `foretide.simulate`, with class × workload times measured on public devices (`bench/data`). What Foretide and the other
 learned policy predict comes from models that never saw the workload. Every task of a fleet runs as many inferences as
 take a middling workload `TASK_SECONDS` on a middling class. Prints a table per scenario and, as its last line, one JSON
-object, which is also written to `bench/results/placement.json`.
+object, which is also written to `bench/results/placement.json`; pictures and a page with all of them go to
+`bench/results/placement`. The timeline of a burst on real nodes is among them if `make bench-burst` was run before.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import msgspec
 import numpy as np
 
 from bench.machine import machine
+from bench.placement_plots import Gantt, draw
 from bench.predict.__main__ import DATA
 from bench.predict.baselines import baseline
 from bench.predict.splits import folds
@@ -33,7 +35,7 @@ from demo.console import table
 from foretide.model import CompletionTimeModel
 from foretide.placement.plan import Expected
 from foretide.simulate.cluster import SimTask
-from foretide.simulate.policies import Policy, fastest_class, foretide, greedy, kubernetes
+from foretide.simulate.policies import FORETIDE, ORACLE, Policy, fastest_class, foretide, greedy, kubernetes
 from foretide.simulate.scenario import Bursts, NodeGroup, Poisson, Scenario, WorkloadSpec
 from foretide.simulate.summary import Summary, compare
 
@@ -44,6 +46,8 @@ BURST: Final = 100
 TASK_SECONDS: Final = 8.0
 SLOTS: Final = 2
 DEADLINE_FACTOR: Final = 3.0
+DEVIATIONS: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
+TIMELINES: Final = RESULT.with_name("burst-timelines.json")
 OTHERS: Final = {"XGBoost raw": "xgboost_seconds", "FLOPs over peak": "peak"}
 """Greedy policies by the predictions of `bench.predict.baselines`."""
 
@@ -102,6 +106,10 @@ def main() -> int:
     ]
     print(f"\n{table(['mark', 'value', 'at most', 'met', 'worst in'], rows)}")
     result: dict[str, Any] = {"machine": machine(), **msgspec.to_builtins(found), "marks": msgspec.to_builtins(held)}
+    regrets = sensitivity(fleets, measured, told, options.tasks, options.processes)
+    result["regret_by_deviation"] = regrets
+    for path in draw(RESULT.with_suffix(""), found, regrets, burst_timeline()):
+        print(f"drawn: {path}")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))
@@ -159,6 +167,41 @@ def scenarios(fleet: Fleet, known: Known, tasks: int, loads: Sequence[float]) ->
         for label, arrivals in (("Poisson", Poisson()), (f"bursts of {BURST}", Bursts(size=BURST))):
             name = f"{fleet.name}, load {load:g}, {label}"
             yield name, Scenario(name=name, nodes=nodes, workloads=workloads, arrivals=arrivals, load=load, tasks=tasks)
+
+
+def sensitivity(
+    fleets: Sequence[Fleet], measured: Measured, told: Mapping[str, np.ndarray], tasks: int, processes: int
+) -> dict[str, dict[float, float]]:
+    """Regret of the plan by fleet and standard deviation of predictions that are made up, in bursts at load 1."""
+    jobs = [
+        (fleet.name, deviation, _made_up(fleet, known_of(fleet, measured, told), tasks, deviation))
+        for fleet in fleets
+        for deviation in DEVIATIONS
+    ]
+    found: dict[str, dict[float, float]] = {fleet.name: {} for fleet in fleets}
+    with ProcessPoolExecutor(processes) as pool:
+        for (fleet, deviation, _), regret in zip(jobs, pool.map(_regret, [job[2] for job in jobs]), strict=True):
+            found[fleet][deviation] = round(regret, 4)
+    return found
+
+
+def burst_timeline() -> Gantt:
+    """When tasks of the last burst on real nodes began and ended, by the schedulers; empty if there was none."""
+    try:
+        rounds: list[dict[str, list[dict[str, Any]]]] = json.loads(TIMELINES.read_text())
+    except FileNotFoundError:
+        return {}
+    return {name: rounds[0][name] for name in ("default", "foretide")}
+
+
+def _made_up(fleet: Fleet, known: Known, tasks: int, deviation: float) -> Scenario:
+    ((_, scenario),) = [each for each in scenarios(fleet, known, tasks, [1.0]) if isinstance(each[1].arrivals, Bursts)]
+    workloads = [msgspec.structs.replace(each, predicted={}) for each in scenario.workloads]
+    return msgspec.structs.replace(scenario, workloads=workloads, prediction_deviation=deviation)
+
+
+def _regret(scenario: Scenario) -> float:
+    return compare(scenario, [FORETIDE, ORACLE])[FORETIDE.name].regret or 0.0
 
 
 def policies(told: Mapping[str, Times]) -> list[Policy]:

@@ -31,30 +31,32 @@ def main(arguments: list[str], *, description: str, scenario: Path, result: Path
     if options.runs < 1:
         parser.error(f"--runs is {options.runs}; give at least 1")
     try:
-        found = measure(Scenario.load(scenario), options.runs)
+        found, timelines = measure(Scenario.load(scenario), options.runs)
     except KeyboardInterrupt:
         return 130
     except (ApiError, DevclusterError, TimeoutError) as error:
         sys.exit(f"the bench ended early: {error}")
     result.parent.mkdir(exist_ok=True)
     result.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    result.with_stem(f"{result.stem}-timelines").write_text(json.dumps(timelines) + "\n", encoding="utf-8")
     print(json.dumps(found))
     return 0 if figures.is_complete(found) else 1
 
 
-def measure(scenario: Scenario, runs: int) -> dict[str, Any]:
-    """Bring the cluster up, profile once, run all rounds, take it down; returns the figures."""
+def measure(scenario: Scenario, runs: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Bring the cluster up, profile once, run all rounds, take it down; the figures, and each round's timelines."""
     console = Console()
     spec = dataclasses.replace(ClusterSpec.load(ROOT / scenario.cluster), name="bench")
     console.heading(f"a real cluster of {len(spec.nodes)} nodes; {machine()}")
     with Cluster.up(spec, images=install.IMAGES, progress=console.say, replace=True) as cluster:
         trial = prepare(cluster, scenario, console).trial()
-        every, waits = list[dict[str, Any]](), list[SlotWaits]()
+        every, timelines, waits = list[dict[str, Any]](), list[dict[str, Any]](), list[SlotWaits]()
         for number in range(runs):
             done = trial.round(number)
             found = done.figures()
             every.append(found)
             waits.append(done.waits)
+            timelines.append(done.timelines())
             console.heading(f"round {number + 1} of {runs}")
             console.write(report.accuracy(found))
             console.write(report.comparison(found, done.tasks))
@@ -67,4 +69,4 @@ def measure(scenario: Scenario, runs: int) -> dict[str, Any]:
     console.write(report.agreement(together))
     console.write(marks.marks_table(together["marks"]))
     console.write(f"\n  {console.elapsed_seconds():.0f} s in all")
-    return together
+    return together, timelines

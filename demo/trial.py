@@ -10,7 +10,7 @@ from typing import Any, Final
 from demo import install
 from demo.columns import COLUMNS, DEFAULT, FORETIDE, HINDSIGHT, PER_POD, Column, rotated
 from demo.console import Console
-from demo.figures import agreement, summary
+from demo.figures import agreement, summary, timeline
 from demo.fleet import node_classes, node_states, room
 from demo.pod_times import PodTimes
 from demo.replay import Completions, Reckoned, replay
@@ -57,6 +57,10 @@ class Round:
             label: agreement(group, self.reckoned[label], self.class_of) for label, group in self.tasks.items()
         }
         return found
+
+    def timelines(self) -> dict[str, list[dict[str, Any]]]:
+        """When and where the tasks of each column ran."""
+        return {label: timeline(group) for label, group in self.tasks.items()}
 
 
 class Trial:

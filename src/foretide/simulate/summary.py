@@ -20,13 +20,15 @@ from foretide.simulate.scenario import Scenario
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """One policy's figures. Turnaround is from arrival to the container's end, in seconds.
 
-    ``regret`` is by how much the mean is longer than the oracle's, as a share of that; None without an oracle.
-    ``deadline_miss_share`` is among tasks that have a deadline, None where none has. ``share_by_class`` is of tasks.
+    ``turnaround_percentiles`` are those from 0 to 100 in steps of 5. ``regret`` is by how much the mean is longer than
+    the oracle's, as a share of that; None without an oracle. ``deadline_miss_share`` is among tasks that have a
+    deadline, None where none has. ``share_by_class`` is of tasks.
     """
 
     mean_turnaround_seconds: float
     median_turnaround_seconds: float
     p95_turnaround_seconds: float
+    turnaround_percentiles: list[float]
     deadline_miss_share: float | None
     share_by_class: dict[str, float]
     regret: float | None = None
@@ -67,6 +69,7 @@ def summarise(tasks: Sequence[SimTask], outcomes: Sequence[Outcome], class_of: M
         mean_turnaround_seconds=statistics.fmean(turnarounds),
         median_turnaround_seconds=statistics.median(turnarounds),
         p95_turnaround_seconds=float(np.quantile(turnarounds, 0.95)),
+        turnaround_percentiles=np.percentile(turnarounds, np.arange(0, 101, 5)).round(3).tolist(),
         deadline_miss_share=statistics.fmean(missed) if missed else None,
         share_by_class={name: classes[name] / len(outcomes) for name in sorted(set(class_of.values()))},
     )
