@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from foretide.placement.assign import Aim, Job, assign
 from foretide.placement.resources import Axes, Resources
-from foretide.placement.slots import ClassSlots
+from foretide.placement.slots import Site, sites_of
 from foretide.placement.timeline import Lags, Shape, Timeline
 
 ENOUGH = 200_000
@@ -25,10 +25,10 @@ SHAPE = Shape(Axes([REQUESTS]).amounts(REQUESTS), 1000)
 GAP = 1.8
 
 
-def classes_of(ready: list[list[float]]) -> list[ClassSlots]:
+def classes_of(ready: list[list[float]]) -> list[Site]:
     """One-slot nodes of each class, free from then on; places count through all of them."""
     timelines: list[Timeline] = []
-    found = []
+    found: list[Site] = []
     for of_class in ready:
         places = []
         for seconds in of_class:
@@ -48,7 +48,7 @@ def classes_of(ready: list[list[float]]) -> list[ClassSlots]:
                 offer = timeline.offer(SHAPE, seconds - GAP)
                 assert offer is not None
                 timeline.commit("before", SHAPE, seconds - GAP, offer)
-        found.append(ClassSlots(timelines, places, {SHAPE: 1}, 1000))
+        found += sites_of(f"class-{len(found)}", timelines, places, {SHAPE: 1}, most=1000, wanted=frozenset())
     return found
 
 
@@ -75,7 +75,7 @@ def case(seed: int, *, jobs: int, nodes: int) -> tuple[list[Job], list[list[floa
     return made, ready
 
 
-def turnarounds(aims: list[Aim], jobs: list[Job], classes: list[ClassSlots]) -> dict[int, float]:
+def turnarounds(aims: list[Aim], jobs: list[Job], classes: list[Site]) -> dict[int, float]:
     class_of = {slot.place: c for c, each in enumerate(classes) for slot in each.slots}
     return {
         aim.job: jobs[aim.job].age_seconds + aim.open_seconds + jobs[aim.job].seconds[class_of[aim.place]]
@@ -212,7 +212,7 @@ def test_who_is_expected_soon_keeps_others_from_waiting_for_the_fastest_node() -
     """Alone it waits 4 s for the fast node; if two more such jobs are to come, it takes the slow one at once."""
     ready = [[5.0], [0.0, 0.0]]
     assert [aim.place for aim in assign([job(4.0, 10.0)], classes_of(ready), budget=ENOUGH)] == [0]
-    coming = [job(4.0, 10.0, age=-1.0), job(4.0, 10.0, age=-2.0)]
+    coming = [job(4.0, 10.0, age=-age, is_expected=True) for age in (1.0, 2.0)]
     (aim,) = assign([job(4.0, 10.0), *coming], classes_of(ready), budget=ENOUGH)
     assert (aim.job, aim.place) == (0, 1)
 
@@ -227,7 +227,7 @@ def test_the_search_goes_on_from_what_was_meant_before() -> None:
             each.widths,
             each.age_seconds,
             previous_place=first[index].place,
-            previous_start_seconds=first[index].open_seconds,
+            previous_seconds=first[index].open_seconds,
         )
         for index, each in enumerate(made)
     ]

@@ -3,9 +3,9 @@
 List scheduling gives each task what is best for itself, and so the fastest nodes to whoever comes first. Here the sum
 over all tasks counts: of their turnarounds to the power of 1.5, which is short on the whole and leaves nobody far
 behind, plus a price for a deadline that will probably be missed. The search begins with what was meant before, puts
-in what is new, longest first and from the back (what runs last delays nobody), and then moves and swaps tasks while
-that helps and its budget lasts. With single slots and without deadlines the least sum of turnarounds is an assignment
-problem, which can be solved exactly: tests/placement says how near this comes.
+in what is new (`foretide.placement.ends`), and then moves and swaps tasks while that helps and its budget lasts. With
+single slots and without deadlines the least sum of turnarounds is an assignment problem, which can be solved exactly:
+tests/placement says how near this comes.
 
 It is deterministic: the budget counts what is looked at, not time.
 """
@@ -14,32 +14,37 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from foretide.placement.slots import ClassSlots, Slot
+from foretide.placement.ends import Ends
+from foretide.placement.slots import Site, Slot
 
 DEADLINE_PRICE: Final = 1.0
 """What missing a deadline costs, in terms of a turnaround as long as the task takes on its best class."""
 OVERDUE_PRICE: Final = 100.0
 """The same for waiting beyond the task's bound."""
 MOST_CANDIDATES: Final = 4
-"""On how many slots of each class a task is tried: those that are done first."""
+"""On how many slots of each site a task is tried: those that are done first, and one that is empty."""
+TRIED_EVERYWHERE: Final = 4
+"""In a sequence that is shorter every position is tried, in longer ones those that may be best."""
 _NEVER: Final = math.inf
 _ROUNDING: Final = 1e-9
 """Costs that differ by less are equal."""
 _SMALL_LOSS: Final = 0.05
-"""Tasks of other age or deadline are swapped on trial though together they take so much longer."""
+"""Tasks of other age or deadline are swapped on trial though together they take so much longer: the older may gain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A task as the search sees it; seconds are from now.
 
-    ``seconds`` are from the binding to the end on each class, infinite where it may not go, and ``extra_seconds`` what
-    the upper bound is longer. It arrived ``age_seconds`` ago; one that is only expected arrives in ``-age_seconds``
-    (see ``is_expected``). ``places`` are the nodes that it may go to, None for all.
+    ``seconds`` are from the binding to the end on each site, infinite where it may not go, ``extra_seconds`` what the
+    upper bound is longer, ``widths`` how many slots it takes there. It arrived ``age_seconds`` ago; one that
+    ``is_expected`` arrives in ``-age_seconds``. ``places`` are the nodes that it may go to, None for all.
+    ``previous_place`` is the node that it was meant for, to be opened at ``previous_seconds``.
     """
 
     seconds: Sequence[float]
@@ -49,43 +54,44 @@ class Job:
     due_seconds: float = _NEVER
     latest_open_seconds: float = _NEVER
     places: frozenset[int] | None = None
+    is_expected: bool = False
     previous_place: int | None = None
-    previous_start_seconds: float = 0.0
+    previous_seconds: float = 0.0
 
-    @property
-    def is_expected(self) -> bool:
-        """Whether it has not arrived yet."""
-        return self.age_seconds < 0.0
+    def may_go(self, place: int) -> bool:
+        """Whether it may go to a node of a site where its ``seconds`` are finite."""
+        return self.places is None or place in self.places
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """The node that a task is meant for and when it would be opened, in seconds from now."""
+    """The node that a job is meant for and when it would be opened, in seconds from now."""
 
     job: int
     place: int
     open_seconds: float
 
 
-def assign(jobs: Sequence[Job], classes: Sequence[ClassSlots], *, budget: int) -> list[Aim]:
+def assign(jobs: Sequence[Job], sites: Sequence[Site], *, budget: int) -> list[Aim]:
     """Where each job should go, those opened first in front; jobs that fit nowhere and expected ones are left out.
 
-    ``budget`` is how many sequences of jobs may be reckoned for improvements.
+    ``budget`` is how many sequences of jobs may be reckoned for improvements; long ones count for more.
     """
-    search = _Search(jobs, classes, budget)
+    search = _Search(jobs, sites)
     search.begin()
-    search.improve()
+    search.improve(budget)
+    search.give_idle_slots_to_who_waits()
     return search.aims()
 
 
 class _Search:
-    def __init__(self, jobs: Sequence[Job], classes: Sequence[ClassSlots], budget: int) -> None:
+    def __init__(self, jobs: Sequence[Job], sites: Sequence[Site]) -> None:
         self._jobs = jobs
-        self._classes = classes
-        self._budget = budget
-        self._seconds = [[job.seconds[c] for job in jobs] for c in range(len(classes))]
-        self._extra = [[job.extra_seconds[c] for job in jobs] for c in range(len(classes))]
-        self._widths = [[job.widths[c] for job in jobs] for c in range(len(classes))]
+        self._sites = sites
+        self._budget = 0
+        self._seconds = [[job.seconds[site] for job in jobs] for site in range(len(sites))]
+        self._extra = [[job.extra_seconds[site] for job in jobs] for site in range(len(sites))]
+        self._widths = [[job.widths[site] for job in jobs] for site in range(len(sites))]
         self._ages = [job.age_seconds for job in jobs]
         self._due = [job.due_seconds for job in jobs]
         self._latest = [job.latest_open_seconds for job in jobs]
@@ -93,23 +99,36 @@ class _Search:
         prices = [best * math.sqrt(best) for best in self._best]
         self._late_price = [DEADLINE_PRICE * each for each in prices]
         self._overdue_price = [OVERDUE_PRICE * each for each in prices]
-        self._at: list[tuple[int, Slot] | None] = [None] * len(jobs)
+        self._at: list[Slot | None] = [None] * len(jobs)
+        for number, site in enumerate(sites):
+            for slot in site.slots:
+                slot.site = number
 
     def begin(self) -> None:
-        """Put every job somewhere: where it was meant to go before, else by greedy choice from the back."""
-        ends = _Ends(self._classes, [self._typical(c) for c in range(len(self._classes))])
-        for index in sorted(self._keep_previous(ends), key=lambda index: (-self._best[index], index)):
-            job = self._jobs[index]
-            found = ends.least(job.seconds, job.places)
-            if found is None:
-                continue
-            c, slot = found
-            slot.cost, slot.sequence = self._inserted(index, c, slot, slot.sequence)
-            self._at[index] = found
-            ends.changed(c, slot)
+        """Put every job somewhere: to the site where it was meant to go before, else where it costs least at the end.
 
-    def improve(self) -> None:
+        Those that take longest come first, from the back: what runs last delays nobody.
+        """
+        ends = Ends(self._sites, [self._typical(site) for site in range(len(self._sites))])
+        new = self._keep_previous()
+        ends.look_again()
+        for index in sorted(new, key=lambda index: (-self._best[index], index)):
+            job = self._jobs[index]
+            slot = ends.least(job.seconds, job.places)
+            if slot is None:
+                continue
+            own = self._seconds[slot.site]
+            slot.sequence.insert(bisect_right(slot.sequence, own[index], key=own.__getitem__), index)
+            self._at[index] = slot
+            ends.grew(slot)
+        for site in self._sites:
+            for slot in site.slots:
+                if slot.sequence:
+                    slot.cost = self._cost(slot, slot.sequence)
+
+    def improve(self, budget: int) -> None:
         """Move and swap while that helps."""
+        self._budget = budget
         while self._budget > 0:
             order = self._by_start()
             is_better = self._move_all(order)
@@ -117,76 +136,113 @@ class _Search:
             if not is_better:
                 return
 
+    def give_idle_slots_to_who_waits(self) -> None:
+        """Whoever would end sooner in a slot that is idle now than where it waits goes there.
+
+        So nothing is kept free for a task that is only expected while another could use it, nor for want of budget.
+        """
+        idle = [[slot for slot in site.slots if self._is_idle(slot)] for site in self._sites]
+        if not any(idle):
+            return
+        waiting = [
+            (begin, index, slot)
+            for site in self._sites
+            for slot in site.slots
+            for index, begin in self._starts(slot)
+            if begin > 0.0 and not self._jobs[index].is_expected
+        ]
+        for begin, index, source in sorted(waiting, key=lambda each: each[:2]):
+            target = self._idle_slot_for(index, begin + self._took(index, source), idle)
+            if target is None:
+                continue
+            source.sequence.remove(index)
+            target.sequence.insert(0, index)
+            self._at[index] = target
+            idle[target.site].remove(target)
+
     def aims(self) -> list[Aim]:
         """What was found."""
-        found = []
-        for c, each in enumerate(self._classes):
-            for slot in each.slots:
-                for index, begin in self._starts(c, slot):
-                    if not self._jobs[index].is_expected:
-                        found.append(Aim(index, slot.place, begin))
+        found = [
+            Aim(index, slot.place, begin)
+            for site in self._sites
+            for slot in site.slots
+            for index, begin in self._starts(slot)
+            if not self._jobs[index].is_expected
+        ]
         return sorted(found, key=lambda aim: (aim.open_seconds, aim.job))
 
-    def _starts(self, c: int, slot: Slot) -> Iterable[tuple[int, float]]:
+    def _is_idle(self, slot: Slot) -> bool:
+        """Whether nobody who is there already would begin in it now."""
+        return slot.ready_seconds <= 0.0 and all(self._jobs[index].is_expected for index in slot.sequence[:1])
+
+    def _idle_slot_for(self, index: int, end_seconds: float, idle: Sequence[Sequence[Slot]]) -> Slot | None:
+        best = None
+        for slots in idle:
+            slot = next((each for each in slots if self._jobs[index].may_go(each.place)), None)
+            if slot is not None and (end := self._took(index, slot)) < end_seconds:
+                best, end_seconds = slot, end
+        return best
+
+    def _took(self, index: int, slot: Slot) -> float:
+        return self._sites[slot.site].lead_seconds + self._seconds[slot.site][index] * slot.slowness
+
+    def _starts(self, slot: Slot) -> Iterator[tuple[int, float]]:
         now = slot.ready_seconds
         for index in slot.sequence:
             now = max(now, -self._ages[index])
             yield index, now
-            now += self._occupies(index, c, slot)
+            now += self._occupies(index, slot)
 
-    def _occupies(self, index: int, c: int, slot: Slot) -> float:
-        of_class = self._classes[c]
-        own = of_class.lead_seconds + self._seconds[c][index] * slot.slowness + of_class.gap_seconds
-        return own * self._widths[c][index]
+    def _occupies(self, index: int, slot: Slot) -> float:
+        gap = self._sites[slot.site].gap_seconds
+        return (self._took(index, slot) + gap) * self._widths[slot.site][index]
 
     def _by_start(self) -> list[int]:
-        starts = [
-            (begin, index)
-            for c, each in enumerate(self._classes)
-            for slot in each.slots
-            for index, begin in self._starts(c, slot)
-        ]
+        starts = [(begin, index) for site in self._sites for slot in site.slots for index, begin in self._starts(slot)]
         return [index for _, index in sorted(starts)]
 
-    def _keep_previous(self, ends: _Ends) -> list[int]:
-        """Put jobs back where they were meant to go, in the order of then; those for whom that is not possible."""
+    def _keep_previous(self) -> list[int]:
+        """Put jobs back to the sites where they were meant to go, in the order of then; the others.
+
+        Nodes of a site are alike, and which of them is free first may have changed.
+        """
         if all(job.previous_place is None for job in self._jobs):
             return list(range(len(self._jobs)))
         new = []
-        of_place: dict[int, tuple[int, list[Slot]]] = {}
-        for c, each in enumerate(self._classes):
-            for slot in each.slots:
-                of_place.setdefault(slot.place, (c, []))[1].append(slot)
-        done = {id(slot): slot.ready_seconds for _, slots in of_place.values() for slot in slots}
-        before = sorted(range(len(self._jobs)), key=lambda index: (self._jobs[index].previous_start_seconds, index))
-        for index in before:
+        site_of = {slot.place: slot.site for site in self._sites for slot in site.slots}
+        free = [[(slot.ready_seconds, number, slot) for number, slot in enumerate(each.slots)] for each in self._sites]
+        for index in sorted(range(len(self._jobs)), key=lambda index: (self._jobs[index].previous_seconds, index)):
             job = self._jobs[index]
-            there = None if job.previous_place is None else of_place.get(job.previous_place)
-            if there is None or self._seconds[there[0]][index] == _NEVER:
+            site = None if job.previous_place is None else site_of.get(job.previous_place)
+            if site is None or self._seconds[site][index] == _NEVER:
                 new.append(index)
                 continue
-            c, slots = there
-            slot = min(slots, key=lambda slot: done[id(slot)])
+            heap = free[site]
+            at = 0 if job.places is None else _first_allowed(heap, job)
+            if at is None:
+                new.append(index)
+                continue
+            ready, number, slot = heap[at]
             slot.sequence.append(index)
-            done[id(slot)] += self._occupies(index, c, slot)
-            self._at[index] = (c, slot)
-        for c, slots in of_place.values():
-            for slot in slots:
-                if slot.sequence:
-                    slot.cost = self._cost(slot.sequence, c, slot)
-                    ends.changed(c, slot)
+            self._at[index] = slot
+            later = (max(ready, -job.age_seconds) + self._occupies(index, slot), number, slot)
+            if at == 0:
+                heapq.heapreplace(heap, later)
+            else:
+                heap[at] = later
+                heapq.heapify(heap)
         return new
 
-    def _typical(self, c: int) -> float:
-        known = sorted(seconds for seconds in self._seconds[c] if seconds < _NEVER)
+    def _typical(self, site: int) -> float:
+        known = sorted(seconds for seconds in self._seconds[site] if seconds < _NEVER)
         return known[len(known) // 2] if known else _NEVER
 
-    def _cost(self, sequence: Sequence[int], c: int, slot: Slot) -> float:
+    def _cost(self, slot: Slot, sequence: Sequence[int]) -> float:
         """What a sequence costs on a slot."""
-        self._budget -= 1
-        of_class = self._classes[c]
-        seconds, extra, widths = self._seconds[c], self._extra[c], self._widths[c]
-        lead, gap, slowness = of_class.lead_seconds, of_class.gap_seconds, slot.slowness
+        self._budget -= 1 + len(sequence) // TRIED_EVERYWHERE
+        site = self._sites[slot.site]
+        seconds, extra, widths = self._seconds[slot.site], self._extra[slot.site], self._widths[slot.site]
+        lead, gap, slowness = site.lead_seconds, site.gap_seconds, slot.slowness
         now, total, sqrt = slot.ready_seconds, 0.0, math.sqrt
         for index in sequence:
             age = self._ages[index]
@@ -204,27 +260,28 @@ class _Search:
             now += (took + gap) * widths[index]
         return total
 
-    def _inserted(self, index: int, c: int, slot: Slot, sequence: list[int]) -> tuple[float, list[int]]:
+    def _inserted(self, index: int, slot: Slot, sequence: list[int]) -> tuple[float, list[int]]:
         """The least cost of a slot with one more job, and the sequence that has it."""
         if not sequence:
-            return self._cost((index,), c, slot), [index]
-        seconds = self._seconds[c]
-        own = seconds[index]
+            return self._cost(slot, (index,)), [index]
         count = len(sequence)
-        place = 0
-        while place < count and seconds[sequence[place]] <= own:
-            place += 1
-        tried = range(count, -1, -1) if count < 4 else (min(place + 1, count), place, max(place - 1, 0), 0)
-        least, best = _NEVER, sequence
+        if count < TRIED_EVERYWHERE:
+            tried: Sequence[int] = range(count, -1, -1)
+        else:
+            seconds = self._seconds[slot.site]
+            own = seconds[index]
+            shortest = next((at for at, each in enumerate(sequence) if seconds[each] > own), count)
+            tried = (min(shortest + 1, count), shortest, max(shortest - 1, 0), 0)
+        least, best = _NEVER, [*sequence, index]
         for at in tried:  # from the back, so that equals stay in order
             made = [*sequence[:at], index, *sequence[at:]]
-            cost = self._cost(made, c, slot)
+            cost = self._cost(slot, made)
             if cost < least - _ROUNDING:
                 least, best = cost, made
         return least, best
 
     def _move_all(self, order: Sequence[int]) -> bool:
-        candidates = [self._candidates(c) for c in range(len(self._classes))]
+        candidates = [_Candidates(self._by_end(site), site.slots) for site in self._sites]
         is_better = False
         for index in order:
             if self._budget <= 0:
@@ -232,145 +289,119 @@ class _Search:
             is_better |= self._move(index, candidates)
         return is_better
 
-    def _candidates(self, c: int) -> list[Slot]:
-        """Slots of a class that are done first; of those that are empty one is enough."""
-        ends: list[tuple[float, int, Slot]] = []
-        for slot in self._classes[c].slots:
-            if not slot.sequence:
-                ends.append((slot.ready_seconds, len(ends), slot))
-                break
-            end = slot.ready_seconds
-            for index in slot.sequence:
-                end += self._occupies(index, c, slot)
-            ends.append((end, len(ends), slot))
+    def _by_end(self, site: Site) -> list[Slot]:
+        """The slots of a site that somebody is meant for and that are done first."""
+        ends = [
+            (slot.ready_seconds + sum(self._occupies(index, slot) for index in slot.sequence), number, slot)
+            for number, slot in enumerate(site.slots)
+            if slot.sequence
+        ]
         return [slot for _, _, slot in heapq.nsmallest(MOST_CANDIDATES, ends)]
 
-    def _move(self, index: int, candidates: Sequence[Sequence[Slot]]) -> bool:
-        at = self._at[index]
-        if at is None:
+    def _move(self, index: int, candidates: Sequence[_Candidates]) -> bool:
+        source = self._at[index]
+        if source is None:
             return False
-        here, source = at
         rest = [each for each in source.sequence if each != index]
-        without = self._cost(rest, here, source) if rest else 0.0
-        least = source.cost - without - _ROUNDING
-        best = None
-        age, places = self._ages[index], self._jobs[index].places
-        for c, slots in enumerate(candidates):
-            own = self._seconds[c][index]
-            if own == _NEVER:
-                continue
-            for slot in slots:
-                if slot is source or (places is not None and slot.place not in places):
-                    continue
-                turnaround = max(age + slot.ready_seconds, 0.0) + own
-                if turnaround * math.sqrt(turnaround) >= least:
-                    continue
-                cost, sequence = self._inserted(index, c, slot, slot.sequence)
-                if cost - slot.cost < least:
-                    least, best = cost - slot.cost, (c, slot, cost, sequence)
+        without = self._cost(source, rest) if rest else 0.0
+        best = self._best_move(index, source, (rest, without), candidates)
         if best is None:
             return False
         source.sequence, source.cost = rest, without
-        c, slot, cost, sequence = best
+        slot, cost, sequence = best
+        if not slot.sequence and slot is not source:
+            candidates[slot.site].took(slot)
         slot.sequence, slot.cost = sequence, cost
-        self._at[index] = (c, slot)
+        self._at[index] = slot
         return True
 
+    def _best_move(
+        self, index: int, source: Slot, left: tuple[list[int], float], candidates: Sequence[_Candidates]
+    ) -> tuple[Slot, float, list[int]] | None:
+        """Where a job costs less than in ``source``, which without it is as ``left`` says: slot, cost and sequence."""
+        job, age = self._jobs[index], self._ages[index]
+        rest, without = left
+        least = source.cost - without - _ROUNDING
+        best: tuple[Slot, float, list[int]] | None = None
+        if rest:
+            cost, sequence = self._inserted(index, source, rest)
+            if cost - without < least:
+                least, best = cost - without, (source, cost, sequence)
+        for site, own in enumerate(job.seconds):
+            if own == _NEVER:
+                continue
+            for slot in candidates[site].of(job):
+                turnaround = max(age + slot.ready_seconds, 0.0) + own
+                if slot is source or turnaround * math.sqrt(turnaround) >= least:
+                    continue
+                cost, sequence = self._inserted(index, slot, slot.sequence)
+                if cost - slot.cost < least:
+                    least, best = cost - slot.cost, (slot, cost, sequence)
+        return best
+
     def _swap_all(self, order: Sequence[int]) -> bool:
+        """Try to swap jobs of different sites; to look at eight pairs costs as much as to reckon one."""
         is_better = False
-        looked = 0
         for first, one in enumerate(order):
             for other in order[first + 1 :]:
-                looked += 1
                 is_better |= self._swap(one, other)
-            self._budget -= looked // 8
-            looked %= 8
-            if self._budget <= 0:
+            self._budget -= (len(order) - first) // 8 if len(self._sites) > 1 else 0
+            if self._budget <= 0 or len(self._sites) == 1:
                 break
         return is_better
 
     def _swap(self, one: int, other: int) -> bool:
-        at_one, at_other = self._at[one], self._at[other]
-        if at_one is None or at_other is None:
+        slot, other_slot = self._at[one], self._at[other]
+        if slot is None or other_slot is None or slot.site == other_slot.site:
             return False
-        here, slot = at_one
-        there, other_slot = at_other
-        if here == there:
-            return False
-        seconds, other_seconds = self._seconds[here], self._seconds[there]
+        seconds, other_seconds = self._seconds[slot.site], self._seconds[other_slot.site]
         loss = seconds[other] - seconds[one]
         other_loss = other_seconds[one] - other_seconds[other]
         if loss + other_loss >= 0.0 and loss * len(slot.sequence) + other_loss * len(other_slot.sequence) >= 0.0:
             is_costly = loss + other_loss > _SMALL_LOSS * (seconds[one] + other_seconds[other])
             if is_costly or (self._ages[one] == self._ages[other] and self._due[one] == self._due[other]):
                 return False
-        if not (self._may_go(one, other_slot.place) and self._may_go(other, slot.place)):
+        if not (self._jobs[one].may_go(other_slot.place) and self._jobs[other].may_go(slot.place)):
             return False
-        rest = [each for each in slot.sequence if each != one]
-        other_rest = [each for each in other_slot.sequence if each != other]
-        cost, sequence = self._inserted(other, here, slot, rest)
-        if cost >= slot.cost + other_slot.cost:
+        together = slot.cost + other_slot.cost
+        cost, sequence = self._inserted(other, slot, [each for each in slot.sequence if each != one])
+        if cost >= together:
             return False
-        other_cost, other_sequence = self._inserted(one, there, other_slot, other_rest)
-        if cost + other_cost >= slot.cost + other_slot.cost - _ROUNDING:
+        rest = [each for each in other_slot.sequence if each != other]
+        other_cost, other_sequence = self._inserted(one, other_slot, rest)
+        if cost + other_cost >= together - _ROUNDING:
             return False
         slot.sequence, slot.cost = sequence, cost
         other_slot.sequence, other_slot.cost = other_sequence, other_cost
-        self._at[one], self._at[other] = at_other, at_one
+        self._at[one], self._at[other] = other_slot, slot
         return True
 
-    def _may_go(self, index: int, place: int) -> bool:
-        places = self._jobs[index].places
-        return places is None or place in places
+
+class _Candidates:
+    """The slots of a site that are worth a try: those that are done first, and the first that is empty."""
+
+    def __init__(self, busy: list[Slot], slots: Sequence[Slot]) -> None:
+        self._busy = busy
+        self._empty = [slot for slot in slots if not slot.sequence]
+
+    def of(self, job: Job) -> Iterator[Slot]:
+        """Those where ``job`` may go."""
+        if job.places is None:
+            yield from self._busy
+            yield from self._empty[:1]
+            return
+        yield from (slot for slot in self._busy if job.may_go(slot.place))
+        first = next((slot for slot in self._empty if job.may_go(slot.place)), None)
+        if first is not None:
+            yield first
+
+    def took(self, slot: Slot) -> None:
+        """A slot that was empty is so no more."""
+        if slot in self._empty:
+            self._empty.remove(slot)
+            self._busy.append(slot)
 
 
-class _Ends:
-    """The slots of each class by when one more typical job would be done there."""
-
-    def __init__(self, classes: Sequence[ClassSlots], typical_seconds: Sequence[float]) -> None:
-        self._gaps = [each.gap_seconds for each in classes]
-        self._steps = [typical + gap for typical, gap in zip(typical_seconds, self._gaps, strict=True)]
-        self._heaps = [
-            [(self._end(c, slot), number, slot) for number, slot in enumerate(each.slots)]
-            for c, each in enumerate(classes)
-        ]
-        self._tops: list[Slot] = []
-        for heap in self._heaps:
-            heapq.heapify(heap)
-            self._tops.append(heap[0][2])
-        self._terms = [self._term(c, slot) for c, slot in enumerate(self._tops)]
-
-    def least(self, seconds: Sequence[float], places: frozenset[int] | None) -> tuple[int, Slot] | None:
-        """The class and slot where a job is done first, if each that is there already has as long a one before it."""
-        tops, terms = self._tops, self._terms
-        if places is not None:
-            found = [min((each for each in heap if each[2].place in places), default=None) for heap in self._heaps]
-            seconds = [_NEVER if each is None else own for each, own in zip(found, seconds, strict=True)]
-            tops = [top if each is None else each[2] for each, top in zip(found, tops, strict=True)]
-            terms = [self._term(c, slot) for c, slot in enumerate(tops)]
-        costs = [factor * own + rest for own, (factor, rest) in zip(seconds, terms, strict=True)]
-        cost = min(costs)
-        if cost == _NEVER:
-            return None
-        c = costs.index(cost)
-        return c, tops[c]
-
-    def changed(self, c: int, slot: Slot) -> None:
-        """What is meant for ``slot``, of class ``c``, has changed."""
-        heap = self._heaps[c]
-        if heap[0][2] is slot:
-            heapq.heapreplace(heap, (self._end(c, slot), heap[0][1], slot))
-        else:
-            at = next(at for at, each in enumerate(heap) if each[2] is slot)
-            heap[at] = (self._end(c, slot), heap[at][1], slot)
-            heapq.heapify(heap)
-        self._tops[c] = heap[0][2]
-        self._terms[c] = self._term(c, heap[0][2])
-
-    def _term(self, c: int, slot: Slot) -> tuple[float, float]:
-        """What a job costs at the end of a slot: so many times its seconds, and so many seconds."""
-        count = 1 + len(slot.sequence)
-        return count * slot.slowness, count * self._gaps[c] + slot.ready_seconds
-
-    def _end(self, c: int, slot: Slot) -> float:
-        return slot.ready_seconds + (len(slot.sequence) + 1) * self._steps[c]
+def _first_allowed(heap: Sequence[tuple[float, int, Slot]], job: Job) -> int | None:
+    allowed = [(each[:2], at) for at, each in enumerate(heap) if job.may_go(each[2].place)]
+    return min(allowed)[1] if allowed else None

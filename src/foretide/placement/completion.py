@@ -15,6 +15,7 @@ from dataclasses import dataclass
 _LOG_ODDS_UPPER = math.log(0.95 / 0.05)
 _LOG_TWO = math.log(2)
 _SHARPEST = 100.0
+_LOWEST_RATIO = 1e-9
 _HIGHEST_RATIO = math.exp(-_LOG_ODDS_UPPER / _SHARPEST)
 LEAST_SECONDS = 1e-3
 """The shortest completion that is told from none; all times are at least this, so that ratios exist."""
@@ -65,7 +66,7 @@ def remaining_seconds(task: RunningTask) -> float:
 def remaining_of(median_seconds: float, upper_seconds: float, elapsed_seconds: float) -> float:
     """As `remaining_seconds`, of a completion given by its median and upper bound."""
     median = max(median_seconds, LEAST_SECONDS)
-    ratio = min(median / max(upper_seconds, median), _HIGHEST_RATIO)
+    ratio = max(min(median / max(upper_seconds, median), _HIGHEST_RATIO), _LOWEST_RATIO)
     if elapsed_seconds <= median * ratio * ratio:  # so early that its odds to have ended are a quarter of a percent
         return median - max(elapsed_seconds, 0.0)
     sharpness = _LOG_ODDS_UPPER / -math.log(ratio)

@@ -228,7 +228,7 @@ class Placing:
         """Commit ``task`` to the node at the place ``aimed``, or where it ends first."""
         shape = self.shape(task)
         latest = max(task.latest_open_seconds, self._now)
-        if aimed is not None:
+        if aimed is not None and self._may_go(task.group, aimed):
             found = self._offered(aimed, shape, task, latest)
             if found is not None:
                 return self._commit(task, shape, found)
@@ -263,6 +263,10 @@ class Placing:
                 return self._commit(task, shape, found)
         return Placed(task.key, self._now, self._why_not(task.group, shape))
 
+    def _may_go(self, group: Hashable, place: int) -> bool:
+        allowed = self.allowed(group)
+        return allowed is None or place in allowed
+
     def _offered(self, place: int, shape: Shape, task: Waiting, latest: float) -> Choice | None:
         timeline = self.timelines[place]
         expected = task.expected.get(self._class_of[place] or "")
@@ -274,7 +278,8 @@ class Placing:
         if offer is not None and offer.open_seconds <= latest:
             choice.consider(place, timeline.load, alone, offer)
         below = math.inf if offer is None else offer.cost_seconds
-        if shape.cpu_millis > shape.requests[0]:
+        undisturbed = math.inf if offer is None else offer.open_seconds
+        if undisturbed > self._now and timeline.first_shared_seconds(shape) < undisturbed:
             shared = timeline.shared_offer(shape, alone, latest_seconds=latest, below_seconds=below)
             if shared is not None:
                 choice.consider(place, timeline.load, alone, shared)

@@ -1,59 +1,126 @@
-"""What a search over assignments sees of nodes: slots that become free one after the other, by class.
+"""What a search over assignments sees of nodes: slots that become free one after the other, by *site*.
 
-A node has as many slots as tasks of its class's *measure* fit on it: the shape that most waiting tasks have of those
-that fit there at all. A task of another shape is as wide as the room that it takes, in measures. This leaves out how
-shapes fit together and what shares cores: who commits a task asks its node's `foretide.placement.timeline.Timeline`.
+A site is nodes of one class with equal room. A node there has as many slots as tasks of the site's *measure* fit on it:
+the shape that most waiting tasks have of those that fit there. A task of another shape is as wide as the room that it
+takes, in measures. This leaves out how shapes fit together and what shares cores: who commits a task asks its node's
+`foretide.placement.timeline.Timeline`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from foretide.placement.timeline import Shape, Timeline
+
+MOST_SITES: Final = 6
+"""Per class. Beyond, nodes of different room are taken for one, with the least of their room."""
+TOLD_APART_BY: Final = 4
+"""By how many of the commonest shapes nodes are told apart, and by one for each resource that these do not request."""
 
 
 class Slot:
     """Room for one task after another; ``sequence`` are the tasks meant for it, in order, and ``cost`` is theirs.
 
     Its first task can be opened ``ready_seconds`` from now; every task there takes ``slowness`` times its time.
+    ``site`` is the site's index, for who keeps several.
     """
 
-    __slots__ = ("cost", "place", "ready_seconds", "sequence", "slowness")
+    __slots__ = ("cost", "place", "ready_seconds", "sequence", "site", "slowness")
 
     def __init__(self, place: int, ready_seconds: float, slowness: float) -> None:
         self.place = place
         self.ready_seconds = ready_seconds
         self.slowness = slowness
+        self.site = 0
         self.sequence: list[int] = []
         self.cost = 0.0
 
 
-class ClassSlots:
-    """The slots of a class, those that are free first in front, and how wide tasks are there, by their shape.
+class Site:
+    """The slots of like nodes of a class, those that are free first in front, and how wide tasks are there by shape."""
 
-    ``shapes`` says how many tasks there are of each; ``most`` is how many slots are enough.
-    """
-
-    def __init__(
-        self, timelines: Sequence[Timeline], places: Sequence[int], shapes: Mapping[Shape, int], most: int
-    ) -> None:
-        model = timelines[places[0]]
+    def __init__(self, node_class: str, widths: Mapping[Shape, float], slots: list[Slot], model: Timeline) -> None:
+        self.node_class = node_class
+        self.widths = widths
+        self.slots = slots
         self.gap_seconds = model.lags.release_seconds
         self.lead_seconds = model.lags.open_to_bind_seconds
-        self.slots: list[Slot] = []
-        self.widths: dict[Shape, float] = {}
+
+
+def sites_of(
+    node_class: str,
+    timelines: Sequence[Timeline],
+    places: Sequence[int],
+    shapes: Mapping[Shape, int],
+    *,
+    most: int,
+    wanted: frozenset[int],
+) -> Iterator[Site]:
+    """The sites of a class whose nodes are at ``places``; those where no task fits are left out.
+
+    ``shapes`` says how many tasks there are of each. ``most`` slots are enough for a site, and as many more among the
+    places ``wanted``, which are those that some tasks are bound to.
+    """
+    for members in _alike(timelines, places, shapes):
+        model = timelines[members[0]]
         fits = {shape: count for shape in shapes if (count := model.capacity(shape))}
         if not fits:
-            return
+            continue
         measure = max(fits, key=lambda shape: (shapes[shape], fits[shape]))
-        self.widths = {shape: fits[measure] / count for shape, count in fits.items()}
-        found = []
-        for place in places:
-            timeline = timelines[place]
-            ready = timeline.free_from_seconds(measure, most)
-            load = timeline.load
-            found += [(seconds, nth, load, place) for nth, seconds in enumerate(ready)]
-        found.sort()
-        now = model.now_seconds
-        slowness = {place: timelines[place].slowness(measure) for place in places}
-        self.slots = [Slot(place, seconds - now, slowness[place]) for seconds, _, _, place in found[:most]]
+        widths = {shape: fits[measure] / count for shape, count in fits.items()}
+        slots = _slots(timelines, members, measure, most, wanted)
+        if slots:
+            yield Site(node_class, widths, slots, model)
+
+
+def _slots(
+    timelines: Sequence[Timeline], places: Sequence[int], measure: Shape, most: int, wanted: frozenset[int]
+) -> list[Slot]:
+    found = []
+    for place in places:
+        timeline = timelines[place]
+        ready = timeline.free_from_seconds(measure, most)
+        load = timeline.load
+        found += [(seconds, nth, load, place) for nth, seconds in enumerate(ready)]
+    found.sort()
+    kept = found[:most]
+    if wanted:
+        kept += [each for each in found[most:] if each[3] in wanted][:most]
+    slowness = {place: timelines[place].slowness(measure) for place in places}
+    return [Slot(place, seconds - timelines[place].now_seconds, slowness[place]) for seconds, _, _, place in kept]
+
+
+def _alike(
+    timelines: Sequence[Timeline], places: Sequence[int], shapes: Mapping[Shape, int]
+) -> Iterator[Sequence[int]]:
+    """The places in groups with as much room for the commonest shapes, the largest groups first."""
+    telling = _telling(shapes)
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    of_room: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for place in places:
+        room = timelines[place].room
+        key = of_room.get(room)
+        if key is None:
+            key = of_room[room] = tuple(timelines[place].capacity(shape) for shape in telling)
+        groups[key].append(place)
+    in_order = sorted(groups.items(), key=lambda each: (-len(each[1]), each[1][0]))
+    yield from (members for _, members in in_order[: MOST_SITES - 1])
+    rest = sorted(in_order[MOST_SITES - 1 :], key=lambda each: each[0])
+    if rest:
+        fitting = [members for key, members in rest if any(key)]
+        yield [place for members in fitting for place in members] if fitting else rest[0][1]
+
+
+def _telling(shapes: Mapping[Shape, int]) -> list[Shape]:
+    """The shapes that nodes are told apart by."""
+    common = sorted(shapes, key=lambda shape: (-shapes[shape], shape.taken))
+    telling = common[:TOLD_APART_BY]
+    seen = {axis for shape in telling for axis, _ in shape.needs}
+    for shape in common[TOLD_APART_BY:]:
+        new = {axis for axis, _ in shape.needs} - seen
+        if new:
+            telling.append(shape)
+            seen |= new
+    return telling

@@ -125,9 +125,14 @@ class Timeline:
         """The first time with room for the requests, cores shared or not; infinite if there is none."""
         return self._first_fit(shape.hard, 0.0)
 
+    @property
+    def room(self) -> Amounts:
+        """What is there beside what is always here, the CPU that limits leave last."""
+        return self._idle
+
     def capacity(self, shape: Shape) -> int:
-        """How many such tasks fit beside what is always here, as far as its resources go."""
-        return max(self._count(self._idle, shape), int(self.is_large_enough(shape.hard)))
+        """How many such tasks fit beside what is always here."""
+        return self._count(self._idle, shape)
 
     def slowness(self, shape: Shape) -> float:
         """How many times as long such a task takes here for what always runs here."""

@@ -10,17 +10,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypedDict
 
 from foretide.placement.assign import Aim, Job, assign
+from foretide.placement.completion import LEAST_SECONDS
 from foretide.placement.plan import NodeState, Placed, Placing, Plan, Running, Waiting
-from foretide.placement.slots import ClassSlots
+from foretide.placement.slots import Site, sites_of
 from foretide.placement.timeline import Lags, Shape
 
 MOST_LOOKS: Final = 8_000
 """How many sequences the search may reckon, about 3 µs each …"""
 LOOKS_PER_TASK: Final = 4
-"""… less so many for each waiting task, and one for each running task and node: they take time as well."""
+"""… less so many for each waiting task, and one for each running task and node: they take time as well …"""
+LEAST_LOOKS: Final = 500
+"""… but so many always."""
 MOST_LEVELS: Final = 8
 """Each level of priority is searched by itself, which takes time for each."""
 
@@ -49,11 +52,10 @@ def plan_together(
     )
     first = [placing.place_pending(task) for task in pending]
     aiming = _Aiming(placing, coming, previous, now_seconds)
+    looks = MOST_LOOKS - LOOKS_PER_TASK * len(waiting) - len(running) - len(placing.timelines)
     placed: dict[str, Placed] = {}
-    levels = _levels(waiting)
-    looks = max(MOST_LOOKS - LOOKS_PER_TASK * len(waiting) - len(running) - len(placing.timelines), 0)
-    for level in levels:
-        aims = aiming.aims(level, looks // len(levels))
+    for level in _levels(waiting):
+        aims = aiming.aims(level, max(looks, LEAST_LOOKS) * len(level) // len(waiting))
         for index, place in _in_order(level, aims):
             placed[level[index].key] = placing.place(level[index], place)
     return Plan(
@@ -64,7 +66,7 @@ def plan_together(
 
 
 def _levels(waiting: Sequence[Waiting]) -> list[list[Waiting]]:
-    """Tasks of equal priority, the highest first; beyond `MOST_LEVELS` the rest is taken as equal."""
+    """Tasks of equal priority, the highest first; beyond `MOST_LEVELS` the rest is searched as one."""
     priorities = sorted({task.priority for task in waiting}, reverse=True)
     level_of = {priority: min(level, MOST_LEVELS - 1) for level, priority in enumerate(priorities)}
     levels: list[list[Waiting]] = [[] for _ in priorities[:MOST_LEVELS]]
@@ -74,11 +76,21 @@ def _levels(waiting: Sequence[Waiting]) -> list[list[Waiting]]:
 
 
 def _in_order(tasks: Sequence[Waiting], aims: Sequence[Aim]) -> list[tuple[int, int | None]]:
-    """All tasks and the places that they are meant for: those that nothing is known of come as if free at once."""
+    """All tasks in the order in which they get their room, and the places that they are meant for.
+
+    Those that the search knows nothing of are predicted for no class where there is room for them: they come last, but
+    for those that nothing is predicted for, which are to be opened at once.
+    """
     aimed = {aim.job for aim in aims}
-    keyed: list[tuple[float, int, int | None]] = [(aim.open_seconds, aim.job, aim.place) for aim in aims]
-    keyed += [(0.0, index, None) for index in range(len(tasks)) if index not in aimed]
-    return [(index, place) for _, index, place in sorted(keyed, key=lambda each: each[:2])]
+    keyed: list[tuple[int, float, int, int | None]] = [
+        (-tasks[aim.job].priority, aim.open_seconds, aim.job, aim.place) for aim in aims
+    ]
+    keyed += [
+        (-task.priority, math.inf if task.expected else 0.0, index, None)
+        for index, task in enumerate(tasks)
+        if index not in aimed
+    ]
+    return [(index, place) for _, _, index, place in sorted(keyed, key=lambda each: each[:3])]
 
 
 class _Aiming:
@@ -87,65 +99,86 @@ class _Aiming:
     def __init__(self, placing: Placing, coming: Sequence[Waiting], previous: Plan | None, now_seconds: float) -> None:
         self._placing = placing
         self._coming = coming
-        self._expected = frozenset(task.key for task in coming)
         self._now = now_seconds
         self._before = {} if previous is None else {each.key: each for each in previous.assignments}
-        self._place_of = {each.name: place for place, each in enumerate(placing.timelines)} if previous else {}
+        self._place_of = {each.name: place for place, each in enumerate(placing.timelines)} if self._before else {}
 
     def aims(self, tasks: Sequence[Waiting], looks: int) -> list[Aim]:
         """Where tasks of one level should go, by their index, those to be opened first in front."""
-        everyone = [*tasks, *self._coming]
+        least = min(task.priority for task in tasks)
+        everyone = [*tasks, *(task for task in self._coming if task.priority >= least)]
         shapes = [self._placing.shape(task) for task in everyone]
-        counts = Counter(shapes)
-        names: list[str] = []
-        classes: list[ClassSlots] = []
-        for name in sorted({name for task in everyone for name in task.expected}):
-            places = self._placing.members(name)
-            of_class = ClassSlots(self._placing.timelines, places, counts, len(everyone)) if places else None
-            if of_class is not None and of_class.slots:
-                names.append(name)
-                classes.append(of_class)
-        if not classes:
+        sites = self._sites(everyone, shapes)
+        if not sites:
             return []
-        self._names, self._classes = names, classes
+        maker = _JobMaker(self._placing, sites)
+        jobs = []
+        for index, (task, shape) in enumerate(zip(everyone, shapes, strict=True)):
+            before = self._before.get(task.key)
+            age = 0.0 if task.arrival_seconds is None else self._now - task.arrival_seconds
+            is_expected = index >= len(tasks)
+            jobs.append(
+                Job(
+                    **maker.figures(task, shape),
+                    age_seconds=min(age, 0.0) if is_expected else max(age, 0.0),  # clocks disagree a little
+                    due_seconds=task.due_seconds - self._now,
+                    latest_open_seconds=max(task.latest_open_seconds - self._now, 0.0),
+                    places=self._placing.allowed(task.group),
+                    is_expected=is_expected,
+                    previous_place=None if before is None or before.node is None else self._place_of.get(before.node),
+                    previous_seconds=0.0 if before is None else before.open_seconds,
+                )
+            )
+        return assign(jobs, sites, budget=looks)
+
+    def _sites(self, tasks: Sequence[Waiting], shapes: Sequence[Shape]) -> list[Site]:
+        counts = Counter(shapes)
+        allowed = {task.group: self._placing.allowed(task.group) for task in tasks}
+        wanted = frozenset[int]().union(*(places for places in allowed.values() if places is not None))
+        found: list[Site] = []
+        for name in sorted({name for task in tasks for name in task.expected}):
+            places = self._placing.members(name)
+            found += sites_of(name, self._placing.timelines, places, counts, most=len(tasks), wanted=wanted)
+        return found
+
+
+class _Figures(TypedDict):
+    seconds: list[float]
+    extra_seconds: list[float]
+    widths: list[float]
+
+
+class _JobMaker:
+    """What a task takes on each site; what many of them have in common is reckoned once."""
+
+    def __init__(self, placing: Placing, sites: Sequence[Site]) -> None:
+        self._placing = placing
+        self._sites = sites
+        self._names = [site.node_class for site in sites]
         self._widths: dict[Shape, list[float]] = {}
         self._closed: dict[tuple[Hashable, Shape], frozenset[int]] = {}
-        jobs = [self._job(task, shape) for task, shape in zip(everyone, shapes, strict=True)]
-        return [aim for aim in assign(jobs, classes, budget=looks) if aim.job < len(tasks)]
 
-    def _job(self, task: Waiting, shape: Shape) -> Job:
+    def figures(self, task: Waiting, shape: Shape) -> _Figures:
+        """Seconds, infinite where it cannot go, what the upper bound is longer, and widths."""
         widths = self._widths.get(shape)
         if widths is None:
-            widths = self._widths[shape] = [each.widths.get(shape, 1.0) for each in self._classes]
+            widths = self._widths[shape] = [site.widths.get(shape, 1.0) for site in self._sites]
         found = [task.expected.get(name) for name in self._names]
-        seconds = [math.inf if each is None else each.median_seconds for each in found]
+        seconds = [math.inf if each is None else max(each.median_seconds, LEAST_SECONDS) for each in found]
         for index in self._closed_to(task.group, shape):
             seconds[index] = math.inf
-        now, before = self._now, self._before.get(task.key)
-        return Job(
-            seconds=seconds,
-            extra_seconds=[0.0 if each is None else each.upper_seconds - each.median_seconds for each in found],
-            widths=widths,
-            age_seconds=self._age(task),
-            due_seconds=task.due_seconds - now,
-            latest_open_seconds=max(task.latest_open_seconds - now, 0.0),
-            places=self._placing.allowed(task.group),
-            previous_place=None if before is None or before.node is None else self._place_of.get(before.node),
-            previous_start_seconds=0.0 if before is None else before.open_seconds,
-        )
-
-    def _age(self, task: Waiting) -> float:
-        """Seconds since it arrived, by clocks that may disagree a little; negative for one that is only expected."""
-        age = 0.0 if task.arrival_seconds is None else self._now - task.arrival_seconds
-        return min(age, -1e-3) if task.key in self._expected else max(age, 0.0)
+        extra = [0.0 if each is None else max(each.upper_seconds - each.median_seconds, 0.0) for each in found]
+        return {"seconds": seconds, "extra_seconds": extra, "widths": widths}
 
     def _closed_to(self, group: Hashable, shape: Shape) -> frozenset[int]:
-        """The classes where tasks of a group and shape cannot go."""
+        """The sites where tasks of a group and shape cannot go."""
         closed = self._closed.get((group, shape))
         if closed is None:
+            allowed = self._placing.allowed(group)
             closed = self._closed[group, shape] = frozenset(
                 index
-                for index, (name, of_class) in enumerate(zip(self._names, self._classes, strict=True))
-                if shape not in of_class.widths or not self._placing.eligible(group, name)
+                for index, site in enumerate(self._sites)
+                if shape not in site.widths
+                or (allowed is not None and not any(slot.place in allowed for slot in site.slots))
             )
         return closed
