@@ -105,7 +105,7 @@ class _Search:
                 slot.site = number
 
     def begin(self) -> None:
-        """Put every job somewhere: to the site where it was meant to go before, else where it costs least at the end.
+        """Put every job somewhere: where it was meant to go before, else where it costs least at the end.
 
         Those that take longest come first, from the back: what runs last delays nobody.
         """
@@ -202,35 +202,24 @@ class _Search:
         return [index for _, index in sorted(starts)]
 
     def _keep_previous(self) -> list[int]:
-        """Put jobs back to the sites where they were meant to go, in the order of then; the others.
-
-        Nodes of a site are alike, and which of them is free first may have changed.
-        """
+        """Put jobs back to the nodes where they were meant to go, in the order of then; those that cannot be."""
         if all(job.previous_place is None for job in self._jobs):
             return list(range(len(self._jobs)))
         new = []
-        site_of = {slot.place: slot.site for site in self._sites for slot in site.slots}
-        free = [[(slot.ready_seconds, number, slot) for number, slot in enumerate(each.slots)] for each in self._sites]
+        free: dict[int, list[tuple[float, int, Slot]]] = {}
+        for site in self._sites:
+            for number, slot in enumerate(site.slots):
+                free.setdefault(slot.place, []).append((slot.ready_seconds, number, slot))  # in order, so a heap
         for index in sorted(range(len(self._jobs)), key=lambda index: (self._jobs[index].previous_seconds, index)):
             job = self._jobs[index]
-            site = None if job.previous_place is None else site_of.get(job.previous_place)
-            if site is None or self._seconds[site][index] == _NEVER:
+            heap = None if job.previous_place is None else free.get(job.previous_place)
+            if heap is None or self._seconds[heap[0][2].site][index] == _NEVER or not job.may_go(heap[0][2].place):
                 new.append(index)
                 continue
-            heap = free[site]
-            at = 0 if job.places is None else _first_allowed(heap, job)
-            if at is None:
-                new.append(index)
-                continue
-            ready, number, slot = heap[at]
+            ready, number, slot = heap[0]
             slot.sequence.append(index)
             self._at[index] = slot
-            later = (max(ready, -job.age_seconds) + self._occupies(index, slot), number, slot)
-            if at == 0:
-                heapq.heapreplace(heap, later)
-            else:
-                heap[at] = later
-                heapq.heapify(heap)
+            heapq.heapreplace(heap, (max(ready, -job.age_seconds) + self._occupies(index, slot), number, slot))
         return new
 
     def _typical(self, site: int) -> float:
@@ -400,8 +389,3 @@ class _Candidates:
         if slot in self._empty:
             self._empty.remove(slot)
             self._busy.append(slot)
-
-
-def _first_allowed(heap: Sequence[tuple[float, int, Slot]], job: Job) -> int | None:
-    allowed = [(each[:2], at) for at, each in enumerate(heap) if job.may_go(each[2].place)]
-    return min(allowed)[1] if allowed else None

@@ -18,10 +18,11 @@ from foretide.placement.plan import NodeState, Placed, Placing, Plan, Running, W
 from foretide.placement.slots import Site, sites_of
 from foretide.placement.timeline import Lags, Shape
 
-MOST_LOOKS: Final = 8_000
+MOST_LOOKS: Final = 16_000
 """How many sequences the search may reckon, about 3 µs each …"""
-LOOKS_PER_TASK: Final = 4
-"""… less so many for each waiting task, and one for each running task and node: they take time as well …"""
+LOOKS_PER_TASK: Final = 16
+LOOKS_PER_NODE: Final = 2
+"""… less so many for each waiting task, and for each node and each running task: they take time as well …"""
 LEAST_LOOKS: Final = 500
 """… but so many always."""
 MOST_LEVELS: Final = 8
@@ -52,7 +53,7 @@ def plan_together(
     )
     first = [placing.place_pending(task) for task in pending]
     aiming = _Aiming(placing, coming, previous, now_seconds)
-    looks = MOST_LOOKS - LOOKS_PER_TASK * len(waiting) - len(running) - len(placing.timelines)
+    looks = MOST_LOOKS - LOOKS_PER_TASK * len(waiting) - LOOKS_PER_NODE * (len(running) + len(placing.timelines))
     placed: dict[str, Placed] = {}
     for level in _levels(waiting):
         aims = aiming.aims(level, max(looks, LEAST_LOOKS) * len(level) // len(waiting))
