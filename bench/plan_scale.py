@@ -128,7 +128,8 @@ def make(case: Case) -> Cluster:
         shape, requests = index % case.shapes, shapes[index % case.shapes]
         limit = workloads[f"net-{shape}"].cpu_millis
         task = Task(round(INFERENCES * own_size()), limit, requests.memory_bytes)
-        pods.append(pod(f"task-{index:03d}", requests, f"net-{shape}", task))
+        ago = 60.0 * (index + 0.5) / TASKS
+        pods.append(pod(f"task-{index:03d}", requests, f"net-{shape}", task, ago))
     return Cluster(pods, nodes, workloads)
 
 
@@ -187,10 +188,13 @@ def timed(work: Callable[[], object]) -> float:
 
 def measure(name: str) -> dict[str, Any]:
     """Figures of one case."""
-    cluster = make(CASES[name])
     collect_seldom()
+    cluster = make(CASES[name])
     expectations = Expectations()
     floor = cluster.read(expectations)
+    last = plan_together(
+        floor.waiting, floor.running, floor.nodes, now_seconds=NOW_SECONDS - 1.0, pending=floor.pending
+    )
 
     def planned() -> int:
         made = plan_together(
@@ -201,6 +205,7 @@ def measure(name: str) -> dict[str, Any]:
             pending=floor.pending,
             groups=floor.groups,
             coming=floor.coming,
+            previous=last,
         )
         return len(made.due())
 

@@ -18,6 +18,7 @@ from demo.task import Task
 from demo.waves import needed_ends
 from foretide.placement.plan import Expected, NodeState
 from foretide.placement.timeline import Lags
+from foretide.placement.waiting import wait_bound_seconds
 from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
 from foretide.simulate.outcome import Outcome
@@ -56,6 +57,7 @@ def replay(
     """What would have become of ``tasks``, all of them ended; ``every_run`` are the runs to take times from.
 
     Where the policy plans, a wave is there at once when its last task is: the planner waits for the rest of a burst.
+    Nodes of a class for which nothing is known of some workload are left out.
     """
     known = [task for run in every_run for task in run]
     lags = _lags(known)
@@ -64,6 +66,7 @@ def replay(
     for task in tasks:
         waves[task.wave].append(task)
     numbers = sorted(waves)
+    nodes = [node for node in nodes if _is_known(node.node_class or "", tasks, means, predicted)]
     coming: list[SimTask] = []
     outcomes: list[Outcome] = []
     created: dict[str, float] = {}
@@ -103,6 +106,15 @@ def mean_seconds(tasks: Iterable[Task]) -> dict[str, dict[str, float]]:
     }
 
 
+def _is_known(
+    node_class: str, tasks: Iterable[Task], means: Mapping[str, Mapping[str, float]], predicted: Completions
+) -> bool:
+    return all(
+        node_class in means.get(workload, {}) or node_class in predicted.get(workload, {})
+        for workload in {task.workload for task in tasks}
+    )
+
+
 def _sim_task(
     task: Task,
     arrival_seconds: float,
@@ -114,6 +126,7 @@ def _sim_task(
     own = {} if task.completion_seconds is None else {task.node_class: task.completion_seconds}
     said = {name: each.median_seconds for name, each in expected.items()}
     deadline = math.inf if task.deadline_seconds is None else task.deadline_seconds
+    best = min((each.median_seconds for each in expected.values()), default=None)
     return SimTask(
         key=task.name,
         workload=task.workload,
@@ -123,6 +136,7 @@ def _sim_task(
         true_seconds={**said, **means.get(task.workload, {}), **own},
         expected=expected,
         deadline_seconds=deadline + created_seconds - arrival_seconds,
+        latest_open_seconds=created_seconds + wait_bound_seconds(None, best),
     )
 
 

@@ -77,7 +77,7 @@ class Trial:
     def round(self, number: int = 0) -> Round:
         """Run all columns, in an order that goes round with ``number`` (from 0)."""
         scenario, tasks, pods = self._scenario, dict[str, list[Task]](), list[PodTimes]()
-        nodes = node_states(self._client)
+        nodes, predicted = node_states(self._client), _predicted(self._forms())
         for column in rotated(COLUMNS, number):
             self._console.heading(f"{scenario.describe()}, placed by {column.label} ({column.scheduler_name})")
             run = self._run(column, number, self._forms())
@@ -98,7 +98,7 @@ class Trial:
                 by_column.values(),
                 nodes,
                 policy,
-                predicted=_predicted(self._forms()),
+                predicted=predicted,
                 next_when_ended=scenario.next_wave_when_ended,
             )
             for label, (ran, policy) in _SIMULATED.items()

@@ -32,8 +32,7 @@ def poisson(rate: float, seconds: float = 10.0, seed: int = 0) -> list[Waiting]:
     return found
 
 
-@pytest.mark.parametrize("rate", [0.3, 1.0, 4.0])
-@pytest.mark.parametrize("seconds", [3.0, 10.0])
+@pytest.mark.parametrize(("rate", "seconds"), [(0.3, 3.0), (0.3, 10.0), (1.0, 3.0), (4.0, 10.0), (0.1, 300.0)])
 def test_as_many_as_come_by_chance_while_one_typically_takes(rate: float, seconds: float) -> None:
     counts = [len(arrivals(poisson(rate, seconds, seed), NOW)) for seed in range(20)]
     assert sum(counts) / len(counts) == pytest.approx(rate * seconds, rel=0.3, abs=0.7)
@@ -49,6 +48,15 @@ def test_they_come_evenly_after_now_and_are_like_the_latest() -> None:
     assert len({each.key for each in coming}) == len(coming)
     assert all(each.due_seconds == each.latest_open_seconds == math.inf for each in coming)
     assert arrivals(recent, NOW) == coming
+
+
+def test_those_that_nothing_is_predicted_for_are_not_expected_as_others() -> None:
+    recent = poisson(4.0)
+    half = [
+        each if index % 2 else Waiting(each.key, each.requests, 1000, {}, NOW, None, each.arrival_seconds)
+        for index, each in enumerate(recent)
+    ]
+    assert len(arrivals(half, NOW)) == pytest.approx(len(arrivals(recent, NOW)) / 2, abs=2)
 
 
 def test_a_burst_tells_nothing_of_the_next() -> None:

@@ -140,6 +140,12 @@ def test_tasks_that_came_one_by_one_lately_let_expect_more_whatever_has_become_o
     assert not floor(*(gated(f"t{index}", age_seconds=100 + index) for index in range(60))).coming, "long ago"
 
 
+def test_services_let_expect_nothing() -> None:
+    pods = [bound(f"r{age}", age_seconds=age) for age in range(0, 60, 2)]
+    assert floor(*pods).coming
+    assert not floor(*pods, workload=workload_of(mode="Deployment")).coming
+
+
 def names_allowed(made: Floor) -> Collection[str] | None:
     return made.groups[made.waiting[0].group]
 
@@ -257,6 +263,7 @@ def test_a_pod_that_cannot_be_read_counts_with_its_requests_and_the_others_are_p
         return resnet()
 
     pods = [bound("b", workload="odd"), gated("g", workload="odd"), gated("p", gates=(), workload="odd"), gated("a")]
+    pods += [bound("e", workload="odd", phase="Succeeded", age_seconds=5)]
     made = read_floor(pods, nodes(), workload, tries={}, had_room_since={}, now_seconds=NOW_SECONDS)
     assert state(made, "fast-1").in_use.cpu_millis == 1000
     assert (waiting(made), pending(made), running(made)) == (["a", "g"], [], {})

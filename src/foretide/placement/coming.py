@@ -27,7 +27,7 @@ _Item = TypeVar("_Item")
 
 def expected_arrivals(
     arrivals: Sequence[tuple[float, _Item]],
-    read: Callable[[_Item], Waiting],
+    read: Callable[[_Item], Waiting | None],
     now_seconds: float,
     *,
     since_seconds: float = -math.inf,
@@ -35,18 +35,21 @@ def expected_arrivals(
     """Tasks to expect within the time that one typically takes, in order of their ``arrival_seconds``.
 
     ``arrivals`` gives when each task arrived that did so within the window, whatever has become of it, and something
-    from which ``read`` makes the task; ``since_seconds`` is from when on arrivals are known at all.
+    from which ``read`` makes the task, or None if it does not count; ``since_seconds`` is from when on arrivals are
+    known at all.
     """
     begin = max(now_seconds - WINDOW_SECONDS, since_seconds)
     known = [each for each in arrivals if begin <= each[0] <= now_seconds]
     known.sort(key=itemgetter(0), reverse=True)
-    latest = [task for _, item in known[:MOST_TASKS] if (task := read(item)).expected]
+    read_latest = [read(item) for _, item in known[:MOST_TASKS]]
+    latest = [task for task in read_latest if task is not None and task.expected]
     horizon = _typical_seconds(latest)
-    if horizon <= 0.0:
+    if not 0.0 < horizon < math.inf:
         return []
-    span = max(now_seconds - begin, horizon)
+    span = max(now_seconds - begin, min(horizon, WINDOW_SECONDS))
     rate = len(known) / span / max(_dispersion([seconds for seconds, _ in known], begin, span), 1.0)
-    count = min(int(rate * horizon), len(latest))
+    rate *= len(latest) / len(read_latest)
+    count = min(int(rate * horizon), MOST_TASKS)
     return [
         replace(
             latest[number * len(latest) // count],

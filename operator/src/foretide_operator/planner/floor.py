@@ -79,7 +79,7 @@ def read_floor(
     ``had_room_since`` since when there has been room for a pending one. ``expectations`` are kept between floors.
     """
     expectations = expectations or Expectations()
-    expectations.trim()
+    expectations.begin_round()
     usable = {name: node for name, node in nodes.items() if node.facts.is_ready}
     reader = _Reader(usable, workload_of, tries, had_room_since, now_seconds=now_seconds, expectations=expectations)
     for pod in pods:
@@ -87,7 +87,7 @@ def read_floor(
     waiting, pending = sorted(reader.waiting, key=_in_order), sorted(reader.pending, key=_in_order)
     return Floor(
         waiting=tuple(each for _, each in waiting),
-        coming=tuple(expected_arrivals(reader.recent, reader.as_waiting, now_seconds)),
+        coming=tuple(expected_arrivals(reader.recent, reader.as_recent, now_seconds)),
         pending=tuple(each for _, each in pending),
         running=tuple(reader.running),
         nodes=tuple(_node_state(node, reader.held.get(name, ())) for name, node in sorted(usable.items())),
@@ -236,6 +236,14 @@ class _Reader:
             bound_seconds=min(bound_seconds, self._now),
             expected=expected,
         )
+
+    def as_recent(self, pod: TaskPod) -> Waiting | None:
+        """A task that came lately, whatever has become of it; None for a service, or where nothing can be made of it."""
+        try:
+            workload = self._workload(pod)
+            return None if workload is None or workload.is_service else self.as_waiting(pod)
+        except Exception:  # noqa: BLE001 - as in `take`, which tells of those that matter
+            return None
 
     def as_waiting(self, pod: TaskPod) -> Waiting:
         """A task to be planned."""

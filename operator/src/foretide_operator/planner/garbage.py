@@ -10,7 +10,7 @@ OBJECTS_BETWEEN: Final = 50_000
 
 
 def collect_seldom() -> None:
-    """To be called once, when all that stays has been loaded."""
+    """To be called once, when the program's modules are loaded: those stay, and are not looked through any more."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN)
