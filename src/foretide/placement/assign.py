@@ -80,7 +80,6 @@ def assign(jobs: Sequence[Job], sites: Sequence[Site], *, budget: int) -> list[A
     search = _Search(jobs, sites)
     search.begin()
     search.improve(budget)
-    search.give_idle_slots_to_who_waits()
     return search.aims()
 
 
@@ -136,30 +135,6 @@ class _Search:
             if not is_better:
                 return
 
-    def give_idle_slots_to_who_waits(self) -> None:
-        """Whoever would end sooner in a slot that is idle now than where it waits goes there.
-
-        So nothing is kept free for a task that is only expected while another could use it, nor for want of budget.
-        """
-        idle = [[slot for slot in site.slots if self._is_idle(slot)] for site in self._sites]
-        if not any(idle):
-            return
-        waiting = [
-            (begin, index, slot)
-            for site in self._sites
-            for slot in site.slots
-            for index, begin in self._starts(slot)
-            if begin > 0.0 and not self._jobs[index].is_expected
-        ]
-        for begin, index, source in sorted(waiting, key=lambda each: each[:2]):
-            target = self._idle_slot_for(index, begin + self._took(index, source), idle)
-            if target is None:
-                continue
-            source.sequence.remove(index)
-            target.sequence.insert(0, index)
-            self._at[index] = target
-            idle[target.site].remove(target)
-
     def aims(self) -> list[Aim]:
         """What was found."""
         found = [
@@ -170,18 +145,6 @@ class _Search:
             if not self._jobs[index].is_expected
         ]
         return sorted(found, key=lambda aim: (aim.open_seconds, aim.job))
-
-    def _is_idle(self, slot: Slot) -> bool:
-        """Whether nobody who is there already would begin in it now."""
-        return slot.ready_seconds <= 0.0 and all(self._jobs[index].is_expected for index in slot.sequence[:1])
-
-    def _idle_slot_for(self, index: int, end_seconds: float, idle: Sequence[Sequence[Slot]]) -> Slot | None:
-        best = None
-        for slots in idle:
-            slot = next((each for each in slots if self._jobs[index].may_go(each.place)), None)
-            if slot is not None and (end := self._took(index, slot)) < end_seconds:
-                best, end_seconds = slot, end
-        return best
 
     def _took(self, index: int, slot: Slot) -> float:
         return self._sites[slot.site].lead_seconds + self._seconds[slot.site][index] * slot.slowness

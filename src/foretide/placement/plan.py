@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import ge
 from typing import Final
 
 from foretide.placement.completion import LEAST_SECONDS, remaining_of
@@ -193,6 +194,7 @@ class Placing:
         self.timelines: list[Timeline] = []
         self._class_of: list[str | None] = []
         self._allowed: dict[Hashable, frozenset[int]] = {}
+        self._most_free: Amounts | None = None
         self._members: dict[str | None, list[int]] = defaultdict(list)
         there: dict[str, list[Running]] = defaultdict(list)
         for each in running:
@@ -225,14 +227,20 @@ class Placing:
         return found
 
     def place(self, task: Waiting, aimed: int | None = None) -> Placed:
-        """Commit ``task`` to the node at the place ``aimed``, or where it ends first."""
+        """Commit ``task`` to the node at the place ``aimed``, or where it ends first.
+
+        It is not kept waiting for its node where another has room now and it would end sooner there.
+        """
         shape = self.shape(task)
         latest = max(task.latest_open_seconds, self._now)
+        classes = self.classes(task)
         if aimed is not None and self._may_go(task.group, aimed):
             found = self._offered(aimed, shape, task, latest)
-            if found is not None:
+            if found is not None and found.offer is not None:
+                if found.offer.open_seconds > self._now and self._is_room_now(shape):
+                    now = self._search.best(task.group, shape, classes, self._now)
+                    found = now if now.offer is not None and now.cost < found.cost else found
                 return self._commit(task, shape, found)
-        classes = self.classes(task)
         if classes:
             found = self._search.best(task.group, shape, classes, latest)
             if found.offer is not None:
@@ -262,6 +270,13 @@ class Placing:
             if found.offer is not None:
                 return self._commit(task, shape, found)
         return Placed(task.key, self._now, self._why_not(task.group, shape))
+
+    def _is_room_now(self, shape: Shape) -> bool:
+        """Whether any node may have room now: False is sure."""
+        if self._most_free is None:
+            free = [timeline.free_now for timeline in self.timelines]
+            self._most_free = tuple(map(max, zip(*free, strict=True)))
+        return all(map(ge, self._most_free, shape.hard))
 
     def _may_go(self, group: Hashable, place: int) -> bool:
         allowed = self.allowed(group)

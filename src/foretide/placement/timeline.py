@@ -130,6 +130,11 @@ class Timeline:
         """What is there beside what is always here, the CPU that limits leave last."""
         return self._idle
 
+    @property
+    def free_now(self) -> Amounts:
+        """What of it is free now."""
+        return self._free[0]
+
     def capacity(self, shape: Shape) -> int:
         """How many such tasks fit beside what is always here."""
         return self._count(self._idle, shape)
