@@ -1,8 +1,9 @@
-"""The plan over all waiting tasks: which node each goes to and when its gate opens, given all committed before it.
+"""The plan over waiting tasks: which node each goes to and when its gate opens, given all committed before it.
 
-List scheduling: tasks in the caller's order, each to the node where it would end first. What is promised to a task is
-never taken back for a later one, which may only fill what is left (conservative backfilling). Tasks that no gate keeps
-any more come before them all: whatever the plan says, the scheduler gives them the first room. `plan` is pure and
+What is promised to a task is never taken back for a later one, which may only fill what is left (conservative
+backfilling). Tasks that no gate keeps any more come before them all: whatever the plan says, the scheduler gives them
+the first room. `plan` takes the tasks in the caller's order, each to the node where it would end first (list
+scheduling); `foretide.placement.together.plan_together` finds a better order and better nodes. Both are pure and
 deterministic; equal ends go to the node with less committed, then by name.
 """
 

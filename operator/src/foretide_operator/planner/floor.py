@@ -238,7 +238,7 @@ class _Reader:
         )
 
     def as_recent(self, pod: TaskPod) -> Waiting | None:
-        """A task that came lately, whatever has become of it; None for a service, or where nothing can be made of it."""
+        """A task that came lately, ended or not; None for a service, or where nothing can be made of it."""
         try:
             workload = self._workload(pod)
             return None if workload is None or workload.is_service else self.as_waiting(pod)

@@ -18,7 +18,7 @@ from foretide_kube.reduced import NodeFacts
 class Places:
     """Sorts tasks into groups that may go to the same nodes.
 
-    ``groups`` is what `foretide.placement.plan.plan` takes: the nodes of each group, None standing for all.
+    ``groups`` is what `plan_together` takes: the nodes of each group, None standing for all.
     """
 
     def __init__(self, nodes: Mapping[str, NodeFacts], class_of: Mapping[str, str | None]) -> None:
