@@ -3,7 +3,8 @@
     python -m bench.burst [--runs 3]
 
 Prints a table per round and, as its last line, one JSON object, also written to `bench/results/burst.json`: medians in
-the form of `demo.json`, each round under `runs`. Needs root on Linux.
+the form of `demo.json`, each round under `runs`. The tasks of each round and scheduler are kept as traces for
+`foretide simulate` in `bench/results/burst`. Needs root on Linux.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ from foretide.simulate.cluster import SimTask
 from foretide.simulate.policies import FORETIDE, ORACLE, Policy, fastest_class, foretide, greedy, kubernetes
 from foretide.simulate.scenario import Bursts, NodeGroup, Poisson, Scenario, WorkloadSpec
 from foretide.simulate.summary import Summary, compare
+from foretide.simulate.trace import Trace
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
 RESULT: Final = Path(__file__).parent / "results" / "placement.json"
@@ -47,7 +48,7 @@ TASK_SECONDS: Final = 8.0
 SLOTS: Final = 2
 DEADLINE_FACTOR: Final = 3.0
 DEVIATIONS: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
-TIMELINES: Final = RESULT.with_name("burst-timelines.json")
+BURST_TRACES: Final = RESULT.with_name("burst")
 OTHERS: Final = {"XGBoost raw": "xgboost_seconds", "FLOPs over peak": "peak"}
 """Greedy policies by the predictions of `bench.predict.baselines`."""
 
@@ -187,11 +188,8 @@ def sensitivity(
 
 def burst_timeline() -> Gantt:
     """When tasks of the last burst on real nodes began and ended, by the schedulers; empty if there was none."""
-    try:
-        rounds: list[dict[str, list[dict[str, Any]]]] = json.loads(TIMELINES.read_text())
-    except FileNotFoundError:
-        return {}
-    return {name: rounds[0][name] for name in ("default", "foretide")}
+    traces = {name: BURST_TRACES / f"1-{name}.json" for name in ("default", "foretide")}
+    return {name: Trace.read(path) for name, path in traces.items() if path.exists()}
 
 
 def _made_up(fleet: Fleet, known: Known, tasks: int, deviation: float) -> Scenario:

@@ -6,12 +6,13 @@ import base64
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import matplotlib as mpl
 import numpy as np
 
 from foretide.simulate.summary import Summary
+from foretide.simulate.trace import Trace, TracedTask
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -21,8 +22,8 @@ from matplotlib.patches import Rectangle
 
 Found = Mapping[str, Mapping[str, Summary]]
 """scenario → policy → figures."""
-Gantt = Mapping[str, Sequence[Mapping[str, Any]]]
-"""scheduler → its tasks: node, workload, and bound and ended seconds since the first was created."""
+Gantt = Mapping[str, Trace]
+"""scheduler → what was recorded of the same tasks."""
 
 SHOWN: Final = ("default", "most allocated", "fastest class first", "XGBoost raw", "per-pod", "foretide", "oracle")
 
@@ -104,12 +105,13 @@ def _sensitivity(path: Path, sensitivity: Mapping[str, Mapping[float, float]]) -
 
 
 def _gantt(path: Path, gantt: Gantt) -> Path:
-    nodes = sorted({task["node"] for tasks in gantt.values() for task in tasks})
-    workloads = sorted({task["workload"] for tasks in gantt.values() for task in tasks})
+    ran = {label: [task for task in trace.traced if task.node] for label, trace in gantt.items()}
+    nodes = sorted({task.node for tasks in ran.values() for task in tasks})
+    workloads = sorted({task.workload for tasks in ran.values() for task in tasks})
     figure, grid = plt.subplots(
-        len(gantt), 1, figsize=(11, 3.2 * len(gantt)), layout="constrained", sharex=True, squeeze=False
+        len(ran), 1, figsize=(11, 3.2 * len(ran)), layout="constrained", sharex=True, squeeze=False
     )
-    for (axes,), (label, tasks) in zip(grid, gantt.items(), strict=True):
+    for (axes,), (label, tasks) in zip(grid, ran.items(), strict=True):
         _lanes(axes, tasks, nodes, workloads)
         axes.set_title(label)
     grid[-1][0].set_xlabel("seconds since the first task was created")
@@ -119,16 +121,21 @@ def _gantt(path: Path, gantt: Gantt) -> Path:
     return _saved(figure, path)
 
 
-def _lanes(axes: Axes, tasks: Sequence[Mapping[str, Any]], nodes: Sequence[str], workloads: Sequence[str]) -> None:
+def _lanes(axes: Axes, tasks: Sequence[TracedTask], nodes: Sequence[str], workloads: Sequence[str]) -> None:
     """A lane for each of the two slots of a node; a task lies in the first that is free."""
     for row, node in enumerate(nodes):
         free: list[float] = []
-        for task in sorted((each for each in tasks if each["node"] == node), key=lambda each: each["bound_seconds"]):
-            begin, end = task["bound_seconds"], task["ended_seconds"]
+        times = sorted(
+            (each.bound_seconds or 0.0, each.finish_seconds or 0.0, each.workload)
+            for each in tasks
+            if each.node == node
+        )
+        for begin, end, workload in times:
             lane = next((number for number, until in enumerate(free) if until <= begin), len(free))
             free[lane : lane + 1] = [end]
-            colour = f"C{workloads.index(task['workload'])}"
-            axes.barh(row + 0.4 * (lane - 0.5), end - begin, left=begin, height=0.36, color=colour)
+            axes.barh(
+                row + 0.4 * (lane - 0.5), end - begin, left=begin, height=0.36, color=f"C{workloads.index(workload)}"
+            )
     axes.set_yticks(range(len(nodes)), nodes)
     axes.invert_yaxis()
 

@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from demo.scenario import ROOT, Scenario
 from demo.slots import SlotWaits
 from demo.stage import prepare
 from devcluster import Cluster, ClusterSpec, DevclusterError
+from foretide.simulate.trace import Trace
 from foretide_kube.client import ApiError
 
 
@@ -31,32 +33,36 @@ def main(arguments: list[str], *, description: str, scenario: Path, result: Path
     if options.runs < 1:
         parser.error(f"--runs is {options.runs}; give at least 1")
     try:
-        found, timelines = measure(Scenario.load(scenario), options.runs)
+        found, traces = measure(Scenario.load(scenario), options.runs)
     except KeyboardInterrupt:
         return 130
     except (ApiError, DevclusterError, TimeoutError) as error:
         sys.exit(f"the bench ended early: {error}")
     result.parent.mkdir(exist_ok=True)
     result.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    result.with_stem(f"{result.stem}-timelines").write_text(json.dumps(timelines) + "\n", encoding="utf-8")
+    folder = result.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    for number, of_round in enumerate(traces, 1):
+        for label, each in of_round.items():
+            each.write(folder / f"{number}-{label}.json")
     print(json.dumps(found))
     return 0 if figures.is_complete(found) else 1
 
 
-def measure(scenario: Scenario, runs: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Bring the cluster up, profile once, run all rounds, take it down; the figures, and each round's timelines."""
+def measure(scenario: Scenario, runs: int) -> tuple[dict[str, Any], list[Mapping[str, Trace]]]:
+    """Bring the cluster up, profile once, run all rounds, take it down; the figures, and each round's traces."""
     console = Console()
     spec = dataclasses.replace(ClusterSpec.load(ROOT / scenario.cluster), name="bench")
     console.heading(f"a real cluster of {len(spec.nodes)} nodes; {machine()}")
     with Cluster.up(spec, images=install.IMAGES, progress=console.say, replace=True) as cluster:
         trial = prepare(cluster, scenario, console).trial()
-        every, timelines, waits = list[dict[str, Any]](), list[dict[str, Any]](), list[SlotWaits]()
+        every, traces, waits = list[dict[str, Any]](), list[Mapping[str, Trace]](), list[SlotWaits]()
         for number in range(runs):
             done = trial.round(number)
             found = done.figures()
             every.append(found)
             waits.append(done.waits)
-            timelines.append(done.timelines())
+            traces.append(done.traces)
             console.heading(f"round {number + 1} of {runs}")
             console.write(report.accuracy(found))
             console.write(report.comparison(found, done.tasks))
@@ -69,4 +75,4 @@ def measure(scenario: Scenario, runs: int) -> tuple[dict[str, Any], list[dict[st
     console.write(report.agreement(together))
     console.write(marks.marks_table(together["marks"]))
     console.write(f"\n  {console.elapsed_seconds():.0f} s in all")
-    return together, timelines
+    return together, traces

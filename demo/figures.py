@@ -72,22 +72,6 @@ def agreement(tasks: Sequence[Task], reckoned: Sequence[Reckoned], class_of: Map
     }
 
 
-def timeline(tasks: Sequence[Task]) -> list[dict[str, Any]]:
-    """When and where each task ran, in seconds since the first was created; none whose binding was not seen."""
-    begin = min((task.created_seconds for task in tasks), default=0.0)
-    return [
-        {
-            "workload": task.workload,
-            "node": task.node,
-            "created_seconds": round(task.created_seconds - begin, 3),
-            "bound_seconds": round(task.pod.bound_seconds - begin, 3),
-            "ended_seconds": round(task.ended_seconds - begin, 3),
-        }
-        for task in tasks
-        if task.pod is not None and task.pod.bound_seconds is not None
-    ]
-
-
 def is_complete(figures: Mapping[str, Any]) -> bool:
     """Whether every task of every run ended and was paired."""
     return bool(figures["tasks"] == figures["finished"] == figures["paired"])

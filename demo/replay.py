@@ -23,6 +23,7 @@ from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
 from foretide.simulate.outcome import Outcome
 from foretide.simulate.policies import Policy
+from foretide.simulate.trace import Trace, record
 
 Completions = Mapping[str, Mapping[str, Expected]]
 """workload → node class → from bound to the end, as predicted."""
@@ -92,6 +93,26 @@ def replay(
         Reckoned(each.key, each.node, each.finish_seconds - created[each.key], by_name[each.key].deadline_seconds)
         for each in outcomes
     ]
+
+
+def trace(
+    name: str,
+    tasks: Sequence[Task],
+    every_run: Iterable[Sequence[Task]],
+    nodes: Sequence[NodeState],
+    predicted: Completions,
+) -> Trace:
+    """The tasks of a run as they came and went, to be simulated again; see `replay` for what they take elsewhere."""
+    known = [task for run in every_run for task in run]
+    means = mean_seconds(known)
+    nodes = [node for node in nodes if _is_known(node.node_class or "", tasks, means, predicted)]
+    ran = {
+        task.name: (task.node, task.pod.bound_seconds, task.ended_seconds)
+        for task in tasks
+        if task.pod is not None and task.pod.bound_seconds is not None
+    }
+    coming = [_sim_task(task, task.created_seconds, task.created_seconds, means, predicted) for task in tasks]
+    return record(name, coming, nodes, _lags(known), ran)
 
 
 def mean_seconds(tasks: Iterable[Task]) -> dict[str, dict[str, float]]:

@@ -10,10 +10,10 @@ from typing import Any, Final
 from demo import install
 from demo.columns import COLUMNS, DEFAULT, FORETIDE, HINDSIGHT, PER_POD, Column, rotated
 from demo.console import Console
-from demo.figures import agreement, summary, timeline
+from demo.figures import agreement, summary
 from demo.fleet import node_classes, node_states, room
 from demo.pod_times import PodTimes
-from demo.replay import Completions, Reckoned, replay
+from demo.replay import Completions, Reckoned, replay, trace
 from demo.scenario import Scenario
 from demo.slots import SlotWaits, slot_waits
 from demo.task import Task
@@ -22,6 +22,7 @@ from demo.waves import WaveRun
 from foretide.placement.plan import Expected
 from foretide.simulate import policies
 from foretide.simulate.policies import Policy
+from foretide.simulate.trace import Trace
 from foretide_kube.client import KubeClient
 from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload
@@ -42,13 +43,14 @@ _SIMULATED: Final[Mapping[str, tuple[str, Policy]]] = {
 class Round:
     """The tasks of each column, what the simulator makes of them, and how long free slots waited for the planner.
 
-    ``reckoned`` is by column, `demo.columns.HINDSIGHT` too; ``class_of`` is by node.
+    ``reckoned`` is by column, `demo.columns.HINDSIGHT` too; ``class_of`` is by node. ``traces`` are of each column.
     """
 
     tasks: Mapping[str, list[Task]]
     reckoned: Mapping[str, list[Reckoned]]
     waits: SlotWaits
     class_of: Mapping[str, str]
+    traces: Mapping[str, Trace]
 
     def figures(self) -> dict[str, Any]:
         """As `demo.json` holds them."""
@@ -57,10 +59,6 @@ class Round:
             label: agreement(group, self.reckoned[label], self.class_of) for label, group in self.tasks.items()
         }
         return found
-
-    def timelines(self) -> dict[str, list[dict[str, Any]]]:
-        """When and where the tasks of each column ran."""
-        return {label: timeline(group) for label, group in self.tasks.items()}
 
 
 class Trial:
@@ -103,7 +101,11 @@ class Trial:
             )
             for label, (ran, policy) in _SIMULATED.items()
         }
-        return Round(by_column, reckoned, slot_waits(pods, room(nodes)), self._classes)
+        traces = {
+            label: trace(f"{scenario.describe()}, {label}", group, by_column.values(), nodes, predicted)
+            for label, group in by_column.items()
+        }
+        return Round(by_column, reckoned, slot_waits(pods, room(nodes)), self._classes, traces)
 
     def clear(self) -> None:
         """Take the Jobs of all rounds away, so that the next finds the cluster as the first did."""

@@ -61,9 +61,11 @@ def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="foretide", description="Foretide in the cluster that KUBECONFIG names.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    words = "Simulate a scenario under several policies, without a cluster. docs/simulation.md describes the file."
+    words = (
+        "Simulate a scenario (YAML) or a trace (JSON) under several policies. docs/simulation.md describes the files."
+    )
     command = commands.add_parser("simulate", help="what policies would make of a scenario", description=words)
-    command.add_argument("scenario", type=Path, metavar="SCENARIO.yaml")
+    command.add_argument("scenario", type=Path, metavar="FILE")
     command.add_argument("--policy", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."

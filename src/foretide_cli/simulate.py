@@ -1,4 +1,4 @@
-"""`foretide simulate`: what policies would make of a scenario, without a cluster."""
+"""`foretide simulate`: what policies would make of a scenario or a recorded trace, without a cluster."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from foretide.simulate.policies import foretide, kubernetes
 from foretide.simulate.scenario import Scenario, ScenarioError
 from foretide.simulate.summary import Summary, compare
+from foretide.simulate.trace import Trace
 
 HEADER = ("policy", "mean s", "to first", "median s", "p95 s", "deadlines missed", "regret")
 
@@ -23,7 +24,7 @@ def simulate(
     if unknown:
         return complain(f"policy {unknown[0]!r} is not known; there are {', '.join(known)}")
     try:
-        scenario = Scenario.read(path)
+        scenario = Trace.read(path) if path.suffix == ".json" else Scenario.read(path)
         found = compare(scenario, [known[name] for name in names or known])
     except (ScenarioError, OSError, ValueError) as error:
         return complain(str(error))

@@ -6,15 +6,17 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
+from foretide.placement.plan import NodeState
+from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
 from foretide.simulate.outcome import Outcome
 from foretide.simulate.policies import Policy
-from foretide.simulate.scenario import Scenario
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +36,29 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     regret: float | None = None
 
 
+class Simulated(Protocol):
+    """A `Scenario`, or a `foretide.simulate.trace.Trace`."""
+
+    @property
+    def seed(self) -> int:
+        """Of whatever is left to chance."""
+        ...
+
+    def sim_tasks(self) -> list[SimTask]:
+        """Every task in order of arrival."""
+        ...
+
+    def node_states(self) -> list[NodeState]:
+        """Every node."""
+        ...
+
+    def lags(self) -> dict[str, Lags]:
+        """Of each class."""
+        ...
+
+
 def compare(
-    scenario: Scenario, policies: Sequence[Policy], *, oracle: str = "oracle", turn_gap_seconds: float = 0.0
+    scenario: Simulated, policies: Sequence[Policy], *, oracle: str = "oracle", turn_gap_seconds: float = 0.0
 ) -> dict[str, Summary]:
     """Each policy's figures on the scenario's tasks, by its name; ``oracle`` names the one that regret is told from."""
     tasks, nodes, lags = scenario.sim_tasks(), scenario.node_states(), scenario.lags()
