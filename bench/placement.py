@@ -7,7 +7,7 @@ Each fleet of `bench/scenarios` under each load, with tasks that come one by one
 learned policy predict comes from models that never saw the workload. Every task of a fleet runs as many inferences as
 take a middling workload `TASK_SECONDS` on a middling class. Prints a table per scenario and, as its last line, one JSON
 object, which is also written to `bench/results/placement.json`; pictures and a page with all of them go to
-`bench/results/placement`. The timeline of a burst on real nodes is among them if `make bench-burst` was run before.
+`bench/results/placement`. Then what wrong predictions cost, and how two teams of equal load fare beside each other. The timeline of a burst on real nodes is among them if `make bench-burst` was run before.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -109,6 +110,10 @@ def main() -> int:
     result: dict[str, Any] = {"machine": machine(), **msgspec.to_builtins(found), "marks": msgspec.to_builtins(held)}
     regrets = sensitivity(fleets, measured, told, options.tasks, options.processes)
     result["regret_by_deviation"] = regrets
+    result["slowdown_between_teams"] = shared = fairness(fleets, measured, told, options.tasks, options.processes)
+    rows = [[name, *(f"{ratio:.2f}" for ratio in each.values())] for name, each in shared.items()]
+    header = ["mean slow-down of one team over the other's, load 1", *TEAMS]
+    print(f"\n{table(header, rows)}")
     for path in draw(RESULT.with_suffix(""), found, regrets, burst_timeline()):
         print(f"drawn: {path}")
     RESULT.parent.mkdir(exist_ok=True)
@@ -184,6 +189,57 @@ def sensitivity(
         for (fleet, deviation, _), regret in zip(jobs, pool.map(_regret, [job[2] for job in jobs]), strict=True):
             found[fleet][deviation] = round(regret, 4)
     return found
+
+
+def fairness(
+    fleets: Sequence[Fleet], measured: Measured, told: Mapping[str, np.ndarray], tasks: int, processes: int
+) -> dict[str, dict[str, float]]:
+    """By how much more one of two teams of equal load is slowed down than the other, by the plan: the larger ratio."""
+    jobs = [
+        (name, kind, split(scenario))
+        for fleet in fleets
+        for name, scenario in scenarios(fleet, known_of(fleet, measured, told), tasks, [1.0])
+        for kind, split in TEAMS.items()
+    ]
+    found: dict[str, dict[str, float]] = {}
+    with ProcessPoolExecutor(processes) as pool:
+        for (name, kind, _), ratio in zip(jobs, pool.map(_between_teams, [job[2] for job in jobs]), strict=True):
+            found.setdefault(name, {})[kind] = round(ratio, 3)
+    return found
+
+
+def _alike(scenario: Scenario) -> Scenario:
+    """Two teams with the same workloads."""
+    half = [
+        msgspec.structs.replace(each, name=f"{each.name}/{team}", team=team)
+        for each in scenario.workloads
+        for team in ("a", "b")
+    ]
+    return msgspec.structs.replace(scenario, workloads=half)
+
+
+def _short_and_long(scenario: Scenario) -> Scenario:
+    """One team has the shorter half of the workloads, the other the longer, with as much work each."""
+    seconds = {each.name: float(np.mean(list(each.seconds.values()))) for each in scenario.workloads}
+    middle = float(np.median(list(seconds.values())))
+    count = Counter(seconds[each.name] <= middle for each in scenario.workloads)
+    workloads = [
+        msgspec.structs.replace(
+            each,
+            team="short" if seconds[each.name] <= middle else "long",
+            weight=1.0 / seconds[each.name] / count[seconds[each.name] <= middle],
+        )
+        for each in scenario.workloads
+    ]
+    return msgspec.structs.replace(scenario, workloads=workloads)
+
+
+TEAMS: Final = {"the same workloads": _alike, "short and long": _short_and_long}
+
+
+def _between_teams(scenario: Scenario) -> float:
+    slowed = compare(scenario, [FORETIDE])[FORETIDE.name].slowdown_by_team.values()
+    return max(slowed) / min(slowed)
 
 
 def burst_timeline() -> Gantt:

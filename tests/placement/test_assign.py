@@ -7,6 +7,7 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,3 +240,20 @@ def test_a_job_twice_as_wide_keeps_the_next_waiting_twice_as_long() -> None:
     wide = Job(seconds=[4.0], extra_seconds=[0.0], widths=[2.0], age_seconds=100.0)
     first, second = assign([wide, job(4.0)], classes_of([[0.0]]), budget=ENOUGH)
     assert (first.job, second.open_seconds) == (0, 2 * (4.0 + GAP))
+
+
+def test_no_team_is_slowed_down_much_more_than_others() -> None:
+    """Among tasks of one team the short ones pay for the long: what is long counts for more seconds."""
+    unfair: list[float] = []
+    fair: list[float] = []
+    for seed in range(8):
+        rng = random.Random(seed)
+        short = [job(work, 3 * work) for work in (rng.uniform(0.2, 0.5) for _ in range(40))]
+        long = [job(work, 3 * work, age=rng.uniform(0, 20)) for work in (rng.uniform(5, 10) for _ in range(10))]
+        for team, found in (("a", unfair), ("b", fair)):
+            jobs = [replace(each, team="a") for each in short] + [replace(each, team=team) for each in long]
+            sites = classes_of([[0.0, 0.0], [0.0, 0.0]])
+            ended = turnarounds(assign(jobs, sites, budget=ENOUGH), jobs, sites)
+            slowed = [ended[index] / min(each.seconds) for index, each in enumerate(jobs)]
+            found.append(statistics.fmean(slowed[: len(short)]) / statistics.fmean(slowed[len(short) :]))
+    assert statistics.fmean(fair) < 0.9 * statistics.fmean(unfair)

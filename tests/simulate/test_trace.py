@@ -27,7 +27,7 @@ NODES = [
 LAGS = {"fast": Lags(1.25, 0.05), "slow": Lags(2.0, 0.05)}
 
 
-def task(number: int, **options: float) -> SimTask:
+def task(number: int, *, deadline_seconds: float = math.inf, latest_open_seconds: float = math.inf) -> SimTask:
     return SimTask(
         key=f"t{number}",
         workload="net",
@@ -36,7 +36,8 @@ def task(number: int, **options: float) -> SimTask:
         cpu_millis=1000,
         true_seconds={"fast": 2.0 + number, "slow": 9.0},
         expected={"fast": Expected(2.5, 3.0), "slow": Expected(8.0, 10.0)},
-        **options,
+        deadline_seconds=deadline_seconds,
+        latest_open_seconds=latest_open_seconds,
     )
 
 

@@ -15,8 +15,10 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 from foretide.placement.ends import Ends
@@ -26,6 +28,11 @@ DEADLINE_PRICE: Final = 1.0
 """What missing a deadline costs, in terms of a turnaround as long as the task takes on its best class."""
 OVERDUE_PRICE: Final = 100.0
 """The same for waiting beyond the task's bound."""
+TEAM_ROUNDS: Final = 2
+TEAM_POWER: Final = 0.5
+MOST_WEIGHT: Final = 10.0
+"""In so many rounds a team whose tasks are slowed down twice as much as usual comes to count two to this power times
+as much as it did, at most so much."""
 MOST_CANDIDATES: Final = 4
 """On how many slots of each site a task is tried: those that are done first, and one that is empty."""
 TRIED_EVERYWHERE: Final = 4
@@ -44,7 +51,8 @@ class Job:
     ``seconds`` are from the binding to the end on each site, infinite where it may not go, ``extra_seconds`` what the
     upper bound is longer, ``widths`` how many slots it takes there. It arrived ``age_seconds`` ago; one that
     ``is_expected`` arrives in ``-age_seconds``. ``places`` are the nodes that it may go to, None for all.
-    ``previous_place`` is the node that it was meant for, to be opened at ``previous_seconds``.
+    ``team`` is whose it is: no team should be slowed down more than others. ``previous_place`` is the node that it was
+    meant for, to be opened at ``previous_seconds``.
     """
 
     seconds: Sequence[float]
@@ -54,6 +62,7 @@ class Job:
     due_seconds: float = _NEVER
     latest_open_seconds: float = _NEVER
     places: frozenset[int] | None = None
+    team: Hashable = None
     is_expected: bool = False
     previous_place: int | None = None
     previous_seconds: float = 0.0
@@ -79,7 +88,11 @@ def assign(jobs: Sequence[Job], sites: Sequence[Site], *, budget: int) -> list[A
     """
     search = _Search(jobs, sites)
     search.begin()
-    search.improve(budget)
+    rounds = TEAM_ROUNDS if len({job.team for job in jobs if not job.is_expected}) > 1 else 0
+    search.improve(budget // 2 if rounds else budget)
+    for _ in range(rounds):
+        search.weigh_teams()
+        search.improve(budget // 2 // TEAM_ROUNDS)
     return search.aims()
 
 
@@ -98,6 +111,7 @@ class _Search:
         prices = [best * math.sqrt(best) for best in self._best]
         self._late_price = [DEADLINE_PRICE * each for each in prices]
         self._overdue_price = [OVERDUE_PRICE * each for each in prices]
+        self._weights = [1.0] * len(jobs)
         self._at: list[Slot | None] = [None] * len(jobs)
         for number, site in enumerate(sites):
             for slot in site.slots:
@@ -120,10 +134,7 @@ class _Search:
             slot.sequence.insert(bisect_right(slot.sequence, own[index], key=own.__getitem__), index)
             self._at[index] = slot
             ends.grew(slot)
-        for site in self._sites:
-            for slot in site.slots:
-                if slot.sequence:
-                    slot.cost = self._cost(slot, slot.sequence)
+        self._reckon_all()
 
     def improve(self, budget: int) -> None:
         """Move and swap while that helps."""
@@ -135,6 +146,28 @@ class _Search:
             if not is_better:
                 return
 
+    def weigh_teams(self) -> None:
+        """Let tasks count for more whose team's are slowed down more, as things are meant now.
+
+        How much a task is slowed down is its turnaround over what it takes on its best class.
+        """
+        slowed: dict[Hashable, list[float]] = defaultdict(list)
+        for site in self._sites:
+            for slot in site.slots:
+                for index, begin in self._starts(slot):
+                    if not self._jobs[index].is_expected:
+                        end = begin + self._took(index, slot)
+                        slowed[self._jobs[index].team].append((self._ages[index] + end) / self._best[index])
+        if not slowed:
+            return
+        usual = fmean(each for of_team in slowed.values() for each in of_team)
+        more = {team: (fmean(of_team) / usual) ** TEAM_POWER for team, of_team in slowed.items()}
+        self._weights = [
+            min(max(weight * more.get(job.team, 1.0), 1.0 / MOST_WEIGHT), MOST_WEIGHT)
+            for weight, job in zip(self._weights, self._jobs, strict=True)
+        ]
+        self._reckon_all()
+
     def aims(self) -> list[Aim]:
         """What was found."""
         found = [
@@ -145,6 +178,12 @@ class _Search:
             if not self._jobs[index].is_expected
         ]
         return sorted(found, key=lambda aim: (aim.open_seconds, aim.job))
+
+    def _reckon_all(self) -> None:
+        for site in self._sites:
+            for slot in site.slots:
+                if slot.sequence:
+                    slot.cost = self._cost(slot, slot.sequence)
 
     def _took(self, index: int, slot: Slot) -> float:
         return self._sites[slot.site].lead_seconds + self._seconds[slot.site][index] * slot.slowness
@@ -203,7 +242,7 @@ class _Search:
             took = lead + seconds[index] * slowness
             end = now + took
             turnaround = age + end
-            total += turnaround * sqrt(turnaround)
+            total += turnaround * sqrt(turnaround) * self._weights[index]
             late = end + extra[index] - self._due[index]
             if late > 0.0:  # between its bounds the end is taken as equally likely
                 total += self._late_price[index] * (late / (2 * extra[index]) if late < 2 * extra[index] else 1.0)
@@ -284,7 +323,7 @@ class _Search:
                 continue
             for slot in candidates[site].of(job):
                 turnaround = max(age + slot.ready_seconds, 0.0) + own
-                if slot is source or turnaround * math.sqrt(turnaround) >= least:
+                if slot is source or turnaround * math.sqrt(turnaround) * self._weights[index] >= least:
                     continue
                 cost, sequence = self._inserted(index, slot, slot.sequence)
                 if cost - slot.cost < least:

@@ -79,7 +79,8 @@ class Waiting:
     ``group`` names the nodes that it may go to (see `plan`); at ``latest_open_seconds`` its gate opens wherever it is.
 
     For `foretide.placement.together` it counts when the task arrived (``arrival_seconds``; None for now), until when it
-    should have ended (``due_seconds``), and its priority: no task delays one of higher priority.
+    should have ended (``due_seconds``), its priority (no task delays one of higher priority), and whose it is
+    (``team``: none should be slowed down more than others).
     """
 
     key: str
@@ -91,6 +92,7 @@ class Waiting:
     arrival_seconds: float | None = None
     due_seconds: float = math.inf
     priority: int = 0
+    team: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)

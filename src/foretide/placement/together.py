@@ -125,6 +125,7 @@ class _Aiming:
                     due_seconds=task.due_seconds - self._now,
                     latest_open_seconds=max(task.latest_open_seconds - self._now, 0.0),
                     places=self._placing.allowed(task.group),
+                    team=task.team,
                     is_expected=is_expected,
                     previous_place=None if before is None or before.node is None else self._place_of.get(before.node),
                     previous_seconds=0.0 if before is None else before.open_seconds,

@@ -29,7 +29,7 @@ class SimTask:
     """A task: when it comes, what it asks for, what is predicted of it and what it truly takes, by node class.
 
     Seconds are from the binding to the container's end, alone on the node; ``true_seconds`` has every class that the
-    task may go to. ``deadline_seconds`` counts from its arrival.
+    task may go to. ``deadline_seconds`` counts from its arrival. ``team`` is whose it is.
     """
 
     key: str
@@ -41,6 +41,7 @@ class SimTask:
     expected: Mapping[str, Expected]
     deadline_seconds: float = math.inf
     latest_open_seconds: float = math.inf
+    team: str = ""
 
 
 @dataclass(slots=True)

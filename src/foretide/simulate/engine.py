@@ -117,6 +117,7 @@ class _Simulation:
             latest_open_seconds=task.latest_open_seconds,
             arrival_seconds=task.arrival_seconds,
             due_seconds=task.arrival_seconds + task.deadline_seconds,
+            team=task.team,
         )
         self._recent.append((now, self._waiting[task.key]))
         self._want_turn(now + SETTLE_SECONDS)

@@ -51,7 +51,7 @@ class WorkloadSpec(_Part, frozen=True, kw_only=True):
 
     ``seconds`` are medians from the binding to the container's end. ``predicted`` are the medians that the model gives
     (without them those of ``seconds``, off by the scenario's ``prediction_deviation``). Each task's deadline is
-    ``deadline_factor`` times the best class's seconds.
+    ``deadline_factor`` times the best class's seconds. ``team`` is whose tasks they are (in a cluster: the namespace).
     """
 
     name: str
@@ -61,6 +61,7 @@ class WorkloadSpec(_Part, frozen=True, kw_only=True):
     cpu_millis: Count = 1000
     memory_mebibytes: Count = 256
     deadline_factor: Positive | None = None
+    team: str = ""
 
 
 class Poisson(_Part, frozen=True, kw_only=True, tag_field="process", tag="Poisson"):
@@ -169,6 +170,7 @@ class Scenario(_Part, frozen=True, kw_only=True):
                     expected=predicted[workload.name],
                     deadline_seconds=math.inf if deadline is None else deadline * min(workload.seconds.values()),
                     latest_open_seconds=arrival + wait,
+                    team=workload.team,
                 )
             )
         return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -24,7 +24,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     ``turnaround_percentiles`` are those from 0 to 100 in steps of 5. ``regret`` is by how much the mean is longer than
     the oracle's, as a share of that; None without an oracle. ``deadline_miss_share`` is among tasks that have a
-    deadline, None where none has. ``share_by_class`` is of tasks.
+    deadline, None where none has. ``share_by_class`` is of tasks. ``slowdown_by_team`` is the mean of turnaround over
+    what the task takes on its best class.
     """
 
     mean_turnaround_seconds: float
@@ -33,6 +34,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     turnaround_percentiles: list[float]
     deadline_miss_share: float | None
     share_by_class: dict[str, float]
+    slowdown_by_team: dict[str, float]
     regret: float | None = None
 
 
@@ -87,6 +89,9 @@ def summarise(tasks: Sequence[SimTask], outcomes: Sequence[Outcome], class_of: M
         for task, seconds in zip(tasks, turnarounds, strict=True)
         if task.deadline_seconds < math.inf
     ]
+    slowed: dict[str, list[float]] = defaultdict(list)
+    for task, seconds in zip(tasks, turnarounds, strict=True):
+        slowed[task.team].append(seconds / min(task.true_seconds.values()))
     classes = Counter(class_of[each.node] for each in outcomes)
     return Summary(
         mean_turnaround_seconds=statistics.fmean(turnarounds),
@@ -94,5 +99,6 @@ def summarise(tasks: Sequence[SimTask], outcomes: Sequence[Outcome], class_of: M
         p95_turnaround_seconds=float(np.quantile(turnarounds, 0.95)),
         turnaround_percentiles=np.percentile(turnarounds, np.arange(0, 101, 5)).round(3).tolist(),
         deadline_miss_share=statistics.fmean(missed) if missed else None,
+        slowdown_by_team={team: statistics.fmean(each) for team, each in sorted(slowed.items())},
         share_by_class={name: classes[name] / len(outcomes) for name in sorted(set(class_of.values()))},
     )

@@ -272,6 +272,7 @@ class _Reader:
             group=self.places.group_of(pod.constraints, workload, pod.task.memory_limit_bytes),
             arrival_seconds=pod.created_seconds,
             priority=pod.priority,
+            team=pod.namespace,
         )
 
 
