@@ -5,8 +5,8 @@
 Each fleet of `bench/scenarios` under each load, with tasks that come one by one and in bursts of 100: simulated by
 `foretide.simulate`, with class × workload times measured on public devices (`bench/data`). What Foretide and the other
 learned policy predict comes from models that never saw the workload. Every task of a fleet runs as many inferences as
-take a middling workload `TASK_SECONDS` on a middling class. Then what wrong predictions cost, and how two teams of equal
-load fare beside each other. Prints tables and, as its last line, one JSON object, which is also written to
+take a middling workload `TASK_SECONDS` on a middling class. Then what wrong predictions cost, and how two teams fare of
+equal load. Prints tables and, as its last line, one JSON object, which is also written to
 `bench/results/placement.json`; pictures and a page with all of them go to `bench/results/placement`. The timeline of a
 burst on real nodes is among them if `make bench-burst` was run before.
 """
