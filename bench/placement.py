@@ -28,6 +28,7 @@ import msgspec
 import numpy as np
 
 from bench.machine import machine
+from bench.placement_marks import marks
 from bench.placement_plots import Gantt, draw
 from bench.predict.__main__ import DATA
 from bench.predict.baselines import baseline
@@ -91,10 +92,10 @@ def main() -> int:
     fleets = [fleet for fleet in Fleet.read_all() if wanted is None or fleet.name in wanted]
     print(f"{len(fleets)} fleets, {options.tasks} tasks a scenario; {machine()}", flush=True)
     told = out_of_fold(measured)
+    known_fleets = [(fleet, known_of(fleet, measured, told)) for fleet in fleets]
     jobs = [
         (name, scenario, known.told)
-        for fleet in fleets
-        for known in [known_of(fleet, measured, told)]
+        for fleet, known in known_fleets
         for name, scenario in scenarios(fleet, known, options.tasks, [float(each) for each in options.loads.split(",")])
     ]
     found: dict[str, dict[str, Summary]] = {}
@@ -109,9 +110,9 @@ def main() -> int:
     ]
     print(f"\n{table(['mark', 'value', 'at most', 'met', 'worst in'], rows)}")
     result: dict[str, Any] = {"machine": machine(), **msgspec.to_builtins(found), "marks": msgspec.to_builtins(held)}
-    regrets = sensitivity(fleets, measured, told, options.tasks, options.processes)
+    regrets = sensitivity(known_fleets, options.tasks, options.processes)
     result["regret_by_deviation"] = regrets
-    result["slowdown_between_teams"] = shared = fairness(fleets, measured, told, options.tasks, options.processes)
+    result["slowdown_between_teams"] = shared = fairness(known_fleets, options.tasks, options.processes)
     rows = [[name, *(f"{ratio:.2f}" for ratio in each.values())] for name, each in shared.items()]
     header = ["mean slow-down of one team over the other's, load 1", *TEAMS]
     print(f"\n{table(header, rows)}")
@@ -176,30 +177,26 @@ def scenarios(fleet: Fleet, known: Known, tasks: int, loads: Sequence[float]) ->
             yield name, Scenario(name=name, nodes=nodes, workloads=workloads, arrivals=arrivals, load=load, tasks=tasks)
 
 
-def sensitivity(
-    fleets: Sequence[Fleet], measured: Measured, told: Mapping[str, np.ndarray], tasks: int, processes: int
-) -> dict[str, dict[float, float]]:
+def sensitivity(fleets: Sequence[tuple[Fleet, Known]], tasks: int, processes: int) -> dict[str, dict[float, float]]:
     """Regret of the plan by fleet and standard deviation of predictions that are made up, in bursts at load 1."""
     jobs = [
-        (fleet.name, deviation, _made_up(fleet, known_of(fleet, measured, told), tasks, deviation))
-        for fleet in fleets
+        (fleet.name, deviation, _made_up(fleet, known, tasks, deviation))
+        for fleet, known in fleets
         for deviation in DEVIATIONS
     ]
-    found: dict[str, dict[float, float]] = {fleet.name: {} for fleet in fleets}
+    found: dict[str, dict[float, float]] = {fleet.name: {} for fleet, _ in fleets}
     with ProcessPoolExecutor(processes) as pool:
         for (fleet, deviation, _), regret in zip(jobs, pool.map(_regret, [job[2] for job in jobs]), strict=True):
             found[fleet][deviation] = round(regret, 4)
     return found
 
 
-def fairness(
-    fleets: Sequence[Fleet], measured: Measured, told: Mapping[str, np.ndarray], tasks: int, processes: int
-) -> dict[str, dict[str, float]]:
+def fairness(fleets: Sequence[tuple[Fleet, Known]], tasks: int, processes: int) -> dict[str, dict[str, float]]:
     """By how much more one of two teams of equal load is slowed down than the other, by the plan: the larger ratio."""
     jobs = [
         (name, kind, split(scenario))
-        for fleet in fleets
-        for name, scenario in scenarios(fleet, known_of(fleet, measured, told), tasks, [1.0])
+        for fleet, known in fleets
+        for name, scenario in scenarios(fleet, known, tasks, [1.0])
         for kind, split in TEAMS.items()
     ]
     found: dict[str, dict[str, float]] = {}
@@ -287,63 +284,6 @@ def lines(name: str, found: Mapping[str, Summary]) -> str:
     ]
     header = ["policy", "mean s", "to default", "p95 s", "to default", "missed %", "regret %"]
     return f"{name}\n{table(header, rows)}"
-
-
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure of Foretide's plan, the worst over the scenarios that it is asked of, and what it may be at most."""
-
-    value: float
-    bound: float
-    met: bool
-    worst: str
-
-
-def marks(found: Mapping[str, Mapping[str, Summary]]) -> dict[str, Mark]:
-    """What is asked of the plan, over all scenarios that were run."""
-
-    def to_default(kind: str, *, loads: float = math.inf, fitting: str = "") -> dict[str, float]:
-        return {
-            name: getattr(each["foretide"], kind) / max(getattr(each["default"], kind), 1e-9)
-            for name, each in found.items()
-            if load_of(name) <= loads and fitting in name
-        }
-
-    mean, p95, missed = "mean_turnaround_seconds", "p95_turnaround_seconds", "deadline_miss_share"
-    regrets = {name: each["foretide"].regret or 0.0 for name, each in found.items()}
-    asked = {
-        "mean to default, Poisson at load 0.5": (to_default(mean, loads=0.5, fitting="Poisson"), 0.35),
-        "mean to default, load up to 1": (to_default(mean, loads=1.0), 0.5),
-        "mean to default, load 2": ({k: v for k, v in to_default(mean).items() if load_of(k) == 2.0}, 0.6),
-        "p95 to default": (to_default(p95), 0.65),
-        "missed deadlines to default": (to_default(missed), 0.5),
-        "regret, worst": (regrets, 0.15),
-        "regret, on average": ({"all": float(np.mean(list(regrets.values())))}, 0.08),
-        "mean to the best other policy, unless p95 is better": (
-            {name: _to_best_other(each) for name, each in found.items()},
-            1.03,
-        ),
-    }
-    return {
-        name: Mark(value=round(figures[worst], 3), bound=bound, met=figures[worst] <= bound, worst=worst)
-        for name, (figures, bound) in asked.items()
-        if figures
-        for worst in [max(figures, key=figures.__getitem__)]
-    }
-
-
-def load_of(name: str) -> float:
-    """The load of a scenario by its name."""
-    return float(name.split("load ")[1].split(",", maxsplit=1)[0])
-
-
-def _to_best_other(each: Mapping[str, Summary]) -> float:
-    ours = each["foretide"]
-    ratios = [
-        ours.mean_turnaround_seconds / other.mean_turnaround_seconds
-        for name, other in each.items()
-        if name not in {"foretide", "oracle"} and other.p95_turnaround_seconds <= ours.p95_turnaround_seconds
-    ]
-    return max(ratios, default=0.0)
 
 
 def _run(job: tuple[str, Scenario, Mapping[str, Times]]) -> tuple[str, dict[str, Summary]]:

@@ -136,12 +136,6 @@ def _deadline_seconds(workload: AIWorkload) -> float | None:
 
 def _predicted(forms: Mapping[str, AIWorkload]) -> Completions:
     return {
-        name: {
-            row.node_class: Expected(
-                row.completion_seconds(form.spec.inferences),
-                row.completion_seconds(form.spec.inferences, bound="upper"),
-            )
-            for row in form.status.predictions
-        }
+        name: {row.node_class: Expected.of(row, form.spec.inferences) for row in form.status.predictions}
         for name, form in forms.items()
     }

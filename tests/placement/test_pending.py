@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretide.placement.plan import NO_ELIGIBLE_NODE, WAIT_BOUND_REACHED, Assignment, NodeState, Running, Waiting, plan
+from foretide.placement.plan import NO_ELIGIBLE_NODE, WAIT_BOUND_REACHED, Assignment, NodeState, Running, Waiting
 from foretide.placement.resources import Resources
 from tests.placement.fleets import GROUPS, NOW, expected, lags, nodes, running, times, waiting
+from tests.placement.listed import plan
 from tests.placement.test_plan import NEVER, NO_LAGS, ONE, node, seconds, task
 from tests.placement.test_plan_properties import LagsByClass, amounts, remaining, with_steady_requests
 

@@ -14,10 +14,10 @@ from foretide.placement.plan import (
     NodeState,
     Running,
     Waiting,
-    plan,
 )
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
+from tests.placement.listed import plan
 
 GIB = 2**30
 NO_LAGS = {name: Lags(0.0, 0.0) for name in ("fast", "slow")}

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.placement.completion import LEAST_SECONDS, RunningTask, remaining_seconds
-from foretide.placement.plan import NOT_PREDICTED, WAIT_BOUND_REACHED, NodeState, Plan, Running, Waiting, plan
+from foretide.placement.plan import NOT_PREDICTED, WAIT_BOUND_REACHED, NodeState, Plan, Running, Waiting
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
 from tests.placement.fleets import GROUPS, NOW, lags, nodes, running, waiting
+from tests.placement.listed import plan
 
 LagsByClass = dict[str, Lags]
 

@@ -13,13 +13,14 @@ from dataclasses import replace
 
 import pytest
 
-from foretide.placement.plan import Expected, NodeState, Waiting, plan
+from foretide.placement.plan import Expected, NodeState, Waiting
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
 from foretide.placement.together import plan_together
 from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
 from foretide.simulate.policies import DEFAULT, FORETIDE, PER_POD, MakePlan, Policy
+from tests.placement.listed import plan
 
 NO_LAGS = {name: Lags(0.0, 0.0) for name in "abc"}
 NEVER = 1e9

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretide.placement.plan import NodeState, plan
+from foretide.placement.plan import NodeState
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.task_pods import TaskPod, WrittenPrediction
 from foretide_operator.planner.floor import (
@@ -26,6 +26,7 @@ from foretide_operator.planner.floor import (
 )
 from tests.extender.cluster_values import MIB, NOW_SECONDS
 from tests.extender.cluster_values import workload as workload_of
+from tests.placement.listed import plan
 from tests.planner.planner_values import FOREIGN_GATE, bound, gated, node, nodes, opened, resnet
 
 PLAN = "foretide.dev/plan"

@@ -9,7 +9,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretide.placement.plan import plan
 from foretide_extender.decide import decide_filter
 from foretide_extender.state import ClusterState
 from foretide_kube.kinds.aiworkload import parse as parse_workload
@@ -18,6 +17,7 @@ from foretide_kube.published import predictions_of
 from foretide_kube.reduced import facts_of, reduce_class, reduce_pod, reduce_workload
 from foretide_operator.planner.floor import Node, read_floor
 from tests.extender.cluster_values import FACTORS, NODES, NOW_SECONDS, class_object, workload_object
+from tests.placement.listed import plan
 from tests.planner.planner_values import gated, gated_object, node, nodes, pinned, resnet
 
 SMALL = {"slow-1": node("slow-1", "slow", memory="256Mi")}

@@ -333,11 +333,11 @@ class _Search:
     def _swap_all(self, order: Sequence[int]) -> bool:
         """Try to swap jobs of different sites; to look at eight pairs costs as much as to reckon one."""
         is_better = False
-        for first, one in enumerate(order):
+        for first, one in enumerate(order if len(self._sites) > 1 else ()):
             for other in order[first + 1 :]:
                 is_better |= self._swap(one, other)
-            self._budget -= (len(order) - first) // 8 if len(self._sites) > 1 else 0
-            if self._budget <= 0 or len(self._sites) == 1:
+            self._budget -= (len(order) - first) // 8
+            if self._budget <= 0:
                 break
         return is_better
 

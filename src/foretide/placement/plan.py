@@ -2,9 +2,9 @@
 
 What is promised to a task is never taken back for a later one, which may only fill what is left (conservative
 backfilling). Tasks that no gate keeps any more come before them all: whatever the plan says, the scheduler gives them
-the first room. `plan` takes the tasks in the caller's order, each to the node where it would end first (list
-scheduling); `foretide.placement.together.plan_together` finds a better order and better nodes. Both are pure and
-deterministic; equal ends go to the node with less committed, then by name.
+the first room. `Placing` commits task after task, each to the node that it is meant for or where it would end first;
+`foretide.placement.together.plan_together` says in which order. Equal ends go to the node with less committed, then by
+name.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from foretide.placement.completion import LEAST_SECONDS, remaining_of
 from foretide.placement.resources import NOTHING, Amounts, Axes, Resources
 from foretide.placement.search import Choice, Search
 from foretide.placement.timeline import Commitment, Lags, Shape, Timeline
+from foretide.prediction import Prediction
 
 NOT_PREDICTED: Final = "NotPredicted"
 """Nothing is predicted for any class that it may go to: opened at once, for the node with least committed."""
@@ -55,6 +56,11 @@ class Expected:
     median_seconds: float
     upper_seconds: float
 
+    @classmethod
+    def of(cls, prediction: Prediction, inferences: int) -> Expected:
+        """The completion of a task of so many inferences."""
+        return cls(prediction.completion_seconds(inferences), prediction.completion_seconds(inferences, bound="upper"))
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -76,7 +82,8 @@ class Waiting:
     """A task behind its gate, or pending: the scheduler may bind it at any time.
 
     ``cpu_millis`` is the CPU that it may use; ``expected`` its completion by node class, where it is predicted;
-    ``group`` names the nodes that it may go to (see `plan`); at ``latest_open_seconds`` its gate opens wherever it is.
+    ``group`` names the nodes that it may go to (see `Placing`); at ``latest_open_seconds`` its gate opens wherever it
+    is.
 
     For `foretide.placement.together` it counts when the task arrived (``arrival_seconds``; None for now), until when it
     should have ended (``due_seconds``), its priority (no task delays one of higher priority), and whose it is
@@ -127,29 +134,6 @@ class Plan:
         return tuple(each for each in self.assignments if each.open_seconds <= self.made_seconds)
 
 
-def plan(
-    waiting: Sequence[Waiting],
-    running: Iterable[Running],
-    nodes: Iterable[NodeState],
-    *,
-    now_seconds: float,
-    pending: Sequence[Waiting] = (),
-    groups: Mapping[Hashable, frozenset[str] | None] | None = None,
-    lags: Mapping[str, Lags] | None = None,
-) -> Plan:
-    """Plan ``waiting`` in the order given; all times are seconds of one clock.
-
-    ``pending`` are tasks that no gate keeps and that are not bound, in the order in which they are thought to get room.
-    ``groups`` gives the names of the nodes that tasks of a group may go to; a group that is missing or None may go to
-    all. ``lags`` are those of node classes, with defaults where one is missing. Running tasks on nodes that are not
-    among ``nodes`` are left out.
-    """
-    floor = Placing((*pending, *waiting), running, nodes, now_seconds=now_seconds, groups=groups or {}, lags=lags or {})
-    first = [floor.place_pending(task) for task in pending]
-    placed = [floor.place(task) for task in waiting]
-    return Plan(tuple(each.assignment() for each in placed), now_seconds, tuple(each.assignment() for each in first))
-
-
 @dataclass(slots=True)
 class Placed:
     """A task and what was found for it. Its end is known when all are placed: later ones may share its cores."""
@@ -177,7 +161,12 @@ class Placed:
 
 
 class Placing:
-    """All nodes with what is committed on them; tasks are committed one after the other."""
+    """All nodes with what is committed on them; tasks are committed one after the other.
+
+    ``tasks`` are all that will be. All times are seconds of one clock. ``groups`` gives the names of the nodes that
+    tasks of a group may go to; a group that is missing or None may go to all. ``lags`` are those of node classes, with
+    defaults where one is missing. Running tasks on nodes that are not among ``nodes`` are left out.
+    """
 
     def __init__(
         self,

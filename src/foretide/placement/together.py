@@ -41,11 +41,12 @@ def plan_together(
     coming: Sequence[Waiting] = (),
     previous: Plan | None = None,
 ) -> Plan:
-    """As `foretide.placement.plan.plan`, with the order and the nodes that are best for all.
+    """Plan ``waiting``, which is in order of arrival, so that it is best for all; pure and deterministic.
 
-    ``waiting`` is in order of arrival. ``coming`` are tasks that may be expected to arrive, at their
-    ``arrival_seconds``: room is left for them where it is worth more than what it costs. ``previous`` is the last
-    plan, which the search goes on from.
+    ``pending`` are tasks that no gate keeps and that are not bound, in the order in which they are thought to get room.
+    Times, ``groups`` and ``lags`` are as in `foretide.placement.plan.Placing`. ``coming`` are tasks that may be
+    expected to arrive, at their ``arrival_seconds``: room is left for them where it is worth more than what it costs.
+    ``previous`` is the last plan, which the search goes on from.
     """
     running = tuple(running)
     placing = Placing(

@@ -13,14 +13,11 @@ import msgspec
 from foretide.placement.plan import Expected, NodeState
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
+from foretide.placement.waiting import wait_bound_seconds
 from foretide.simulate.cluster import SimTask
 
 UPPER_DEVIATIONS: Final = 1.645
 """From the median of a log-normal to its 95 % quantile."""
-DEFAULT_WAIT_FACTOR: Final = 10.0
-LEAST_WAIT_SECONDS: Final = 60.0
-MOST_WAIT_SECONDS: Final = 3600.0
-"""How long a task waits behind its gate where nothing is said: as the operator reckons it."""
 _MEBI: Final = 2**20
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -32,11 +29,11 @@ class ScenarioError(ValueError):
     """A scenario that cannot be simulated; the message names field, value and what would do."""
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A part of the file: camelCase keys, unknown ones are errors."""
+class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A part of a file: camelCase keys, unknown ones are errors."""
 
 
-class NodeGroup(_Part, frozen=True, kw_only=True):
+class NodeGroup(Part, frozen=True, kw_only=True):
     """Nodes of one class, all alike; ``release_seconds`` pass from a container's end until its requests are free."""
 
     node_class: str
@@ -46,7 +43,7 @@ class NodeGroup(_Part, frozen=True, kw_only=True):
     release_seconds: Share = 1.8
 
 
-class WorkloadSpec(_Part, frozen=True, kw_only=True):
+class WorkloadSpec(Part, frozen=True, kw_only=True):
     """A workload: what its tasks ask for, what they take on each class, and how often they come.
 
     ``seconds`` are medians from the binding to the container's end. ``predicted`` are the medians that the model gives
@@ -64,24 +61,24 @@ class WorkloadSpec(_Part, frozen=True, kw_only=True):
     team: str = ""
 
 
-class Poisson(_Part, frozen=True, kw_only=True, tag_field="process", tag="Poisson"):
+class Poisson(Part, frozen=True, kw_only=True, tag_field="process", tag="Poisson"):
     """One by one, at random."""
 
 
-class Bursts(_Part, frozen=True, kw_only=True, tag_field="process", tag="Bursts"):
+class Bursts(Part, frozen=True, kw_only=True, tag_field="process", tag="Bursts"):
     """So many at once, the bursts at random."""
 
     size: Count
 
 
-class Diurnal(_Part, frozen=True, kw_only=True, tag_field="process", tag="Diurnal"):
+class Diurnal(Part, frozen=True, kw_only=True, tag_field="process", tag="Diurnal"):
     """Poisson, its rate a sine of this period between 1 - ``swing`` and 1 + ``swing`` times the mean."""
 
     period_seconds: Positive = 86_400.0
     swing: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
 
 
-class Scenario(_Part, frozen=True, kw_only=True):
+class Scenario(Part, frozen=True, kw_only=True):
     """All of it. ``load`` 1 offers as much work as the fleet can do if every workload went to every slot equally often.
 
     ``time_deviation`` is of one task's log seconds about its workload's on a class; ``prediction_deviation`` of a
@@ -157,7 +154,6 @@ class Scenario(_Part, frozen=True, kw_only=True):
             workload = chance.choices(self.workloads, weights)[0]
             one = math.exp(chance.gauss(0.0, self.time_deviation))
             best = min(each.median_seconds for each in predicted[workload.name].values())
-            wait = min(max(DEFAULT_WAIT_FACTOR * best, LEAST_WAIT_SECONDS), MOST_WAIT_SECONDS)
             deadline = workload.deadline_factor
             out.append(
                 SimTask(
@@ -169,7 +165,7 @@ class Scenario(_Part, frozen=True, kw_only=True):
                     true_seconds={name: seconds * one for name, seconds in workload.seconds.items()},
                     expected=predicted[workload.name],
                     deadline_seconds=math.inf if deadline is None else deadline * min(workload.seconds.values()),
-                    latest_open_seconds=arrival + wait,
+                    latest_open_seconds=arrival + wait_bound_seconds(None, best),
                     team=workload.team,
                 )
             )

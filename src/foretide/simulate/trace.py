@@ -13,24 +13,18 @@ from foretide.placement.plan import Expected, NodeState
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import SimTask
-from foretide.simulate.scenario import ScenarioError
+from foretide.simulate.scenario import Part, Positive, ScenarioError, Share
 
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
-_Share = Annotated[float, msgspec.Meta(ge=0)]
 _Amount = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A part of the file: camelCase keys, unknown ones are errors."""
-
-
-class TracedResources(_Part, frozen=True, kw_only=True):
+class TracedResources(Part, frozen=True, kw_only=True):
     """Amounts as `foretide.placement.resources.Resources` has them."""
 
     cpu_millis: _Amount = 0
     memory_bytes: _Amount = 0
     pods: _Amount = 1
-    extended: dict[str, _Amount] = {}
+    extended: dict[str, _Amount] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, resources: Resources) -> Self:
@@ -47,7 +41,7 @@ class TracedResources(_Part, frozen=True, kw_only=True):
         return Resources(self.cpu_millis, self.memory_bytes, self.pods, self.extended)
 
 
-class TracedNode(_Part, frozen=True, kw_only=True):
+class TracedNode(Part, frozen=True, kw_only=True):
     """A node, and what was there beside the tasks all the time."""
 
     name: str
@@ -57,21 +51,21 @@ class TracedNode(_Part, frozen=True, kw_only=True):
     steady_cpu_millis: _Amount = 0
 
 
-class TracedLags(_Part, frozen=True, kw_only=True):
+class TracedLags(Part, frozen=True, kw_only=True):
     """`foretide.placement.timeline.Lags` of a class."""
 
-    release_seconds: _Share
-    open_to_bind_seconds: _Share
+    release_seconds: Share
+    open_to_bind_seconds: Share
 
 
-class TracedExpectation(_Part, frozen=True, kw_only=True):
+class TracedExpectation(Part, frozen=True, kw_only=True):
     """What was predicted, from the binding to the container's end: the median and the 95 % quantile."""
 
-    median_seconds: _Positive
-    upper_seconds: _Positive
+    median_seconds: Positive
+    upper_seconds: Positive
 
 
-class TracedTask(_Part, frozen=True, kw_only=True):
+class TracedTask(Part, frozen=True, kw_only=True):
     """A task: what it asked for, what was known of it, and what became of it. Times are since the trace's begin.
 
     ``seconds`` are what it took on the class where it ran, and on others what like tasks took there. Where it ran and
@@ -80,19 +74,19 @@ class TracedTask(_Part, frozen=True, kw_only=True):
 
     name: str
     workload: str
-    arrival_seconds: _Share
+    arrival_seconds: Share
     requests: TracedResources
     cpu_millis: _Amount
-    seconds: dict[str, _Positive]
+    seconds: dict[str, Positive]
     predicted: dict[str, TracedExpectation]
     deadline_seconds: float | None = None
-    wait_bound_seconds: _Share | None = None
+    wait_bound_seconds: Share | None = None
     node: str = ""
     bound_seconds: float | None = None
     finish_seconds: float | None = None
 
 
-class Trace(_Part, frozen=True, kw_only=True):
+class Trace(Part, frozen=True, kw_only=True):
     """All of it; can be simulated like a `foretide.simulate.scenario.Scenario`."""
 
     name: str

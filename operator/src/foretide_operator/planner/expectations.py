@@ -57,7 +57,4 @@ class _OfWorkload:
 
 def _expected(task: Task, workload: WorkloadPredictions, node_class: str) -> Expected | None:
     prediction = workload.prediction_for(task, node_class)
-    if prediction is None:
-        return None
-    inferences = workload.inferences_of(task)
-    return Expected(prediction.completion_seconds(inferences), prediction.completion_seconds(inferences, bound="upper"))
+    return None if prediction is None else Expected.of(prediction, workload.inferences_of(task))
