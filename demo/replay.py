@@ -147,7 +147,7 @@ def _sim_task(
     own = {} if task.completion_seconds is None else {task.node_class: task.completion_seconds}
     said = {name: each.median_seconds for name, each in expected.items()}
     deadline = math.inf if task.deadline_seconds is None else task.deadline_seconds
-    best = min((each.median_seconds for each in expected.values()), default=None)
+    completions = [each.median_seconds for each in expected.values()]
     return SimTask(
         key=task.name,
         workload=task.workload,
@@ -157,7 +157,7 @@ def _sim_task(
         true_seconds={**said, **means.get(task.workload, {}), **own},
         expected=expected,
         deadline_seconds=deadline + created_seconds - arrival_seconds,
-        latest_open_seconds=created_seconds + wait_bound_seconds(None, best),
+        latest_open_seconds=created_seconds + wait_bound_seconds(None, completions),
     )
 
 

@@ -61,4 +61,4 @@ class WorkloadPredictions:
         inferences = self.inferences_of(task)
         predictions = (self.prediction_for(task, node_class) for node_class in self.by_class)
         completions = [each.completion_seconds(inferences) for each in predictions if each is not None]
-        return wait_bound_seconds(self.max_wait_seconds, min(completions, default=None))
+        return wait_bound_seconds(self.max_wait_seconds, completions)

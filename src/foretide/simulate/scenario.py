@@ -153,7 +153,7 @@ class Scenario(Part, frozen=True, kw_only=True):
         for number, arrival in zip(range(self.tasks), self._arrivals(chance), strict=False):
             workload = chance.choices(self.workloads, weights)[0]
             one = math.exp(chance.gauss(0.0, self.time_deviation))
-            best = min(each.median_seconds for each in predicted[workload.name].values())
+            completions = [each.median_seconds for each in predicted[workload.name].values()]
             deadline = workload.deadline_factor
             out.append(
                 SimTask(
@@ -165,7 +165,7 @@ class Scenario(Part, frozen=True, kw_only=True):
                     true_seconds={name: seconds * one for name, seconds in workload.seconds.items()},
                     expected=predicted[workload.name],
                     deadline_seconds=math.inf if deadline is None else deadline * min(workload.seconds.values()),
-                    latest_open_seconds=arrival + wait_bound_seconds(None, best),
+                    latest_open_seconds=arrival + wait_bound_seconds(None, completions),
                     team=workload.team,
                 )
             )

@@ -170,4 +170,4 @@ class Guardian:
 
 def _bound_seconds(pod: TaskPod, workload: WorkloadPredictions | None) -> float:
     """How long the Pod may wait; one whose workload is gone, or was never named, as one of which nothing is known."""
-    return wait_bound_seconds(None, None) if workload is None else workload.wait_bound_seconds_of(pod.task)
+    return wait_bound_seconds(None, ()) if workload is None else workload.wait_bound_seconds_of(pod.task)
