@@ -33,6 +33,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
 class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """The fingerprint of what a measurement ran on; absent figures are None, never 0.
 
+    Clock, power and reasons for throttling (names as in NVML) are the accelerator's at the end of the measurement.
     ``co_runners`` are tasks on the same node meanwhile, which only who watches the cluster sees.
     """
 
@@ -46,6 +47,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", for
     runtime: Text
     accelerator: Text | None = None
     driver: Text | None = None
+    accelerator_megahertz: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
+    accelerator_milliwatts: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] | None = None
+    accelerator_throttling: Annotated[tuple[Text, ...], msgspec.Meta(max_length=16)] | None = None
     co_runners: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
 
 

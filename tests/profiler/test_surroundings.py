@@ -11,6 +11,7 @@ from foretide_profiler.cgroups import Limits
 from foretide_profiler.energy import EnergyMeter
 from foretide_profiler.environment import describe
 from foretide_profiler.memory import peak_resident_bytes, resident_bytes
+from foretide_profiler.nvidia import GpuState
 
 LIMITS = Limits(cpu_millis=150, memory_bytes=2**28, cpus=2)
 
@@ -18,7 +19,7 @@ LIMITS = Limits(cpu_millis=150, memory_bytes=2**28, cpus=2)
 def _describe(root: Path, cpuinfo: str) -> Environment:
     (root / "proc").mkdir()
     (root / "proc/cpuinfo").write_text(cpuinfo)
-    return describe(LIMITS, "onnxruntime 1", None, None, root)
+    return describe(LIMITS, "onnxruntime 1", None, GpuState(), root)
 
 
 def test_an_x86_processor(tmp_path: Path) -> None:

@@ -69,6 +69,22 @@ def test_the_signature_of_known_architectures(
     assert {kind for kind, cost in signature["byKind"].items() if cost["macs"]} == kinds
 
 
+def test_half_precision_takes_half_the_bytes_for_the_same_operations(torch_profiler: Profiler) -> None:
+    full, half = (
+        torch_profiler("inspect", *_vision("resnet18"), "--precision", precision)[1]["signature"]
+        for precision in ("fp32", "bf16")
+    )
+    assert half["macs"] == full["macs"]
+    assert half["parameterBytes"] == pytest.approx(full["parameterBytes"] / 2, rel=0.01)
+    assert half["activationBytes"] == pytest.approx(full["activationBytes"] / 2, rel=0.05)
+
+
+def test_run_performs_an_architecture_in_half_precision(torch_profiler: Profiler) -> None:
+    status, document = torch_profiler("run", *_vision("resnet18", "3,64,64"), "--inferences", 2, "--precision", "bf16")
+    assert status == 0, document
+    assert document["inferences"] == 2
+
+
 def test_profile_measures_an_architecture(torch_profiler: Profiler) -> None:
     status, document = torch_profiler(
         "profile", *_vision("mobilenet_v3_small", "3,64,64"), "--max-seconds", 4, "--min-seconds", 0.5
@@ -118,6 +134,8 @@ def test_what_cannot_be_used_has_its_reason(torch_profiler: Profiler, exported: 
         ([*file, exported, "--input", "3,9,9"], "InputRefused", "input.shape", "1,3,8,8"),
         ([*file, exported, "--data-type", "uint8"], "InputRefused", "input.dataType", "float32"),
         ([*file, "/tmp/truncated.pt2"], "ModelFileInvalid", "model.file.path", ""),
+        ([*file, exported, "--precision", "fp16"], "PrecisionUnsupported", "precision", "save the file"),
+        ([*_vision("resnet18"), "--precision", "int8"], "PrecisionUnsupported", "precision", "fp16"),
         ([*file, exported, "--sha256", "0" * 64], "ModelDigestMismatch", "model.file.sha256", ""),
     ):
         status, document = torch_profiler("run", *arguments, "--inferences", 1)

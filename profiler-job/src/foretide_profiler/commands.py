@@ -11,10 +11,10 @@ from foretide_profiler import runtimes
 from foretide_profiler.cgroups import Limits, throttled_periods
 from foretide_profiler.energy import EnergyMeter
 from foretide_profiler.environment import describe
-from foretide_profiler.failures import ProfilerError
+from foretide_profiler.failures import ProfilerError, accelerator_is_full
 from foretide_profiler.measuring import Clock, Measurement, Plan, measure, why_unstable
 from foretide_profiler.memory import peak_resident_bytes, resident_bytes
-from foretide_profiler.nvidia import first_gpu
+from foretide_profiler.nvidia import SLOWED_BY_HEAT_OR_FAULT, GpuState, gpu_in_use
 from foretide_profiler.order_statistics import P90_SAMPLES, P99_SAMPLES, Durations
 from foretide_profiler.output import progress
 from foretide_profiler.requests import InspectCall, ModelRequest, ProfileCall, RunCall
@@ -53,7 +53,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
     model = _load(call.model, process)
     begin = process.now()
     progress(f"loaded on {model.runtime} in {begin - process.start} ms")
-    gpu = first_gpu() if model.accelerator is not None else None
+    gpu = gpu_in_use(model.accelerator_uuid) if model.accelerator is not None else None
     plan = Plan(call.max_seconds, call.min_samples, call.min_seconds, is_throttled=process.limits.is_throttled)
     measurement = Measurement()
     throttled_before, energy = throttled_periods(), EnergyMeter(gpu)
@@ -65,9 +65,10 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
         if not measurement.is_reportable:
             raise ProfilerError("TimedOut", "stopped before there were samples enough") from None
         interrupted = "TimedOut: stopped before the measurement was complete"
+    state = gpu.state() if gpu is not None else GpuState()
     throttled_after, spent = throttled_periods(), energy.spent_microjoules()
     calls = 1 + measurement.warm_up_inferences + measurement.durations.count
-    reason = interrupted or why_unstable(measurement, plan)
+    reason = interrupted or why_unstable(measurement, plan) or _why_throttled(state)
     if throttled_before is not None and throttled_after is not None and throttled_after > throttled_before:
         progress(f"the CPU quota ran out in {throttled_after - throttled_before} scheduling periods")
     return ProfileResult(
@@ -85,8 +86,13 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
         accelerator_memory_peak_bytes=model.accelerator_memory_peak_bytes(),
         energy_microjoules_per_inference=None if spent is None else spent // calls,
         model_sha256=model.sha256,
-        environment=describe(process.limits, model.runtime, model.accelerator, gpu),
+        environment=describe(process.limits, model.runtime, model.accelerator, state),
     )
+
+
+def _why_throttled(state: GpuState) -> str:
+    reasons = SLOWED_BY_HEAT_OR_FAULT.intersection(state.throttling or ())
+    return f"Throttled: the GPU's clock was held down by {', '.join(sorted(reasons))}" if reasons else ""
 
 
 def run(call: RunCall, process: Process) -> RunResult:
@@ -106,7 +112,8 @@ def run(call: RunCall, process: Process) -> RunResult:
             message = f"stopped after {durations.count} of {call.inferences} inferences"
             raise ProfilerError("TimedOut", message, "inferences") from None
     end = process.now()
-    gpu = first_gpu() if model.accelerator is not None else None
+    gpu = gpu_in_use(model.accelerator_uuid) if model.accelerator is not None else None
+    state = gpu.state() if gpu is not None else GpuState()
     return RunResult(
         process_start=process.start,
         work_begin=begin,
@@ -114,7 +121,7 @@ def run(call: RunCall, process: Process) -> RunResult:
         inferences=durations.count,
         inference_median_microseconds=_microseconds(durations.quantiles(0.5)[0]),
         memory_peak_bytes=peak_resident_bytes(),
-        environment=describe(process.limits, model.runtime, model.accelerator, gpu),
+        environment=describe(process.limits, model.runtime, model.accelerator, state),
     )
 
 
@@ -158,6 +165,8 @@ def _checked(model: LoadedModel, request: ModelRequest) -> Callable[[], object]:
             message = "an inference does not fit into memory"
             raise ProfilerError("OutOfMemory", message, "resources.limits.memory") from error
         except Exception as error:
+            if model.accelerator is not None and "out of memory" in str(error).lower():
+                raise accelerator_is_full(error) from error
             if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
                 raise ProfilerError("OutOfMemory", str(error), "resources.limits.memory") from error
             shape = ",".join(map(str, request.input_shape or ()))

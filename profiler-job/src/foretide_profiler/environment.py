@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foretide.results import Environment
 from foretide_profiler.cgroups import Limits
-from foretide_profiler.nvidia import Gpu
+from foretide_profiler.nvidia import GpuState
 
 INSTRUCTION_SETS = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16",
@@ -19,9 +19,9 @@ MOST_INSTRUCTION_SETS = 16
 
 
 def describe(
-    limits: Limits, runtime: str, accelerator: str | None, gpu: Gpu | None, root: Path = Path("/")
+    limits: Limits, runtime: str, accelerator: str | None, gpu: GpuState, root: Path = Path("/")
 ) -> Environment:
-    """Describe this machine, as this process may use it."""
+    """Describe this machine, as this process may use it; ``gpu`` is as it was at the end of the work."""
     processor = _first_processor(root)
     flags = (processor.get("flags") or processor.get("Features") or "").split()
     present = tuple(name for name in INSTRUCTION_SETS if name in flags)
@@ -35,7 +35,10 @@ def describe(
         governor=_read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         runtime=runtime,
         accelerator=accelerator,
-        driver=gpu.driver if gpu is not None else None,
+        driver=gpu.driver,
+        accelerator_megahertz=gpu.clock_megahertz,
+        accelerator_milliwatts=gpu.milliwatts,
+        accelerator_throttling=gpu.throttling,
     )
 
 

@@ -15,3 +15,10 @@ class ProfilerError(Exception):
     def __str__(self) -> str:
         where = f" ({self.field})" if self.field else ""
         return f"{self.reason}{where}: {self.message}"
+
+
+def accelerator_is_full(error: Exception) -> ProfilerError:
+    """That a model and its batch need more memory than the accelerator has, in the runtime's own first words."""
+    said = ". ".join(str(error).split(". ")[:3])
+    message = f"the accelerator's memory does not suffice; lower batchSize or take a larger one: {said}"
+    return ProfilerError("OutOfMemory", message, "batchSize")

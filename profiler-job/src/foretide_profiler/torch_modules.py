@@ -39,6 +39,14 @@ def random_batch(shape: tuple[int, ...], data_type: str, device: str) -> torch.T
     return torch.randint(0, 2, shape, device=device, dtype=kind)
 
 
+def in_precision(precision: str, module: torch.nn.Module, batch: torch.Tensor) -> tuple[torch.nn.Module, torch.Tensor]:
+    """The module and its batch in fp32 as they are, or both in fp16 or bf16."""
+    kind = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(precision)
+    if kind is None:
+        return module, batch
+    return module.to(kind), batch.to(kind) if batch.is_floating_point() else batch
+
+
 def family(name: str) -> str:
     """The architecture family of a torchvision name: the name without its sizes, but with its version.
 

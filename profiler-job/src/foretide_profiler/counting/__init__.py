@@ -6,6 +6,7 @@ from foretide.signature import Signature
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.requests import ModelRequest
+from foretide_profiler.runtimes import check_precision
 
 
 def count(request: ModelRequest) -> tuple[Signature, str | None]:
@@ -14,8 +15,7 @@ def count(request: ModelRequest) -> tuple[Signature, str | None]:
     Raises ProfilerError: UnknownModel, ModelFileMissing, ModelFileInvalid, ModelDigestMismatch, InputRefused,
     PrecisionUnsupported or RuntimeMissing.
     """
-    if request.precision != "fp32":
-        raise ProfilerError("PrecisionUnsupported", f"{request.precision} is not supported; choose fp32", "precision")
+    check_precision(request)
     digest = verified_digest(request.file, request.sha256) if request.file is not None else None
     try:
         if request.source == "ONNX":

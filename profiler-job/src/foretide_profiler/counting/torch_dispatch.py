@@ -84,6 +84,7 @@ def _count_on(device: str, request: ModelRequest) -> Signature:
         module, shape = torch_modules.build(request)
     module = module.to(device)
     batch = torch_modules.random_batch(shape, request.data_type, device)
+    module, batch = torch_modules.in_precision(request.precision, module, batch)
     tally = Tally()
     counter = _Counter(tally, batch)
     with torch.no_grad(), counter:

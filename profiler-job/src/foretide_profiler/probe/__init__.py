@@ -18,6 +18,7 @@ from foretide_profiler.cgroups import Limits
 from foretide_profiler.commands import Process
 from foretide_profiler.environment import describe
 from foretide_profiler.measuring import SECOND, Clock
+from foretide_profiler.nvidia import GpuState
 from foretide_profiler.output import progress
 from foretide_profiler.probe.models import GEMM_FLOPS, MODELS, Model, gemm
 from foretide_profiler.probe.onnx_writer import INPUT
@@ -56,7 +57,7 @@ def probe(call: ProbeCall, process: Process) -> ProbeResult:
         gemm_flops_per_second=round(GEMM_FLOPS / seconds.pop("gemm")),
         memory_bandwidth_bytes_per_second=round(2 * COPY_BYTES / seconds.pop("memory")),
         model_microseconds={name: math.ceil(1e6 * value) for name, value in seconds.items()},
-        environment=describe(limits, runtime_name("CPUExecutionProvider"), None, None),
+        environment=describe(limits, runtime_name("CPUExecutionProvider"), None, GpuState()),
     )
 
 

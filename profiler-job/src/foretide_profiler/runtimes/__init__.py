@@ -5,7 +5,7 @@ A runtime is imported only when its source is asked for: on a slow node, importi
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError
@@ -24,6 +24,10 @@ class LoadedModel(Protocol):
         """The accelerator's name, or None on a CPU."""
 
     @property
+    def accelerator_uuid(self) -> str | None:
+        """By which its driver knows it, where the runtime tells; else None."""
+
+    @property
     def sha256(self) -> str | None:
         """Digest of the model's file, or None where it has none."""
 
@@ -34,15 +38,28 @@ class LoadedModel(Protocol):
         """The most that the runtime allocated on the accelerator, or None."""
 
 
+HALF_PRECISIONS: Final = ("fp16", "bf16")
+"""In which an architecture by name can be made; a file computes in the types that it was saved with."""
+
+
+def check_precision(request: ModelRequest) -> None:
+    """Raise ProfilerError PrecisionUnsupported for a precision that the source cannot be had in."""
+    if request.precision == "fp32" or (request.source == "TorchVision" and request.precision in HALF_PRECISIONS):
+        return
+    choices = (
+        "fp32, fp16 or bf16" if request.source == "TorchVision" else "fp32, and save the file in the types it needs"
+    )
+    message = f"{request.source} in {request.precision} is not supported; choose {choices}"
+    raise ProfilerError("PrecisionUnsupported", message, "precision")
+
+
 def load(request: ModelRequest, limits: Limits) -> LoadedModel:
     """Load the model that is asked for.
 
     Raises ProfilerError: UnknownModel, ModelFileMissing, ModelFileInvalid, ModelDigestMismatch, InputRefused,
     PrecisionUnsupported, RuntimeMissing or OutOfMemory.
     """
-    if request.precision != "fp32":
-        message = f"{request.precision} is not supported; choose fp32 (an ONNX file keeps the types that it declares)"
-        raise ProfilerError("PrecisionUnsupported", message, "precision")
+    check_precision(request)
     try:
         if request.source == "ONNX":
             from foretide_profiler.runtimes import onnx_runtime  # noqa: PLC0415 - only when asked for

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.modelfile import verified_digest
-from foretide_profiler.nvidia import first_gpu
+from foretide_profiler.nvidia import gpu_in_use
 from foretide_profiler.requests import ModelRequest
 from foretide_profiler.shapes import check_data_type, matching_shape
 
@@ -29,6 +29,7 @@ class OnnxModel:
     """A session and the batch that it is fed with."""
 
     accelerator: str | None
+    accelerator_uuid: str | None = None
 
     def __init__(self, session: ort.InferenceSession, request: ModelRequest, sha256: str) -> None:
         provider = session.get_providers()[0]
@@ -102,5 +103,5 @@ def random_batch(shape: tuple[int, ...], data_type: str) -> npt.NDArray[np.gener
 
 
 def _gpu_name() -> str:
-    gpu = first_gpu()
+    gpu = gpu_in_use()
     return gpu.name if gpu is not None else "CUDA"

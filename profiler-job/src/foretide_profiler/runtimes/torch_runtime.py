@@ -6,7 +6,7 @@ import torch
 
 from foretide_profiler import torch_modules
 from foretide_profiler.cgroups import Limits
-from foretide_profiler.failures import ProfilerError
+from foretide_profiler.failures import ProfilerError, accelerator_is_full
 from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.requests import ModelRequest
 
@@ -15,6 +15,7 @@ class TorchModel:
     """A module on its device, and the batch that it is fed with."""
 
     accelerator: str | None
+    accelerator_uuid: str | None
 
     def __init__(self, module: torch.nn.Module, batch: torch.Tensor, sha256: str | None) -> None:
         self.sha256 = sha256
@@ -22,6 +23,7 @@ class TorchModel:
         self._batch = batch
         self._is_on_gpu = batch.is_cuda
         self.accelerator = torch.cuda.get_device_name() if self._is_on_gpu else None
+        self.accelerator_uuid = f"GPU-{torch.cuda.get_device_properties().uuid}" if self._is_on_gpu else None
         device = "CUDA" if self._is_on_gpu else f"CPU {torch.backends.cpu.get_cpu_capability()}"
         self.runtime = f"torch {torch.__version__} {device}"
 
@@ -47,6 +49,8 @@ def load(request: ModelRequest, limits: Limits) -> TorchModel:
     try:
         module, shape = torch_modules.build(request)
         batch = torch_modules.random_batch(shape, request.data_type, device)
-        return TorchModel(module.to(device), batch, digest)
-    except (torch.OutOfMemoryError, MemoryError) as error:
+        return TorchModel(*torch_modules.in_precision(request.precision, module.to(device), batch), digest)
+    except torch.OutOfMemoryError as error:
+        raise accelerator_is_full(error) from error
+    except MemoryError as error:
         raise ProfilerError("OutOfMemory", f"the model does not fit: {error}", "resources.limits.memory") from error
