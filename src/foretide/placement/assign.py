@@ -205,13 +205,15 @@ class _Search:
 
     def _keep_previous(self) -> list[int]:
         """Put jobs back to the nodes where they were meant to go, in the order of then; those that cannot be."""
-        if all(job.previous_place is None for job in self._jobs):
+        wanted = {job.previous_place for job in self._jobs if job.previous_place is not None}
+        if not wanted:
             return list(range(len(self._jobs)))
         new = []
         free: dict[int, list[tuple[float, int, Slot]]] = {}
         for site in self._sites:
             for number, slot in enumerate(site.slots):
-                free.setdefault(slot.place, []).append((slot.ready_seconds, number, slot))  # in order, so a heap
+                if slot.place in wanted:
+                    free.setdefault(slot.place, []).append((slot.ready_seconds, number, slot))  # in order, so a heap
         for index in sorted(range(len(self._jobs)), key=lambda index: (self._jobs[index].previous_seconds, index)):
             job = self._jobs[index]
             heap = None if job.previous_place is None else free.get(job.previous_place)

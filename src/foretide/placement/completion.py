@@ -65,8 +65,10 @@ def remaining_seconds(task: RunningTask) -> float:
 
 def remaining_of(median_seconds: float, upper_seconds: float, elapsed_seconds: float) -> float:
     """As `remaining_seconds`, of a completion given by its median and upper bound."""
-    median = max(median_seconds, LEAST_SECONDS)
-    ratio = max(min(median / max(upper_seconds, median), _HIGHEST_RATIO), _LOWEST_RATIO)
+    median = max(LEAST_SECONDS, median_seconds)
+    ratio = median / upper_seconds if upper_seconds > median else 1.0
+    if not _LOWEST_RATIO <= ratio <= _HIGHEST_RATIO:
+        ratio = max(min(ratio, _HIGHEST_RATIO), _LOWEST_RATIO)
     if elapsed_seconds <= median * ratio * ratio:  # so early that its odds to have ended are a quarter of a percent
         return median - max(elapsed_seconds, 0.0)
     sharpness = _LOG_ODDS_UPPER / -math.log(ratio)

@@ -225,14 +225,14 @@ class Placing:
         """
         shape = self.shape(task)
         latest = max(task.latest_open_seconds, self._now)
-        classes = self.classes(task)
         if aimed is not None and self._may_go(task.group, aimed):
             found = self._offered(aimed, shape, task, latest)
             if found is not None and found.offer is not None:
                 if found.offer.open_seconds > self._now and self._is_room_now(shape):
-                    now = self._search.best(task.group, shape, classes, self._now)
+                    now = self._search.best(task.group, shape, self.classes(task), self._now)
                     found = now if now.offer is not None and now.cost < found.cost else found
                 return self._commit(task, shape, found)
+        classes = self.classes(task)
         if classes:
             found = self._search.best(task.group, shape, classes, latest)
             if found.offer is not None:

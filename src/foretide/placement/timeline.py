@@ -161,10 +161,14 @@ class Timeline:
         """How many such tasks fit into what is free, at most `MOST_COUNTED`."""
         room = MOST_COUNTED
         for axis, need in shape.needs:
-            room = min(room, free[axis] // need)
+            fitting = free[axis] // need
+            if fitting < room:  # noqa: PLR1730 - here time goes, and a call costs more than all the rest
+                room = fitting
+        if room <= 0:
+            return 0
         spare = self._idle[-1]
         if shape.cpu_millis > spare:
-            return min(max(room, 0), int(free[-1] >= spare))
+            return int(free[-1] >= spare)
         if shape.cpu_millis > 0:
             room = min(room, free[-1] // shape.cpu_millis)
         return max(room, 0)
@@ -172,14 +176,14 @@ class Timeline:
     def add_running(self, running: list[Commitment]) -> None:
         """Commit what runs already; to be called once, before anything else."""
         self.commitments = running
-        self._load_millis += sum(each.shape.requests[0] for each in running)
-        if self._demand_millis(running) > self._allocatable_millis:
-            for each, end in zip(running, self._shared_ends(running), strict=True):
-                each.end_seconds = end
-        release_seconds = self.lags.release_seconds
         free = self._idle
         for each in running:
             free = tuple(map(sub, free, each.shape.taken))
+        self._load_millis += self._idle[0] - free[0]
+        if free[-1] < 0:  # more may be used than there is
+            for each, end in zip(running, self._shared_ends(running), strict=True):
+                each.end_seconds = end
+        release_seconds = self.lags.release_seconds
         self._times, self._free = [self.now_seconds], [free]
         for each in sorted(running, key=_end):
             if each.end_seconds == math.inf:

@@ -167,10 +167,14 @@ class _JobMaker:
         if widths is None:
             widths = self._widths[shape] = [site.widths.get(shape, 1.0) for site in self._sites]
         found = [task.expected.get(name) for name in self._names]
-        seconds = [math.inf if each is None else max(each.median_seconds, LEAST_SECONDS) for each in found]
+        seconds = [math.inf if each is None else each.median_seconds for each in found]
+        if min(seconds) < LEAST_SECONDS:
+            seconds = [max(each, LEAST_SECONDS) for each in seconds]
         for index in self._closed_to(task.group, shape):
             seconds[index] = math.inf
-        extra = [0.0 if each is None else max(each.upper_seconds - each.median_seconds, 0.0) for each in found]
+        extra = [0.0 if each is None else each.upper_seconds - each.median_seconds for each in found]
+        if min(extra) < 0.0:
+            extra = [max(each, 0.0) for each in extra]
         return {"seconds": seconds, "extra_seconds": extra, "widths": widths}
 
     def _closed_to(self, group: Hashable, shape: Shape) -> frozenset[int]:
