@@ -26,9 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _simulate(options: argparse.Namespace) -> int:
     try:
-        from foretide_cli.simulate import simulate  # noqa: PLC0415  what the other commands do without
+        from foretide_cli.simulate import audit, simulate  # noqa: PLC0415  what the other commands do without
     except ImportError as error:
         return _failed(f"{error.name} is missing: install foretide[simulate]", status=2)
+    if options.audit:
+        return audit(
+            options.scenario,
+            as_json=options.output == "json",
+            say=print,
+            complain=lambda problem: _failed(problem, status=2),
+        )
     return simulate(
         options.scenario,
         options.policy,
@@ -67,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("simulate", help="what policies would make of a scenario", description=words)
     command.add_argument("scenario", type=Path, metavar="FILE")
     command.add_argument("--policy", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
+    command.add_argument("--audit", action="store_true", help="why the plan left nodes idle, and whether it was right")
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)

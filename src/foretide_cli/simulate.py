@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from foretide.simulate.policies import foretide, kubernetes
+from foretide.simulate.audit import audited
+from foretide.simulate.policies import FORETIDE, foretide, kubernetes
 from foretide.simulate.scenario import Scenario, ScenarioError
 from foretide.simulate.summary import Summary, compare
 from foretide.simulate.trace import Trace
 
+AUDIT_WORDS: Final[Mapping[str, str]] = {
+    "EndsSoonerElsewhere": "ends sooner elsewhere",
+    "KeptForAnother": "would delay another that is due there",
+    "Unexplained": "(the plan does not say why)",
+}
 HEADER = ("policy", "mean s", "to first", "median s", "p95 s", "deadlines missed", "regret")
 
 
@@ -24,7 +31,7 @@ def simulate(
     if unknown:
         return complain(f"policy {unknown[0]!r} is not known; there are {', '.join(known)}")
     try:
-        scenario = Trace.read(path) if path.suffix == ".json" else Scenario.read(path)
+        scenario = _read(path)
         found = compare(scenario, [known[name] for name in names or known])
     except (ScenarioError, OSError, ValueError) as error:
         return complain(str(error))
@@ -33,6 +40,28 @@ def simulate(
     else:
         say(f"{scenario.name}: {scenario.tasks} tasks, {scenario.tasks_per_second:.2f} a second\n\n{_table(found)}")
     return 0
+
+
+def audit(path: Path, *, as_json: bool, say: Callable[[str], None], complain: Callable[[str], int]) -> int:
+    """Print why Foretide's plan left nodes idle while tasks waited, and how often the reasons came true."""
+    try:
+        found = audited(_read(path), FORETIDE)
+    except (ScenarioError, OSError, ValueError) as error:
+        return complain(str(error))
+    if as_json:
+        say(msgspec.json.encode(found).decode())
+        return 0
+    rows = [("a node was left idle since the task", "times", "came true")]
+    rows += [
+        (AUDIT_WORDS[reason], str(count), _percent(found.came_true.get(reason, 0) / count))
+        for reason, count in found.idle.items()
+    ]
+    say(f"{_aligned(rows)}\n\ngates kept beyond their bound: {len(found.kept_beyond_bound)}")
+    return 0
+
+
+def _read(path: Path) -> Scenario | Trace:
+    return Trace.read(path) if path.suffix == ".json" else Scenario.read(path)
 
 
 def _table(found: dict[str, Summary]) -> str:
@@ -50,7 +79,11 @@ def _table(found: dict[str, Summary]) -> str:
                 _percent(each.regret),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column == 0 else cell.rjust(width)
