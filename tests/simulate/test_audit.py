@@ -86,7 +86,8 @@ def test_a_node_that_is_kept_for_another_comes_true_if_that_one_goes_there(*, go
         }
         return Plan(tuple(said[each.key] for each in waiting), now)
 
-    audit = Audit(plan)
+    as_plan: Any = plan
+    audit = Audit(as_plan)
     outcomes = simulate(tasks, nodes, replace(FORETIDE, plan=audit), lags=LAGS)
     kept = [each for each in audit.idle if each.reason == "KeptForAnother" and each.node == "s"]
     assert kept[0] == IdleRoom("s", "waits", kept[0].since_seconds, "KeptForAnother", "first")
@@ -96,5 +97,5 @@ def test_a_node_that_is_kept_for_another_comes_true_if_that_one_goes_there(*, go
 
 def test_a_plan_is_passed_on_as_it_is() -> None:
     waiting = [Waiting("a", Resources(1000, 1, 1), 1000, {"fast": Expected(10.0, 12.0)}, 60.0)]
-    given = {"now_seconds": 0.0, "lags": LAGS}
+    given: dict[str, Any] = {"now_seconds": 0.0, "lags": LAGS}
     assert Audit(plan_together)(waiting, [], [FAST], **given) == plan_together(waiting, [], [FAST], **given)
