@@ -18,6 +18,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
+from foretide.contention import Coefficients, kind_of
 from foretide.memory import Memories
 from foretide.observation import DeviceFeatures, Question, Subject, Table, feature_columns
 from foretide.startup import Startups
@@ -35,7 +36,11 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One row of ``AIWorkload.status.predictions``: a workload on a node class at its own CPU limit."""
+    """One row of ``AIWorkload.status.predictions``: a workload on a node class at its own CPU limit.
+
+    Times are those of a node with nothing else on it; ``contention_permille`` is the coefficient by which a task takes
+    longer beside others (`foretide.contention`), None where none is known.
+    """
 
     node_class: str
     work_microseconds_per_inference: Interval
@@ -44,6 +49,12 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     source: Source
     model_version: str = ""
     measured_time: str | None = None
+    contention_permille: int | None = None
+
+    @property
+    def contention(self) -> float:
+        """The coefficient of contention; 0 where none is known."""
+        return (self.contention_permille or 0) / 1e3
 
     def work_seconds(self, inferences: int, *, bound: Literal["lower", "median", "upper"] = "median") -> float:
         """Seconds from the model loaded to the last of ``inferences`` done."""
@@ -147,11 +158,13 @@ def predict_workload(
     devices: Mapping[str, DeviceFeatures],
     startups: Startups,
     memories: Memories,
+    coefficients: Coefficients,
     inferences: int,
 ) -> list[Prediction]:
     """One prediction per question (one workload on each of its node classes), in their order.
 
-    `measured` holds the profiles of this very workload by node class; `inferences` is the size of one task.
+    `measured` holds the profiles of this very workload by node class; `coefficients` are those of contention;
+    `inferences` is the size of one task.
     """
     learned = [question for question in questions if question.node_class not in measured]
     intervals: dict[str, Interval] = {}
@@ -181,6 +194,7 @@ def predict_workload(
                 source=source,
                 model_version=model_version if source == "Learned" else "",
                 measured_time=profile.measured_time if profile is not None else None,
+                contention_permille=coefficients.get((name, kind_of(question.signature))),
             )
         )
     return out

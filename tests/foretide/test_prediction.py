@@ -42,6 +42,7 @@ def predictions(questions: list[Question], **changes: Any) -> list[Prediction]:
         "devices": DEVICES,
         "startups": Startups([], DEVICES),
         "memories": Memories([]),
+        "coefficients": {},
         "inferences": 500,
     }
     return predict_workload(questions, **{**values, **changes})

@@ -1,35 +1,97 @@
-"""Tasks that ran on a node while something was measured there: they take its cores, caches and memory bandwidth."""
+"""Tasks that ran on a node beside another: they take its cores, caches and memory bandwidth.
+
+Seen are tasks that exist when they are asked for; Pods that are gone already, or that carry no label of ours, are not.
+All times are by the node's clock, by which its kubelet tells of containers as well, in whole seconds: the middle of a
+second is meant.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
+from foretide.contention import Presence
 from foretide_kube.client import Object
-from foretide_kube.names import LABEL_ROLE, ROLE_RUN
+from foretide_kube.names import LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUN
+from foretide_kube.quantity import QuantityError, millis
 from foretide_operator.times import epoch_milliseconds
+
+_HALF_SECOND_MILLISECONDS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The cores of a node, and the tasks that were there beside one that is asked about."""
+
+    allocatable_millis: int
+    others: tuple[Presence, ...]
+
+
+class Tenancy:
+    """Which tasks were on which node, and when, grouped once to answer for many tasks.
+
+    Pods of ``services``, AIWorkloads by (namespace, name), are left out: they are always there, so that what they cost
+    is part of what a task takes alone.
+    """
+
+    def __init__(self, workload_pods: Iterable[Object], services: Collection[tuple[str, str]]) -> None:
+        self._on: dict[str, dict[str, Presence]] = defaultdict(dict)
+        for pod in workload_pods:
+            metadata = pod["metadata"]
+            presence = _presence(pod)
+            if presence is not None and (metadata["namespace"], metadata["labels"].get(LABEL_WORKLOAD)) not in services:
+                self._on[pod["spec"].get("nodeName") or ""][metadata["uid"]] = presence
+
+    def company_of(self, pod: Object, node: Object | None) -> Company | None:
+        """Who was with a Pod on its node; None if the node is gone, or says nothing of its cores."""
+        allocatable: Mapping[str, str] = {} if node is None else node.get("status", {}).get("allocatable", {})
+        try:
+            allocatable_millis = millis(allocatable["cpu"])
+        except (KeyError, QuantityError):
+            return None
+        there = self._on.get(pod["spec"].get("nodeName") or "", {})
+        uid = pod["metadata"]["uid"]
+        return Company(allocatable_millis, tuple(each for other, each in there.items() if other != uid))
 
 
 def co_runners(
     workload_pods: Iterable[Object], measured: Object, *, begin_milliseconds: int, end_milliseconds: int
 ) -> int:
-    """How many task Pods ran beside the Pod ``measured`` in that time; those that are gone already are not seen.
-
-    The time is since the epoch by the node's clock, by which its kubelet tells of containers as well.
-    """
+    """How many task Pods ran beside the Pod ``measured`` in that time."""
     node = measured["spec"].get("nodeName")
+    found = (_presence(pod) for pod in workload_pods if pod["spec"].get("nodeName") == node)
     return sum(
-        pod["spec"].get("nodeName") == node
-        and pod["metadata"].get("labels", {}).get(LABEL_ROLE, ROLE_RUN) == ROLE_RUN
-        and _ran(pod, begin_milliseconds, end_milliseconds)
-        for pod in workload_pods
+        each is not None and each.begin_milliseconds < end_milliseconds and each.end_milliseconds > begin_milliseconds
+        for each in found
     )
 
 
-def _ran(pod: Object, begin: int, end: int) -> bool:
+def _presence(pod: Object) -> Presence | None:
+    """From the start of a task's first container to the end of its last; None for other Pods, and before it began."""
+    if pod["metadata"].get("labels", {}).get(LABEL_ROLE, ROLE_RUN) != ROLE_RUN:
+        return None
+    begins, ends = [], []
     for status in pod.get("status", {}).get("containerStatuses", []):
         state = status.get("state", {})
         life = state.get("running") or state.get("terminated") or {}
-        started, ended = epoch_milliseconds(life.get("startedAt")), epoch_milliseconds(life.get("finishedAt"))
-        if started is not None and started < end and (ended is None or ended > begin):
-            return True
-    return False
+        begin, end = epoch_milliseconds(life.get("startedAt")), epoch_milliseconds(life.get("finishedAt"))
+        if begin is not None:
+            begins.append(begin + _HALF_SECOND_MILLISECONDS)
+            ends.append(math.inf if end is None else end + _HALF_SECOND_MILLISECONDS)
+    return Presence(min(begins), max(ends), _cpu_millis(pod)) if begins else None
+
+
+def _cpu_millis(pod: Object) -> int:
+    """The CPU that a Pod may use: of each container its limit, else its request, else nothing that is known."""
+    total = 0
+    for container in pod["spec"].get("containers", []):
+        resources = container.get("resources", {})
+        quantities = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+        try:
+            total += max(millis(quantities["cpu"]), 0)
+        except (KeyError, QuantityError):
+            continue
+    return total

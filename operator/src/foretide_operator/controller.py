@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, cast
 
+from foretide.contention import Coefficients
 from foretide.observation import DeviceFeatures, Observation
 from foretide.prediction import Predictor
 from foretide_kube.client import KubeClient, Object
@@ -80,7 +81,7 @@ class Controller:
         self._told_revision = 0
         self._owner: Object | None = None
         self._knowledge = Knowledge()
-        self._knowledge_made_of: tuple[int, str, dict[str, DeviceFeatures]] | None = None
+        self._knowledge_made_of: tuple[int, str, Coefficients, dict[str, DeviceFeatures]] | None = None
         self._refusals: dict[str, tuple[float, Failed]] = {}
         self._announced: tuple[str, ...] = ()
         self._written_seconds: dict[Key, float] = {}
@@ -183,9 +184,9 @@ class Controller:
             self._remember(refusal)
 
     def _look_at_model(self) -> None:
-        before = self._model.version
+        before = (self._model.version, self._model.coefficients)
         recheck_seconds = self._model.look(self._table, self._devices(), self._owner, self._wall())
-        if self._model.version != before:
+        if (self._model.version, self._model.coefficients) != before:
             self._ask(WORKLOADS)
         if recheck_seconds is not None:
             self._ask(MODEL, recheck_seconds)
@@ -241,10 +242,11 @@ class Controller:
 
     def _current_knowledge(self) -> Knowledge:
         devices = self._devices()
-        made_of = (self._table.revision, self._model.version, devices)
+        coefficients = self._model.coefficients
+        made_of = (self._table.revision, self._model.version, coefficients, devices)
         if made_of != self._knowledge_made_of:
             predictor = cast("Predictor | None", self._model.predictor)  # arrays are as good as the sequences it names
-            self._knowledge = Knowledge.of(self._table.rows, devices, predictor, self._model.version)
+            self._knowledge = Knowledge.of(self._table.rows, devices, predictor, self._model.version, coefficients)
             self._knowledge_made_of = made_of
         return self._knowledge
 

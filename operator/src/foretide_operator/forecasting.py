@@ -1,10 +1,11 @@
-"""Predictions for one workload out of all that is known: profiles, model, probes, start-ups and memory peaks."""
+"""Predictions for one workload out of all that is known: profiles, model, probes, contention, start-ups and memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from foretide.contention import Coefficients
 from foretide.memory import Memories
 from foretide.observation import DeviceFeatures, Observation, Question, Runtime
 from foretide.prediction import Measured, Prediction, Predictor, predict_workload
@@ -24,6 +25,7 @@ class Knowledge:
     devices: Mapping[str, DeviceFeatures] = field(default_factory=dict)
     startups: Startups = field(default_factory=lambda: Startups((), {}))
     memories: Memories = field(default_factory=lambda: Memories(()))
+    coefficients: Coefficients = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -32,10 +34,11 @@ class Knowledge:
         devices: Mapping[str, DeviceFeatures],
         predictor: Predictor | None,
         model_version: str,
+        coefficients: Coefficients,
     ) -> Knowledge:
         """What follows from the rows of the training table and the probes."""
         rows = list(observations)
-        return cls(predictor, model_version, devices, Startups(rows, devices), Memories(rows))
+        return cls(predictor, model_version, devices, Startups(rows, devices), Memories(rows), coefficients)
 
     def predict(self, facts: Facts, signature: Signature) -> list[Prediction]:
         """One prediction per selected class that has nodes."""
@@ -60,6 +63,7 @@ class Knowledge:
             devices=self.devices,
             startups=self.startups,
             memories=self.memories,
+            coefficients=self.coefficients,
             inferences=spec.inferences,
         )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.process_collector import ProcessCollector
 
+from foretide.contention import Contention
 from foretide.pairing import Quantity
 from foretide.prediction import BLIND_FACTOR
 from foretide_operator.pairing.ended import Ended
@@ -82,6 +84,12 @@ class Metrics:
         self.training = Counter(
             "foretide_trainings", "Trainings that ended, by outcome.", ("outcome",), registry=registry
         )
+        self.contention = Gauge(
+            "foretide_contention_coefficient",
+            "By how many times the share of the cores that others use tasks take longer; 0 where it is not used.",
+            ("node_class", "workload_kind"),
+            registry=registry,
+        )
         self.profile_measured = Gauge(
             "foretide_profile_measured_timestamp_seconds",
             "When the newest profile of a node class was measured.",
@@ -101,6 +109,13 @@ class Metrics:
         self.queue_length = Gauge(
             "foretide_reconcile_queue_length", "Objects waiting to be looked at.", registry=registry
         )
+
+    def tell_contention(self, learned: Iterable[tuple[str, Iterable[Contention]]]) -> None:
+        """Show what was learned by node class, and no longer what was known before."""
+        self.contention.clear()
+        for name, contentions in learned:
+            for each in contentions:
+                self.contention.labels(name, each.kind).set(each.coefficient_permille / 1e3)
 
     def count(self, ended: Ended) -> None:
         """Count one ended task; to be called once per Pod."""

@@ -1,4 +1,4 @@
-"""Keeps the one model: has it trained, loads the version in use, and finds out when a stored version was altered."""
+"""Keeps what is learned: has it trained, loads the version in use, and finds out when a stored version was altered."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from foretide.contention import Coefficients, coefficients_of
 from foretide.model.artefact import ArtefactError
 from foretide.model.predictor import CompletionTimePredictor
 from foretide.observation import DeviceFeatures
@@ -17,7 +18,7 @@ from foretide.observation_table import thin
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import completiontimemodel
 from foretide_kube.kinds.common import Metadata
-from foretide_kube.kinds.completiontimemodel import NAME, CompletionTimeModel, Version
+from foretide_kube.kinds.completiontimemodel import NAME, ClassErrors, CompletionTimeModel, Version
 from foretide_kube.names import COMPLETION_TIME_MODELS
 from foretide_operator.actions import Action, Create
 from foretide_operator.apply import apply_actions
@@ -58,6 +59,8 @@ class ModelKeeper:
         self._monotonic = monotonic
         self._version = ""
         self._predictor: CompletionTimePredictor | None = None
+        self._classes: tuple[ClassErrors, ...] = ()
+        self._coefficients: Coefficients = {}
         self._revision = -1
         self._changed_seconds = monotonic()
         self._trained_digest = ""
@@ -75,6 +78,11 @@ class ModelKeeper:
     def predictor(self) -> CompletionTimePredictor | None:
         """The model in use."""
         return self._predictor
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """The coefficients of contention in use."""
+        return self._coefficients
 
     def look(
         self, table: ObservationTable, devices: Mapping[str, DeviceFeatures], owner: Object | None, now: datetime
@@ -114,6 +122,7 @@ class ModelKeeper:
         )
         self._apply(decision.actions, now)
         self._use(decision.status.active_version, decision.status.versions)
+        self._use_classes(decision.status.classes)
         if decision.train and not self._trainer.is_running:
             log.info("training on %d observations", len(request.observations))
             self._trainer.start(request, digest)
@@ -158,6 +167,14 @@ class ModelKeeper:
         if trained is not None:
             self._metrics.model_trained.set(trained.timestamp())
         log.info("version %s, from %d observations, is in use", active, version.observations)
+
+    def _use_classes(self, classes: tuple[ClassErrors, ...]) -> None:
+        if classes == self._classes:
+            return
+        self._classes = classes
+        learned = [(each.node_class, each.contention) for each in classes]
+        self._coefficients = coefficients_of(learned)
+        self._metrics.tell_contention(learned)
 
     def _config_maps(self) -> dict[str, Object]:
         return {name: item for (_, name), item in self._world.config_maps.snapshot().items()}

@@ -1,5 +1,8 @@
 """The child process that fits the model: the training table on stdin, a report and the artefact on stdout.
 
+Before the fit, what tasks do to each other is learned, and where that is used it is taken out of their times: the
+model is one of times alone.
+
 It is a process of its own so that scikit-learn and xgboost cost memory only while they work, and so that whatever goes
 wrong in them cannot harm the operator. Input: `TrainingRequest` as JSON. Output: one line of JSON,
 `TrainingReport`, then the artefact. Exit status 0, or 1 with one line on stderr: a reason, and what to do.
@@ -9,12 +12,14 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 
+from foretide.contention import Contention, alone, coefficients_of
+from foretide.contention_fit import learn
 from foretide.model import CompletionTimeModel
 from foretide.model.artefact import ArtefactError
 from foretide.observation import Observation, to_columns
@@ -31,10 +36,13 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=TrainingRequest)
     try:
+        learned = learn(request.observations)
+        rows = alone(request.observations, coefficients_of(learned.items()))
+        request = TrainingRequest(observations=tuple(rows), devices=request.devices)
         columns, seconds = to_columns(request.observations, request.devices)
         model = CompletionTimeModel().fit(columns, seconds)
         artefact = model.predictor_.save()  # before the folds, which take the longest: it may be too large
-        report = evaluate(request)
+        report = evaluate(request, learned)
     except ArtefactError as error:
         return _refuse(error.reason, error)
     except (ValueError, MemoryError) as error:
@@ -49,13 +57,16 @@ def _refuse(reason: str, error: Exception) -> int:
     return 1
 
 
-def evaluate(request: TrainingRequest) -> TrainingReport:
-    """Errors on rows held out, whole pairs of workload and class at a time; None where there are too few pairs."""
+def evaluate(request: TrainingRequest, learned: Mapping[str, tuple[Contention, ...]]) -> TrainingReport:
+    """Errors on rows held out, whole pairs of workload and class at a time; None where there are too few pairs.
+
+    ``learned`` is what tasks do to each other, by node class, for the report.
+    """
     rows = request.observations
     pairs = sorted({(row.workload, row.node_class) for row in rows})
     folds = min(FOLDS, len(pairs))
     if folds < 2 or len(pairs) < 4:
-        return TrainingReport(observations=len(rows), classes=_by_class(rows, {}, {}))
+        return TrainingReport(observations=len(rows), classes=_by_class(rows, {}, {}, learned))
     with_intervals = len(rows) <= COVERAGE_ROWS
     fold_of = {pair: number % folds for number, pair in enumerate(pairs)}
     errors: dict[int, float] = {}
@@ -76,12 +87,15 @@ def evaluate(request: TrainingRequest) -> TrainingReport:
         median_absolute_permille=_permille(float(np.median(list(errors.values())))),
         mean_absolute_permille=_permille(float(np.mean(list(errors.values())))),
         coverage_permille=_permille(float(np.mean(list(inside.values())))) if inside else None,
-        classes=_by_class(rows, errors, inside),
+        classes=_by_class(rows, errors, inside, learned),
     )
 
 
 def _by_class(
-    rows: Sequence[Observation], errors: dict[int, float], inside: dict[int, bool]
+    rows: Sequence[Observation],
+    errors: dict[int, float],
+    inside: dict[int, bool],
+    learned: Mapping[str, tuple[Contention, ...]],
 ) -> tuple[ClassReport, ...]:
     reports = []
     for name in sorted({row.node_class for row in rows}):
@@ -94,6 +108,7 @@ def _by_class(
                 observations=len(own),
                 error_permille=_permille(float(np.median(own_errors))) if own_errors else None,
                 coverage_permille=_permille(float(np.mean(own_inside))) if own_inside else None,
+                contention=learned.get(name, ()),
             )
         )
     return tuple(reports)

@@ -3,7 +3,8 @@
 Start-up and work are predicted for a task that has its CPU limit to itself. Tasks hold their limits, so while all
 limits on a node fit into its cores nobody is slowed. Where they do not, cores are shared in proportion to the limits
 (which is what the kernel's weights come to) and everybody proceeds at ``cores / sum of limits`` of his speed until
-somebody ends. Memory bandwidth and caches, which tasks share as well, are not modelled yet.
+somebody ends. For memory bandwidth and caches, which tasks share as well, a task takes longer by what was learned
+(`foretide.contention`): as much longer as those there at its beginning would have it if they stayed.
 """
 
 from __future__ import annotations
@@ -100,3 +101,13 @@ def completion_seconds(alone_seconds: float, cpu_millis: int, load: NodeLoad) ->
 def slowdown(demand_millis: int, allocatable_millis: int) -> float:
     """How many times as long everything on a node takes while its tasks together may use ``demand_millis``."""
     return max(1.0, demand_millis / max(allocatable_millis, 1))
+
+
+def exposure(others_millis: int, demand_millis: int, allocatable_millis: int) -> float:
+    """The share of a node's cores that other tasks get, which may use so much of what all there may use: 0 to 1."""
+    return others_millis / max(demand_millis, allocatable_millis, 1)
+
+
+def interference(contention: float, exposed: float) -> float:
+    """How many times as long a task takes, exposed so much, if it had its cores; ``contention`` is its coefficient."""
+    return 1.0 + contention * exposed

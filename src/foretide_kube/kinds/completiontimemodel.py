@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from foretide.contention import Contention
 from foretide.results import Bytes
 from foretide_kube.kinds.common import (
     Conditions,
@@ -62,12 +63,13 @@ class Version(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ClassErrors(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How well the version in use does on one node class."""
+    """How well the version in use does on one node class, and what tasks do to each other there, by their kind."""
 
     node_class: Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
     observations: SmallCount
     error_permille: Permille | None = None
     coverage_permille: Share | None = None
+    contention: Annotated[tuple[Contention, ...], msgspec.Meta(max_length=8)] = ()
 
 
 class CompletionTimeModelStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from foretide.contention import exposure_permille
 from foretide.observation import Observation
 from foretide.pairing import Pairing, TaskTimes
 from foretide.prediction import PodPrediction
@@ -21,6 +22,7 @@ from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.names import ANNOTATION_PAIRED, ANNOTATION_PREDICTION, LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUN
 from foretide_kube.quantity import QuantityError, millis
+from foretide_operator.co_runners import Company
 from foretide_operator.forecasting import runtime_of, workload_column
 from foretide_operator.outcome import Done, Failed, bound_milliseconds, read_result, terminated_state
 from foretide_operator.times import epoch_milliseconds, seconds_since
@@ -92,8 +94,17 @@ def task_times(pod: Object, *, work_begin_milliseconds: int, work_end_millisecon
     )
 
 
-def read_ended(pod: Object, workload: AIWorkload | None, node_class: str | None, signature: Signature | None) -> Ended:
-    """What the Pod tells; ``node_class`` is that of its node, ``workload`` that which it `ran_for`, if still there."""
+def read_ended(
+    pod: Object,
+    workload: AIWorkload | None,
+    node_class: str | None,
+    signature: Signature | None,
+    company: Company | None = None,
+) -> Ended:
+    """What the Pod tells; ``node_class`` is that of its node, ``workload`` that which it `ran_for`, if still there.
+
+    ``company`` is who was beside it, None where that is not known.
+    """
     metadata = pod["metadata"]
     base = Ended(
         namespace=metadata["namespace"],
@@ -108,7 +119,7 @@ def read_ended(pod: Object, workload: AIWorkload | None, node_class: str | None,
     if pod.get("status", {}).get("phase") == "Failed":
         return _with(base, ending="Failed", reason=_failure_reason(pod, result))
     run = result.result if isinstance(result, Done) and isinstance(result.result, RunResult) else None
-    row = _row(pod, workload, node_class, signature, run)
+    row = _row(pod, workload, node_class, signature, run, company=company)
     text = metadata.get("annotations", {}).get(ANNOTATION_PREDICTION)
     if text is None:
         return _with(base, row=row)
@@ -159,6 +170,8 @@ def _row(
     node_class: str | None,
     signature: Signature | None,
     run: RunResult | None,
+    *,
+    company: Company | None,
 ) -> Observation | None:
     """What is learned from the Pod: the mean time of its inferences, and what starting it took."""
     cpu_millis = _cpu_millis(pod)
@@ -178,9 +191,22 @@ def _row(
         inference_microseconds=max(1, round(1000 * work_milliseconds / run.inferences)),
         startup_milliseconds=times.startup_milliseconds if times is not None else None,
         memory_peak_bytes=run.memory_peak_bytes or None,
+        exposure_permille=_exposure_permille(cpu_millis, run, company),
         runtime=runtime_of(workload.spec),
         origin="Run",
         observed_milliseconds=run.work_end,
+    )
+
+
+def _exposure_permille(cpu_millis: int, run: RunResult, company: Company | None) -> int | None:
+    if company is None:
+        return None
+    return exposure_permille(
+        cpu_millis,
+        company.allocatable_millis,
+        company.others,
+        begin_milliseconds=run.work_begin,
+        end_milliseconds=run.work_end,
     )
 
 

@@ -19,6 +19,7 @@ from foretide_kube.names import ANNOTATION_PAIRED, CONFIG_MAPS, LABEL_WORKLOAD, 
 from foretide_kube.readable import readable
 from foretide_operator.actions import Action, Apply, Patch
 from foretide_operator.apply import apply_actions
+from foretide_operator.co_runners import Tenancy
 from foretide_operator.fleet import Fleet
 from foretide_operator.metrics import Metrics
 from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
@@ -66,7 +67,8 @@ class Pairer:
         """Pair what can be paired now. Raises ApiError if something could not be stored; nothing is lost then."""
         waiting = [pod for pod in self._world.task_pods.snapshot().values() if is_waiting_to_be_paired(pod)]
         delays = {pod["metadata"]["uid"]: seconds_to_wait(pod, now) for pod in waiting}
-        ended = [self._read(pod, fleet) for pod in waiting if not delays[pod["metadata"]["uid"]]]
+        over = [pod for pod in waiting if not delays[pod["metadata"]["uid"]]]
+        ended = self._read_all(over, fleet) if over else []
         later = [delay for delay in delays.values() if delay]
         refused = None
         if ended:
@@ -75,12 +77,25 @@ class Pairer:
         paired = frozenset((task.namespace, task.workload) for task in ended)
         return Paired(paired, min(later) + 0.1 if later else None, refused)
 
-    def _read(self, pod: Object, fleet: Fleet) -> Ended:
+    def _read_all(self, over: Sequence[Object], fleet: Fleet) -> list[Ended]:
+        nodes = {pod["spec"].get("nodeName") for pod in over}
+        services = {
+            key
+            for key, item in self._world.workloads.snapshot().items()
+            if item["spec"].get("run", {}).get("mode") == "Deployment"
+        }
+        pods = self._world.task_pods.snapshot().values()
+        tenancy = Tenancy((pod for pod in pods if pod["spec"].get("nodeName") in nodes), services)
+        return [self._read(pod, fleet, tenancy) for pod in over]
+
+    def _read(self, pod: Object, fleet: Fleet, tenancy: Tenancy) -> Ended:
+        node = pod["spec"].get("nodeName") or ""
         workload = self._workload_of(pod)
         signature = None
         if workload is not None and workload.status.key == workload_key(workload.spec):
             signature = workload.status.signature
-        ended = read_ended(pod, workload, fleet.class_of.get(pod["spec"].get("nodeName") or ""), signature)
+        company = tenancy.company_of(pod, self._world.nodes.get(node))
+        ended = read_ended(pod, workload, fleet.class_of.get(node), signature, company)
         if ended.ending == "PredictionRefused":
             log.warning("the prediction on Pod %s/%s is not believed: %s", ended.namespace, ended.name, ended.reason)
         return ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from foretide.contention import Contention
 from foretide.observation import DeviceFeatures, Observation
 
 
@@ -15,12 +16,13 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClassReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Held-out errors on one node class, in thousandths."""
+    """Held-out errors on one node class, in thousandths, and what tasks do to each other there."""
 
     node_class: str
     observations: int
     error_permille: int | None = None
     coverage_permille: int | None = None
+    contention: tuple[Contention, ...] = ()
 
 
 class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):

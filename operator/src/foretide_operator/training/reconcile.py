@@ -81,6 +81,7 @@ def decide(facts: Facts) -> Decision:
                 observations=report.observations,
                 error_permille=report.error_permille,
                 coverage_permille=report.coverage_permille,
+                contention=report.contention,
             )
             for report in facts.outcome.report.classes
         )[:64]

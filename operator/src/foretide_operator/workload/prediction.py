@@ -72,6 +72,7 @@ def _steady(old: Prediction | None, new: Prediction) -> Prediction:
         *zip(_figures(old.work_microseconds_per_inference), _figures(new.work_microseconds_per_inference), strict=True),
         (old.startup_milliseconds, new.startup_milliseconds),
         (old.memory_bytes, new.memory_bytes),
+        (old.contention_permille or 0, new.contention_permille or 0),
     ]
     return old if all(abs(a - b) <= STEADY_SHARE * max(a, b) for a, b in pairs) else new
 
