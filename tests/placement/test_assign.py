@@ -48,7 +48,7 @@ def classes_of(ready: list[list[float]]) -> list[Site]:
                 timeline = timelines[-1]
                 offer = timeline.offer(SHAPE, seconds - GAP)
                 assert offer is not None
-                timeline.commit("before", SHAPE, seconds - GAP, offer)
+                timeline.commit("before", SHAPE, offer)
         found += sites_of(f"class-{len(found)}", timelines, places, {SHAPE: 1}, most=1000, wanted=frozenset())
     return found
 

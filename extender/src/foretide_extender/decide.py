@@ -1,20 +1,29 @@
 """What to answer: pure functions of a snapshot, a Pod and the names of the candidate nodes.
 
 Only our own Pods are looked at; to all others every node passes with the same score, whatever the snapshot holds.
-Nodes are judged by their kind (class and size), so that a thousand of them cost little more than their few kinds;
-only nodes whose cores are over-committed are reckoned one by one.
+Nodes are judged by their kind (class and size), so that a thousand of them cost little more than their few kinds, and
+where the Pod would suffer from others by how much these use; only nodes whose cores are over-committed are reckoned
+one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from foretide.placement.admission import DEADLINE_HOPELESS, Candidate, Demand, Refusal, admit
-from foretide.placement.completion import LEAST_SECONDS, NodeLoad, RunningTask, completion_seconds
+from foretide.placement.completion import (
+    LEAST_SECONDS,
+    NodeLoad,
+    RunningTask,
+    completion_seconds,
+    exposure,
+    interference,
+)
 from foretide.placement.score import TOP_SCORE, complete, scores
 from foretide.placement.task import WorkloadPredictions
+from foretide.prediction import Prediction
 from foretide_extender.state import NodeKind, Snapshot, cpu_millis_in_use
 from foretide_kube.names import ROLE_INSPECT
 from foretide_kube.task_pods import TaskPod
@@ -24,6 +33,18 @@ Source = Literal["Measured", "Learned", "Fallback", "ClassSpeed", "Equal", "Unto
 
 _UNKNOWN_NODE: Final = NodeKind(None, 0, None)
 _EQUAL_SCORE: Final = 0
+
+
+class _Spot(NamedTuple):
+    """What nodes have in common on which a task ends at the same time, where it would not be by itself there.
+
+    ``beside_millis`` is the CPU of the tasks there, 0 where they do not matter; ``shared`` names the one node whose
+    cores the task would have to share, and is empty for others.
+    """
+
+    kind: NodeKind
+    beside_millis: int
+    shared: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,28 +137,37 @@ def decide_prioritize(snapshot: Snapshot, pod: TaskPod, names: Sequence[str], no
         return PrioritizeAnswer("Untouched", [_EQUAL_SCORE] * len(names))
     workload = snapshot.workloads.get((pod.namespace, pod.workload)) if pod.is_task else None
     cpu_millis = 0 if workload is None else workload.cpu_millis_of(pod.task)
-    keys: list[NodeKind | str] = [
-        name if snapshot.free_millis.get(name, cpu_millis) < cpu_millis else snapshot.kinds.get(name, _UNKNOWN_NODE)
+    by_class = {} if workload is None else workload.by_class
+    exposed = {name for name, prediction in by_class.items() if prediction.contention}
+    spots = [
+        _spot(snapshot, name, cpu_millis, exposed)
+        if exposed or snapshot.free_millis.get(name, cpu_millis) < cpu_millis
+        else snapshot.kinds.get(name, _UNKNOWN_NODE)
         for name in names
     ]
-    distinct = list(dict.fromkeys(keys))
-    kinds = [snapshot.kinds[key] if isinstance(key, str) else key for key in distinct]
+    distinct = list(dict.fromkeys(spots))
+    kinds = [spot.kind if isinstance(spot, _Spot) else spot for spot in distinct]
     predictions = [None if workload is None else workload.prediction_for(pod.task, kind.node_class) for kind in kinds]
     completions = [
         None
         if workload is None or prediction is None
         else _completion(
-            snapshot, now_seconds, key, prediction.completion_seconds(workload.inferences_of(pod.task)), cpu_millis
+            snapshot,
+            now_seconds,
+            spot,
+            prediction,
+            inferences=workload.inferences_of(pod.task),
+            cpu_millis=cpu_millis,
         )
-        for key, prediction in zip(distinct, predictions, strict=True)
+        for spot, prediction in zip(distinct, predictions, strict=True)
     ]
     speeds = [None if kind.node_class is None else snapshot.speeds.get(kind.node_class) for kind in kinds]
     completed = complete(completions, speeds)
     if completed is None:
         return _prefer_planned(pod, names, PrioritizeAnswer("Equal", [_EQUAL_SCORE] * len(names)))
     best = predictions[completed.index(min(completed))]
-    score_by_key = dict(zip(distinct, scores(completed), strict=True))
-    answer = PrioritizeAnswer("ClassSpeed" if best is None else best.source, [score_by_key[key] for key in keys])
+    score_at = dict(zip(distinct, scores(completed), strict=True))
+    answer = PrioritizeAnswer("ClassSpeed" if best is None else best.source, [score_at[spot] for spot in spots])
     return _prefer_planned(pod, names, answer)
 
 
@@ -154,12 +184,41 @@ def _prefer_planned(pod: TaskPod, names: Sequence[str], answer: PrioritizeAnswer
     )
 
 
+def _spot(snapshot: Snapshot, name: str, cpu_millis: int, exposed: Collection[str]) -> NodeKind | _Spot:
+    """Where a task of so much CPU would be; on the classes ``exposed`` it takes longer beside others."""
+    kind = snapshot.kinds.get(name, _UNKNOWN_NODE)
+    beside_millis = _tasks_millis(snapshot, name) if kind.node_class in exposed else 0
+    shared = name if snapshot.free_millis.get(name, cpu_millis) < cpu_millis else ""
+    return _Spot(kind, beside_millis, shared) if beside_millis or shared else kind
+
+
+def _tasks_millis(snapshot: Snapshot, name: str) -> int:
+    """The CPU of the tasks on a node; services are always there, so that what they cost is in every measurement."""
+    workloads = ((pod, snapshot.workloads.get((pod.namespace, pod.workload))) for pod in snapshot.pods.get(name, ()))
+    return sum(
+        cpu_millis_in_use(pod)
+        for pod, workload in workloads
+        if pod.is_task and (workload is None or not workload.is_service)
+    )
+
+
 def _completion(
-    snapshot: Snapshot, now_seconds: float, key: NodeKind | str, alone_seconds: float, cpu_millis: int
+    snapshot: Snapshot,
+    now_seconds: float,
+    spot: NodeKind | _Spot,
+    prediction: Prediction,
+    *,
+    inferences: int,
+    cpu_millis: int,
 ) -> float:
-    if isinstance(key, str):
-        return completion_seconds(alone_seconds, cpu_millis, _load(snapshot, key, now_seconds))
-    return max(alone_seconds, LEAST_SECONDS)
+    alone_seconds = max(prediction.completion_seconds(inferences), LEAST_SECONDS)
+    if isinstance(spot, NodeKind):
+        return alone_seconds
+    cores = spot.kind.allocatable_millis
+    load = _load(snapshot, spot.shared, now_seconds) if spot.shared else NodeLoad(cores)
+    exposed = exposure(spot.beside_millis, load.demand_millis + cpu_millis, cores)
+    seconds = alone_seconds * interference(prediction.contention, exposed)
+    return completion_seconds(seconds, cpu_millis, load) if spot.shared else seconds
 
 
 def _load(snapshot: Snapshot, name: str, now_seconds: float) -> NodeLoad:

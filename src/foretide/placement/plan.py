@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from operator import ge
 from typing import Final
 
-from foretide.placement.completion import LEAST_SECONDS, remaining_of
+from foretide.placement.completion import LEAST_SECONDS, exposure, interference, remaining_of
 from foretide.placement.resources import NOTHING, Amounts, Axes, Resources
-from foretide.placement.search import Choice, Search
+from foretide.placement.search import Choice, Pace, Search
 from foretide.placement.timeline import Commitment, Lags, Shape, Timeline
 from foretide.prediction import Prediction
 
@@ -32,6 +32,7 @@ TOO_LARGE: Final = "TooLargeForEveryNode"
 """It requests more than any node that may run it has to give."""
 NO_ROOM_FORESEEN: Final = "NoRoomForeseen"
 """What holds the nodes that may run it is not expected to end."""
+_ANY: Final[Pace] = (None, math.inf, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,23 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A predicted completion alone, from bound to the container's end: its median and its 95 % quantile."""
+    """A predicted completion alone, from bound to the container's end: its median and its 95 % quantile.
+
+    ``contention`` is the coefficient by which it takes longer beside others.
+    """
 
     median_seconds: float
     upper_seconds: float
+    contention: float = 0.0
 
     @classmethod
     def of(cls, prediction: Prediction, inferences: int) -> Expected:
         """The completion of a task of so many inferences."""
-        return cls(prediction.completion_seconds(inferences), prediction.completion_seconds(inferences, bound="upper"))
+        return cls(
+            prediction.completion_seconds(inferences),
+            prediction.completion_seconds(inferences, bound="upper"),
+            prediction.contention,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,19 +238,19 @@ class Placing:
             found = self._offered(aimed, shape, task, latest)
             if found is not None and found.offer is not None:
                 if found.offer.open_seconds > self._now and self._is_room_now(shape):
-                    now = self._search.best(task.group, shape, self.classes(task), self._now)
+                    now = self._search.best(task.group, shape, self.paces(task), self._now)
                     found = now if now.offer is not None and now.cost < found.cost else found
                 return self._commit(task, shape, found)
-        classes = self.classes(task)
-        if classes:
-            found = self._search.best(task.group, shape, classes, latest)
+        paces = self.paces(task)
+        if paces:
+            found = self._search.best(task.group, shape, paces, latest)
             if found.offer is not None:
                 return self._commit(task, shape, found)
-            found = self._search.best(task.group, shape, classes, math.inf)
+            found = self._search.best(task.group, shape, paces, math.inf)
             if found.offer is not None:
                 return self._commit(task, shape, found, open_seconds=latest, reason=WAIT_BOUND_REACHED)
             return Placed(task.key, latest, self._why_not(task.group, shape))
-        found = self._search.best(task.group, shape, [(None, math.inf)], self._now)
+        found = self._search.best(task.group, shape, [_ANY], self._now)
         if found.offer is not None:
             return self._commit(task, shape, found, reason=NOT_PREDICTED)
         why_not = self._why_not(task.group, shape)
@@ -255,10 +264,10 @@ class Placing:
         That is as soon as any node has room for its requests, and of those that then have it where it ends first.
         """
         shape = self.shape(task)
-        classes = self.classes(task) or [(None, math.inf)]
-        first = self._search.first_room_seconds(task.group, shape, [name for name, _ in classes])
+        paces = self.paces(task) or [_ANY]
+        first = self._search.first_room_seconds(task.group, shape, [name for name, _, _ in paces])
         for latest in (first, math.inf):  # what is free at first may be promised to one before it a little later
-            found = self._search.best(task.group, shape, classes, latest)
+            found = self._search.best(task.group, shape, paces, latest)
             if found.offer is not None:
                 return self._commit(task, shape, found)
         return Placed(task.key, self._now, self._why_not(task.group, shape))
@@ -281,15 +290,17 @@ class Placing:
             return None
         alone = max(expected.median_seconds, LEAST_SECONDS)
         choice = Choice()
-        offer = timeline.offer(shape, alone)
+        offer = timeline.offer(shape, alone, expected.contention)
         if offer is not None and offer.open_seconds <= latest:
-            choice.consider(place, timeline.load, alone, offer)
+            choice.consider(place, timeline.load, offer)
         below = math.inf if offer is None else offer.cost_seconds
         undisturbed = math.inf if offer is None else offer.open_seconds
         if undisturbed > self._now and timeline.first_shared_seconds(shape) < undisturbed:
-            shared = timeline.shared_offer(shape, alone, latest_seconds=latest, below_seconds=below)
+            shared = timeline.shared_offer(
+                shape, alone, expected.contention, latest_seconds=latest, below_seconds=below
+            )
             if shared is not None:
-                choice.consider(place, timeline.load, alone, shared)
+                choice.consider(place, timeline.load, shared)
         return None if choice.offer is None else choice
 
     def _shape(self, requests: Resources, cpu_millis: int) -> Shape:
@@ -313,17 +324,20 @@ class Placing:
             for each in running:
                 expected, remaining = each.expected, math.inf
                 if expected is not None:
-                    since = now - each.bound_seconds
-                    remaining = max(remaining_of(expected.median_seconds, expected.upper_seconds, since), LEAST_SECONDS)
+                    median, upper = expected.median_seconds, expected.upper_seconds
+                    if expected.contention:
+                        longer = interference(expected.contention, _exposed(each, running, node))
+                        median, upper = median * longer, upper * longer
+                    remaining = max(remaining_of(median, upper, now - each.bound_seconds), LEAST_SECONDS)
                 shape = self._shape(each.requests, each.cpu_millis)
                 commitments.append(Commitment(each.key, shape, None, now, remaining, now + remaining))
             timeline.add_running(commitments)
         return timeline
 
-    def classes(self, task: Waiting) -> list[tuple[str | None, float]]:
-        """The classes that it may go to and is predicted for, with its seconds alone."""
+    def paces(self, task: Waiting) -> list[Pace]:
+        """What it takes on the classes that it may go to and is predicted for."""
         return [
-            (name, max(expected.median_seconds, LEAST_SECONDS))
+            (name, max(expected.median_seconds, LEAST_SECONDS), expected.contention)
             for name, expected in sorted(task.expected.items())
             if self.eligible(task.group, name)
         ]
@@ -351,7 +365,7 @@ class Placing:
         if found.offer is None:
             raise ValueError(f"nothing was found for task {task.key}")
         timeline = self.timelines[found.cost[2]]
-        made = timeline.commit(task.key, shape, found.alone_seconds, found.offer)
+        made = timeline.commit(task.key, shape, found.offer)
         opened = found.offer.open_seconds if open_seconds is None else open_seconds
         return Placed(task.key, opened, reason, timeline, made)
 
@@ -364,3 +378,9 @@ class Placing:
             if any(self.timelines[place].is_large_enough(shape.hard) for place in eligible)
             else TOO_LARGE
         )
+
+
+def _exposed(task: Running, running: Sequence[Running], node: NodeState) -> float:
+    """How much a running task is exposed to those that run there now."""
+    together = sum(each.cpu_millis for each in running)
+    return exposure(together - task.cpu_millis, node.steady_cpu_millis + together, node.allocatable.cpu_millis)

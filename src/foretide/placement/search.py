@@ -24,6 +24,8 @@ MOST_ENTRIES: Final = 200_000
 
 _Entry = tuple[float, float, int, int]
 """Of a heap: when a node first has room, what is committed there, its place, and its version when that was found."""
+Pace = tuple[str | None, float, float]
+"""What a task takes on nodes of a class (None: on any): seconds with nothing beside it, and its contention."""
 _NO_CHOICE: Final = (math.inf, math.inf, -1)
 
 
@@ -80,21 +82,20 @@ class Queue:
 
 @dataclass(slots=True)
 class Choice:
-    """The best node so far: its cost with ties broken (seconds, load, place), the task's seconds alone, its offer."""
+    """The best node so far: its cost with ties broken (seconds, load, place), and its offer."""
 
     cost: tuple[float, float, int] = _NO_CHOICE
-    alone_seconds: float = math.inf
     offer: Offer | None = None
 
     def is_beaten_by(self, cost: tuple[float, float, int]) -> bool:
         """Whether ``cost`` is less."""
         return self.offer is None or cost < self.cost
 
-    def consider(self, place: int, load: float, alone_seconds: float, offer: Offer) -> None:
+    def consider(self, place: int, load: float, offer: Offer) -> None:
         """Take an offer if it is better."""
         cost = (offer.cost_seconds, load, place)
         if self.is_beaten_by(cost):
-            self.cost, self.alone_seconds, self.offer = cost, alone_seconds, offer
+            self.cost, self.offer = cost, offer
 
 
 class Search:
@@ -116,32 +117,32 @@ class Search:
         self,
         group: Hashable,
         shape: Shape,
-        alone_seconds: Sequence[tuple[str | None, float]],
+        paces: Sequence[Pace],
         latest_seconds: float,
     ) -> Choice:
         """The node with the least cost that can open the task by ``latest_seconds``; without offer if there is none.
 
-        ``alone_seconds`` gives what the task takes for each class in question, None standing for all nodes.
+        ``paces`` are the task's on the classes in question.
         """
         choice = Choice()
         # Classes by the earliest end that they could give; a class whose turn does not come is never looked at.
-        bounds = [(self._now + alone, index, False) for index, (_, alone) in enumerate(alone_seconds)]
+        bounds = [(self._now + alone, index, False) for index, (_, alone, _) in enumerate(paces)]
         heapq.heapify(bounds)
-        seen: list[tuple[Queue, float]] = []
+        seen: list[tuple[Queue, Pace]] = []
         while bounds and (choice.offer is None or bounds[0][0] <= choice.cost[0]):
             _, index, is_exact = heapq.heappop(bounds)
-            node_class, alone = alone_seconds[index]
-            queue = self._queue(group, shape, node_class)
+            pace = paces[index]
+            queue = self._queue(group, shape, pace[0])
             if not is_exact:
-                seen.append((queue, alone))
+                seen.append((queue, pace))
                 top = queue.first()
                 if top is not None:
-                    heapq.heappush(bounds, (self._least_end(top, alone), index, True))
+                    heapq.heappush(bounds, (self._least_end(top, pace[1]), index, True))
                 continue
-            self._undisturbed(queue, shape, alone, latest_seconds, choice)
-        for queue, alone in seen:
+            self._undisturbed(queue, shape, pace, latest_seconds, choice)
+        for queue, pace in seen:
             if queue.shared:
-                self._shared(queue, shape, alone, latest_seconds, choice)
+                self._shared(queue, shape, pace, latest_seconds, choice)
         return choice
 
     def first_room_seconds(self, group: Hashable, shape: Shape, classes: Iterable[str | None]) -> float:
@@ -156,23 +157,25 @@ class Search:
     def _least_end(self, entry: _Entry, alone: float) -> float:
         return entry[0] + self._timelines[entry[2]].lags.open_to_bind_seconds + alone
 
-    def _undisturbed(self, queue: Queue, shape: Shape, alone: float, latest: float, choice: Choice) -> None:
+    def _undisturbed(self, queue: Queue, shape: Shape, pace: Pace, latest: float, choice: Choice) -> None:
+        _, alone, contention = pace
         aside: list[_Entry] = []
         while (top := queue.first()) is not None:
             start, load, place, _ = top
             least = (self._least_end(top, alone), load, place)
             if start > latest or start == math.inf or not choice.is_beaten_by(least):
                 break
-            offer = self._timelines[place].offer(shape, alone)
+            offer = self._timelines[place].offer(shape, alone, contention)
             if offer is not None and offer.open_seconds <= latest:
-                choice.consider(place, load, alone, offer)
+                choice.consider(place, load, offer)
                 if (offer.cost_seconds, load, place) == least:
                     break
             aside.append(heapq.heappop(queue.undisturbed))
         for entry in aside:
             heapq.heappush(queue.undisturbed, entry)
 
-    def _shared(self, queue: Queue, shape: Shape, alone: float, latest: float, choice: Choice) -> None:
+    def _shared(self, queue: Queue, shape: Shape, pace: Pace, latest: float, choice: Choice) -> None:
+        _, alone, contention = pace
         aside: list[_Entry] = []
         while len(aside) < SHARED_CANDIDATES and (top := queue.first_shared()) is not None:
             place = top[2]
@@ -180,9 +183,9 @@ class Search:
             if top[0] > latest or self._least_end(top, alone) >= below < math.inf:
                 break
             timeline = self._timelines[place]
-            offer = timeline.shared_offer(shape, alone, latest_seconds=latest, below_seconds=below)
+            offer = timeline.shared_offer(shape, alone, contention, latest_seconds=latest, below_seconds=below)
             if offer is not None:
-                choice.consider(place, timeline.load, alone, offer)
+                choice.consider(place, timeline.load, offer)
             aside.append(heapq.heappop(queue.shared))
         for entry in aside:
             heapq.heappush(queue.shared, entry)

@@ -2,7 +2,8 @@
 
 A commitment holds its requests from the opening of its gate to its Pod's terminal phase. Free amounts are kept as a
 step function of time. Its last axis is soft: the CPU that limits leave. Where it does not suffice tasks slow
-each other, which is allowed and has its price (`Timeline.shared_offer`).
+each other, which is allowed and has its price (`Timeline.shared_offer`). A task with contention takes longer by those
+that are there when it is opened; that they take longer because of it is left out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from operator import add, ge, sub
 from typing import Final
 
-from foretide.placement.completion import slowdown
+from foretide.placement.completion import exposure, interference, slowdown
 from foretide.placement.resources import Amounts, needed
 from foretide.placement.sharing import Share, shared_ends
 
@@ -53,6 +54,7 @@ class Commitment:
     """A task on the node.
 
     ``open_seconds`` is None if it runs already; then ``start_seconds`` is now, and ``alone_seconds`` what remains.
+    These are what it takes with cores of its own, those beside it when it was opened counted in.
     """
 
     key: str
@@ -67,13 +69,15 @@ class Commitment:
 class Offer:
     """The best that a node can do for a task.
 
-    ``cost_seconds`` is the end of the task plus the delay of the ends of all others there; ``ends`` are those of the
-    node's commitments and of the task itself, last, if it shares cores with them, else None.
+    ``cost_seconds`` is the end of the task plus the delay of the ends of all others there; ``alone_seconds`` as in
+    `Commitment`; ``ends`` are those of the node's commitments and of the task itself, last, if it shares cores with
+    them, else None.
     """
 
     cost_seconds: float
     open_seconds: float
     end_seconds: float
+    alone_seconds: float
     ends: tuple[float, ...] | None = None
 
 
@@ -196,17 +200,36 @@ class Timeline:
             else:
                 self._free[-1] = free
 
-    def offer(self, shape: Shape, alone_seconds: float) -> Offer | None:
-        """The first way to run a task undisturbed; None if there is none. ``alone_seconds`` is what it takes."""
+    def offer(self, shape: Shape, alone_seconds: float, contention: float = 0.0) -> Offer | None:
+        """The first way to run a task with cores of its own; None if there is none.
+
+        ``alone_seconds`` is what it takes with nothing beside it, ``contention`` its coefficient.
+        """
+        need = self._whole(shape)
         seconds = self._own_seconds(shape, alone_seconds)
-        opened = self._first_fit(self._whole(shape), self._hold_seconds(seconds))
+        opened = self._first_fit(need, self._hold_seconds(seconds))
+        while contention and opened < math.inf:
+            first = bisect_left(self._times, opened)
+            longer = self._beside(shape, alone_seconds, contention, first)
+            seconds = self._own_seconds(shape, longer)
+            fits = self._first_fit(need, self._hold_seconds(seconds), first)
+            if fits == opened:
+                alone_seconds = longer
+                break
+            opened = fits
         if opened == math.inf:
             return None
         end = opened + self.lags.open_to_bind_seconds + seconds
-        return Offer(end, opened, end)
+        return Offer(end, opened, end, alone_seconds)
 
     def shared_offer(
-        self, shape: Shape, alone_seconds: float, *, latest_seconds: float, below_seconds: float
+        self,
+        shape: Shape,
+        alone_seconds: float,
+        contention: float = 0.0,
+        *,
+        latest_seconds: float,
+        below_seconds: float,
     ) -> Offer | None:
         """The best way to run a task beside others that then share cores with it; None if there is none.
 
@@ -224,15 +247,16 @@ class Timeline:
                 return best
             if opened + self.lags.open_to_bind_seconds + seconds > below_seconds:
                 return best
-            found = self._shared_from(shape, alone_seconds, opened)
+            first = bisect_left(self._times, opened)
+            found = self._shared_from(shape, self._beside(shape, alone_seconds, contention, first), opened)
             if found is not None and found.cost_seconds < below_seconds:
                 best, below_seconds = found, found.cost_seconds
-            first = bisect_left(self._times, opened) + 1
+            first += 1
 
-    def commit(self, key: str, shape: Shape, alone_seconds: float, offer: Offer) -> Commitment:
+    def commit(self, key: str, shape: Shape, offer: Offer) -> Commitment:
         """Take an offer that was made for the present state."""
         start = offer.open_seconds + self.lags.open_to_bind_seconds
-        made = Commitment(key, shape, offer.open_seconds, start, alone_seconds, offer.end_seconds)
+        made = Commitment(key, shape, offer.open_seconds, start, offer.alone_seconds, offer.end_seconds)
         self.commitments.append(made)
         self._load_millis += shape.requests[0]
         self.version += 1
@@ -257,6 +281,14 @@ class Timeline:
 
     def _hold_seconds(self, own_seconds: float) -> float:
         return self.lags.open_to_bind_seconds + own_seconds + self.lags.release_seconds
+
+    def _beside(self, shape: Shape, alone_seconds: float, contention: float, step: int) -> float:
+        """What a task takes beside all that is committed at a step."""
+        if not contention:
+            return alone_seconds
+        others = self._idle[-1] - self._free[step][-1]
+        demand = self._steady_millis + others + shape.cpu_millis
+        return alone_seconds * interference(contention, exposure(others, demand, self._allocatable_millis))
 
     def _first_fit(self, need: Amounts, hold_seconds: float, first: int = 0) -> float:
         """The first step from the place ``first`` on at which ``need`` is free for so long; infinite if none is."""
@@ -287,7 +319,7 @@ class Timeline:
             for end, each in zip(ends, self.commitments, strict=False)
             if each.end_seconds < math.inf
         )
-        return Offer(ends[-1] + delays, open_seconds, ends[-1], tuple(ends))
+        return Offer(ends[-1] + delays, open_seconds, ends[-1], alone_seconds, tuple(ends))
 
     def _keeps_promises(self, commitments: list[Commitment], ends: list[float]) -> bool:
         """Whether the requests of all planned tasks still fit from their opening on."""
