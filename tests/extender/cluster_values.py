@@ -32,6 +32,7 @@ def prediction(
     startup_milliseconds: int = 500,
     memory_mib: int = 300,
     source: Source = "Measured",
+    contention_permille: int | None = None,
 ) -> Prediction:
     return Prediction(
         node_class=node_class,
@@ -44,6 +45,7 @@ def prediction(
         memory_bytes=memory_mib * MIB,
         source=source,
         model_version="v1",
+        contention_permille=contention_permille,
     )
 
 
@@ -55,10 +57,17 @@ def workload_object(
     inferences: int = 100,
     memory_mib: int = 300,
     mode: str = "None",
+    contention_permille: int | None = None,
 ) -> dict[str, Any]:
     """An AIWorkload of 1 CPU that takes 0.5 s and 10 ms an inference on the fastest class."""
     predictions = [
-        prediction(item, median_microseconds=round(10_000 * FACTORS[item]), memory_mib=memory_mib) for item in classes
+        prediction(
+            item,
+            median_microseconds=round(10_000 * FACTORS[item]),
+            memory_mib=memory_mib,
+            contention_permille=contention_permille,
+        )
+        for item in classes
     ]
     return {
         "apiVersion": API_VERSION,

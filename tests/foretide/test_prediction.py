@@ -126,6 +126,14 @@ def test_completion_is_startup_and_work() -> None:
     assert prediction.completion_seconds(100, bound="upper") == 5.5
 
 
+def test_a_prediction_carries_the_contention_of_its_class_and_kind() -> None:
+    asked = [question(node_class=name) for name in ("fast", "slow")]
+    here, there = predictions(asked, coefficients={("fast", "ComputeBound"): 300, ("slow", "MemoryBound"): 500})
+    assert (here.contention_permille, here.contention) == (300, 0.3)
+    assert (there.contention_permille, there.contention) == (None, 0.0)
+    assert here.scaled_to_cpu(predicted_millis=1000, actual_millis=500).contention == 0.3
+
+
 def test_another_cpu_limit_scales_and_is_marked() -> None:
     prediction = predictions([question()], measured={"fast": measured()})[0]
     halved = prediction.scaled_to_cpu(predicted_millis=1000, actual_millis=500)

@@ -9,6 +9,7 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.errors import CommandError
+from foretide.contention import Contention
 from foretide.prediction import Interval, Prediction
 from foretide.results import Environment
 from foretide.signature import OperatorCost, Signature
@@ -326,6 +327,7 @@ STATUSES: list[tuple[Object, Any]] = [
                     source="Measured",
                     model_version="v1",
                     measured_time="2026-01-02T03:04:05Z",
+                    contention_permille=300,
                 ),
             ),
         ),
@@ -372,7 +374,23 @@ STATUSES: list[tuple[Object, Any]] = [
                     errors=completiontimemodel.Errors(median_absolute_permille=80),
                 ),
             ),
-            classes=(completiontimemodel.ClassErrors(node_class="board", observations=4, error_permille=90),),
+            classes=(
+                completiontimemodel.ClassErrors(
+                    node_class="board",
+                    observations=4,
+                    error_permille=90,
+                    contention=(
+                        Contention(
+                            kind="MemoryBound",
+                            coefficient_permille=300,
+                            pairs=40,
+                            error_permille=50,
+                            error_without_permille=90,
+                            reason="BetterThanNone",
+                        ),
+                    ),
+                ),
+            ),
         ),
     ),
 ]

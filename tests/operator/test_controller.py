@@ -61,7 +61,7 @@ class Idle(Trainer):
 class Process:
     """One life of the operator: made anew after each kill."""
 
-    def __init__(self, api: MemoryApi) -> None:
+    def __init__(self, api: MemoryApi, trainer: Trainer | None = None) -> None:
         self.metrics = Metrics()
         self.queue = KeyedQueue()
         self.seconds = 0.0
@@ -70,7 +70,7 @@ class Process:
             api.world,
             SETTINGS,
             queue=self.queue,
-            trainer=Idle(lambda: None),
+            trainer=trainer or Idle(lambda: None),
             metrics=self.metrics,
             wall=lambda: NOW,
             monotonic=lambda: self.seconds,

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretide.placement.completion import NodeLoad, RunningTask, completion_seconds, remaining_seconds
+from foretide.placement.completion import (
+    NodeLoad,
+    RunningTask,
+    completion_seconds,
+    exposure,
+    interference,
+    remaining_seconds,
+)
 
 
 def running(seconds: float, *, cpu_millis: int = 1000, elapsed: float = 0.0, upper: float = 1.25) -> RunningTask:
@@ -78,3 +85,20 @@ def test_what_remains_is_finite_and_not_negative(median: float, upper: float, el
     remaining = remaining_seconds(running(median, upper=upper, elapsed=elapsed))
     assert math.isfinite(remaining)
     assert remaining >= 0
+
+
+@pytest.mark.parametrize(
+    ("others", "demand", "cores", "expected"),
+    [
+        (1000, 2000, 4000, 0.25),
+        (3000, 4000, 4000, 0.75),
+        (3000, 6000, 4000, 0.5),  # of cores that are shared the others get their part
+        (0, 1000, 4000, 0.0),
+        (1000, 2000, 0, 0.5),  # a node that says nothing of its cores
+    ],
+)
+def test_exposure_is_the_share_of_the_cores_that_others_get(
+    others: int, demand: int, cores: int, expected: float
+) -> None:
+    assert exposure(others, demand, cores) == expected
+    assert interference(0.4, expected) == pytest.approx(1 + 0.4 * expected)

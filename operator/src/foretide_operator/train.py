@@ -36,9 +36,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=TrainingRequest)
     try:
-        learned = learn(request.observations)
-        rows = alone(request.observations, coefficients_of(learned.items()))
-        request = TrainingRequest(observations=tuple(rows), devices=request.devices)
+        request, learned = without_company(request)
         columns, seconds = to_columns(request.observations, request.devices)
         model = CompletionTimeModel().fit(columns, seconds)
         artefact = model.predictor_.save()  # before the folds, which take the longest: it may be too large
@@ -55,6 +53,13 @@ def _refuse(reason: str, error: Exception) -> int:
     """Say in one line why no model came out; the exit status."""
     sys.stderr.write(f"{reason}: {' '.join(str(error).split())}\n")
     return 1
+
+
+def without_company(request: TrainingRequest) -> tuple[TrainingRequest, dict[str, tuple[Contention, ...]]]:
+    """The request with times as if nobody had been beside, and what tasks do to each other, by node class."""
+    learned = learn(request.observations)
+    rows = alone(request.observations, coefficients_of(learned.items()))
+    return TrainingRequest(observations=tuple(rows), devices=request.devices), learned
 
 
 def evaluate(request: TrainingRequest, learned: Mapping[str, tuple[Contention, ...]]) -> TrainingReport:
