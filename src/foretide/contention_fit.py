@@ -32,8 +32,8 @@ MIN_PAIRS: Final = 20
 MIN_OCCASIONS: Final = 5
 """Of held-back runs of a kind on a class; with fewer nothing is decided."""
 SURE: Final = 2.0
-"""The mean improvement must be more than so many standard errors. Where there is no contention 7 coefficients of 1,000
-are then used all the same (made-up runs, as in `tests/foretide/test_contention_fit.py`), mostly small ones."""
+"""The mean improvement must be more than so many standard errors: where there is no contention, few coefficients of a
+hundred are then used all the same, mostly small ones (`tests/foretide/test_contention_fit.py` counts them)."""
 OCCASION_MILLISECONDS: Final = 60_000
 MOST_SAY: Final = 64
 STEP: Final = 0.02
