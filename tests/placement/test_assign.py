@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from foretide.placement.assign import Aim, Job, assign
+from foretide.placement.assign import Aim, assign
+from foretide.placement.costs import Job
 from foretide.placement.resources import Axes, Resources
 from foretide.placement.slots import Site, sites_of
 from foretide.placement.timeline import Lags, Shape, Timeline

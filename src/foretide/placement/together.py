@@ -12,8 +12,10 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Final, TypedDict
 
-from foretide.placement.assign import Aim, Job, assign
+from foretide.placement.assign import Aim, assign
 from foretide.placement.completion import LEAST_SECONDS
+from foretide.placement.costs import Job
+from foretide.placement.order import OBJECTIVES, Objective, Order
 from foretide.placement.plan import NodeState, Placed, Placing, Plan, Running, Waiting
 from foretide.placement.slots import Site, sites_of
 from foretide.placement.timeline import Lags, Shape
@@ -40,8 +42,11 @@ def plan_together(
     lags: Mapping[str, Lags] | None = None,
     coming: Sequence[Waiting] = (),
     previous: Plan | None = None,
+    order: Order = "Balanced",
 ) -> Plan:
     """Plan ``waiting``, which is in order of arrival, so that it is best for all; pure and deterministic.
+
+    What is best for all ``order`` says; under ``Arrival`` it is what is best for each beside those that came before it.
 
     ``pending`` are tasks that no gate keeps and that are not bound, in the order in which they are thought to get room.
     Times, ``groups`` and ``lags`` are as in `foretide.placement.plan.Placing`. ``coming`` are tasks that may be
@@ -53,10 +58,14 @@ def plan_together(
         (*pending, *waiting, *coming), running, nodes, now_seconds=now_seconds, groups=groups or {}, lags=lags or {}
     )
     first = [placing.place_pending(task) for task in pending]
-    aiming = _Aiming(placing, coming, previous, now_seconds)
+    objective = OBJECTIVES[order]
+    aiming = None if objective is None else _Aiming(placing, coming, previous, objective, now_seconds)
     looks = MOST_LOOKS - LOOKS_PER_TASK * len(waiting) - LOOKS_PER_NODE * (len(running) + len(placing.timelines))
     placed: dict[str, Placed] = {}
     for level in _levels(waiting):
+        if aiming is None:
+            placed |= {task.key: placing.place(task) for task in level}
+            continue
         aims = aiming.aims(level, max(looks, LEAST_LOOKS) * len(level) // len(waiting))
         for index, place in _in_order(level, aims):
             placed[level[index].key] = placing.place(level[index], place)
@@ -98,8 +107,16 @@ def _in_order(tasks: Sequence[Waiting], aims: Sequence[Aim]) -> list[tuple[int, 
 class _Aiming:
     """Asks the search which nodes tasks are meant for, given what is committed so far."""
 
-    def __init__(self, placing: Placing, coming: Sequence[Waiting], previous: Plan | None, now_seconds: float) -> None:
+    def __init__(
+        self,
+        placing: Placing,
+        coming: Sequence[Waiting],
+        previous: Plan | None,
+        objective: Objective,
+        now_seconds: float,
+    ) -> None:
         self._placing = placing
+        self._objective = objective
         self._coming = coming
         self._now = now_seconds
         self._before = {} if previous is None else {each.key: each for each in previous.assignments}
@@ -132,7 +149,7 @@ class _Aiming:
                     previous_seconds=0.0 if before is None else before.open_seconds,
                 )
             )
-        return assign(jobs, sites, budget=looks)
+        return assign(jobs, sites, budget=looks, objective=self._objective)
 
     def _sites(self, tasks: Sequence[Waiting], shapes: Sequence[Shape]) -> list[Site]:
         counts = Counter(shapes)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
+from foretide.placement.order import Order
 from foretide.placement.plan import Assignment, Plan
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
@@ -83,10 +84,12 @@ class Dispatcher:
         metrics: Metrics,
         *,
         namespace: str,
+        order: Order = "Balanced",
         is_leader: Callable[[], bool],
         clock: Callable[[], float],
         now_seconds: Callable[[], float],
     ) -> None:
+        self._order = order
         self._writer = Writer(client, facts, metrics, namespace=namespace, clock=clock, now_seconds=now_seconds)
         self._facts = facts
         self._metrics = metrics
@@ -223,6 +226,7 @@ class Dispatcher:
                 lags=self._lags.by_class(),
                 coming=floor.coming,
                 previous=self._made,
+                order=self._order,
             )
         self._made = made
         self._patience.saw(made)
