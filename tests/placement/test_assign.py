@@ -50,7 +50,7 @@ def classes_of(ready: list[list[float]]) -> list[Site]:
                 offer = timeline.offer(SHAPE, seconds - GAP)
                 assert offer is not None
                 timeline.commit("before", SHAPE, seconds - GAP, offer)
-        found += sites_of(f"class-{len(found)}", timelines, places, {SHAPE: 1}, most=1000, wanted=frozenset())
+        found += sites_of(f"class-{len(found)}", timelines, places, {SHAPE: 1}, {}, most=1000, wanted=frozenset())
     return found
 
 

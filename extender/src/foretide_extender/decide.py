@@ -2,7 +2,7 @@
 
 Only our own Pods are looked at; to all others every node passes with the same score, whatever the snapshot holds.
 Nodes are judged by their kind (class and size), so that a thousand of them cost little more than their few kinds;
-only nodes whose cores are over-committed are reckoned one by one.
+only nodes whose cores are over-committed are reckoned one by one. Nodes that lack the Pod's image stand apart.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from foretide.placement.admission import DEADLINE_HOPELESS, Candidate, Demand, Refusal, admit
 from foretide.placement.completion import LEAST_SECONDS, NodeLoad, RunningTask, completion_seconds
+from foretide.placement.pulls import NO_IMAGES, PullTimes
 from foretide.placement.score import TOP_SCORE, complete, scores
 from foretide.placement.task import WorkloadPredictions
 from foretide_extender.state import NodeKind, Snapshot, cpu_millis_in_use
@@ -21,6 +22,9 @@ from foretide_kube.task_pods import TaskPod
 
 Source = Literal["Measured", "Learned", "Fallback", "ClassSpeed", "Equal", "Untouched"]
 """What an answer rests on: the prediction for the best node, the speed of its class, nothing, or not our Pod."""
+
+_Key = NodeKind | str | tuple[NodeKind | str, frozenset[str]]
+"""Nodes that are judged as one: of a kind, or one of them by name, and the images that it lacks if it does."""
 
 _UNKNOWN_NODE: Final = NodeKind(None, 0, None)
 _EQUAL_SCORE: Final = 0
@@ -116,20 +120,30 @@ def decide_prioritize(snapshot: Snapshot, pod: TaskPod, names: Sequence[str], no
         return PrioritizeAnswer("Untouched", [_EQUAL_SCORE] * len(names))
     workload = snapshot.workloads.get((pod.namespace, pod.workload)) if pod.is_task else None
     cpu_millis = 0 if workload is None else workload.cpu_millis_of(pod.task)
-    keys: list[NodeKind | str] = [
+    whole: list[NodeKind | str] = [
         name if snapshot.free_millis.get(name, cpu_millis) < cpu_millis else snapshot.kinds.get(name, _UNKNOWN_NODE)
         for name in names
     ]
+    lacked = _lacked(snapshot, pod)
+    keys: Sequence[_Key] = whole
+    if lacked:
+        keys = [(key, lacked[name]) if name in lacked else key for name, key in zip(names, whole, strict=True)]
     distinct = list(dict.fromkeys(keys))
-    kinds = [snapshot.kinds[key] if isinstance(key, str) else key for key in distinct]
+    alike = [key if isinstance(key, tuple) else (key, NO_IMAGES) for key in distinct]
+    kinds = [snapshot.kinds[key] if isinstance(key, str) else key for key, _ in alike]
     predictions = [None if workload is None else workload.prediction_for(pod.task, kind.node_class) for kind in kinds]
     completions = [
         None
         if workload is None or prediction is None
         else _completion(
-            snapshot, now_seconds, key, prediction.completion_seconds(workload.inferences_of(pod.task)), cpu_millis
+            snapshot,
+            now_seconds,
+            key,
+            prediction.completion_seconds(workload.inferences_of(pod.task))
+            + _pull_seconds(snapshot, images, kind.node_class),
+            cpu_millis,
         )
-        for key, prediction in zip(distinct, predictions, strict=True)
+        for (key, images), kind, prediction in zip(alike, kinds, predictions, strict=True)
     ]
     speeds = [None if kind.node_class is None else snapshot.speeds.get(kind.node_class) for kind in kinds]
     completed = complete(completions, speeds)
@@ -152,6 +166,26 @@ def _prefer_planned(pod: TaskPod, names: Sequence[str], answer: PrioritizeAnswer
             for name, score in zip(names, answer.scores, strict=True)
         ],
     )
+
+
+def _lacked(snapshot: Snapshot, pod: TaskPod) -> dict[str, frozenset[str]]:
+    """Which images of a task nodes lack, by name; what a task that has started there needs is there already."""
+    found: dict[str, frozenset[str]] = {}
+    for image in pod.images:
+        for name in snapshot.images.lacking(image):
+            there = snapshot.pods.get(name, ())
+            if not any(each.started_seconds is not None and image in each.images for each in there):
+                found[name] = found.get(name, NO_IMAGES) | {image}
+    return found
+
+
+def _pull_seconds(snapshot: Snapshot, images: frozenset[str], node_class: str | None) -> float:
+    if not images:
+        return 0.0
+    sizes = {image: snapshot.images.size_bytes(image) for image in images}
+    known = {image: size for image, size in sizes.items() if size is not None}
+    times = PullTimes(known, snapshot.pull_bytes_per_second)
+    return sum(times.seconds(image, node_class) for image in sorted(images))
 
 
 def _completion(

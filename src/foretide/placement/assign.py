@@ -185,7 +185,7 @@ class _Search:
     def _by_end(self, site: Site) -> list[Slot]:
         """The slots of a site that somebody is meant for and that are done first."""
         ends = [
-            (slot.ready_seconds + sum(self._costs.occupies(index, slot) for index in slot.sequence), number, slot)
+            (slot.ready_seconds + self._costs.occupied_seconds(slot), number, slot)
             for number, slot in enumerate(site.slots)
             if slot.sequence
         ]

@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import Final
 
 from foretide.placement.order import Objective
+from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.slots import Site, Slot
 
 OVERDUE_PRICE: Final = 100.0
@@ -32,8 +33,8 @@ class Job:
     ``seconds`` are from the binding to the end on each site, infinite where it may not go, ``extra_seconds`` what the
     upper bound is longer, ``widths`` how many slots it takes there. It arrived ``age_seconds`` ago; one that
     ``is_expected`` arrives in ``-age_seconds``. ``places`` are the nodes that it may go to, None for all.
-    ``team`` is whose it is: no team should be slowed down more than others. ``previous_place`` is the node that it was
-    meant for, to be opened at ``previous_seconds``.
+    ``team`` is whose it is: no team should be slowed down more than others. Where its ``images`` are not, pulls come on
+    top. ``previous_place`` is the node that it was meant for, to be opened at ``previous_seconds``.
     """
 
     seconds: Sequence[float]
@@ -45,6 +46,7 @@ class Job:
     places: frozenset[int] | None = None
     team: Hashable = None
     is_expected: bool = False
+    images: frozenset[str] = NO_IMAGES
     previous_place: int | None = None
     previous_seconds: float = 0.0
 
@@ -56,8 +58,9 @@ class Job:
 class Costs:
     """Of every sequence of ``jobs`` on the slots of ``sites``.
 
-    ``seconds`` are those of each job on each site, ``best_seconds`` on its best. A turnaround costs its seconds times
-    their ``growth`` times the job's weight, one of ``weights``. Each reckoning takes some of ``looks_left``.
+    ``seconds`` are those of each job on each site if it comes first there, ``best_seconds`` on its best with its images
+    there. A turnaround costs its seconds times their ``growth`` times the job's weight, one of ``weights``. Each
+    reckoning takes some of ``looks_left``.
     """
 
     def __init__(self, jobs: Sequence[Job], sites: Sequence[Site], objective: Objective) -> None:
@@ -66,7 +69,10 @@ class Costs:
         self._sites = sites
         self._objective = objective
         self.growth = _growth(objective.power)
-        self.seconds = [[job.seconds[site] for job in jobs] for site in range(len(sites))]
+        self.seconds = [
+            [job.seconds[number] + (_pull(site, job.images) if site.pulls else 0.0) for job in jobs]
+            for number, site in enumerate(sites)
+        ]
         self._extra = [[job.extra_seconds[site] for job in jobs] for site in range(len(sites))]
         self._widths = [[job.widths[site] for job in jobs] for site in range(len(sites))]
         self._ages = [job.age_seconds for job in jobs]
@@ -82,7 +88,8 @@ class Costs:
         """What a sequence costs on a slot."""
         self.looks_left -= 1 + len(sequence) // _LONG_SEQUENCE
         site = self._sites[slot.site]
-        seconds, extra, widths = self.seconds[slot.site], self._extra[slot.site], self._widths[slot.site]
+        seconds = self._seconds_on(slot, sequence) if site.pulls else self.seconds[slot.site]
+        extra, widths = self._extra[slot.site], self._widths[slot.site]
         lead, gap, slowness = site.lead_seconds, site.gap_seconds, slot.slowness
         now, total, growth = slot.ready_seconds, 0.0, self.growth
         for index in sequence:
@@ -104,15 +111,20 @@ class Costs:
     def starts(self, slot: Slot) -> Iterator[tuple[int, float]]:
         """The jobs meant for a slot and when each begins."""
         now = slot.ready_seconds
+        seconds = self._seconds_on(slot, slot.sequence)
         for index in slot.sequence:
             now = max(now, -self._ages[index])
             yield index, now
-            now += self.occupies(index, slot)
+            now += self._occupies(index, slot, seconds[index])
 
     def occupies(self, index: int, slot: Slot) -> float:
-        """For how many seconds a job keeps a slot from the next."""
-        gap = self._sites[slot.site].gap_seconds
-        return (self._took(index, slot) + gap) * self._widths[slot.site][index]
+        """For how many seconds a job keeps a slot from the next, if it comes first."""
+        return self._occupies(index, slot, self.seconds[slot.site][index])
+
+    def occupied_seconds(self, slot: Slot) -> float:
+        """For how many seconds the jobs meant for a slot keep it."""
+        seconds = self._seconds_on(slot, slot.sequence)
+        return sum(self._occupies(index, slot, seconds[index]) for index in slot.sequence)
 
     def weigh_teams(self) -> None:
         """Let tasks count for more whose team's are slowed down more, as things are meant now.
@@ -122,9 +134,10 @@ class Costs:
         slowed: dict[Hashable, list[float]] = defaultdict(list)
         for site in self._sites:
             for slot in site.slots:
+                seconds = self._seconds_on(slot, slot.sequence)
                 for index, begin in self.starts(slot):
                     if not self._jobs[index].is_expected:
-                        end = begin + self._took(index, slot)
+                        end = begin + self._took(slot, seconds[index])
                         slowed[self._jobs[index].team].append((self._ages[index] + end) / self.best_seconds[index])
         if not slowed:
             return
@@ -136,8 +149,30 @@ class Costs:
             for weight, job in zip(self.weights, self._jobs, strict=True)
         ]
 
-    def _took(self, index: int, slot: Slot) -> float:
-        return self._sites[slot.site].lead_seconds + self.seconds[slot.site][index] * slot.slowness
+    def _seconds_on(self, slot: Slot, sequence: Sequence[int]) -> Sequence[float] | Mapping[int, float]:
+        """What each job of a sequence takes on a slot, by its index: an image is pulled for the first that needs it."""
+        first, site = self.seconds[slot.site], self._sites[slot.site]
+        if not site.pulls or len(sequence) < 2:
+            return first
+        found: dict[int, float] = {}
+        there: frozenset[str] = NO_IMAGES
+        for index in sequence:
+            images = self._jobs[index].images
+            found[index] = first[index] - _pull(site, images & there)
+            there |= images
+        return found
+
+    def _took(self, slot: Slot, seconds: float) -> float:
+        return self._sites[slot.site].lead_seconds + seconds * slot.slowness
+
+    def _occupies(self, index: int, slot: Slot, seconds: float) -> float:
+        gap = self._sites[slot.site].gap_seconds
+        return (self._took(slot, seconds) + gap) * self._widths[slot.site][index]
+
+
+def _pull(site: Site, images: frozenset[str]) -> float:
+    """What it takes to pull those of ``images`` that a site lacks, in seconds."""
+    return sum(site.pulls[image] for image in sorted(images) if image in site.pulls)
 
 
 def _growth(power: float) -> Callable[[float], float]:
