@@ -76,7 +76,8 @@ class ImagesByNode:
 def read_images(listed: Any) -> NodeImages:  # noqa: ANN401 - whatever stands in a Node's status
     """The images of a Node's ``status.images``; what is of no use there is left out, and a size that cannot be."""
     entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    return _node_images(tuple(_image(tuple(_names(each.get("names"))), _size(each)) for each in entries[:MOST_IMAGES]))
+    images = tuple(_image(tuple(_names(each.get("names"))), _size(each)) for each in entries[:MOST_IMAGES])
+    return _node_images(images) if images else NO_LIST
 
 
 @lru_cache(maxsize=4096)
