@@ -110,8 +110,9 @@ class Costs:
 
     def starts(self, slot: Slot) -> Iterator[tuple[int, float]]:
         """The jobs meant for a slot and when each begins."""
-        now = slot.ready_seconds
-        seconds = self._seconds_on(slot, slot.sequence)
+        if not slot.sequence:
+            return
+        now, seconds = slot.ready_seconds, self._seconds_on(slot, slot.sequence)
         for index in slot.sequence:
             now = max(now, -self._ages[index])
             yield index, now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from foretide.placement.pulls import Pulling
 
@@ -48,11 +48,14 @@ class Kinds:
 
     def eligible(self, group: Hashable, kind: Kind) -> Sequence[int]:
         """The places of the nodes of a kind that tasks of ``group`` may go to."""
-        if isinstance(kind, tuple):
+        names = self._groups.get(group)
+        if kind is None:
+            members: Sequence[int] = self._everywhere
+        elif isinstance(kind, str):
+            members = self._members.get(kind, ())
+        else:
             node_class, images, lacked = kind
             return self._split(group, node_class, images)[lacked]
-        members = self._everywhere if kind is None else self.members(kind)
-        names = self._groups.get(group)
         if names is None:
             return members
         key = (group, kind)
@@ -61,18 +64,14 @@ class Kinds:
         return self._eligible[key]
 
     def of_class(
-        self, group: Hashable, node_class: str, images: frozenset[str], alone_seconds: float
-    ) -> list[tuple[Kind, float]]:
-        """The kinds of a class's nodes that a task may go to, with what it takes there.
+        self, group: Hashable, images: frozenset[str], node_class: str, alone_seconds: float
+    ) -> Iterator[tuple[Kind, float]]:
+        """The kinds of a class's nodes that a task may go to by its ``images``, with what it takes on each.
 
-        ``alone_seconds`` is what it takes where its ``images`` are.
+        ``alone_seconds`` is what it takes where all of them are.
         """
-        if self._pulling.concerns(images):
-            return [
-                ((node_class, images, lacked), alone_seconds + self._pulling.seconds(lacked, node_class))
-                for lacked in self._split(group, node_class, images)
-            ]
-        return [(node_class, alone_seconds)] if self.eligible(group, node_class) else []
+        for lacked in self._split(group, node_class, images):
+            yield (node_class, images, lacked), alone_seconds + self._pulling.seconds(lacked, node_class)
 
     def _split(self, group: Hashable, node_class: str, images: frozenset[str]) -> Mapping[frozenset[str], list[int]]:
         """The places of a class that tasks of ``group`` may go to, by which of ``images`` are lacked there."""

@@ -331,10 +331,10 @@ class Placing:
 
     def _kinds(self, task: Waiting) -> list[tuple[Kind, float]]:
         """The kinds of nodes that it may go to and is predicted for, with what it takes there alone, pulls included."""
-        found: list[tuple[Kind, float]] = []
-        for name, expected in sorted(task.expected.items()):
-            found += self.kinds.of_class(task.group, name, task.images, max(expected.median_seconds, LEAST_SECONDS))
-        return found
+        alone = [(name, max(each.median_seconds, LEAST_SECONDS)) for name, each in sorted(task.expected.items())]
+        if self.pulling.concerns(task.images):
+            return [each for one in alone for each in self.kinds.of_class(task.group, task.images, *one)]
+        return [each for each in alone if self.kinds.eligible(task.group, each[0])]
 
     def _commit(
         self,

@@ -77,13 +77,18 @@ class Pulling:
 
     def wait_seconds(self, place: int, images: frozenset[str], start_seconds: float) -> float:
         """What a task that starts then waits for ``images``."""
-        whole = self.seconds(self._lacks[place] & images, self._class_of[place])
-        return whole - self.spared_seconds(place, images, start_seconds) if whole else 0.0
+        lacked = self._lacks[place] & images
+        if not lacked:
+            return 0.0
+        return self.seconds(lacked, self._class_of[place]) - self.spared_seconds(place, lacked, start_seconds)
 
     def start(self, place: int, images: frozenset[str], start_seconds: float) -> float:
         """Start a task that needs ``images``; what it waits for them, pulling what is not there."""
-        wait_seconds, now = self.wait_seconds(place, images, start_seconds), start_seconds
-        for image in sorted(self._lacks[place] & images):
+        lacked = self._lacks[place] & images
+        if not lacked:
+            return 0.0
+        wait_seconds, now = self.wait_seconds(place, lacked, start_seconds), start_seconds
+        for image in sorted(lacked):
             now += self._times.seconds(image, self._class_of[place])
             now = min(self._there_from_seconds.get((place, image), now), now)
             self._there_from_seconds[place, image] = now

@@ -100,18 +100,6 @@ class Choice:
             self.cost, self.alone_seconds, self.offer = cost, alone_seconds, offer
 
 
-@dataclass(frozen=True, slots=True)
-class _Taking:
-    """What a task takes on nodes of a kind, less what it is spared on some of them."""
-
-    alone_seconds: float
-    spared: Spared | None
-
-    def at(self, place: int, start_seconds: float) -> float:
-        """What it takes on one of them."""
-        return self.alone_seconds if self.spared is None else self.alone_seconds - self.spared(place, start_seconds)
-
-
 class Search:
     """Finds the best among ``timelines``; ``eligible`` gives the places of a group's nodes of a kind."""
 
@@ -144,21 +132,21 @@ class Search:
         # Kinds by the earliest end that they could give; a kind whose turn does not come is never looked at.
         bounds = [(self._now + alone, index, False) for index, (_, alone) in enumerate(alone_seconds)]
         heapq.heapify(bounds)
-        seen: list[tuple[Queue, _Taking]] = []
+        seen: list[tuple[Queue, float]] = []
         while bounds and (choice.offer is None or bounds[0][0] <= choice.cost[0]):
             _, index, is_exact = heapq.heappop(bounds)
             kind, alone = alone_seconds[index]
             queue = self._queue(group, shape, kind)
             if not is_exact:
-                seen.append((queue, _Taking(alone, spared)))
+                seen.append((queue, alone))
                 top = queue.first()
                 if top is not None:
                     heapq.heappush(bounds, (self._least_end(top, alone), index, True))
                 continue
-            self._undisturbed(queue, shape, _Taking(alone, spared), latest_seconds, choice)
-        for queue, taking in seen:
+            self._undisturbed(queue, shape, alone, latest_seconds, choice, spared=spared)
+        for queue, alone in seen:
             if queue.shared:
-                self._shared(queue, shape, taking, latest_seconds, choice)
+                self._shared(queue, shape, alone, latest_seconds, choice, spared=spared)
         return choice
 
     def first_room_seconds(self, group: Hashable, shape: Shape, kinds: Iterable[Kind]) -> float:
@@ -173,34 +161,39 @@ class Search:
     def _least_end(self, entry: _Entry, alone: float) -> float:
         return entry[0] + self._timelines[entry[2]].lags.open_to_bind_seconds + alone
 
-    def _undisturbed(self, queue: Queue, shape: Shape, taking: _Taking, latest: float, choice: Choice) -> None:
+    def _undisturbed(
+        self, queue: Queue, shape: Shape, alone: float, latest: float, choice: Choice, *, spared: Spared | None
+    ) -> None:
         aside: list[_Entry] = []
         while (top := queue.first()) is not None:
             start, load, place, _ = top
-            least = (self._least_end(top, taking.alone_seconds), load, place)
+            least = (self._least_end(top, alone), load, place)
             if start > latest or start == math.inf or not choice.is_beaten_by(least):
                 break
-            alone = taking.at(place, start)
-            offer = self._timelines[place].offer(shape, alone)
+            own = alone if spared is None else alone - spared(place, start)
+            offer = self._timelines[place].offer(shape, own)
             if offer is not None and offer.open_seconds <= latest:
-                choice.consider(place, load, alone, offer)
+                choice.consider(place, load, own, offer)
                 if (offer.cost_seconds, load, place) == least:
                     break
             aside.append(heapq.heappop(queue.undisturbed))
         for entry in aside:
             heapq.heappush(queue.undisturbed, entry)
 
-    def _shared(self, queue: Queue, shape: Shape, taking: _Taking, latest: float, choice: Choice) -> None:
+    def _shared(
+        self, queue: Queue, shape: Shape, alone: float, latest: float, choice: Choice, *, spared: Spared | None
+    ) -> None:
         aside: list[_Entry] = []
         while len(aside) < SHARED_CANDIDATES and (top := queue.first_shared()) is not None:
             start, _, place, _ = top
             below = math.inf if choice.offer is None else choice.cost[0]
-            if start > latest or self._least_end(top, taking.alone_seconds) >= below < math.inf:
+            if start > latest or self._least_end(top, alone) >= below < math.inf:
                 break
-            timeline, alone = self._timelines[place], taking.at(place, start)
-            offer = timeline.shared_offer(shape, alone, latest_seconds=latest, below_seconds=below)
+            timeline = self._timelines[place]
+            own = alone if spared is None else alone - spared(place, start)
+            offer = timeline.shared_offer(shape, own, latest_seconds=latest, below_seconds=below)
             if offer is not None:
-                choice.consider(place, timeline.load, alone, offer)
+                choice.consider(place, timeline.load, own, offer)
             aside.append(heapq.heappop(queue.shared))
         for entry in aside:
             heapq.heappush(queue.shared, entry)
