@@ -2,12 +2,14 @@
 
 A node lists at most 50 images by default, its largest, so that one which is not listed may be there all the same: it is
 missing for sure only where a smaller one is listed. A node that lists none says nothing. Pods may leave out registry
-and tag, so all names are brought into one form. Equal lists are one object, so that a thousand nodes cost little more
-than the few kinds of lists that they have.
+and tag, so all names are brought into one form. Names are kept as hashes, since nodes list many and are asked for few:
+about 1.7 KiB a node.
 """
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,34 +21,34 @@ LARGEST_IMAGE_BYTES: Final = 2**40
 """A larger size is no size."""
 MOST_IMAGES: Final = 500
 """More of one node are not read."""
+_INTEGERS: Final = "q"
+"""64 bits each, which holds a hash and a size."""
 
-_Image = tuple[tuple[str, ...], int | None]
-"""All names of an image, and its size in bytes where the node tells one that can be."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class NodeImages:
-    """What a node lists. One object for all nodes that list the same, compared as such.
+    """What a node lists: the hashes of all names in order, and beside each the size of the image, 0 where none is told.
 
     ``least_bytes`` is the smallest size in the list; None where it has no size, so that nothing is known to be missing.
     """
 
-    names: frozenset[str] = frozenset()
+    hashes: array[int]
+    sizes_bytes: array[int]
     least_bytes: int | None = None
-    images: tuple[_Image, ...] = ()
 
     def size_bytes(self, image: str) -> int | None:
-        """The size of ``image`` as this node tells it; None where it does not."""
-        if image not in self.names:
-            return None
-        return next(size for names, size in self.images if image in names)
+        """The size of ``image`` as this node tells it, 0 if it does not; None where the image is not listed."""
+        wanted = hash(image)
+        place = bisect_left(self.hashes, wanted)
+        is_listed = place < len(self.hashes) and self.hashes[place] == wanted
+        return self.sizes_bytes[place] if is_listed else None
 
     def lack(self, image: str, size_bytes: int) -> bool:
         """Whether an image of so many bytes is missing for sure."""
-        return image not in self.names and self.least_bytes is not None and size_bytes >= self.least_bytes
+        return self.least_bytes is not None and size_bytes >= self.least_bytes and self.size_bytes(image) is None
 
 
-NO_LIST: Final = NodeImages()
+NO_LIST: Final = NodeImages(array(_INTEGERS), array(_INTEGERS))
 """Of a node that says nothing of its images."""
 
 
@@ -62,7 +64,7 @@ class ImagesByNode:
         """The size of ``image`` as the first node has it that tells it; None if none does."""
         if image not in self._sizes:
             told = (each.size_bytes(image) for each in self._by_node.values())
-            self._sizes[image] = next((size for size in told if size is not None), None)
+            self._sizes[image] = next((size for size in told if size), None)
         return self._sizes[image]
 
     def lacking(self, image: str) -> frozenset[str]:
@@ -76,8 +78,15 @@ class ImagesByNode:
 def read_images(listed: Any) -> NodeImages:  # noqa: ANN401 - whatever stands in a Node's status
     """The images of a Node's ``status.images``; what is of no use there is left out, and a size that cannot be."""
     entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    images = tuple(_image(tuple(_names(each.get("names"))), _size(each)) for each in entries[:MOST_IMAGES])
-    return _node_images(images) if images else NO_LIST
+    sizes = {name: size for each in entries[:MOST_IMAGES] for size in [_size(each)] for name in _names(each)}
+    if not sizes:
+        return NO_LIST
+    by_hash = sorted((hash(name), size) for name, size in sizes.items())
+    return NodeImages(
+        array(_INTEGERS, [key for key, _ in by_hash]),
+        array(_INTEGERS, [size for _, size in by_hash]),
+        min((size for _, size in by_hash if size), default=None),
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -98,22 +107,11 @@ def image_name(text: str) -> str:
     return f"{first}/{rest}@{digest}" if digest else f"{first}/{rest}:{tag}"
 
 
-def _names(names: Any) -> list[str]:  # noqa: ANN401 - as in `read_images`
+def _names(entry: Mapping[str, Any]) -> list[str]:
+    names = entry.get("names")
     return [image_name(each) for each in names if isinstance(each, str) and each] if isinstance(names, list) else []
 
 
-def _size(entry: Mapping[str, Any]) -> int | None:
+def _size(entry: Mapping[str, Any]) -> int:
     size = entry.get("sizeBytes")
-    return size if type(size) is int and 0 < size <= LARGEST_IMAGE_BYTES else None
-
-
-@lru_cache(maxsize=4096)
-def _image(names: tuple[str, ...], size_bytes: int | None) -> _Image:
-    """One instance for all nodes that hold it."""
-    return names, size_bytes
-
-
-@lru_cache(maxsize=4096)
-def _node_images(images: tuple[_Image, ...]) -> NodeImages:
-    sizes = [size for _, size in images if size is not None]
-    return NodeImages(frozenset(name for names, _ in images for name in names), min(sizes, default=None), images)
+    return size if type(size) is int and 0 < size <= LARGEST_IMAGE_BYTES else 0

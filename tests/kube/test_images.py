@@ -63,19 +63,20 @@ def test_an_image_may_be_there_where_only_larger_ones_are_listed_or_none() -> No
 @pytest.mark.parametrize("size", [-1, 0, True, 1.5, "5", None, LARGEST_IMAGE_BYTES + 1, 10**400])
 def test_a_size_that_cannot_be_is_none_and_the_image_is_there_all_the_same(size: Any) -> None:
     node = listed(net=size)
-    assert (node.size_bytes(NET), node.lack(NET, MIB)) == (None, False)
+    assert (node.size_bytes(NET), node.lack(NET, MIB)) == (0, False)
+    assert ImagesByNode({"a": node}).size_bytes(NET) is None
     assert not node.lack("registry.example/other:1", MIB), "nothing is known of what it leaves out"
 
 
 @pytest.mark.parametrize("status", [None, 5, "x", [None, 5], [{}], [{"names": None}], [{"names": [5, ""]}], {"a": 1}])
 def test_a_list_that_is_none_says_nothing(status: Any) -> None:
     node = read_images(status)
-    assert node.names == frozenset()
+    assert node is NO_LIST
     assert not node.lack(NET, MIB)
 
 
-def test_nodes_with_equal_lists_share_one() -> None:
-    assert listed(base=MIB, net=5) is listed(base=MIB, net=5)
+def test_equal_lists_are_equal_in_whatever_order_they_are_told() -> None:
+    assert listed(base=MIB, net=5) == listed(net=5, base=MIB) != listed(base=MIB, net=6)
     item = node_object("a", "fast")
     item["status"]["images"] = [{"names": ["net:1"], "sizeBytes": MIB}]
     assert facts_of(reduce_node(item)) == facts_of(reduce_node(item))

@@ -100,7 +100,7 @@ class ClusterState:
             if event != "DELETED":
                 self._nodes[facts.name] = facts
             after = self._nodes.get(facts.name)
-            if (None if before is None else before.images) is not (None if after is None else after.images):
+            if (None if before is None else before.images) != (None if after is None else after.images):
                 self._images = ImagesByNode({name: each.images for name, each in self._nodes.items()})
             self._refresh_node(facts.name)
             self._snapshot = None

@@ -16,7 +16,7 @@ from foretide_kube.task_pods import TaskPod
 
 TOLD_LATE_SECONDS: Final = 60.0
 """So long after a task's end its node may not have told yet of the image that was pulled for it."""
-MOST_IMAGES: Final = 16
+MOST_IMAGES: Final = 8
 """So many of the images that most tasks need are looked at; any other counts as there."""
 
 
