@@ -90,7 +90,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class PodPrediction(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The prediction written on a Pod as the annotation ``foretide.dev/prediction``: what its actuals are held against.
 
-    ``bound_milliseconds`` is the time of the binding since the epoch as the writer saw it.
+    ``bound_milliseconds`` is the time of the binding since the epoch as the writer saw it. ``pull_milliseconds`` of the
+    start-up are for images that the node lacked.
     """
 
     node: str
@@ -102,6 +103,7 @@ class PodPrediction(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     source: Source
     model_version: str
     bound_milliseconds: int
+    pull_milliseconds: int = 0
 
 
 RUN_TO_RUN: Final = 1.10

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from foretide.simulate.audit import audited
-from foretide.simulate.policies import FORETIDE, foretide, kubernetes
+from foretide.simulate.policies import FORETIDE, foretide, kubernetes, orders
 from foretide.simulate.scenario import Scenario, ScenarioError
 from foretide.simulate.summary import Summary, compare
 from foretide.simulate.trace import Trace
@@ -26,13 +26,14 @@ def simulate(
     path: Path, names: Sequence[str], *, as_json: bool, say: Callable[[str], None], complain: Callable[[str], int]
 ) -> int:
     """Print each policy's figures as a table or as JSON; 0, or what ``complain`` gives for a scenario that is none."""
-    known = {policy.name: policy for policy in (*kubernetes(), *foretide())}
+    usual = (*kubernetes(), *foretide())
+    known = {policy.name: policy for policy in (*usual, *orders())}
     unknown = sorted(set(names) - set(known))
     if unknown:
         return complain(f"policy {unknown[0]!r} is not known; there are {', '.join(known)}")
     try:
         scenario = _read(path)
-        found = compare(scenario, [known[name] for name in names or known])
+        found = compare(scenario, [known[name] for name in names] or usual)
     except (ScenarioError, OSError, ValueError) as error:
         return complain(str(error))
     if as_json:

@@ -34,10 +34,23 @@ class ContainerResources(msgspec.Struct):
 
 
 class Container(msgspec.Struct, rename="camel"):
-    """A container, for its resources; an init container that is restarted always runs beside the others."""
+    """A container, for its resources and image; an init container that is restarted always runs beside the others."""
 
+    image: str | None = None
     resources: ContainerResources | None = None
     restart_policy: str | None = None
+
+
+class ImageVolume(msgspec.Struct):
+    """An image that is mounted."""
+
+    reference: str | None = None
+
+
+class Volume(msgspec.Struct):
+    """A volume, for the image that it may be."""
+
+    image: ImageVolume | None = None
 
 
 class SchedulingGate(msgspec.Struct):
@@ -79,6 +92,7 @@ class PodSpec(msgspec.Struct, rename="camel"):
     affinity: Affinity | None = None
     tolerations: tuple[Toleration, ...] | None = None
     priority: int | None = None
+    volumes: list[Volume] | None = None
 
     def constraints(self) -> Constraints:
         """What the Pod asks of its node."""
@@ -90,6 +104,12 @@ class PodSpec(msgspec.Struct, rename="camel"):
             tolerations=self.tolerations or (),
         )
 
+    def images(self) -> list[str]:
+        """What must be on the node before all containers run."""
+        containers = [*(self.containers or ()), *(self.init_containers or ())]
+        mounted = [each.image.reference for each in self.volumes or () if each.image is not None]
+        return [text for text in (*(each.image for each in containers), *mounted) if text]
+
 
 class PodCondition(msgspec.Struct, rename="camel"):
     """A condition, for the time of the binding."""
@@ -99,21 +119,29 @@ class PodCondition(msgspec.Struct, rename="camel"):
     last_transition_time: str | None = None
 
 
+class Running(msgspec.Struct, rename="camel"):
+    """A container that runs."""
+
+    started_at: str | None = None
+
+
 class Terminated(msgspec.Struct, rename="camel"):
     """How a container ended."""
 
+    started_at: str | None = None
     finished_at: str | None = None
     message: str | None = None
 
 
 class ContainerState(msgspec.Struct):
-    """The state of a container, of which only its end is read."""
+    """The state of a container, of which start and end are read."""
 
+    running: Running | None = None
     terminated: Terminated | None = None
 
 
 class ContainerStatus(msgspec.Struct):
-    """A container, for its end."""
+    """A container, for its start and end."""
 
     state: ContainerState = msgspec.field(default_factory=ContainerState)
 

@@ -15,6 +15,7 @@ import msgspec
 from foretide.placement.resources import Resources
 from foretide_kube.client import Object
 from foretide_kube.constraints import UNSCHEDULABLE, Taint
+from foretide_kube.images import NO_LIST, NodeImages, read_images
 from foretide_kube.kinds import aiworkload, nodeclass
 from foretide_kube.pod_form import PodForm
 from foretide_kube.published import predictions_of
@@ -31,6 +32,7 @@ class NodeFacts(msgspec.Struct, frozen=True, gc=False):
     allocatable: Resources
     taints: tuple[Taint, ...] = ()
     is_ready: bool = True
+    images: NodeImages = NO_LIST
 
     @property
     def allocatable_memory_bytes(self) -> int | None:
@@ -63,6 +65,7 @@ def reduce_node(item: Object) -> Object:
         allocatable_of(status.get("allocatable") or {}),
         tuple(taints),
         any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or ()),
+        read_images(status.get("images")),
     )
     return _reduced(item, facts)
 

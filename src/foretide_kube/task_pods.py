@@ -8,10 +8,12 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.resources import Resources
 from foretide.placement.task import Task
 from foretide.results import EpochMilliseconds
 from foretide_kube.constraints import ANYWHERE, Constraints
+from foretide_kube.images import image_name
 from foretide_kube.names import (
     ANNOTATION_INFERENCES,
     ANNOTATION_PLAN,
@@ -44,9 +46,10 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One Pod as placement sees it.
 
     ``workload`` and ``role`` are empty where the labels are absent. Times are seconds since the epoch, by the API
-    server's clock in whole seconds; ``bound_seconds`` is None before the binding. ``ended_seconds``
-    is when the work ended, by the node's clock, as finely as the task reports it. ``requests`` is what the Pod
-    reserves, ``priority`` what its PriorityClass came to, ``gates`` what keeps it from being scheduled.
+    server's clock in whole seconds; ``bound_seconds`` is None before the binding, ``started_seconds``, when the last
+    container started, by the node's clock, before that. ``ended_seconds`` is when the work ended, by that clock, as
+    finely as the task reports it. ``requests`` is what the Pod reserves, ``priority`` what its PriorityClass came to,
+    ``gates`` what keeps it from being scheduled, ``images`` what a task needs, by full name.
     ``planned_node`` and ``plan`` are what the planner wrote.
     ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored. ``version`` is the
     resource version that all this was read from.
@@ -69,8 +72,10 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     requests: Resources
     constraints: Constraints = ANYWHERE
     priority: int = 0
+    images: frozenset[str] = NO_IMAGES
     created_seconds: float | None
     bound_seconds: float | None
+    started_seconds: float | None = None
     ended_seconds: float | None = None
     inferences_problem: str
 
@@ -111,6 +116,7 @@ def read_pod(form: PodForm) -> TaskPod:
         requests=requests_of(spec),
         constraints=_shared(spec.constraints()),
         priority=spec.priority or 0,
+        images=_images(tuple(spec.images())) if LABEL_WORKLOAD in labels else NO_IMAGES,
         created_seconds=epoch_seconds(metadata.creation_timestamp),
         bound_seconds=next(
             (
@@ -120,6 +126,7 @@ def read_pod(form: PodForm) -> TaskPod:
             ),
             None,
         ),
+        started_seconds=_started_seconds(status),
         ended_seconds=_ended_seconds(status),
         inferences_problem=problem,
     )
@@ -137,6 +144,12 @@ def epoch_seconds(time: str | None) -> float | None:
 def _shared(constraints: Constraints) -> Constraints:
     """One instance for all that are equal: thousands of Pods have the same few."""
     return constraints
+
+
+@lru_cache(maxsize=1024)
+def _images(texts: tuple[str, ...]) -> frozenset[str]:
+    """One instance for all Pods that need the same."""
+    return frozenset(image_name(text) for text in texts)
 
 
 _Form = TypeVar("_Form", bound=msgspec.Struct)
@@ -158,6 +171,15 @@ class _Reported(msgspec.Struct, rename="camel"):
 
 _LONGEST_EXIT_SECONDS: Final = 30.0
 """A process that takes longer to end after its work is not believed."""
+
+
+def _started_seconds(status: PodStatus) -> float | None:
+    """When the last container started; None as long as one has not."""
+    states = [each.state for each in status.container_statuses or ()]
+    lives = [each.running or each.terminated for each in states]
+    times = [None if life is None else epoch_seconds(life.started_at) for life in lives]
+    known = [time for time in times if time is not None]
+    return max(known) if known and len(known) == len(times) else None
 
 
 def _ended_seconds(status: PodStatus) -> float | None:

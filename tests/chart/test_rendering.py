@@ -81,6 +81,7 @@ def test_operator_and_planner_understand_their_environment() -> None:
         "image.registry=registry.example", "image.tag=v7", "image.pullPolicy=Always", "logLevel=DEBUG",
         "profiling.maxSeconds=11", "profiling.minSamples=1000000", "profiling.minSeconds=3", "profiling.perClass=2",
         "profiling.probeMaxSeconds=5", "profiling.jobDeadlineSeconds=900",
+        "planner.order=FairShare",
     )  # fmt: skip
     settings = read_settings(rendered.environment("foretide-operator", "operator"))
     assert settings.namespace == "foretide-system"
@@ -96,6 +97,7 @@ def test_operator_and_planner_understand_their_environment() -> None:
     assert (settings.profiles_per_class, settings.probe_max_seconds, settings.job_deadline_seconds) == (2, 5, 900)
     planner = PlannerSettings.read(rendered.environment("foretide-operator", "planner"))
     assert (planner.namespace, planner.log_level, planner.pod_uid) == ("foretide-system", "DEBUG", "metadata.uid")
+    assert planner.order == "FairShare"
     ports = [one["containerPort"] for one in rendered.container("foretide-operator", "planner")["ports"]]
     assert ports == [planner.port]
 
@@ -191,6 +193,7 @@ def test_a_version_without_admission_policies_is_refused() -> None:
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("operator.replicas=2", "replicas"),
         ("planner.gates=sometimes", "gates"),
+        ("planner.order=Random", "order"),
     ],
 )
 def test_a_value_that_means_nothing_is_refused_by_name(value: str, words: str) -> None:

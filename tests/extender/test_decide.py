@@ -14,7 +14,17 @@ from foretide_extender.state import ClusterState
 from foretide_kube.pod_form import PodForm
 from foretide_kube.reduced import facts_of, reduce_node, reduce_workload
 from foretide_kube.task_pods import TaskPod, read_pod
-from tests.extender.cluster_values import NODES, NOW_SECONDS, bind, cluster, node_object, pod_object, workload_object
+from tests.extender.cluster_values import (
+    CREATED_TIME,
+    MIB,
+    NODES,
+    NOW_SECONDS,
+    bind,
+    cluster,
+    node_object,
+    pod_object,
+    workload_object,
+)
 
 ALL = list(NODES)
 
@@ -37,6 +47,46 @@ def test_an_idle_cluster_is_scored_by_class() -> None:
         "slow-2": 4,
         "bare": 7,
     }
+
+
+def with_images(name: str, node_class: str, *images: str) -> Any:
+    item = node_object(name, node_class)
+    item["status"]["images"] = [{"names": [image], "sizeBytes": {"x": 40 * MIB}.get(image, MIB)} for image in images]
+    return facts_of(reduce_node(item))
+
+
+def test_a_node_that_lacks_the_image_is_scored_with_the_pull() -> None:
+    state = cluster(workload_object())
+    state.node_changed("MODIFIED", with_images("fast-1", "fast", "base"))
+    state.node_changed("MODIFIED", with_images("medium-1", "medium", "base", "x"))
+    found = scored(state, pod())
+    # 40 MiB at 20 MiB/s: 3.5 s on the fastest and 3.2 s where it is there, or where nothing is told of images
+    assert (found["fast-1"], found["medium-1"], found["medium-2"]) == (10, 10, 10)
+    state.node_changed("MODIFIED", with_images("fast-1", "fast", "base", "x"))
+    assert scored(state, pod()) == scored(cluster(workload_object()), pod())
+
+
+def test_a_task_that_has_started_there_has_brought_the_image() -> None:
+    state = cluster(workload_object())
+    state.node_changed("MODIFIED", with_images("fast-1", "fast", "base"))
+    state.node_changed("MODIFIED", with_images("medium-1", "medium", "base", "x"))
+    item = pod_object("there", node="fast-1", phase="Running")
+    bind(state, item)
+    assert scored(state, pod())["medium-2"] == 10
+    item["status"]["containerStatuses"] = [{"state": {"running": {"startedAt": CREATED_TIME}}}]
+    bind(state, item, "MODIFIED")
+    assert scored(state, pod()) == scored(cluster(workload_object()), pod())
+
+
+def test_an_over_committed_node_that_lacks_the_image_is_later_by_the_pull() -> None:
+    state = cluster(workload_object())
+    for node in ("medium-1", "medium-2"):
+        for index in range(2):
+            bind(state, pod_object(f"{node}-{index}", node=node))
+    state.node_changed("MODIFIED", with_images("medium-1", "medium", "base"))
+    state.node_changed("MODIFIED", with_images("medium-2", "medium", "base", "x"))
+    found = scored(state, pod())
+    assert found["medium-1"] < found["medium-2"]
 
 
 def test_a_full_fast_node_loses_against_a_free_slower_one() -> None:

@@ -72,6 +72,14 @@ def test_a_task_is_paired_and_its_work_is_learned() -> None:
     assert ended.row.startup_milliseconds == 6_500
 
 
+def test_a_start_that_had_to_pull_is_paired_and_teaches_nothing_of_usual_ones() -> None:
+    ended = read(task_pod(predicted=prediction(pull_milliseconds=5_000)))
+    assert ended.pairing is not None
+    assert (ended.ending, ended.pairing.actual_startup_milliseconds) == ("Paired", 6_500)
+    assert ended.row is not None
+    assert (ended.row.inference_microseconds, ended.row.startup_milliseconds) == (20_000, None)
+
+
 @pytest.mark.parametrize(
     "forged",
     [
@@ -85,6 +93,8 @@ def test_a_task_is_paired_and_its_work_is_learned() -> None:
         prediction(work_milliseconds=Interval(lower=-5, median=2_000, upper=3_000)),
         prediction(inferences=0),
         prediction(startup_milliseconds=-1),
+        prediction(pull_milliseconds=-1),
+        prediction(pull_milliseconds=6_001),
     ],
 )
 def test_a_prediction_that_does_not_fit_the_pod_counts_nowhere(forged: Any) -> None:

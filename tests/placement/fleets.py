@@ -19,6 +19,8 @@ GROUPS: dict[Hashable, frozenset[str] | None] = {
 }
 
 times = st.floats(0.1, 100.0)
+images = st.sampled_from([frozenset[str](), frozenset[str](), frozenset({"x"}), frozenset({"x", "y"})])
+"""What tasks need, or nodes lack."""
 
 
 def expected(seconds: float) -> Expected:
@@ -34,6 +36,7 @@ def nodes(draw: st.DrawFn, *, most: int = 5) -> list[NodeState]:
             Resources(1000 * draw(st.integers(1, 4)), draw(st.integers(1, 4)) * GIB, draw(st.integers(2, 10))),
             Resources(draw(st.sampled_from([0, 500])), 0, draw(st.integers(0, 1))),
             draw(st.sampled_from([0, 500])),
+            draw(images),
         )
         for index in range(draw(st.integers(1, most)))
     ]
@@ -53,7 +56,8 @@ def waiting(draw: st.DrawFn, *, most: int = 10, oversubscribe: bool = True) -> l
         by_class = draw(st.dictionaries(st.sampled_from(CLASSES), times.map(expected)))
         latest = draw(st.one_of(st.just(1e9), st.floats(NOW - 5, NOW + 60)))
         group = draw(st.sampled_from([None, None, "some", "none"]))
-        found.append(Waiting(f"task-{index:02d}", requests, cpu_millis, by_class, latest, group))
+        needed = draw(images)
+        found.append(Waiting(f"task-{index:02d}", requests, cpu_millis, by_class, latest, group, images=needed))
     return found
 
 
@@ -76,7 +80,8 @@ def running(draw: st.DrawFn, fleet: list[NodeState], *, oversubscribe: bool = Tr
         if requests.cpu_millis <= cpu and requests.memory_bytes <= memory and pods >= 1:
             left[node] = cpu - requests.cpu_millis, memory - requests.memory_bytes, pods - 1
             seconds = draw(st.one_of(st.none(), times.map(expected)))
-            found.append(Running(f"run-{index}", node, requests, cpu_millis, NOW - draw(times), seconds))
+            bound = NOW - draw(times)
+            found.append(Running(f"run-{index}", node, requests, cpu_millis, bound, seconds, draw(images)))
     return found
 
 

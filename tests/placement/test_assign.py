@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from foretide.placement.assign import Aim, Job, assign
+from foretide.placement.assign import Aim, assign
+from foretide.placement.costs import Job
 from foretide.placement.resources import Axes, Resources
 from foretide.placement.slots import Site, sites_of
 from foretide.placement.timeline import Lags, Shape, Timeline
@@ -49,7 +50,7 @@ def classes_of(ready: list[list[float]]) -> list[Site]:
                 offer = timeline.offer(SHAPE, seconds - GAP)
                 assert offer is not None
                 timeline.commit("before", SHAPE, offer)
-        found += sites_of(f"class-{len(found)}", timelines, places, {SHAPE: 1}, most=1000, wanted=frozenset())
+        found += sites_of(f"class-{len(found)}", timelines, places, {SHAPE: 1}, {}, most=1000, wanted=frozenset())
     return found
 
 

@@ -13,7 +13,7 @@ from foretide.placement.resources import Resources
 from tests.placement.fleets import GROUPS, NOW, expected, lags, nodes, running, times, waiting
 from tests.placement.listed import plan
 from tests.placement.test_plan import NEVER, NO_LAGS, ONE, node, seconds, task
-from tests.placement.test_plan_properties import LagsByClass, amounts, remaining, with_steady_requests
+from tests.placement.test_plan_properties import LagsByClass, amounts, remaining, waits_of, with_steady_requests
 
 FLEET = [node("f"), node("s", "slow")]
 BUSY = Running("r", "f", ONE, 1000, 100.0, seconds(fast=2)["fast"])
@@ -99,11 +99,9 @@ def test_no_slot_is_promised_while_a_pending_task_fits_it(
         if node_state.node_class not in queue[0].expected or (allowed and node_state.name not in allowed):
             continue
         delay = delays[node_state.node_class or ""]
-        held = [
-            (NOW, NOW + remaining(each) + delay.release_seconds, each.requests)
-            for each in there
-            if each.node == node_state.name
-        ]
+        runs = [each for each in there if each.node == node_state.name]
+        waits = waits_of(runs, node_state)
+        held = [(NOW, NOW + remaining(each, waits[each.key]) + delay.release_seconds, each.requests) for each in runs]
         for each in made.pending:
             if each.node == node_state.name:
                 end = math.inf if each.finish_seconds is None else each.finish_seconds + delay.release_seconds

@@ -123,6 +123,8 @@ def test_no_task_is_kept_waiting_beside_a_node_that_would_end_it_sooner(case: Ca
             expected = task.expected.get(node.node_class or "")
             if expected is None or (allowed is not None and name not in allowed) or name == done.node:
                 continue
+            if node.lacks & task.images:
+                continue
             total = _plus(used[name], _amounts(task.requests))
             if all(a <= b for a, b in zip(total, _amounts(node.allocatable), strict=True)):
                 lead = case.delays[node.node_class or ""].open_to_bind_seconds

@@ -61,11 +61,12 @@ def pinned(node_class: str) -> dict[str, Any]:
 
 
 def node(name: str, node_class: str | None, *, cordoned: bool = False, **options: Any) -> Node:
-    """A Ready node; ``taints``, ``conditions`` and what `node_object` takes."""
+    """A Ready node; ``taints``, ``conditions``, ``images`` and what `node_object` takes."""
     taints, conditions = options.pop("taints", []), options.pop("conditions", [READY])
+    images = options.pop("images", [])
     item = node_object(name, node_class, **options)
     item["spec"] = {"unschedulable": cordoned, "taints": taints}
-    item["status"]["conditions"] = conditions
+    item["status"] |= {"conditions": conditions, "images": images}
     return Node(facts_of(reduce_node(item)), node_class)
 
 

@@ -12,6 +12,7 @@ import pytest
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
 from foretide_kube.client import ApiError, KubeClient
+from foretide_kube.images import ImagesByNode
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner import dispatcher as dispatching
@@ -76,6 +77,9 @@ class Cluster:
 
     def nodes(self) -> dict[str, Node]:
         return self.nodes_known
+
+    def images(self) -> ImagesByNode:
+        return ImagesByNode({name: each.facts.images for name, each in self.nodes_known.items()})
 
     def workload(self, namespace: str, name: str) -> WorkloadPredictions | None:
         assert (namespace, name) == ("team", "resnet")
@@ -177,6 +181,11 @@ class Planning:
             item["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": time}]
 
         self.cluster.change(name, change)
+
+    def start(self, name: str, after_seconds: float) -> None:
+        started = {"startedAt": time_text(NOW_SECONDS + self.seconds + after_seconds)}
+        status = [{"state": {"running": started}}]
+        self.cluster.change(name, lambda item: item["status"].update(containerStatuses=status))
 
     def end(self, name: str) -> None:
         self.cluster.change(name, lambda item: item["status"].update(phase="Succeeded"))
@@ -563,6 +572,31 @@ def test_our_gate_opens_at_the_bound_where_somebody_elses_keeps_the_pod_and_thei
     writes = len(planning.cluster.patches)
     planning.go(10.0)
     assert len(planning.cluster.patches) == writes == 1
+
+
+def test_the_prediction_for_a_node_that_lacks_the_image_has_the_pull_in_its_start_up() -> None:
+    planning = Planning({"fast-1": node("fast-1", "fast", images=[{"names": ["base:1"], "sizeBytes": 1}])})
+    planning.add("a")
+    planning.go()
+    written = msgspec.json.decode(planning.cluster.objects["a"]["metadata"]["annotations"]["foretide.dev/prediction"])
+    assert (written["pullMilliseconds"], written["startupMilliseconds"]) == (10_000, 10_500), "200 MiB at 20 MiB/s"
+    (event,) = planning.cluster.events
+    assert "10.0 s of it to pull its image" in event["message"]
+
+
+def test_how_fast_a_class_pulls_is_learned_from_tasks_that_had_to() -> None:
+    base, net = {"names": ["base:1"], "sizeBytes": 1}, {"names": ["x"], "sizeBytes": 100 * 2**20}
+    bare = {f"fast-{number}": node(f"fast-{number}", "fast", images=[base]) for number in range(2, 6)}
+    planning = Planning({"fast-1": node("fast-1", "fast", images=[base, net]), **bare})
+    for name in bare:
+        planning.add(name, gates=())
+        planning.bind(name, name)
+        planning.start(name, 20.0)
+    planning.cluster.nodes_known = {"fast-9": node("fast-9", "fast", images=[base])}
+    planning.add("a")
+    planning.go(30.0)
+    written = msgspec.json.decode(planning.cluster.objects["a"]["metadata"]["annotations"]["foretide.dev/prediction"])
+    assert 10_000 < written["pullMilliseconds"] < 40_000, "slower than the 20 MiB/s that it began with"
 
 
 def test_forged_annotations_are_overwritten_at_the_opening() -> None:

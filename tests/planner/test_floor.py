@@ -24,6 +24,7 @@ from foretide_operator.planner.floor import (
     latest_open_seconds,
     read_floor,
 )
+from foretide_operator.planner.missing import MOST_IMAGES
 from tests.extender.cluster_values import MIB, NOW_SECONDS
 from tests.extender.cluster_values import workload as workload_of
 from tests.placement.listed import plan
@@ -64,6 +65,67 @@ def running(made: Floor) -> dict[str, str]:
 
 def state(made: Floor, name: str) -> NodeState:
     return next(each for each in made.nodes if each.name == name)
+
+
+BASE = {"names": ["base:1"], "sizeBytes": MIB}
+IMAGE = "docker.io/library/x:latest"
+"""Of all these Pods."""
+
+
+def lacks(*pods: TaskPod, now: float = NOW_SECONDS) -> dict[str, frozenset[str]]:
+    """Of two nodes, one that has the image of all tasks and one that does not, what each lacks."""
+    net = {"names": ["x"], "sizeBytes": 9 * MIB}
+    at = {"fast-1": node("fast-1", "fast", images=[BASE]), "slow-1": node("slow-1", "slow", images=[BASE, net])}
+    made = floor(*pods, at=at, now=now)
+    assert made.image_bytes == ({IMAGE: 9 * MIB} if made.waiting else {})
+    return {each.name: each.lacks for each in made.nodes}
+
+
+def started(pod: TaskPod, seconds: float, **changes: Any) -> TaskPod:
+    return msgspec.structs.replace(pod, started_seconds=NOW_SECONDS + seconds, **changes)
+
+
+def test_a_node_lacks_the_image_that_a_waiting_task_needs_and_it_does_not_list() -> None:
+    assert lacks(gated("a")) == {"fast-1": {IMAGE}, "slow-1": frozenset()}
+    assert lacks() == {"fast-1": frozenset(), "slow-1": frozenset()}, "nobody needs it"
+
+
+def test_what_a_task_needs_that_has_started_is_there_whatever_the_kubelet_has_told() -> None:
+    pulling, running = bound("b"), started(bound("b"), -1.0)
+    ended = started(bound("b"), -30.0, is_finished=True, ended_seconds=NOW_SECONDS - 10.0)
+    assert lacks(gated("a"), pulling)["fast-1"] == {IMAGE}
+    assert lacks(gated("a"), running)["fast-1"] == frozenset()
+    assert lacks(gated("a"), ended)["fast-1"] == frozenset()
+    assert lacks(gated("a"), ended, now=NOW_SECONDS + 51.0)["fast-1"] == {IMAGE}, "it was removed since"
+
+
+def test_only_a_bound_task_that_has_not_started_may_still_wait_for_its_image() -> None:
+    made = floor(bound("a"), started(bound("b", ago_seconds=30.0), -1.0), started(bound("c"), 0.0))
+    assert [(made.names[each.key], bool(each.images)) for each in made.running] == [
+        ("a", True),
+        ("b", False),
+        ("c", False),
+    ]
+
+
+def test_what_is_expected_of_a_task_that_started_late_begins_with_its_start() -> None:
+    made = floor(started(bound("late", ago_seconds=60.0), -5.0), started(bound("usual", ago_seconds=60.0), -58.0))
+    assert {made.names[each.key]: NOW_SECONDS - each.bound_seconds for each in made.running} == {
+        "late": 5.0,
+        "usual": 60.0,
+    }
+
+
+def test_of_many_images_those_that_most_tasks_need_are_looked_at() -> None:
+    rare = [gated(f"rare-{n}", spec={"containers": [{"name": "t", "image": f"rare-{n:02d}"}]}) for n in range(40)]
+    common = [gated(f"common-{n}") for n in range(2)]
+    found = lacks_of(*rare, *common)
+    assert IMAGE in found
+    assert len(found) == MOST_IMAGES
+
+
+def lacks_of(*pods: TaskPod) -> frozenset[str]:
+    return state(floor(*pods, at={"fast-1": node("fast-1", "fast", images=[BASE])}), "fast-1").lacks
 
 
 def test_a_gated_task_waits_and_a_bound_one_runs() -> None:

@@ -64,6 +64,7 @@ def changes_heard(plural: str, *items: dict[str, Any]) -> tuple[int, View]:
     ("plural", "item"),
     [
         ("nodes", later(NODE, 11, status={"conditions": []})),
+        ("nodes", later(NODE, 11, status={"images": [{"names": ["net:1"], "sizeBytes": 5}]})),
         ("aiworkloads", later(WORKLOAD, 11, status={"conditions": [], "run": {"succeeded": 3}})),
     ],
 )
@@ -82,6 +83,12 @@ def test_heartbeats_and_counts_are_no_change(plural: str, item: dict[str, Any]) 
 )
 def test_what_a_plan_depends_on_is_a_change(item: dict[str, Any]) -> None:
     assert changes_heard("nodes", item)[0] == 1
+
+
+def test_images_are_known_as_they_were_last_told() -> None:
+    _, view = changes_heard("nodes", later(NODE, 11, status={"images": [{"names": ["net:1"], "sizeBytes": 5}]}))
+    assert view.images().size_bytes("docker.io/library/net:1") == 5
+    assert view.images() is view.images()
 
 
 def test_nodes_are_reckoned_once_and_know_their_class() -> None:

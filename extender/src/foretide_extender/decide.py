@@ -3,7 +3,7 @@
 Only our own Pods are looked at; to all others every node passes with the same score, whatever the snapshot holds.
 Nodes are judged by their kind (class and size), so that a thousand of them cost little more than their few kinds, and
 where the Pod would suffer from others by how much these use; only nodes whose cores are over-committed are reckoned
-one by one.
+one by one. Nodes that lack the Pod's image stand apart.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from foretide.placement.completion import (
     exposure,
     interference,
 )
+from foretide.placement.pulls import NO_IMAGES, PullTimes
 from foretide.placement.score import TOP_SCORE, complete, scores
 from foretide.placement.task import WorkloadPredictions
 from foretide.prediction import Prediction
@@ -39,12 +40,13 @@ class _Spot(NamedTuple):
     """What nodes have in common on which a task ends at the same time, where it would not be by itself there.
 
     ``beside_millis`` is the CPU of the tasks there, 0 where they do not matter; ``shared`` names the one node whose
-    cores the task would have to share, and is empty for others.
+    cores the task would have to share, and is empty for others; ``lacked`` are images that have to be pulled first.
     """
 
     kind: NodeKind
     beside_millis: int
     shared: str
+    lacked: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +141,11 @@ def decide_prioritize(snapshot: Snapshot, pod: TaskPod, names: Sequence[str], no
     cpu_millis = 0 if workload is None else workload.cpu_millis_of(pod.task)
     by_class = {} if workload is None else workload.by_class
     exposed = {name for name, prediction in by_class.items() if prediction.contention}
+    lacked = _lacked(snapshot, pod)
+    is_apart = bool(exposed or lacked)
     spots = [
-        _spot(snapshot, name, cpu_millis, exposed)
-        if exposed or snapshot.free_millis.get(name, cpu_millis) < cpu_millis
+        _spot(snapshot, name, cpu_millis, exposed, lacked.get(name, NO_IMAGES))
+        if is_apart or snapshot.free_millis.get(name, cpu_millis) < cpu_millis
         else snapshot.kinds.get(name, _UNKNOWN_NODE)
         for name in names
     ]
@@ -184,12 +188,14 @@ def _prefer_planned(pod: TaskPod, names: Sequence[str], answer: PrioritizeAnswer
     )
 
 
-def _spot(snapshot: Snapshot, name: str, cpu_millis: int, exposed: Collection[str]) -> NodeKind | _Spot:
+def _spot(
+    snapshot: Snapshot, name: str, cpu_millis: int, exposed: Collection[str], lacked: frozenset[str]
+) -> NodeKind | _Spot:
     """Where a task of so much CPU would be; on the classes ``exposed`` it takes longer beside others."""
     kind = snapshot.kinds.get(name, _UNKNOWN_NODE)
     beside_millis = _tasks_millis(snapshot, name) if kind.node_class in exposed else 0
     shared = name if snapshot.free_millis.get(name, cpu_millis) < cpu_millis else ""
-    return _Spot(kind, beside_millis, shared) if beside_millis or shared else kind
+    return _Spot(kind, beside_millis, shared, lacked) if beside_millis or shared or lacked else kind
 
 
 def _tasks_millis(snapshot: Snapshot, name: str) -> int:
@@ -200,6 +206,24 @@ def _tasks_millis(snapshot: Snapshot, name: str) -> int:
         for pod, workload in workloads
         if pod.is_task and (workload is None or not workload.is_service)
     )
+
+
+def _lacked(snapshot: Snapshot, pod: TaskPod) -> dict[str, frozenset[str]]:
+    """Which images of a task nodes lack, by name; what a task that has started there needs is there already."""
+    found: dict[str, frozenset[str]] = {}
+    for image in pod.images:
+        for name in snapshot.images.lacking(image):
+            there = snapshot.pods.get(name, ())
+            if not any(each.started_seconds is not None and image in each.images for each in there):
+                found[name] = found.get(name, NO_IMAGES) | {image}
+    return found
+
+
+def _pull_seconds(snapshot: Snapshot, images: frozenset[str], node_class: str | None) -> float:
+    sizes = {image: snapshot.images.size_bytes(image) for image in images}
+    known = {image: size for image, size in sizes.items() if size is not None}
+    times = PullTimes(known, snapshot.pull_bytes_per_second)
+    return sum(times.seconds(image, node_class) for image in sorted(images))
 
 
 def _completion(
@@ -214,6 +238,8 @@ def _completion(
     alone_seconds = max(prediction.completion_seconds(inferences), LEAST_SECONDS)
     if isinstance(spot, NodeKind):
         return alone_seconds
+    if spot.lacked:
+        alone_seconds += _pull_seconds(snapshot, spot.lacked, spot.kind.node_class)
     cores = spot.kind.allocatable_millis
     load = _load(snapshot, spot.shared, now_seconds) if spot.shared else NodeLoad(cores)
     exposed = exposure(spot.beside_millis, load.demand_millis + cpu_millis, cores)

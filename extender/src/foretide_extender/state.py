@@ -15,9 +15,11 @@ from types import MappingProxyType
 from foretide.observation import DeviceFeatures
 from foretide.placement.speed import class_speeds
 from foretide.placement.task import WorkloadPredictions
+from foretide_kube.images import ImagesByNode
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.published import features_of
+from foretide_kube.pull_speeds import PullSpeeds
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod
 
@@ -37,7 +39,7 @@ class Snapshot:
 
     ``kinds`` and ``free_millis`` (allocatable CPU minus what everything bound may use, negative where limits exceed
     the cores) by node name, ``pods`` in flight by node name, ``workloads`` by (namespace, name), ``speeds`` relative
-    by node class.
+    by node class, ``images`` of nodes and how fast these pull, by class.
     """
 
     kinds: Mapping[str, NodeKind] = field(default_factory=dict)
@@ -45,6 +47,8 @@ class Snapshot:
     pods: Mapping[str, tuple[TaskPod, ...]] = field(default_factory=dict)
     workloads: Mapping[tuple[str, str], WorkloadPredictions] = field(default_factory=dict)
     speeds: Mapping[str, float] = field(default_factory=dict)
+    images: ImagesByNode = field(default_factory=lambda: ImagesByNode({}))
+    pull_bytes_per_second: Mapping[str, float] = field(default_factory=dict)
 
 
 def cpu_millis_in_use(pod: TaskPod) -> int:
@@ -70,6 +74,8 @@ class ClusterState:
         self._free_millis: dict[str, int] = {}
         self._bound: dict[str, tuple[TaskPod, ...]] = {}
         self._speeds: Mapping[str, float] = {}
+        self._images = ImagesByNode({})
+        self._pull_speeds = PullSpeeds()
         self._snapshot: Snapshot | None = None
 
     def snapshot(self) -> Snapshot:
@@ -82,16 +88,20 @@ class ClusterState:
                     pods=MappingProxyType(dict(self._bound)),
                     workloads=MappingProxyType(dict(self._workloads)),
                     speeds=self._speeds,
+                    images=self._images,
+                    pull_bytes_per_second=self._pull_speeds.by_class(),
                 )
             return self._snapshot
 
     def node_changed(self, event: str, facts: NodeFacts) -> None:
         """Take note of a Node."""
         with self._lock:
-            if event == "DELETED":
-                self._nodes.pop(facts.name, None)
-            else:
+            before = self._nodes.pop(facts.name, None)
+            if event != "DELETED":
                 self._nodes[facts.name] = facts
+            after = self._nodes.get(facts.name)
+            if (None if before is None else before.images) != (None if after is None else after.images):
+                self._images = ImagesByNode({name: each.images for name, each in self._nodes.items()})
             self._refresh_node(facts.name)
             self._snapshot = None
 
@@ -101,6 +111,7 @@ class ClusterState:
             before = self._node_of_pod.get(pod.uid)
             if event != "DELETED" and before is not None and self._pods[before][pod.uid] == pod:
                 return
+            self._pull_speeds.heard(event, pod, lambda: self._images, self._class_of)
             if before is not None:
                 del self._node_of_pod[pod.uid]
                 del self._pods[before][pod.uid]
@@ -137,6 +148,10 @@ class ClusterState:
                 for node in self._nodes:
                     self._refresh_node(node)
             self._snapshot = None
+
+    def _class_of(self, node: str) -> str | None:
+        kind = self._kinds.get(node)
+        return None if kind is None else kind.node_class
 
     def _refresh_node(self, name: str) -> None:
         pods = self._pods.get(name)

@@ -1,11 +1,11 @@
 """Which task should go to which slot, and after whom: a local search over all of them at once.
 
 List scheduling gives each task what is best for itself, and so the fastest nodes to whoever comes first. Here the sum
-over all tasks counts: of their turnarounds to the power of 1.5, which is short on the whole and leaves nobody far
-behind, plus a price for a deadline that will probably be missed. The search begins with what was meant before, puts
-in what is new (`foretide.placement.ends`), and then moves and swaps tasks while that helps and its budget lasts. With
-single slots and without deadlines the least sum of turnarounds is an assignment problem, which can be solved exactly:
-tests/placement says how near this comes.
+over all tasks counts (`foretide.placement.costs`), by default of their turnarounds to the power of 1.5, which is short
+on the whole and leaves nobody far behind, plus a price for a deadline that will probably be missed. The search begins
+with what was meant before, puts in what is new (`foretide.placement.ends`), and then moves and swaps tasks while that
+helps and its budget lasts. With single slots and without deadlines the least sum of turnarounds is an assignment
+problem, which can be solved exactly: tests/placement says how near this comes.
 
 It is deterministic: the budget counts what is looked at, not time.
 """
@@ -13,63 +13,24 @@ It is deterministic: the budget counts what is looked at, not time.
 from __future__ import annotations
 
 import heapq
-import math
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Final
 
+from foretide.placement.costs import NEVER, Costs, Job
 from foretide.placement.ends import Ends
+from foretide.placement.order import BALANCED, Objective
 from foretide.placement.slots import Site, Slot
 
-DEADLINE_PRICE: Final = 1.0
-"""What missing a deadline costs, in terms of a turnaround as long as the task takes on its best class."""
-OVERDUE_PRICE: Final = 100.0
-"""The same for waiting beyond the task's bound."""
-TEAM_ROUNDS: Final = 2
-TEAM_POWER: Final = 0.5
-MOST_WEIGHT: Final = 10.0
-"""In so many rounds a team whose tasks are slowed down twice as much as usual comes to count two to this power times
-as much as it did, at most so much."""
 MOST_CANDIDATES: Final = 4
 """On how many slots of each site a task is tried: those that are done first, and one that is empty."""
 TRIED_EVERYWHERE: Final = 4
 """In a sequence that is shorter every position is tried, in longer ones those that may be best."""
-_NEVER: Final = math.inf
 _ROUNDING: Final = 1e-9
 """Costs that differ by less are equal."""
 _SMALL_LOSS: Final = 0.05
 """Tasks of other age or deadline are swapped on trial though together they take so much longer: the older may gain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A task as the search sees it; seconds are from now.
-
-    ``seconds`` are from the binding to the end on each site, infinite where it may not go, ``extra_seconds`` what the
-    upper bound is longer, ``widths`` how many slots it takes there. It arrived ``age_seconds`` ago; one that
-    ``is_expected`` arrives in ``-age_seconds``. ``places`` are the nodes that it may go to, None for all.
-    ``team`` is whose it is: no team should be slowed down more than others. ``previous_place`` is the node that it was
-    meant for, to be opened at ``previous_seconds``.
-    """
-
-    seconds: Sequence[float]
-    extra_seconds: Sequence[float]
-    widths: Sequence[float]
-    age_seconds: float
-    due_seconds: float = _NEVER
-    latest_open_seconds: float = _NEVER
-    places: frozenset[int] | None = None
-    team: Hashable = None
-    is_expected: bool = False
-    previous_place: int | None = None
-    previous_seconds: float = 0.0
-
-    def may_go(self, place: int) -> bool:
-        """Whether it may go to a node of a site where its ``seconds`` are finite."""
-        return self.places is None or place in self.places
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,37 +42,30 @@ class Aim:
     open_seconds: float
 
 
-def assign(jobs: Sequence[Job], sites: Sequence[Site], *, budget: int) -> list[Aim]:
+def assign(jobs: Sequence[Job], sites: Sequence[Site], *, budget: int, objective: Objective = BALANCED) -> list[Aim]:
     """Where each job should go, those opened first in front; jobs that fit nowhere and expected ones are left out.
 
     ``budget`` is how many sequences of jobs may be reckoned for improvements; long ones count for more.
     """
-    search = _Search(jobs, sites)
+    search = _Search(jobs, sites, objective)
     search.begin()
-    rounds = TEAM_ROUNDS if len({job.team for job in jobs if not job.is_expected}) > 1 else 0
+    rounds = objective.team_rounds if len({job.team for job in jobs if not job.is_expected}) > 1 else 0
     search.improve(budget // 2 if rounds else budget)
     for _ in range(rounds):
         search.weigh_teams()
-        search.improve(budget // 2 // TEAM_ROUNDS)
+        search.improve(budget // 2 // rounds)
     return search.aims()
 
 
 class _Search:
-    def __init__(self, jobs: Sequence[Job], sites: Sequence[Site]) -> None:
+    def __init__(self, jobs: Sequence[Job], sites: Sequence[Site], objective: Objective) -> None:
         self._jobs = jobs
         self._sites = sites
-        self._budget = 0
-        self._seconds = [[job.seconds[site] for job in jobs] for site in range(len(sites))]
-        self._extra = [[job.extra_seconds[site] for job in jobs] for site in range(len(sites))]
-        self._widths = [[job.widths[site] for job in jobs] for site in range(len(sites))]
+        self._costs = Costs(jobs, sites, objective)
+        self._cost = self._costs.of
+        self._seconds = self._costs.seconds
         self._ages = [job.age_seconds for job in jobs]
         self._due = [job.due_seconds for job in jobs]
-        self._latest = [job.latest_open_seconds for job in jobs]
-        self._best = [min(job.seconds, default=_NEVER) for job in jobs]
-        prices = [best * math.sqrt(best) for best in self._best]
-        self._late_price = [DEADLINE_PRICE * each for each in prices]
-        self._overdue_price = [OVERDUE_PRICE * each for each in prices]
-        self._weights = [1.0] * len(jobs)
         self._at: list[Slot | None] = [None] * len(jobs)
         for number, site in enumerate(sites):
             for slot in site.slots:
@@ -125,7 +79,7 @@ class _Search:
         ends = Ends(self._sites, [self._typical(site) for site in range(len(self._sites))])
         new = self._keep_previous()
         ends.look_again()
-        for index in sorted(new, key=lambda index: (-self._best[index], index)):
+        for index in sorted(new, key=lambda index: (-self._costs.best_seconds[index], index)):
             job = self._jobs[index]
             slot = ends.least(job.seconds, job.places)
             if slot is None:
@@ -138,8 +92,8 @@ class _Search:
 
     def improve(self, budget: int) -> None:
         """Move and swap while that helps."""
-        self._budget = budget
-        while self._budget > 0:
+        self._costs.looks_left = budget
+        while self._costs.looks_left > 0:
             order = self._by_start()
             is_better = self._move_all(order)
             is_better |= self._swap_all(order)
@@ -147,25 +101,8 @@ class _Search:
                 return
 
     def weigh_teams(self) -> None:
-        """Let tasks count for more whose team's are slowed down more, as things are meant now.
-
-        How much a task is slowed down is its turnaround over what it takes on its best class.
-        """
-        slowed: dict[Hashable, list[float]] = defaultdict(list)
-        for site in self._sites:
-            for slot in site.slots:
-                for index, begin in self._starts(slot):
-                    if not self._jobs[index].is_expected:
-                        end = begin + self._took(index, slot)
-                        slowed[self._jobs[index].team].append((self._ages[index] + end) / self._best[index])
-        if not slowed:
-            return
-        usual = fmean(each for of_team in slowed.values() for each in of_team)
-        more = {team: (fmean(of_team) / usual) ** TEAM_POWER for team, of_team in slowed.items()}
-        self._weights = [
-            min(max(weight * more.get(job.team, 1.0), 1.0 / MOST_WEIGHT), MOST_WEIGHT)
-            for weight, job in zip(self._weights, self._jobs, strict=True)
-        ]
+        """Let tasks count for more whose team's are slowed down more."""
+        self._costs.weigh_teams()
         self._reckon_all()
 
     def aims(self) -> list[Aim]:
@@ -174,7 +111,7 @@ class _Search:
             Aim(index, slot.place, begin)
             for site in self._sites
             for slot in site.slots
-            for index, begin in self._starts(slot)
+            for index, begin in self._costs.starts(slot)
             if not self._jobs[index].is_expected
         ]
         return sorted(found, key=lambda aim: (aim.open_seconds, aim.job))
@@ -185,22 +122,10 @@ class _Search:
                 if slot.sequence:
                     slot.cost = self._cost(slot, slot.sequence)
 
-    def _took(self, index: int, slot: Slot) -> float:
-        return self._sites[slot.site].lead_seconds + self._seconds[slot.site][index] * slot.slowness
-
-    def _starts(self, slot: Slot) -> Iterator[tuple[int, float]]:
-        now = slot.ready_seconds
-        for index in slot.sequence:
-            now = max(now, -self._ages[index])
-            yield index, now
-            now += self._occupies(index, slot)
-
-    def _occupies(self, index: int, slot: Slot) -> float:
-        gap = self._sites[slot.site].gap_seconds
-        return (self._took(index, slot) + gap) * self._widths[slot.site][index]
-
     def _by_start(self) -> list[int]:
-        starts = [(begin, index) for site in self._sites for slot in site.slots for index, begin in self._starts(slot)]
+        starts = [
+            (begin, index) for site in self._sites for slot in site.slots for index, begin in self._costs.starts(slot)
+        ]
         return [index for _, index in sorted(starts)]
 
     def _keep_previous(self) -> list[int]:
@@ -217,41 +142,18 @@ class _Search:
         for index in sorted(range(len(self._jobs)), key=lambda index: (self._jobs[index].previous_seconds, index)):
             job = self._jobs[index]
             heap = None if job.previous_place is None else free.get(job.previous_place)
-            if heap is None or self._seconds[heap[0][2].site][index] == _NEVER or not job.may_go(heap[0][2].place):
+            if heap is None or self._seconds[heap[0][2].site][index] == NEVER or not job.may_go(heap[0][2].place):
                 new.append(index)
                 continue
             ready, number, slot = heap[0]
             slot.sequence.append(index)
             self._at[index] = slot
-            heapq.heapreplace(heap, (max(ready, -job.age_seconds) + self._occupies(index, slot), number, slot))
+            heapq.heapreplace(heap, (max(ready, -job.age_seconds) + self._costs.occupies(index, slot), number, slot))
         return new
 
     def _typical(self, site: int) -> float:
-        known = sorted(seconds for seconds in self._seconds[site] if seconds < _NEVER)
-        return known[len(known) // 2] if known else _NEVER
-
-    def _cost(self, slot: Slot, sequence: Sequence[int]) -> float:
-        """What a sequence costs on a slot."""
-        self._budget -= 1 + len(sequence) // TRIED_EVERYWHERE
-        site = self._sites[slot.site]
-        seconds, extra, widths = self._seconds[slot.site], self._extra[slot.site], self._widths[slot.site]
-        lead, gap, slowness = site.lead_seconds, site.gap_seconds, slot.slowness
-        now, total, sqrt = slot.ready_seconds, 0.0, math.sqrt
-        for index in sequence:
-            age = self._ages[index]
-            if now < -age:  # noqa: PLR1730 - here most of the time goes
-                now = -age
-            took = lead + seconds[index] * slowness
-            end = now + took
-            turnaround = age + end
-            total += turnaround * sqrt(turnaround) * self._weights[index]
-            late = end + extra[index] - self._due[index]
-            if late > 0.0:  # between its bounds the end is taken as equally likely
-                total += self._late_price[index] * (late / (2 * extra[index]) if late < 2 * extra[index] else 1.0)
-            if now > self._latest[index]:
-                total += self._overdue_price[index]
-            now += (took + gap) * widths[index]
-        return total
+        known = sorted(seconds for seconds in self._seconds[site] if seconds < NEVER)
+        return known[len(known) // 2] if known else NEVER
 
     def _inserted(self, index: int, slot: Slot, sequence: list[int]) -> tuple[float, list[int]]:
         """The least cost of a slot with one more job, and the sequence that has it."""
@@ -265,7 +167,7 @@ class _Search:
             own = seconds[index]
             shortest = next((at for at, each in enumerate(sequence) if seconds[each] > own), count)
             tried = (min(shortest + 1, count), shortest, max(shortest - 1, 0), 0)
-        least, best = _NEVER, [*sequence, index]
+        least, best = NEVER, [*sequence, index]
         for at in tried:  # from the back, so that equals stay in order
             made = [*sequence[:at], index, *sequence[at:]]
             cost = self._cost(slot, made)
@@ -277,7 +179,7 @@ class _Search:
         candidates = [_Candidates(self._by_end(site), site.slots) for site in self._sites]
         is_better = False
         for index in order:
-            if self._budget <= 0:
+            if self._costs.looks_left <= 0:
                 break
             is_better |= self._move(index, candidates)
         return is_better
@@ -285,7 +187,7 @@ class _Search:
     def _by_end(self, site: Site) -> list[Slot]:
         """The slots of a site that somebody is meant for and that are done first."""
         ends = [
-            (slot.ready_seconds + sum(self._occupies(index, slot) for index in slot.sequence), number, slot)
+            (slot.ready_seconds + self._costs.occupied_seconds(slot), number, slot)
             for number, slot in enumerate(site.slots)
             if slot.sequence
         ]
@@ -314,6 +216,7 @@ class _Search:
         """Where a job costs less than in ``source``, which without it is as ``left`` says: slot, cost and sequence."""
         job, age = self._jobs[index], self._ages[index]
         rest, without = left
+        growth, weight = self._costs.growth, self._costs.weights[index]
         least = source.cost - without - _ROUNDING
         best: tuple[Slot, float, list[int]] | None = None
         if rest:
@@ -321,11 +224,11 @@ class _Search:
             if cost - without < least:
                 least, best = cost - without, (source, cost, sequence)
         for site, own in enumerate(job.seconds):
-            if own == _NEVER:
+            if own == NEVER:
                 continue
             for slot in candidates[site].of(job):
                 turnaround = max(age + slot.ready_seconds, 0.0) + own
-                if slot is source or turnaround * math.sqrt(turnaround) * self._weights[index] >= least:
+                if slot is source or turnaround * growth(turnaround) * weight >= least:
                     continue
                 cost, sequence = self._inserted(index, slot, slot.sequence)
                 if cost - slot.cost < least:
@@ -338,8 +241,8 @@ class _Search:
         for first, one in enumerate(order if len(self._sites) > 1 else ()):
             for other in order[first + 1 :]:
                 is_better |= self._swap(one, other)
-            self._budget -= (len(order) - first) // 8
-            if self._budget <= 0:
+            self._costs.looks_left -= (len(order) - first) // 8
+            if self._costs.looks_left <= 0:
                 break
         return is_better
 

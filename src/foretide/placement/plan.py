@@ -17,8 +17,10 @@ from operator import ge
 from typing import Final
 
 from foretide.placement.completion import LEAST_SECONDS, exposure, interference, remaining_of
+from foretide.placement.kinds import Kinds
+from foretide.placement.pulls import NO_IMAGES, Pulling, PullTimes
 from foretide.placement.resources import NOTHING, Amounts, Axes, Resources
-from foretide.placement.search import Choice, Pace, Search
+from foretide.placement.search import Choice, Pace, Search, Spared
 from foretide.placement.timeline import Commitment, Lags, Shape, Timeline
 from foretide.prediction import Prediction
 
@@ -40,7 +42,8 @@ class NodeState:
     """A node that Pods may be bound to.
 
     ``in_use`` are the requests of all Pods there of whose end nothing is known, ``steady_cpu_millis`` the CPU that
-    these may use (limits where they are known). Running tasks whose end is predicted are in neither.
+    these may use (limits where they are known). Running tasks whose end is predicted are in neither. ``lacks`` are
+    images that are not there, of those that tasks use.
     """
 
     name: str
@@ -48,6 +51,7 @@ class NodeState:
     allocatable: Resources
     in_use: Resources = NOTHING
     steady_cpu_millis: int = 0
+    lacks: frozenset[str] = NO_IMAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class Expected:
 class Running:
     """A task that is bound, or whose gate is open: then ``node`` is the planned one and ``bound_seconds`` that time.
 
-    ``expected`` is None where nothing is predicted: it is not expected to end.
+    ``expected`` is None where nothing is predicted: it is not expected to end. ``images`` are those that it may still
+    be waiting for: none once it has started.
     """
 
     key: str
@@ -84,13 +89,14 @@ class Running:
     cpu_millis: int
     bound_seconds: float
     expected: Expected | None
+    images: frozenset[str] = NO_IMAGES
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A task behind its gate, or pending: the scheduler may bind it at any time.
 
-    ``cpu_millis`` is the CPU that it may use; ``expected`` its completion by node class, where it is predicted;
+    ``cpu_millis`` is the CPU that it may use; ``expected`` its completion by node class where its ``images`` are there;
     ``group`` names the nodes that it may go to (see `Placing`); at ``latest_open_seconds`` its gate opens wherever it
     is.
 
@@ -109,6 +115,7 @@ class Waiting:
     due_seconds: float = math.inf
     priority: int = 0
     team: Hashable = None
+    images: frozenset[str] = NO_IMAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +124,8 @@ class Assignment:
 
     ``open_seconds`` is when its gate is to be opened. ``node`` is where it is expected to be bound at
     ``start_seconds`` and to end at ``finish_seconds``; None where nothing is expected. ``waits_for`` is the key of the
-    task whose end makes room for it, None if it need not wait for one. ``reason`` says in one word what is not
-    as it should be, and is empty otherwise.
+    task whose end makes room for it, None if it need not wait for one. ``pull_seconds`` of its time it waits for its
+    images. ``reason`` says in one word what is not as it should be, and is empty otherwise.
     """
 
     key: str
@@ -128,6 +135,7 @@ class Assignment:
     finish_seconds: float | None = None
     waits_for: str | None = None
     reason: str = ""
+    pull_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,7 @@ class Placed:
     reason: str = ""
     timeline: Timeline | None = None
     commitment: Commitment | None = None
+    pull_seconds: float = 0.0
 
     def assignment(self) -> Assignment:
         """What the plan says of it."""
@@ -166,6 +175,7 @@ class Placed:
             finish_seconds=made.end_seconds if made.end_seconds < math.inf else None,
             waits_for=timeline.makes_room(made.open_seconds) if made.open_seconds > timeline.now_seconds else None,
             reason=self.reason,
+            pull_seconds=self.pull_seconds,
         )
 
 
@@ -174,7 +184,8 @@ class Placing:
 
     ``tasks`` are all that will be. All times are seconds of one clock. ``groups`` gives the names of the nodes that
     tasks of a group may go to; a group that is missing or None may go to all. ``lags`` are those of node classes, with
-    defaults where one is missing. Running tasks on nodes that are not among ``nodes`` are left out.
+    defaults where one is missing, ``pull_times`` what images take that nodes lack. Running tasks on nodes that are not
+    among ``nodes`` are left out.
     """
 
     def __init__(
@@ -186,46 +197,29 @@ class Placing:
         now_seconds: float,
         groups: Mapping[Hashable, frozenset[str] | None],
         lags: Mapping[str, Lags],
+        pull_times: PullTimes,
     ) -> None:
         self._now = now_seconds
-        self._groups = groups
-        self._eligible_places: dict[tuple[Hashable, str | None], Sequence[int]] = {}
         self._axes = Axes(task.requests for task in tasks)
         self._shapes: dict[tuple[Amounts, int], Shape] = {}
         self.timelines: list[Timeline] = []
-        self._class_of: list[str | None] = []
-        self._allowed: dict[Hashable, frozenset[int]] = {}
         self._most_free: Amounts | None = None
-        self._members: dict[str | None, list[int]] = defaultdict(list)
         there: dict[str, list[Running]] = defaultdict(list)
         for each in running:
             there[each.node].append(each)
-        for node in sorted(nodes, key=lambda node: node.name):
-            self._class_of.append(node.node_class)
-            if node.node_class is not None:
-                self._members[node.node_class].append(len(self.timelines))
-            self.timelines.append(self._timeline(node, there[node.name], lags.get(node.node_class or "", Lags())))
-        self._everywhere = range(len(self.timelines))
-        self._search = Search(self.timelines, self.eligible, now_seconds)
+        in_order = sorted(nodes, key=lambda node: node.name)
+        self._class_of = [node.node_class for node in in_order]
+        self.pulling = Pulling(pull_times, [node.lacks for node in in_order], self._class_of)
+        self.kinds = Kinds([node.name for node in in_order], self._class_of, groups, self.pulling)
+        for place, node in enumerate(in_order):
+            self.timelines.append(
+                self._timeline(place, node, there[node.name], lags.get(node.node_class or "", Lags()))
+            )
+        self._search = Search(self.timelines, self.kinds.eligible, now_seconds)
 
     def shape(self, task: Waiting) -> Shape:
         """What the task asks of any node; one object for all that ask the same."""
         return self._shape(task.requests, task.cpu_millis)
-
-    def members(self, node_class: str | None) -> Sequence[int]:
-        """The places of the nodes of a class."""
-        return self._members.get(node_class, ())
-
-    def allowed(self, group: Hashable) -> frozenset[int] | None:
-        """The places of the nodes that tasks of ``group`` may go to; None for all."""
-        names = self._groups.get(group)
-        if names is None:
-            return None
-        found = self._allowed.get(group)
-        if found is None:
-            found = frozenset(self.eligible(group, None))
-            self._allowed[group] = found
-        return found
 
     def place(self, task: Waiting, aimed: int | None = None) -> Placed:
         """Commit ``task`` to the node at the place ``aimed``, or where it ends first.
@@ -234,19 +228,20 @@ class Placing:
         """
         shape = self.shape(task)
         latest = max(task.latest_open_seconds, self._now)
+        spared = self._spared(task)
         if aimed is not None and self._may_go(task.group, aimed):
             found = self._offered(aimed, shape, task, latest)
             if found is not None and found.offer is not None:
                 if found.offer.open_seconds > self._now and self._is_room_now(shape):
-                    now = self._search.best(task.group, shape, self.paces(task), self._now)
+                    now = self._search.best(task.group, shape, self.paces(task), self._now, spared)
                     found = now if now.offer is not None and now.cost < found.cost else found
                 return self._commit(task, shape, found)
         paces = self.paces(task)
         if paces:
-            found = self._search.best(task.group, shape, paces, latest)
+            found = self._search.best(task.group, shape, paces, latest, spared)
             if found.offer is not None:
                 return self._commit(task, shape, found)
-            found = self._search.best(task.group, shape, paces, math.inf)
+            found = self._search.best(task.group, shape, paces, math.inf, spared)
             if found.offer is not None:
                 return self._commit(task, shape, found, open_seconds=latest, reason=WAIT_BOUND_REACHED)
             return Placed(task.key, latest, self._why_not(task.group, shape))
@@ -264,10 +259,10 @@ class Placing:
         That is as soon as any node has room for its requests, and of those that then have it where it ends first.
         """
         shape = self.shape(task)
-        paces = self.paces(task) or [_ANY]
-        first = self._search.first_room_seconds(task.group, shape, [name for name, _, _ in paces])
+        paces, spared = self.paces(task) or [_ANY], self._spared(task)
+        first = self._search.first_room_seconds(task.group, shape, [kind for kind, _, _ in paces])
         for latest in (first, math.inf):  # what is free at first may be promised to one before it a little later
-            found = self._search.best(task.group, shape, paces, latest)
+            found = self._search.best(task.group, shape, paces, latest, spared)
             if found.offer is not None:
                 return self._commit(task, shape, found)
         return Placed(task.key, self._now, self._why_not(task.group, shape))
@@ -280,7 +275,7 @@ class Placing:
         return all(map(ge, self._most_free, shape.hard))
 
     def _may_go(self, group: Hashable, place: int) -> bool:
-        allowed = self.allowed(group)
+        allowed = self.kinds.allowed(group)
         return allowed is None or place in allowed
 
     def _offered(self, place: int, shape: Shape, task: Waiting, latest: float) -> Choice | None:
@@ -289,19 +284,30 @@ class Placing:
         if expected is None:
             return None
         alone = max(expected.median_seconds, LEAST_SECONDS)
+        lacked, wait = self.pulling.lacked(place, task.images), 0.0
+        if lacked:
+            wait = self.pulling.wait_seconds(place, lacked, timeline.first_room_seconds(shape))
         choice = Choice()
-        offer = timeline.offer(shape, alone, expected.contention)
+        offer = timeline.offer(shape, alone + wait, expected.contention)
         if offer is not None and offer.open_seconds <= latest:
             choice.consider(place, timeline.load, offer)
         below = math.inf if offer is None else offer.cost_seconds
         undisturbed = math.inf if offer is None else offer.open_seconds
-        if undisturbed > self._now and timeline.first_shared_seconds(shape) < undisturbed:
+        if undisturbed > self._now and (earlier := timeline.first_shared_seconds(shape)) < undisturbed:
+            if lacked:
+                wait = self.pulling.wait_seconds(place, lacked, earlier)
             shared = timeline.shared_offer(
-                shape, alone, expected.contention, latest_seconds=latest, below_seconds=below
+                shape, alone + wait, expected.contention, latest_seconds=latest, below_seconds=below
             )
             if shared is not None:
                 choice.consider(place, timeline.load, shared)
         return None if choice.offer is None else choice
+
+    def _spared(self, task: Waiting) -> Spared | None:
+        """What a task is spared where somebody else pulls its images; None if nobody does."""
+        if not self.pulling.concerns(task.images):
+            return None
+        return lambda place, start_seconds: self.pulling.spared_seconds(place, task.images, start_seconds)
 
     def _shape(self, requests: Resources, cpu_millis: int) -> Shape:
         amounts = self._axes.amounts(requests)
@@ -310,7 +316,7 @@ class Placing:
             shape = self._shapes[amounts, cpu_millis] = Shape(amounts, cpu_millis)
         return shape
 
-    def _timeline(self, node: NodeState, running: Sequence[Running], lags: Lags) -> Timeline:
+    def _timeline(self, place: int, node: NodeState, running: Sequence[Running], lags: Lags) -> Timeline:
         timeline = Timeline(
             node.name,
             allocatable=self._axes.amounts(node.allocatable),
@@ -321,10 +327,12 @@ class Placing:
         )
         if running:
             now, commitments = self._now, []
+            waits = self._waits(place, running) if node.lacks else {}
             for each in running:
                 expected, remaining = each.expected, math.inf
                 if expected is not None:
-                    median, upper = expected.median_seconds, expected.upper_seconds
+                    pull = waits.get(each.key, 0.0)
+                    median, upper = expected.median_seconds + pull, expected.upper_seconds + pull
                     if expected.contention:
                         longer = interference(expected.contention, _exposed(each, running, node))
                         median, upper = median * longer, upper * longer
@@ -335,23 +343,23 @@ class Placing:
         return timeline
 
     def paces(self, task: Waiting) -> list[Pace]:
-        """What it takes on the classes that it may go to and is predicted for."""
+        """What it takes on the kinds of nodes that it may go to and is predicted for, pulls included."""
+        known = [
+            (name, max(each.median_seconds, LEAST_SECONDS), each.contention)
+            for name, each in sorted(task.expected.items())
+        ]
+        if not self.pulling.concerns(task.images):
+            return [each for each in known if self.kinds.eligible(task.group, each[0])]
         return [
-            (name, max(expected.median_seconds, LEAST_SECONDS), expected.contention)
-            for name, expected in sorted(task.expected.items())
-            if self.eligible(task.group, name)
+            (kind, with_pulls, contention)
+            for name, alone, contention in known
+            for kind, with_pulls in self.kinds.of_class(task.group, task.images, name, alone)
         ]
 
-    def eligible(self, group: Hashable, node_class: str | None) -> Sequence[int]:
-        """The places of the nodes of a class (None: of all) that tasks of ``group`` may go to."""
-        members = self._everywhere if node_class is None else self._members.get(node_class, ())
-        names = self._groups.get(group)
-        if names is None:
-            return members
-        key = (group, node_class)
-        if key not in self._eligible_places:
-            self._eligible_places[key] = [place for place in members if self.timelines[place].name in names]
-        return self._eligible_places[key]
+    def _waits(self, place: int, running: Sequence[Running]) -> dict[str, float]:
+        """What tasks that have not started wait for their images, by key; the first of them pulls for all."""
+        in_order = sorted(running, key=lambda each: (each.bound_seconds, each.key))
+        return {each.key: self.pulling.start(place, each.images, each.bound_seconds) for each in in_order}
 
     def _commit(
         self,
@@ -364,13 +372,14 @@ class Placing:
     ) -> Placed:
         if found.offer is None:
             raise ValueError(f"nothing was found for task {task.key}")
-        timeline = self.timelines[found.cost[2]]
-        made = timeline.commit(task.key, shape, found.offer)
+        place = found.cost[2]
+        made = self.timelines[place].commit(task.key, shape, found.offer)
+        pull_seconds = self.pulling.start(place, task.images, made.start_seconds)
         opened = found.offer.open_seconds if open_seconds is None else open_seconds
-        return Placed(task.key, opened, reason, timeline, made)
+        return Placed(task.key, opened, reason, self.timelines[place], made, pull_seconds)
 
     def _why_not(self, group: Hashable, shape: Shape) -> str:
-        eligible = self.eligible(group, None)
+        eligible = self.kinds.eligible(group, None)
         if not eligible:
             return NO_ELIGIBLE_NODE
         return (

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from foretide.placement.kinds import Kind
 from foretide.placement.resources import Amounts
 from foretide.placement.timeline import Offer, Shape, Timeline
 
@@ -24,9 +25,11 @@ MOST_ENTRIES: Final = 200_000
 
 _Entry = tuple[float, float, int, int]
 """Of a heap: when a node first has room, what is committed there, its place, and its version when that was found."""
-Pace = tuple[str | None, float, float]
-"""What a task takes on nodes of a class (None: on any): seconds with nothing beside it, and its contention."""
+Pace = tuple[Kind, float, float]
+"""What a task takes on nodes of a kind: seconds with nothing beside it, and its contention."""
 _NO_CHOICE: Final = (math.inf, math.inf, -1)
+Spared = Callable[[int, float], float]
+"""How many seconds less than on others of its kind a task takes at a place if it starts there at a time."""
 
 
 class Queue:
@@ -99,18 +102,18 @@ class Choice:
 
 
 class Search:
-    """Finds the best among ``timelines``; ``eligible`` gives the places of a group's nodes of a class."""
+    """Finds the best among ``timelines``; ``eligible`` gives the places of a group's nodes of a kind."""
 
     def __init__(
         self,
         timelines: Sequence[Timeline],
-        eligible: Callable[[Hashable, str | None], Sequence[int]],
+        eligible: Callable[[Hashable, Kind], Sequence[int]],
         now_seconds: float,
     ) -> None:
         self._timelines = timelines
         self._eligible = eligible
         self._now = now_seconds
-        self._queues: dict[tuple[Hashable, Amounts, str | None], Queue] = {}
+        self._queues: dict[tuple[Hashable, Amounts, Kind], Queue] = {}
         self._entries = 0
 
     def best(
@@ -119,13 +122,15 @@ class Search:
         shape: Shape,
         paces: Sequence[Pace],
         latest_seconds: float,
+        spared: Spared | None = None,
     ) -> Choice:
         """The node with the least cost that can open the task by ``latest_seconds``; without offer if there is none.
 
-        ``paces`` are the task's on the classes in question.
+        ``paces`` are the task's on the kinds of nodes in question. Those where it is ``spared`` some of that are not
+        looked for: they cost less where they are looked at.
         """
         choice = Choice()
-        # Classes by the earliest end that they could give; a class whose turn does not come is never looked at.
+        # Kinds by the earliest end that they could give; a kind whose turn does not come is never looked at.
         bounds = [(self._now + alone, index, False) for index, (_, alone, _) in enumerate(paces)]
         heapq.heapify(bounds)
         seen: list[tuple[Queue, Pace]] = []
@@ -139,25 +144,27 @@ class Search:
                 if top is not None:
                     heapq.heappush(bounds, (self._least_end(top, pace[1]), index, True))
                 continue
-            self._undisturbed(queue, shape, pace, latest_seconds, choice)
+            self._undisturbed(queue, shape, pace, latest_seconds, choice, spared=spared)
         for queue, pace in seen:
             if queue.shared:
-                self._shared(queue, shape, pace, latest_seconds, choice)
+                self._shared(queue, shape, pace, latest_seconds, choice, spared=spared)
         return choice
 
-    def first_room_seconds(self, group: Hashable, shape: Shape, classes: Iterable[str | None]) -> float:
-        """When a node of ``classes`` first has room for the requests, cores shared or not; infinite if none ever has.
+    def first_room_seconds(self, group: Hashable, shape: Shape, kinds: Iterable[Kind]) -> float:
+        """When a node of ``kinds`` first has room for the requests, cores shared or not; infinite if none ever has.
 
         It may be taken again soon after, by what is committed for later.
         """
-        queues = [self._queue(group, shape, node_class) for node_class in classes]
+        queues = [self._queue(group, shape, kind) for kind in kinds]
         tops = [top for queue in queues for top in (queue.first(), queue.first_shared())]
         return min((top[0] for top in tops if top is not None), default=math.inf)
 
     def _least_end(self, entry: _Entry, alone: float) -> float:
         return entry[0] + self._timelines[entry[2]].lags.open_to_bind_seconds + alone
 
-    def _undisturbed(self, queue: Queue, shape: Shape, pace: Pace, latest: float, choice: Choice) -> None:
+    def _undisturbed(
+        self, queue: Queue, shape: Shape, pace: Pace, latest: float, choice: Choice, *, spared: Spared | None
+    ) -> None:
         _, alone, contention = pace
         aside: list[_Entry] = []
         while (top := queue.first()) is not None:
@@ -165,7 +172,8 @@ class Search:
             least = (self._least_end(top, alone), load, place)
             if start > latest or start == math.inf or not choice.is_beaten_by(least):
                 break
-            offer = self._timelines[place].offer(shape, alone, contention)
+            own = alone if spared is None else alone - spared(place, start)
+            offer = self._timelines[place].offer(shape, own, contention)
             if offer is not None and offer.open_seconds <= latest:
                 choice.consider(place, load, offer)
                 if (offer.cost_seconds, load, place) == least:
@@ -174,30 +182,33 @@ class Search:
         for entry in aside:
             heapq.heappush(queue.undisturbed, entry)
 
-    def _shared(self, queue: Queue, shape: Shape, pace: Pace, latest: float, choice: Choice) -> None:
+    def _shared(
+        self, queue: Queue, shape: Shape, pace: Pace, latest: float, choice: Choice, *, spared: Spared | None
+    ) -> None:
         _, alone, contention = pace
         aside: list[_Entry] = []
         while len(aside) < SHARED_CANDIDATES and (top := queue.first_shared()) is not None:
-            place = top[2]
+            start, _, place, _ = top
             below = math.inf if choice.offer is None else choice.cost[0]
-            if top[0] > latest or self._least_end(top, alone) >= below < math.inf:
+            if start > latest or self._least_end(top, alone) >= below < math.inf:
                 break
             timeline = self._timelines[place]
-            offer = timeline.shared_offer(shape, alone, contention, latest_seconds=latest, below_seconds=below)
+            own = alone if spared is None else alone - spared(place, start)
+            offer = timeline.shared_offer(shape, own, contention, latest_seconds=latest, below_seconds=below)
             if offer is not None:
                 choice.consider(place, timeline.load, offer)
             aside.append(heapq.heappop(queue.shared))
         for entry in aside:
             heapq.heappush(queue.shared, entry)
 
-    def _queue(self, group: Hashable, shape: Shape, node_class: str | None) -> Queue:
-        key = (group, shape.whole, node_class)
+    def _queue(self, group: Hashable, shape: Shape, kind: Kind) -> Queue:
+        key = (group, shape.whole, kind)
         queue = self._queues.get(key)
         if queue is None:
             if self._entries > MOST_ENTRIES:
                 self._queues.clear()
                 self._entries = 0
-            places = self._eligible(group, node_class)
+            places = self._eligible(group, kind)
             queue = self._queues[key] = Queue(self._timelines, places, shape)
             self._entries += len(places)
         return queue

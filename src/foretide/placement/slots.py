@@ -1,23 +1,26 @@
 """What a search over assignments sees of nodes: slots that become free one after the other, by *site*.
 
-A site is nodes of one class with equal room. A node there has as many slots as tasks of the site's *measure* fit on it:
-the shape that most waiting tasks have of those that fit there. A task of another shape is as wide as the room that it
-takes, in measures. This leaves out how shapes fit together and what shares cores: who commits a task asks its node's
-`foretide.placement.timeline.Timeline`.
+A site is nodes of one class with equal room that lack the same images. A node there has as many slots as tasks of the
+site's *measure* fit on it: the shape that most waiting tasks have of those that fit there. A task of another shape is
+as wide as the room that it takes, in measures. This leaves out how shapes fit together and what shares cores: who
+commits a task asks its node's `foretide.placement.timeline.Timeline`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
+from foretide.placement.pulls import Pulling
 from foretide.placement.timeline import Shape, Timeline
 
 MOST_SITES: Final = 6
 """Per class. Beyond, nodes of different room are taken for one, with the least of their room."""
 TOLD_APART_BY: Final = 4
-"""By how many of the commonest shapes nodes are told apart, and by one for each resource that these do not request."""
+"""By how many of the commonest shapes nodes are told apart, by one for each resource that these do not request, and by
+how many of the commonest images that some nodes lack."""
 
 
 class Slot:
@@ -39,12 +42,23 @@ class Slot:
 
 
 class Site:
-    """The slots of like nodes of a class, those that are free first in front, and how wide tasks are there by shape."""
+    """The slots of like nodes of a class, those that are free first in front, and how wide tasks are there by shape.
 
-    def __init__(self, node_class: str, widths: Mapping[Shape, float], slots: list[Slot], model: Timeline) -> None:
+    ``pulls`` has the images that are on none of the nodes, and what each takes to pull.
+    """
+
+    def __init__(
+        self,
+        node_class: str,
+        widths: Mapping[Shape, float],
+        slots: list[Slot],
+        model: Timeline,
+        pulls: Mapping[str, float],
+    ) -> None:
         self.node_class = node_class
         self.widths = widths
         self.slots = slots
+        self.pulls = pulls
         self.gap_seconds = model.lags.release_seconds
         self.lead_seconds = model.lags.open_to_bind_seconds
 
@@ -54,16 +68,17 @@ def sites_of(
     timelines: Sequence[Timeline],
     places: Sequence[int],
     shapes: Mapping[Shape, int],
+    pulls: Mapping[int, Mapping[str, float]],
     *,
     most: int,
     wanted: frozenset[int],
 ) -> Iterator[Site]:
     """The sites of a class whose nodes are at ``places``; those where no task fits are left out.
 
-    ``shapes`` says how many tasks there are of each. ``most`` slots are enough for a site, and as many more among the
-    places ``wanted``, which are those that some tasks are bound to.
+    ``shapes`` says how many tasks there are of each, ``pulls`` which images places lack (`pulls_of`). As many slots as
+    ``most`` are enough for a site, and as many more among the places ``wanted``, which some tasks are bound to.
     """
-    for members in _alike(timelines, places, shapes):
+    for members in _alike(timelines, places, shapes, pulls):
         model = timelines[members[0]]
         fits = {shape: count for shape in shapes if (count := model.capacity(shape))}
         if not fits:
@@ -72,7 +87,19 @@ def sites_of(
         widths = {shape: fits[measure] / count for shape, count in fits.items()}
         slots = _slots(timelines, members, measure, most, wanted)
         if slots:
-            yield Site(node_class, widths, slots, model)
+            lacked = frozenset.intersection(*(frozenset(pulls.get(place, ())) for place in members))
+            yield Site(node_class, widths, slots, model, {image: pulls[members[0]][image] for image in sorted(lacked)})
+
+
+def pulls_of(pulling: Pulling, counts: Mapping[str, int]) -> Mapping[int, Mapping[str, float]]:
+    """What places lack of the commonest images that some place lacks, and what each takes to pull there, in seconds.
+
+    ``counts`` says how many tasks need each. What somebody pulls already counts as there; places that lack nothing are
+    left out.
+    """
+    common = sorted(counts, key=lambda image: (-counts[image], image))
+    telling = [image for image in common if pulling.concerns(frozenset({image}))][:TOLD_APART_BY]
+    return pulling.missing(frozenset(telling)) if telling else {}
 
 
 def _slots(
@@ -93,23 +120,26 @@ def _slots(
 
 
 def _alike(
-    timelines: Sequence[Timeline], places: Sequence[int], shapes: Mapping[Shape, int]
+    timelines: Sequence[Timeline],
+    places: Sequence[int],
+    shapes: Mapping[Shape, int],
+    pulls: Mapping[int, Mapping[str, float]],
 ) -> Iterator[Sequence[int]]:
-    """The places in groups with as much room for the commonest shapes, the largest groups first."""
+    """The places in groups that have as much room for the commonest shapes and lack the same, the largest first."""
     telling = _telling(shapes)
-    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    groups: dict[tuple[tuple[int, ...], frozenset[str]], list[int]] = defaultdict(list)
     of_room: dict[tuple[int, ...], tuple[int, ...]] = {}
     for place in places:
         room = timelines[place].room
         key = of_room.get(room)
         if key is None:
             key = of_room[room] = tuple(timelines[place].capacity(shape) for shape in telling)
-        groups[key].append(place)
+        groups[key, frozenset(pulls.get(place, ()))].append(place)
     in_order = sorted(groups.items(), key=lambda each: (-len(each[1]), each[1][0]))
     yield from (members for _, members in in_order[: MOST_SITES - 1])
-    rest = sorted(in_order[MOST_SITES - 1 :], key=lambda each: each[0])
+    rest = sorted(((room, members) for (room, _), members in in_order[MOST_SITES - 1 :]), key=itemgetter(0))
     if rest:
-        fitting = [members for key, members in rest if any(key)]
+        fitting = [members for room, members in rest if any(room)]
         yield [place for members in fitting for place in members] if fitting else rest[0][1]
 
 

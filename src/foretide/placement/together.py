@@ -12,10 +12,13 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Final, TypedDict
 
-from foretide.placement.assign import Aim, Job, assign
+from foretide.placement.assign import Aim, assign
 from foretide.placement.completion import LEAST_SECONDS
+from foretide.placement.costs import Job
+from foretide.placement.order import OBJECTIVES, Objective, Order
 from foretide.placement.plan import NodeState, Placed, Placing, Plan, Running, Waiting
-from foretide.placement.slots import Site, sites_of
+from foretide.placement.pulls import PullTimes
+from foretide.placement.slots import Site, pulls_of, sites_of
 from foretide.placement.timeline import Lags, Shape
 
 MOST_LOOKS: Final = 16_000
@@ -40,23 +43,37 @@ def plan_together(
     lags: Mapping[str, Lags] | None = None,
     coming: Sequence[Waiting] = (),
     previous: Plan | None = None,
+    pull_times: PullTimes | None = None,
+    order: Order = "Balanced",
 ) -> Plan:
     """Plan ``waiting``, which is in order of arrival, so that it is best for all; pure and deterministic.
 
+    What is best for all ``order`` says; under ``Arrival`` it is what is best for each beside those that came before it.
+
     ``pending`` are tasks that no gate keeps and that are not bound, in the order in which they are thought to get room.
-    Times, ``groups`` and ``lags`` are as in `foretide.placement.plan.Placing`. ``coming`` are tasks that may be
-    expected to arrive, at their ``arrival_seconds``: room is left for them where it is worth more than what it costs.
-    ``previous`` is the last plan, which the search goes on from.
+    Times, ``groups``, ``lags`` and ``pull_times`` are as in `foretide.placement.plan.Placing`. ``coming`` are tasks
+    that may be expected to arrive, at their ``arrival_seconds``: room is left for them where it is worth more than what
+    it costs. ``previous`` is the last plan, which the search goes on from.
     """
     running = tuple(running)
     placing = Placing(
-        (*pending, *waiting, *coming), running, nodes, now_seconds=now_seconds, groups=groups or {}, lags=lags or {}
+        (*pending, *waiting, *coming),
+        running,
+        nodes,
+        now_seconds=now_seconds,
+        groups=groups or {},
+        lags=lags or {},
+        pull_times=pull_times or PullTimes(),
     )
     first = [placing.place_pending(task) for task in pending]
-    aiming = _Aiming(placing, coming, previous, now_seconds)
+    objective = OBJECTIVES[order]
+    aiming = None if objective is None else _Aiming(placing, coming, previous, objective, now_seconds)
     looks = MOST_LOOKS - LOOKS_PER_TASK * len(waiting) - LOOKS_PER_NODE * (len(running) + len(placing.timelines))
     placed: dict[str, Placed] = {}
     for level in _levels(waiting):
+        if aiming is None:
+            placed |= {task.key: placing.place(task) for task in level}
+            continue
         aims = aiming.aims(level, max(looks, LEAST_LOOKS) * len(level) // len(waiting))
         for index, place in _in_order(level, aims):
             placed[level[index].key] = placing.place(level[index], place)
@@ -98,8 +115,16 @@ def _in_order(tasks: Sequence[Waiting], aims: Sequence[Aim]) -> list[tuple[int, 
 class _Aiming:
     """Asks the search which nodes tasks are meant for, given what is committed so far."""
 
-    def __init__(self, placing: Placing, coming: Sequence[Waiting], previous: Plan | None, now_seconds: float) -> None:
+    def __init__(
+        self,
+        placing: Placing,
+        coming: Sequence[Waiting],
+        previous: Plan | None,
+        objective: Objective,
+        now_seconds: float,
+    ) -> None:
         self._placing = placing
+        self._objective = objective
         self._coming = coming
         self._now = now_seconds
         self._before = {} if previous is None else {each.key: each for each in previous.assignments}
@@ -125,23 +150,25 @@ class _Aiming:
                     age_seconds=min(age, 0.0) if is_expected else max(age, 0.0),  # clocks disagree a little
                     due_seconds=task.due_seconds - self._now,
                     latest_open_seconds=max(task.latest_open_seconds - self._now, 0.0),
-                    places=self._placing.allowed(task.group),
+                    places=self._placing.kinds.allowed(task.group),
                     team=task.team,
                     is_expected=is_expected,
+                    images=task.images,
                     previous_place=None if before is None or before.node is None else self._place_of.get(before.node),
                     previous_seconds=0.0 if before is None else before.open_seconds,
                 )
             )
-        return assign(jobs, sites, budget=looks)
+        return assign(jobs, sites, budget=looks, objective=self._objective)
 
     def _sites(self, tasks: Sequence[Waiting], shapes: Sequence[Shape]) -> list[Site]:
         counts = Counter(shapes)
-        allowed = {task.group: self._placing.allowed(task.group) for task in tasks}
+        allowed = {task.group: self._placing.kinds.allowed(task.group) for task in tasks}
         wanted = frozenset[int]().union(*(places for places in allowed.values() if places is not None))
+        pulls = pulls_of(self._placing.pulling, Counter(image for task in tasks for image in task.images))
         found: list[Site] = []
         for name in sorted({name for task in tasks for name in task.expected}):
-            places = self._placing.members(name)
-            found += sites_of(name, self._placing.timelines, places, counts, most=len(tasks), wanted=wanted)
+            places = self._placing.kinds.members(name)
+            found += sites_of(name, self._placing.timelines, places, counts, pulls, most=len(tasks), wanted=wanted)
         return found
 
 
@@ -181,7 +208,7 @@ class _JobMaker:
         """The sites where tasks of a group and shape cannot go."""
         closed = self._closed.get((group, shape))
         if closed is None:
-            allowed = self._placing.allowed(group)
+            allowed = self._placing.kinds.allowed(group)
             closed = self._closed[group, shape] = frozenset(
                 index
                 for index, site in enumerate(self._sites)

@@ -18,6 +18,7 @@ import msgspec
 
 from foretide.placement.completion import LEAST_SECONDS
 from foretide.placement.plan import Assignment, NodeState, Placing, Plan, Running, Waiting
+from foretide.placement.pulls import PullTimes
 from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
@@ -83,6 +84,7 @@ class Audit:
         lags: Mapping[str, Lags] | None = None,
         coming: Sequence[Waiting] = (),
         previous: Plan | None = None,
+        pull_times: PullTimes | None = None,
     ) -> Plan:
         """The plan, noted."""
         running, nodes = tuple(running), tuple(nodes)
@@ -96,13 +98,20 @@ class Audit:
             lags=lags,
             coming=coming,
             previous=previous,
+            pull_times=pull_times,
         )
         tasks = {task.key: task for task in waiting}
         self._late.update(
             dict.fromkeys(task.key for task in waiting if now_seconds > task.latest_open_seconds + TURN_SECONDS)
         )
         placing = Placing(
-            (*pending, *waiting), running, nodes, now_seconds=now_seconds, groups=groups or {}, lags=lags or {}
+            (*pending, *waiting),
+            running,
+            nodes,
+            now_seconds=now_seconds,
+            groups=groups or {},
+            lags=lags or {},
+            pull_times=pull_times or PullTimes(),
         )
         for task in pending:
             placing.place_pending(task)
@@ -160,7 +169,7 @@ def _idle_rooms(
     for place, timeline in enumerate(placing.timelines):
         for each in later:
             task = tasks[each.key]
-            shape, allowed = placing.shape(task), placing.allowed(task.group)
+            shape, allowed = placing.shape(task), placing.kinds.allowed(task.group)
             expected = task.expected.get(class_of[timeline.name] or "")
             if expected is None or (allowed is not None and place not in allowed):
                 continue

@@ -9,13 +9,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from foretide.placement.completion import LEAST_SECONDS, NodeLoad, RunningTask, completion_seconds
+from foretide.placement.order import OBJECTIVES
 from foretide.placement.plan import Expected, NodeState, Plan, Running, Waiting
+from foretide.placement.pulls import PullTimes
 from foretide.placement.score import scores
 from foretide.placement.timeline import Lags
 from foretide.placement.together import plan_together
@@ -42,6 +45,7 @@ class MakePlan(Protocol):
         lags: Mapping[str, Lags] | None = None,
         coming: Sequence[Waiting] = (),
         previous: Plan | None = None,
+        pull_times: PullTimes | None = None,
     ) -> Plan:
         """Plan all waiting tasks."""
         ...
@@ -147,6 +151,15 @@ PER_POD: Final = Policy("per-pod", as_predicted, by_completion)
 FORETIDE: Final = Policy("foretide", as_predicted, by_completion, plan=plan_together)
 ORACLE: Final = Policy("oracle", as_true, by_completion, plan=plan_together)
 """Foretide's plan with true times."""
+
+
+def orders() -> list[Policy]:
+    """Foretide's plan by each of its other order policies, named by it."""
+    return [
+        Policy(order, as_predicted, by_completion, plan=partial(plan_together, order=order))
+        for order in OBJECTIVES
+        if order != "Balanced"
+    ]
 
 
 def foretide() -> list[Policy]:

@@ -126,6 +126,8 @@ def read_ended(
     prediction, problem = _prediction(pod, text, node_class)
     if prediction is None:
         return _with(base, ending="PredictionRefused", reason=problem, row=row)
+    if prediction.pull_milliseconds > 0 and row is not None:  # what is learned is how long a start without a pull takes
+        row = msgspec.structs.replace(row, startup_milliseconds=None)
     created = epoch_milliseconds(metadata.get("creationTimestamp"))
     terminated = terminated_state(pod) or {}
     ended = epoch_milliseconds(terminated.get("finishedAt"))
@@ -156,7 +158,7 @@ def _prediction(pod: Object, text: str, node_class: str | None) -> tuple[PodPred
     work = prediction.work_milliseconds
     if not 0 <= work.lower <= work.median <= work.upper <= 10**12 or not 1 <= prediction.inferences <= 10**12:
         return None, "its figures are out of order"
-    if not 0 <= prediction.startup_milliseconds <= 10**9:
+    if not 0 <= prediction.pull_milliseconds <= prediction.startup_milliseconds <= 10**9:
         return None, "its start-up is out of bounds"
     bound = bound_milliseconds(pod)
     if bound is None or abs(bound - prediction.bound_milliseconds) > CLOCK_TOLERANCE_MILLISECONDS:

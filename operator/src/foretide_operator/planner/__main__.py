@@ -42,6 +42,7 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
         view,
         metrics,
         namespace=settings.namespace,
+        order=settings.order,
         is_leader=lambda: elector.is_leader,
         clock=time.monotonic,
         now_seconds=time.time,

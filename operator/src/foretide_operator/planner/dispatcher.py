@@ -13,11 +13,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
+from foretide.placement.order import Order
 from foretide.placement.plan import Assignment, Plan
+from foretide.placement.pulls import PullTimes
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
 from foretide.prediction import PodPrediction
 from foretide_kube.client import KubeClient, Object
+from foretide_kube.images import ImagesByNode
+from foretide_kube.pull_speeds import PullSpeeds
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.arrivals import Arrivals
 from foretide_operator.planner.expectations import Expectations
@@ -60,6 +64,9 @@ class Facts(Protocol):
     def nodes(self) -> dict[str, Node]:
         """All nodes by name."""
 
+    def images(self) -> ImagesByNode:
+        """What images nodes have."""
+
     def workload(self, namespace: str, name: str) -> WorkloadPredictions | None:
         """The published predictions of a workload, or None."""
 
@@ -83,10 +90,12 @@ class Dispatcher:
         metrics: Metrics,
         *,
         namespace: str,
+        order: Order = "Balanced",
         is_leader: Callable[[], bool],
         clock: Callable[[], float],
         now_seconds: Callable[[], float],
     ) -> None:
+        self._order = order
         self._writer = Writer(client, facts, metrics, namespace=namespace, clock=clock, now_seconds=now_seconds)
         self._facts = facts
         self._metrics = metrics
@@ -94,6 +103,7 @@ class Dispatcher:
         self._clock = clock
         self._now_seconds = now_seconds
         self._lags = ReleaseLags()
+        self._pull_speeds = PullSpeeds()
         self._arrivals = Arrivals(clock)
         self._expectations = Expectations()
         self._made: Plan | None = None
@@ -128,6 +138,7 @@ class Dispatcher:
 
     def heard(self, event: str, pod: TaskPod) -> None:
         """Take note of a Pod that appeared, changed or was deleted; what we wrote ourselves is no news."""
+        self._pull_speeds.heard(event, pod, self._facts.images, self._class_of)
         mark = None if event == "DELETED" else _mark(pod)
         before = self._marks.get(pod.uid)
         if mark == before:
@@ -221,8 +232,10 @@ class Dispatcher:
                 pending=floor.pending,
                 groups=floor.groups,
                 lags=self._lags.by_class(),
+                pull_times=PullTimes(floor.image_bytes, self._pull_speeds.by_class()),
                 coming=floor.coming,
                 previous=self._made,
+                order=self._order,
             )
         self._made = made
         self._patience.saw(made)
@@ -306,7 +319,14 @@ class Dispatcher:
         if node is None:
             return None
         workload = self._workload_of(pod)
-        made = predict(pod, node.facts.name, node.node_class, workload, bound_milliseconds=round(now * 1e3))
+        made = predict(
+            pod,
+            node.facts.name,
+            node.node_class,
+            workload,
+            bound_milliseconds=round(now * 1e3),
+            pull_milliseconds=round(assignment.pull_seconds * 1e3),
+        )
         return made if isinstance(made, PodPrediction) else None
 
     def _tell(self, floor: Floor, made: Plan) -> None:
@@ -332,6 +352,10 @@ class Dispatcher:
         node = self._facts.nodes().get(pod.node or "")
         if pod.is_task and pod.ended_seconds is not None and node is not None and node.node_class is not None:
             self._lags.saw_release(node.node_class, self._now_seconds() - pod.ended_seconds)
+
+    def _class_of(self, node: str) -> str | None:
+        found = self._facts.nodes().get(node)
+        return None if found is None else found.node_class
 
     def _workload_of(self, pod: TaskPod) -> WorkloadPredictions | None:
         return self._facts.workload(pod.namespace, pod.workload)

@@ -11,17 +11,19 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from foretide.placement.coming import WINDOW_SECONDS, expected_arrivals
 from foretide.placement.plan import NodeState, Running, Waiting
+from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.resources import Resources
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.names import GATE_PLAN
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod, epoch_seconds
 from foretide_operator.planner.expectations import Expectations
+from foretide_operator.planner.missing import MissingImages
 from foretide_operator.planner.places import Places
 
 RESERVED_SECONDS: Final = 5.0
@@ -29,6 +31,8 @@ RESERVED_SECONDS: Final = 5.0
 scheduler needs a twentieth of a second."""
 FIRST_PAUSE_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
+LATE_START_SECONDS: Final = 5.0
+"""Who starts so long after its binding has pulled its images: what is expected of it begins with the start."""
 _CLOCK_TOLERANCE_SECONDS: Final = 3.0
 
 
@@ -46,8 +50,9 @@ class Floor:
 
     ``pods`` are those that wait and ``names`` those of all tasks, by UID. ``overdue`` are tasks that cannot be planned
     (somebody else's gate keeps them as well) and whose bound has passed; ``looser_until_seconds`` is when the first
-    opened or pending task leaves or enters the plan again, None if none will. ``unread`` says of which Pods nothing
-    but their requests could be made out, and why.
+    opened or pending task leaves or enters the plan again, None if none will. ``image_bytes`` are the sizes of images
+    that tasks need, where a node tells them. ``unread`` says of which Pods nothing but their requests could be made
+    out, and why.
     """
 
     waiting: tuple[Waiting, ...]
@@ -60,6 +65,7 @@ class Floor:
     names: Mapping[str, str]
     overdue: tuple[TaskPod, ...] = ()
     looser_until_seconds: float | None = None
+    image_bytes: Mapping[str, int] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
 
@@ -84,18 +90,23 @@ def read_floor(
     reader = _Reader(usable, workload_of, tries, had_room_since, now_seconds=now_seconds, expectations=expectations)
     for pod in pods:
         reader.take(pod)
+    lacks, image_bytes = reader.missing.find({name: node.facts.images for name, node in usable.items()})
     waiting, pending = sorted(reader.waiting, key=_in_order), sorted(reader.pending, key=_in_order)
     return Floor(
         waiting=tuple(each for _, each in waiting),
         coming=tuple(expected_arrivals(reader.recent, reader.as_recent, now_seconds)),
         pending=tuple(each for _, each in pending),
         running=tuple(reader.running),
-        nodes=tuple(_node_state(node, reader.held.get(name, ())) for name, node in sorted(usable.items())),
+        nodes=tuple(
+            _node_state(node, reader.held.get(name, ()), lacks.get(name, NO_IMAGES))
+            for name, node in sorted(usable.items())
+        ),
         groups=reader.places.groups,
         pods={pod.uid: pod for pod, _ in waiting},
         names={pod.uid: pod.name for pod in pods if pod.is_task},
         overdue=tuple(reader.overdue),
         looser_until_seconds=min(reader.turns_seconds, default=None),
+        image_bytes=image_bytes,
         unread=tuple(reader.unread),
     )
 
@@ -135,6 +146,7 @@ class _Reader:
         self.places = Places(
             {name: node.facts for name, node in nodes.items()}, {name: node.node_class for name, node in nodes.items()}
         )
+        self.missing = MissingImages(now_seconds)
         self.held: dict[str, list[TaskPod]] = {}
         self.running: list[Running] = []
         self.waiting: list[tuple[TaskPod, Waiting]] = []
@@ -148,6 +160,8 @@ class _Reader:
     def take(self, pod: TaskPod) -> None:
         """Put a Pod where it belongs; whatever is wrong with one, the others are planned."""
         try:
+            if pod.images:
+                self.missing.take(pod)
             if not pod.is_finished:
                 self._take(pod)
             if pod.is_task and pod.created_seconds is not None and pod.created_seconds >= self._since:
@@ -218,6 +232,8 @@ class _Reader:
         # Whole numbers, since anybody may have written one that is too large for a float.
         if written is not None and abs(written - round(bound * 1e3)) <= _CLOCK_TOLERANCE_SECONDS * 1e3:
             bound = written / 1e3
+        if pod.started_seconds is not None and pod.started_seconds > bound + LATE_START_SECONDS:
+            bound = pod.started_seconds
         return self._at(pod, pod.node or "", bound)
 
     def _at(self, pod: TaskPod, name: str, bound_seconds: float) -> Running | None:
@@ -235,7 +251,14 @@ class _Reader:
             cpu_millis=workload.cpu_millis_of(pod.task),
             bound_seconds=min(bound_seconds, self._now),
             expected=expected,
+            images=self._needed(pod) if pod.started_seconds is None else NO_IMAGES,
         )
+
+    def _needed(self, pod: TaskPod) -> frozenset[str]:
+        """The images of a task that has not started: it waits for them where they are lacked."""
+        if pod.images:
+            self.missing.need(pod.images)
+        return pod.images
 
     def as_recent(self, pod: TaskPod) -> Waiting | None:
         """A task that came lately, ended or not; None for a service, or where nothing can be made of it."""
@@ -273,6 +296,7 @@ class _Reader:
             arrival_seconds=pod.created_seconds,
             priority=pod.priority,
             team=pod.namespace,
+            images=self._needed(pod),
         )
 
 
@@ -291,7 +315,7 @@ def _stand(since_seconds: float, tries: int, now_seconds: float) -> tuple[str, f
     return ("paused", again) if now_seconds < again else ("again", None)
 
 
-def _node_state(node: Node, pods: Sequence[TaskPod]) -> NodeState:
+def _node_state(node: Node, pods: Sequence[TaskPod], lacks: frozenset[str]) -> NodeState:
     extended: Counter[str] = Counter()
     for pod in pods:
         extended.update(pod.requests.extended)
@@ -309,4 +333,5 @@ def _node_state(node: Node, pods: Sequence[TaskPod]) -> NodeState:
             pod.task.cpu_millis if pod.is_task and pod.task.cpu_millis is not None else pod.requests.cpu_millis
             for pod in pods
         ),
+        lacks=lacks,
     )

@@ -19,6 +19,7 @@ from foretide_kube.task_pods import TaskPod, epoch_seconds
 SHIFT_SECONDS: Final = 3.0
 SHIFT_SHARE: Final = 0.2
 """An expected start is told anew when it moved by more than both, the share being that of the wait ahead."""
+SHORTEST_TOLD_PULL_SECONDS: Final = 0.1
 REST_SECONDS: Final = 10.0
 """What is told of a waiting Pod is not told anew sooner, however the plan changes."""
 
@@ -96,6 +97,8 @@ def opening_message(pod: TaskPod, assignment: Assignment, now_seconds: float) ->
         return f"{done} without a planned node ({assignment.reason}): placed by what is predicted for each node"
     seconds = assignment.finish_seconds - now_seconds
     note = f" ({assignment.reason})" if assignment.reason else ""
+    if assignment.pull_seconds >= SHORTEST_TOLD_PULL_SECONDS:
+        note += f", {assignment.pull_seconds:.1f} s of it to pull its image"
     return f"{done} for node {assignment.node}, where it is expected to end in {seconds:.1f} s{note}"
 
 

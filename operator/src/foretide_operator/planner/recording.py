@@ -62,9 +62,11 @@ def predict(
     workload: WorkloadPredictions | None,
     *,
     bound_milliseconds: int,
+    pull_milliseconds: int = 0,
 ) -> PodPrediction | NotPredicted:
     """The prediction for a task on ``node``, bound there at ``bound_milliseconds`` since the epoch, or about to be.
 
+    ``pull_milliseconds`` is what it will wait for images that the node lacks.
     A service never ends, so that no actual time could ever be held against its prediction: it gets none.
     """
     if workload is None:
@@ -88,7 +90,8 @@ def predict(
             median=round(prediction.work_seconds(inferences) * 1e3),
             upper=round(prediction.work_seconds(inferences, bound="upper") * 1e3),
         ),
-        startup_milliseconds=prediction.startup_milliseconds,
+        startup_milliseconds=prediction.startup_milliseconds + pull_milliseconds,
+        pull_milliseconds=pull_milliseconds,
         memory_bytes=prediction.memory_bytes,
         source=prediction.source,
         model_version=prediction.model_version,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
+
+from foretide.placement.order import Order
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+ORDERS: Mapping[str, Order] = {name: name for name in get_args(Order)}
 
 
 class SettingError(ValueError):
@@ -21,12 +25,14 @@ class Settings:
     ``log_level`` (FORETIDE_LOG_LEVEL, default INFO).
     ``pod_uid`` (FORETIDE_POD_UID, default empty): the Pod that this runs in. A container that is started again goes on
     with the Lease that it had; without it, each process waits until the Lease of the one before has expired.
+    ``order`` (FORETIDE_PLANNER_ORDER, default Balanced): whose turn comes first where not everybody's can.
     """
 
     namespace: str
     port: int
     log_level: str
     pod_uid: str
+    order: Order
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -40,4 +46,7 @@ class Settings:
         level = (environment.get("FORETIDE_LOG_LEVEL") or "INFO").upper()
         if level not in LOG_LEVELS:
             raise SettingError(f"FORETIDE_LOG_LEVEL is {level!r}; write one of {', '.join(LOG_LEVELS)}")
-        return cls(namespace, int(port), level, environment.get("FORETIDE_POD_UID", ""))
+        order = environment.get("FORETIDE_PLANNER_ORDER") or "Balanced"
+        if order not in ORDERS:
+            raise SettingError(f"FORETIDE_PLANNER_ORDER is {order!r}; write one of {', '.join(ORDERS)}")
+        return cls(namespace, int(port), level, environment.get("FORETIDE_POD_UID", ""), ORDERS[order])

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.cache import Key, WatchCache, object_key
 from foretide_kube.client import KubeClient, Object
+from foretide_kube.images import NO_LIST, ImagesByNode
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS, Resource
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
-from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
+from foretide_kube.reduced import NodeFacts, facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.floor import Node
 
@@ -31,6 +34,7 @@ class View:
         self._classes = watch(NODE_CLASSES, reduce_class)
         self._claims: tuple[ClassClaim, ...] = ()
         self._nodes_by_name: tuple[object, object, dict[str, Node]] = (None, None, {})
+        self._images: tuple[object, ImagesByNode] = (None, ImagesByNode({}))
         self._classes.add_listener(lambda _event, _item: self._read_claims())
         self._caches = {
             "nodeclasses": self._classes,
@@ -108,6 +112,15 @@ class View:
         self._nodes_by_name = (snapshot, claims, made)  # in one step: several threads ask
         return made
 
+    def images(self) -> ImagesByNode:
+        """What images nodes have."""
+        nodes = self.nodes()
+        of_nodes, known = self._images
+        if nodes is not of_nodes:
+            known = ImagesByNode({name: node.facts.images for name, node in nodes.items()})
+            self._images = (nodes, known)  # in one step, as in `nodes`
+        return known
+
     def absorb_pod(self, item: Object) -> None:
         """Take note of a Pod as a write gave it back, before the watch tells of it."""
         self._pods.absorb(item)
@@ -122,7 +135,7 @@ class View:
 
 
 def _news(listener: Callable[[], None]) -> Callable[[str, Object], None]:
-    """A listener of a cache that passes on only changes of the facts."""
+    """A listener of a cache that passes on only changes of the facts, those of a node's images left aside."""
     known: dict[Key, object] = {}
 
     def heard(event: str, item: Object) -> None:
@@ -131,6 +144,8 @@ def _news(listener: Callable[[], None]) -> Callable[[str, Object], None]:
             known.pop(key, None)
         else:
             facts = facts_of(item)
+            if isinstance(facts, NodeFacts):
+                facts = msgspec.structs.replace(facts, images=NO_LIST)
             if key in known and known[key] == facts:
                 return
             known[key] = facts

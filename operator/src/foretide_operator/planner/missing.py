@@ -1,0 +1,55 @@
+"""Which images that tasks need are missing on which nodes.
+
+Pure. What kubelets report is up to a minute old, so an image also counts as there where a task that needs it has
+started.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Final
+
+from foretide.placement.pulls import NO_IMAGES
+from foretide_kube.images import ImagesByNode, NodeImages
+from foretide_kube.task_pods import TaskPod
+
+TOLD_LATE_SECONDS: Final = 60.0
+"""So long after a task's end its node may not have told yet of the image that was pulled for it."""
+MOST_IMAGES: Final = 8
+"""So many of the images that most tasks need are looked at; any other counts as there."""
+
+
+class MissingImages:
+    """Told of all Pods first, then asked. Times are seconds since the epoch."""
+
+    def __init__(self, now_seconds: float) -> None:
+        self._now = now_seconds
+        self._needed: Counter[frozenset[str]] = Counter()
+        self._there: defaultdict[str, set[str]] = defaultdict(set)
+
+    def need(self, images: frozenset[str]) -> None:
+        """Count a task that has not started."""
+        self._needed[images] += 1
+
+    def take(self, pod: TaskPod) -> None:
+        """Take note of the images that a Pod's node has because it has started."""
+        if pod.node is None or pod.started_seconds is None:
+            return
+        if not pod.is_finished or (pod.ended_seconds or 0.0) > self._now - TOLD_LATE_SECONDS:
+            self._there[pod.node] |= pod.images
+
+    def find(self, lists: Mapping[str, NodeImages]) -> tuple[dict[str, frozenset[str]], dict[str, int]]:
+        """What nodes lack, by name, those that lack nothing left out; and the sizes of images in bytes, where known."""
+        counts = Counter[str]()
+        for images, count in self._needed.items():
+            counts.update(dict.fromkeys(images, count))
+        asked = sorted(counts, key=lambda image: (-counts[image], image))[:MOST_IMAGES]
+        by_node = ImagesByNode(lists)
+        lacked: defaultdict[str, frozenset[str]] = defaultdict(lambda: NO_IMAGES)
+        for image in asked:
+            for name in by_node.lacking(image):
+                if image not in self._there.get(name, ()):
+                    lacked[name] |= {image}
+        sizes = {image: by_node.size_bytes(image) for image in asked}
+        return dict(lacked), {image: size for image, size in sizes.items() if size is not None}

@@ -1,0 +1,84 @@
+"""Which nodes a task may go to, and which of these are alike to it: of one class, and lacking the same images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+
+from foretide.placement.pulls import Pulling
+
+Kind = str | None | tuple[str, frozenset[str], frozenset[str]]
+"""Nodes of a class, all (None), or those of a class that, of a task's images (the first set), lack just the second."""
+
+
+class Kinds:
+    """Nodes by place, each with its name and class; ``groups`` as in `foretide.placement.plan.Placing`."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        classes: Sequence[str | None],
+        groups: Mapping[Hashable, frozenset[str] | None],
+        pulling: Pulling,
+    ) -> None:
+        self._names = names
+        self._groups = groups
+        self._pulling = pulling
+        self._everywhere = range(len(names))
+        self._members: dict[str | None, list[int]] = defaultdict(list)
+        for place, node_class in enumerate(classes):
+            if node_class is not None:
+                self._members[node_class].append(place)
+        self._eligible: dict[tuple[Hashable, Kind], Sequence[int]] = {}
+        self._allowed: dict[Hashable, frozenset[int]] = {}
+        self._splits: dict[tuple[Hashable, str, frozenset[str]], dict[frozenset[str], list[int]]] = {}
+
+    def members(self, node_class: str | None) -> Sequence[int]:
+        """The places of the nodes of a class."""
+        return self._members.get(node_class, ())
+
+    def allowed(self, group: Hashable) -> frozenset[int] | None:
+        """The places of the nodes that tasks of ``group`` may go to; None for all."""
+        if self._groups.get(group) is None:
+            return None
+        found = self._allowed.get(group)
+        if found is None:
+            found = self._allowed[group] = frozenset(self.eligible(group, None))
+        return found
+
+    def eligible(self, group: Hashable, kind: Kind) -> Sequence[int]:
+        """The places of the nodes of a kind that tasks of ``group`` may go to."""
+        names = self._groups.get(group)
+        if kind is None:
+            members: Sequence[int] = self._everywhere
+        elif isinstance(kind, str):
+            members = self._members.get(kind, ())
+        else:
+            node_class, images, lacked = kind
+            return self._split(group, node_class, images)[lacked]
+        if names is None:
+            return members
+        key = (group, kind)
+        if key not in self._eligible:
+            self._eligible[key] = [place for place in members if self._names[place] in names]
+        return self._eligible[key]
+
+    def of_class(
+        self, group: Hashable, images: frozenset[str], node_class: str, alone_seconds: float
+    ) -> Iterator[tuple[Kind, float]]:
+        """The kinds of a class's nodes that a task may go to by its ``images``, with what it takes on each.
+
+        ``alone_seconds`` is what it takes where all of them are.
+        """
+        for lacked in self._split(group, node_class, images):
+            yield (node_class, images, lacked), alone_seconds + self._pulling.seconds(lacked, node_class)
+
+    def _split(self, group: Hashable, node_class: str, images: frozenset[str]) -> Mapping[frozenset[str], list[int]]:
+        """The places of a class that tasks of ``group`` may go to, by which of ``images`` are lacked there."""
+        key = (group, node_class, images)
+        found = self._splits.get(key)
+        if found is None:
+            found = self._splits[key] = defaultdict(list)
+            for place in self.eligible(group, node_class):
+                found[self._pulling.lacked(place, images)].append(place)
+        return found
