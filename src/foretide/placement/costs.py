@@ -79,10 +79,12 @@ class Costs:
         self._due = [job.due_seconds for job in jobs]
         self._latest = [job.latest_open_seconds for job in jobs]
         self.best_seconds = [min(job.seconds, default=NEVER) for job in jobs]
-        prices = [best * self.growth(best) for best in self.best_seconds]
+        self.weights = _shared_weights(jobs, self.best_seconds) if objective.is_shared else [1.0] * len(jobs)
+        prices = [
+            best * self.growth(best) * weight for best, weight in zip(self.best_seconds, self.weights, strict=True)
+        ]
         self._late_price = [objective.deadline_price * each for each in prices]
         self._overdue_price = [OVERDUE_PRICE * each for each in prices]
-        self.weights = [1.0] * len(jobs)
 
     def of(self, slot: Slot, sequence: Sequence[int]) -> float:
         """What a sequence costs on a slot."""
@@ -169,6 +171,21 @@ class Costs:
     def _occupies(self, index: int, slot: Slot, seconds: float) -> float:
         gap = self._sites[slot.site].gap_seconds
         return (self._took(slot, seconds) + gap) * self._widths[slot.site][index]
+
+
+def _shared_weights(jobs: Sequence[Job], best_seconds: Sequence[float]) -> list[float]:
+    """One over what a job takes on its best class and over the work of its team, times what makes their mean one.
+
+    A job that can go nowhere counts as one.
+    """
+    work: dict[Hashable, float] = defaultdict(float)
+    for job, best in zip(jobs, best_seconds, strict=True):
+        work[job.team] += best if best < NEVER else 0.0
+    shares = [
+        1.0 / (best * work[job.team]) if best < NEVER else 0.0 for job, best in zip(jobs, best_seconds, strict=True)
+    ]
+    mean = sum(shares) / max(len(shares) - shares.count(0.0), 1)
+    return [share / mean if share else 1.0 for share in shares]
 
 
 def _pull(site: Site, images: frozenset[str]) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Final
 
-from foretide.placement.pulls import Pulling
+from foretide.placement.pulls import NO_IMAGES, Pulling
 from foretide.placement.timeline import Shape, Timeline
 
 MOST_SITES: Final = 6
@@ -87,8 +87,13 @@ def sites_of(
         widths = {shape: fits[measure] / count for shape, count in fits.items()}
         slots = _slots(timelines, members, measure, most, wanted)
         if slots:
-            lacked = frozenset.intersection(*(frozenset(pulls.get(place, ())) for place in members))
-            yield Site(node_class, widths, slots, model, {image: pulls[members[0]][image] for image in sorted(lacked)})
+            yield Site(node_class, widths, slots, model, _common(pulls, members))
+
+
+def _common(pulls: Mapping[int, Mapping[str, float]], places: Sequence[int]) -> Mapping[str, float]:
+    """The images that all of the places lack."""
+    first = pulls.get(places[0], {})
+    return {image: seconds for image, seconds in first.items() if all(image in pulls.get(each, ()) for each in places)}
 
 
 def pulls_of(pulling: Pulling, counts: Mapping[str, int]) -> Mapping[int, Mapping[str, float]]:
@@ -128,13 +133,13 @@ def _alike(
     """The places in groups that have as much room for the commonest shapes and lack the same, the largest first."""
     telling = _telling(shapes)
     groups: dict[tuple[tuple[int, ...], frozenset[str]], list[int]] = defaultdict(list)
-    of_room: dict[tuple[int, ...], tuple[int, ...]] = {}
+    of_room: dict[tuple[int, ...], tuple[tuple[int, ...], frozenset[str]]] = {}
     for place in places:
         room = timelines[place].room
         key = of_room.get(room)
         if key is None:
-            key = of_room[room] = tuple(timelines[place].capacity(shape) for shape in telling)
-        groups[key, frozenset(pulls.get(place, ()))].append(place)
+            key = of_room[room] = tuple(timelines[place].capacity(shape) for shape in telling), NO_IMAGES
+        groups[(key[0], frozenset(pulls[place])) if place in pulls else key].append(place)
     in_order = sorted(groups.items(), key=lambda each: (-len(each[1]), each[1][0]))
     yield from (members for _, members in in_order[: MOST_SITES - 1])
     rest = sorted(((room, members) for (room, _), members in in_order[MOST_SITES - 1 :]), key=itemgetter(0))
