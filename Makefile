@@ -58,12 +58,12 @@ lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile an
 	@$(BIN)/shellcheck .ci/run devcluster/node-init.sh
 	@$(BIN)/hadolint operator/Dockerfile extender/Dockerfile profiler-job/Dockerfile.onnx profiler-job/Dockerfile.torch
 	@if command -v go >/dev/null; then \
-	  found=$$(gofmt -l devcluster/build); [ -z "$$found" ] || { echo "gofmt would change: $$found"; exit 1; }; \
-	  cd devcluster/build/node; go vet ./...; \
-	else echo "no go here: devcluster/build is not linted"; fi
+	  found=$$(gofmt -l devcluster/build bench/zero_extender); [ -z "$$found" ] || { echo "gofmt would change: $$found"; exit 1; }; \
+	  for module in devcluster/build/node bench/zero_extender; do (cd $$module; go vet ./...); done; \
+	else echo "no go here: devcluster/build and bench/zero_extender are not linted"; fi
 
-bench-extender: $(READY) ## Latency of filter and prioritize at 1,000 names
-	@$(BIN)/python -m bench.extender_latency
+bench-extender: $(READY) ## Time and CPU of a request to the extender beside one in Go that knows nothing
+	@$(BIN)/python -m bench.extender.latency
 
 bench-plan: $(READY) ## Time of a turn of the planner: 500 tasks on 1,000 nodes of 20 classes
 	@$(BIN)/python -m bench.plan_scale
