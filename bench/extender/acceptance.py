@@ -6,9 +6,10 @@ when nodes vanish without a reason. Both are told as a `Refused`, with what is w
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -57,8 +58,7 @@ class _HostPriority(msgspec.Struct, rename="pascal"):
     score: int
 
 
-_filter_decoder: Final = msgspec.json.Decoder(_FilterResult)
-_priorities_decoder: Final = msgspec.json.Decoder(list[_HostPriority])
+_Form = TypeVar("_Form")
 
 
 def check(verb: Verb, asked: Asked, status: int, reply: bytes) -> None:
@@ -73,10 +73,7 @@ def check(verb: Verb, asked: Asked, status: int, reply: bytes) -> None:
 
 def passed(asked: Asked, reply: bytes) -> Passed:
     """What a reply to filter lets pass of the nodes ``asked``."""
-    try:
-        result = _filter_decoder.decode(reply)
-    except msgspec.DecodeError as error:
-        raise Refused(f"not an ExtenderFilterResult: {error}") from error
+    result = _read(_FilterResult, reply)
     if result.error:
         raise Refused(f"Error is {result.error!r}: the attempt to place the Pod fails")
     if result.failed_nodes:
@@ -89,15 +86,28 @@ def passed(asked: Asked, reply: bytes) -> Passed:
 
 def scores(asked: Asked, reply: bytes) -> dict[str, int]:
     """The scores in a reply to prioritize: one for each of the nodes ``asked``."""
-    try:
-        found = _priorities_decoder.decode(reply)
-    except msgspec.DecodeError as error:
-        raise Refused(f"not a HostPriorityList: {error}") from error
+    found = _read(list[_HostPriority], reply)
     _check_same(asked.names, [each.host for each in found])
     for each in found:
         if not 0 <= each.score <= TOP_SCORE:
             raise Refused(f"the score of {each.host!r} is {each.score}, not from 0 to {TOP_SCORE}")
     return {each.host: each.score for each in found}
+
+
+def _read(form: type[_Form], reply: bytes) -> _Form:
+    """A reply as Go reads it, which takes no offence at text that is no UTF-8 or at half a surrogate."""
+    try:
+        return msgspec.json.decode(reply, type=form)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = reply.decode(errors="replace")
+    try:
+        return msgspec.convert(json.loads(text, parse_constant=_refuse_constant), form)
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+        raise Refused(f"not what is expected: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _names_of(result: _FilterResult) -> list[str]:
@@ -113,14 +123,16 @@ def _names_of_nodes(result: _FilterResult, asked: Sequence[str], nodes: Sequence
         raise Refused("Nodes is null where Nodes were asked: every node is rejected")
     if result.node_names is not None:
         raise Refused("NodeNames is there where Nodes were asked")
-    sent = dict(zip(asked, nodes, strict=True))
+    sent: dict[str, list[Any]] = {}
+    for name, node in zip(asked, nodes, strict=True):
+        sent.setdefault(name, []).append(node)
     names = []
     for item in result.nodes.get("items") or ():
         try:
             name = item["metadata"]["name"]
         except (KeyError, TypeError) as error:
             raise Refused("a Node in the reply has no name") from error
-        if name in sent and item != sent[name]:
+        if name in sent and item not in sent[name]:
             raise Refused(f"the Node {name!r} came back changed")
         names.append(name)
     return names

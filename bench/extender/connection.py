@@ -5,13 +5,33 @@ from __future__ import annotations
 import re
 import socket
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from bench.extender.acceptance import Verb
 
 _RECEIVED_AT_ONCE: Final = 1 << 18
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+
+
+class Head(NamedTuple):
+    """The head of an answer: its status, and where in what was received the body begins and ends."""
+
+    status: int
+    begin: int
+    end: int
+
+
+def head_of(received: bytearray, until: int | None = None) -> Head | None:
+    """The head in what was ``received`` so far; None while it is not whole, ConnectionError where it is none."""
+    at = received.find(b"\r\n\r\n", 0, until)
+    if at < 0:
+        return None
+    head = bytes(received[: at + 2])
+    status, length = _STATUS.match(head), _LENGTH.search(head)
+    if status is None or length is None:
+        raise ConnectionError(f"an answer without status or length: {head!r}")
+    return Head(int(status[1]), at + 4, at + 4 + int(length[1]))
 
 
 class Connection:
@@ -52,23 +72,18 @@ class Connection:
         self.close()
 
     def _receive(self) -> int:
-        received, head_end = 0, -1
-        while head_end < 0:
+        received, head = 0, None
+        while head is None:
             received = self._fill(received)
-            head_end = self._buffer.find(b"\r\n\r\n", 0, received)
-        head = bytes(self._buffer[: head_end + 2])
-        status, length = _STATUS.match(head), _LENGTH.search(head)
-        if status is None or length is None:
-            raise ConnectionError(f"an answer without status or length: {head!r}")
-        end = head_end + 4 + int(length[1])
-        if end > len(self._buffer):
-            self._buffer.extend(bytes(end - len(self._buffer)))
-        while received < end:
+            head = head_of(self._buffer, received)
+        if head.end > len(self._buffer):
+            self._buffer.extend(bytes(head.end - len(self._buffer)))
+        while received < head.end:
             received = self._fill(received)
-        if received > end:
-            raise ConnectionError(f"more than one answer: {bytes(self._buffer[end:received])[:200]!r}")
-        self._body = (head_end + 4, end)
-        return int(status[1])
+        if received > head.end:
+            raise ConnectionError(f"more than one answer: {bytes(self._buffer[head.end : received])[:200]!r}")
+        self._body = (head.begin, head.end)
+        return head.status
 
     def _fill(self, received: int) -> int:
         with memoryview(self._buffer) as view:

@@ -36,8 +36,8 @@ def test_nodes_pass_or_fail_with_their_reason_in_the_form_asked() -> None:
 @pytest.mark.parametrize(
     ("asked", "reply", "why"),
     [
-        (NAMES_ASKED, b"", "not an ExtenderFilterResult"),
-        (NAMES_ASKED, b"[]", "not an ExtenderFilterResult"),
+        (NAMES_ASKED, b"", "not what is expected"),
+        (NAMES_ASKED, b"[]", "not what is expected"),
         (NAMES_ASKED, b"{}", "every node is rejected"),
         (NAMES_ASKED, result(NodeNames=["a", "b"], Error="busy"), "the attempt to place the Pod fails"),
         (NAMES_ASKED, result(NodeNames=["a", "b", "c"]), "'c' was not asked for"),
@@ -62,8 +62,9 @@ def test_a_reply_to_filter_that_helps_nobody_is_refused(asked: Asked, reply: byt
 @pytest.mark.parametrize(
     ("reply", "why"),
     [
-        (b"null", "not a HostPriorityList"),
-        (b'[{"Host":"a","Score":9.0},{"Host":"b","Score":1}]', "not a HostPriorityList"),
+        (b"null", "not what is expected"),
+        (b'[{"Host":"a","Score":NaN},{"Host":"b","Score":1}]', "not what is expected"),
+        (b'[{"Host":"a","Score":9.0},{"Host":"b","Score":1}]', "not what is expected"),
         (b'[{"Host":"a","Score":11},{"Host":"b","Score":1}]', "is 11, not from 0 to 10"),
         (b'[{"Host":"a","Score":-1},{"Host":"b","Score":1}]', "is -1, not from 0 to 10"),
         (b'[{"Host":"a","Score":1}]', "'b' is missing"),
@@ -74,6 +75,12 @@ def test_a_reply_to_filter_that_helps_nobody_is_refused(asked: Asked, reply: byt
 def test_a_reply_to_prioritize_that_the_scheduler_drops_or_miscounts_is_refused(reply: bytes, why: str) -> None:
     with pytest.raises(Refused, match=why):
         check("prioritize", NAMES_ASKED, 200, reply)
+
+
+def test_text_that_go_would_mend_is_no_fault() -> None:
+    odd = "\ufffd"
+    assert passed(Asked([odd], None), result(NodeNames=[odd]).replace(odd.encode(), b"\xed")).names == [odd]
+    assert scores(Asked(["\ud800"], None), b'[{"Host":"\\ud800","Score":1}]') == {"\ud800": 1}
 
 
 @pytest.mark.parametrize("verb", ["filter", "prioritize"])
