@@ -54,13 +54,13 @@ def ask_in_turn(
     pairs = list(zip(servers, connections, strict=True))
     try:
         for server, connection in pairs:
-            _turn(server, connection, bodies[:pods_per_turn], Taken())
+            ask_for(server, connection, bodies[:pods_per_turn], Taken())
         number, end = 0, time.monotonic() + seconds
         while time.monotonic() < end or number == 0:
             first = number * pods_per_turn
             chosen = [bodies[index % len(bodies)] for index in range(first, first + pods_per_turn)]
             for server, connection in pairs if number % 2 else reversed(pairs):
-                _turn(server, connection, chosen, taken[server.name])
+                ask_for(server, connection, chosen, taken[server.name])
             number += 1
     finally:
         for connection in connections:
@@ -68,7 +68,8 @@ def ask_in_turn(
     return taken
 
 
-def _turn(server: Server, connection: Connection, bodies: Sequence[bytes], taken: Taken) -> None:
+def ask_for(server: Server, connection: Connection, bodies: Sequence[bytes], taken: Taken) -> None:
+    """Ask both verbs for each of the Pods; RuntimeError where an answer is none."""
     cpu_before = server.cpu_seconds()
     for body in bodies:
         for verb in VERBS:
