@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast fuzz soak lint clean clean-cache requirements charts bench-extender bench-plan bench-planner bench-devcluster bench-predict bench-placement bench-waves bench-burst
+.PHONY: help demo test test-fast fuzz soak lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-placement bench-waves bench-burst
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -64,6 +64,10 @@ lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile an
 
 bench-extender: $(READY) ## Time and CPU of a request to the extender beside one in Go that knows nothing
 	@$(BIN)/python -m bench.extender.latency
+
+bench-scheduler: $(READY) ## Pods a second of kube-scheduler without an extender, with Go's, with Foretide's (RUNS=3)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.scheduler_rate $(if $(RUNS),--runs $(RUNS))
 
 soak: $(READY) ## The extender for an hour, 50 requests a second while Pods come and go (SECONDS=600: ten minutes)
 	@$(BIN)/python -m bench.extender.soak $(if $(SECONDS),--seconds $(SECONDS))

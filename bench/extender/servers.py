@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.parts import Samples, free_port, scrape, total, wait_ready
+from bench.parts import Samples, cpu_seconds, free_port, scrape, total, wait_ready
 from demo.memory import Resident, resident
 from demo.scenario import ROOT
 from devcluster import golang
@@ -41,8 +40,8 @@ class Server:
     port: int
 
     def cpu_seconds(self) -> float:
-        """The CPU time that all its threads have had, to the nanosecond."""
-        return time.clock_gettime(~self.pid << 3 | 2)  # the kernel's number for a process's own clock
+        """The CPU time that it has had."""
+        return cpu_seconds(self.pid)
 
     def resident(self) -> Resident:
         """Its resident memory in MiB."""

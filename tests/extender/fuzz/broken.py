@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -37,11 +38,11 @@ def _reshaped(asked: Any, source: random.Random) -> Any:
     places: list[Place] = []
     _collect(asked, places)
     if not places or source.random() < 0.01:
-        return pick(source, BROKEN)
+        return copy.deepcopy(pick(source, BROKEN))
     container, key = pick(source, places)
     chance = source.random()
     if chance < 0.5:
-        container[key] = pick(source, BROKEN)
+        container[key] = copy.deepcopy(pick(source, BROKEN))
     elif chance < 0.65:
         del container[key]
     elif chance < 0.75:
