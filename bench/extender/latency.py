@@ -1,6 +1,6 @@
 """Time and CPU of a request to Foretide's extender, beside an extender in Go that knows nothing and answers 0.
 
-    python -m bench.extender.latency [--seconds 15]
+    python -m bench.extender.latency [--seconds 15] [names_1000 …]
 
 Run by ``make bench-extender``. Both are processes of their own, kept-alive, and get the same bodies in turn: the names
 of 500 to 10,000 nodes, which are all that the fleet has, and 5,000 nodes as a whole (25 MB). Each body is another Pod's
@@ -68,50 +68,51 @@ LOADS: Final = {"quiet": Load(200, 0.0), "busy": Load(2000, 20.0)}
 COLUMNS: Final = ("p50", "p95", "p99", "cpu")
 
 
-def _marks() -> dict[str, float]:
-    """The most that each ratio to Go may be, and the share that fails open."""
-    marks: dict[str, float] = {}
-    for load in ("", "busy."):
-        marks |= {f"{load}{case}.to_go.p99": 1.0 for case, sent in CASES.items() if sent.form == "names"}
-        for case, sent in CASES.items():
-            if sent.nodes >= 1000:
-                most = 0.7 if sent.form == "names" else 0.25
-                marks |= {f"{load}{case}.to_go.{name}": most for name in ("p50", "cpu")}
-            marks[f"{load}{case}.fail_open_share"] = 0.01
-    return marks
-
-
-MARKS: Final = _marks()
-
-
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description="Foretide's extender beside one in Go that knows nothing.")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"for each number of names ({SECONDS:g})")
-    seconds = parser.parse_args(arguments).seconds
+    parser.add_argument("cases", nargs="*", help=f"all, or some of {', '.join(CASES)}")
+    options = parser.parse_args(arguments)
+    if strange := set(options.cases) - CASES.keys():
+        parser.error(f"{min(strange)} is none of {', '.join(CASES)}")
+    cases = {name: case for name, case in CASES.items() if name in (options.cases or CASES)}
     print(f"Foretide's extender beside Go's, milliseconds a request; {machine()}", flush=True)
     by_load = {}
     for name, load in LOADS.items():
         print(f"\n{name}: {load.pods} Pods run, {load.events_per_second:g} events of Pods a second", flush=True)
-        by_load[name] = measure(load, seconds)
+        by_load[name] = measure(cases, load, options.seconds)
         print(lines(by_load[name]), flush=True)
     figures = {**by_load["quiet"], "busy": by_load["busy"]}
-    result = {"machine": machine(), **figures, "marks": held(figures, MARKS)}
+    result = {"machine": machine(), **figures, "marks": held(figures, marks(cases))}
     print(f"\n{marks_table(result['marks'])}")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"\n{json.dumps(result)}")
 
 
-def measure(load: Load, seconds: float) -> dict[str, Any]:
+def marks(cases: Mapping[str, Case]) -> dict[str, float]:
+    """The most that each ratio to Go may be, and the share that fails open."""
+    most: dict[str, float] = {}
+    for load in ("", "busy."):
+        most |= {f"{load}{name}.to_go.p99": 1.0 for name, case in cases.items() if case.form == "names"}
+        for name, case in cases.items():
+            if case.nodes >= 1000:
+                bound = 0.7 if case.form == "names" else 0.25
+                most |= {f"{load}{name}.to_go.{figure}": bound for figure in ("p50", "cpu")}
+            most[f"{load}{name}.fail_open_share"] = 0.01
+    return most
+
+
+def measure(cases: Mapping[str, Case], load: Load, seconds: float) -> dict[str, Any]:
     """Figures of each case under a load."""
     found: dict[str, Any] = {}
-    for nodes in dict.fromkeys(case.nodes for case in CASES.values()):
+    for nodes in dict.fromkeys(case.nodes for case in cases.values()):
         with ExitStack() as stack:
             directory = Path(stack.enter_context(TemporaryDirectory()))
             kubeconfig = stack.enter_context(fleet_api(nodes, load.pods, load.events_per_second, directory))
             ours = stack.enter_context(foretide(kubeconfig, directory))
             theirs = stack.enter_context(go_zero())
-            for name, case in CASES.items():
+            for name, case in cases.items():
                 if case.nodes != nodes:
                     continue
                 bodies = request_bodies(case.form, nodes, case.bodies, random.Random(11))
@@ -131,7 +132,7 @@ def measure(load: Load, seconds: float) -> dict[str, Any]:
                     "fail_open_share": round(ours.answers().since(before).failed_open_share, 4),
                     "rss_mib": ours.resident()._asdict(),
                 }
-    return {name: found[name] for name in CASES}
+    return {name: found[name] for name in cases}
 
 
 def check(server: Server, body: bytes) -> None:

@@ -12,7 +12,7 @@ import pytest
 from bench.extender import fleet
 from bench.extender.acceptance import Asked
 from bench.extender.in_turn import Taken, ask_in_turn
-from bench.extender.latency import CASES, MARKS, check, side_by_side
+from bench.extender.latency import CASES, check, marks, side_by_side
 from bench.extender.servers import Answers, fleet_api, foretide, go_zero
 from demo.marks import held
 from foretide_kube.cache import WatchCache
@@ -92,7 +92,7 @@ def test_a_figure_is_the_mean_of_the_two_verbs() -> None:
 def test_every_mark_names_a_figure() -> None:
     each = Taken({"filter": [1.0], "prioritize": [3.0]}, cpu_milliseconds=2.0).figures()
     case = {**side_by_side(each, each), "fail_open_share": 0.0}
-    found = held({**dict.fromkeys(CASES, case), "busy": dict.fromkeys(CASES, case)}, MARKS)
+    found = held({**dict.fromkeys(CASES, case), "busy": dict.fromkeys(CASES, case)}, marks(CASES))
     assert [name for name, mark in found.items() if mark["value"] is None] == []
     assert case["to_go"] == {"p50": 1.0, "p95": 1.0, "p99": 1.0, "cpu": 1.0}
 
