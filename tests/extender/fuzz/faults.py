@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -12,6 +13,8 @@ from tests.extender.fuzz.cases import Case
 REASONS: Final = frozenset({"BodyEmpty", "BodyTooLarge", "NotJson", "WrongForm", "NodesMissing"})
 """What a body may be refused with."""
 HANG: Final = "hang"
+_VARYING: Final = re.compile(r"'[^']*'|\"[^\"]*\"|-?\d+")
+"""What differs between faults of one kind."""
 _ROLES_OF_TASKS: Final = frozenset({"", "run"})
 
 
@@ -28,7 +31,7 @@ def fault_of(case: Case, status: int, reply: bytes) -> Fault | None:
         reason = reply.partition(b":")[0].decode(errors="replace")
         if reason not in REASONS:
             return Fault("unknown reason", f"400: {reply[:300]!r}")
-        return Fault("sound request refused", f"{reply[:300]!r}") if case.is_sound else None
+        return Fault(f"sound request refused: {reason}", f"{reply[:300]!r}") if case.is_sound else None
     try:
         if case.is_sound:
             asked = Asked.of(case.body)
@@ -37,7 +40,7 @@ def fault_of(case: Case, status: int, reply: bytes) -> Fault | None:
         else:
             check(case.verb, _understood(case, reply), status, reply)
     except Refused as error:
-        return Fault("reply refused", str(error))
+        return Fault(f"reply refused: {_VARYING.sub('…', str(error))[:80]}", str(error))
     return None
 
 

@@ -27,6 +27,8 @@ from tests.extender.fuzz.values import Vocabulary
 
 KNOWN: Final = Vocabulary("team", ("resnet", "large", "service", "absurd"), tuple(NODES))
 HANGS_SECONDS: Final = 20.0
+SLOW_SECONDS: Final = 1.0
+"""Of CPU, for a body of at most two megabytes: a hundred times what the largest take."""
 
 
 class InProcess:
@@ -42,6 +44,7 @@ class InProcess:
         """What goes wrong with a case; None where nothing does."""
         self._clusters.choose(case.number)
         self._logged.records.clear()
+        before_seconds = time.process_time()
         try:
             async with asyncio.timeout(HANGS_SECONDS):
                 status, reply = await self._ask(case)
@@ -51,8 +54,11 @@ class InProcess:
         except ConnectionError as error:
             self._wire = None
             return Fault("connection closed", str(error))
+        took_seconds = time.process_time() - before_seconds
         if self._logged.records:
             return Fault(*self._logged.told())
+        if took_seconds > SLOW_SECONDS:
+            return Fault("slow", f"{took_seconds:.1f} s of CPU")
         return fault_of(case, status, reply)
 
     async def _ask(self, case: Case) -> tuple[int, bytes]:

@@ -38,15 +38,11 @@ async def run(
 ) -> Mapping[str, Found]:
     """Ask the cases of these numbers; what was found, by kind of fault."""
     found: dict[str, Found] = {}
-    slowest_seconds, slowest = 0.0, numbers.start
     began = told = time.monotonic()
     _watch_out()
     for number in numbers:
         case = cases[number]
-        begin = time.process_time()
         fault = await asking.fault(case)
-        if (took := time.process_time() - begin) > slowest_seconds:
-            slowest_seconds, slowest = took, number
         if fault is not None and fault.kind in found:
             found[fault.kind] = dataclasses.replace(found[fault.kind], count=found[fault.kind].count + 1)
         elif fault is not None:
@@ -59,7 +55,7 @@ async def run(
             told, done = now, number - numbers.start + 1
             say(
                 f"{done:,} of {len(numbers):,} cases, {done / (now - began):,.0f} a second; next is {number + 1}; "
-                f"{slowest} took longest, {slowest_seconds * 1e3:.0f} ms of CPU; {len(found)} kinds of fault"
+                f"{len(found)} kinds of fault"
             )
     faulthandler.cancel_dump_traceback_later()
     return found
