@@ -1,6 +1,6 @@
 """Time and CPU of a request to Foretide's extender, beside an extender in Go that knows nothing and answers 0.
 
-    python -m bench.extender.latency [--seconds 15] [names_1000 …]
+    python -m bench.extender.latency [--seconds 12] [names_1000 …]
 
 Run by ``make bench-extender``. Both are processes of their own, kept-alive, and get the same bodies in turn: the names
 of 500 to 10,000 nodes, which are all that the fleet has, and 5,000 nodes as a whole (25 MB). Each body is another Pod's
@@ -35,7 +35,7 @@ from demo.console import table
 from demo.marks import held, marks_table
 
 RESULT: Final = Path(__file__).parents[1] / "results" / "extender.json"
-SECONDS: Final = 15.0
+SECONDS: Final = 12.0
 """How long names of one number are asked about; whole Nodes twice as long."""
 
 

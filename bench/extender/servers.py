@@ -28,7 +28,7 @@ LARGEST_BODY_BYTES: Final = 64 * 2**20
 _REASON: Final = re.compile(r'reason="(\w+)"')
 _MODULE: Final = ROOT / "bench" / "zero_extender"
 _BUILT: Final = ROOT / "build"
-_ENDS_WITHIN_SECONDS: Final = 15.0
+_ENDS_WITHIN_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
