@@ -17,6 +17,7 @@ Verb = Literal["filter", "prioritize"]
 
 VERBS: Final[tuple[Verb, Verb]] = ("filter", "prioritize")
 TOP_SCORE: Final = 10
+_MOST_DIGITS: Final = 30
 
 
 class Refused(Exception):  # noqa: N818 - what the scheduler does
@@ -99,15 +100,27 @@ def _read(form: type[_Form], reply: bytes) -> _Form:
     try:
         return msgspec.json.decode(reply, type=form)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = reply.decode(errors="replace")
+        loose = loosely_read(reply)
     try:
-        return msgspec.convert(json.loads(text, parse_constant=_refuse_constant), form)
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+        return msgspec.convert(loose, form)
+    except msgspec.ValidationError as error:
+        raise Refused(f"not what is expected: {error}") from error
+
+
+def loosely_read(reply: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Any JSON, however it is written and however large its numbers are; Refused where it is none."""
+    try:
+        return json.loads(reply.decode(errors="replace"), parse_constant=_refuse_constant, parse_int=_number)
+    except (ValueError, RecursionError) as error:
         raise Refused(f"not what is expected: {error}") from error
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
 
 
 def _names_of(result: _FilterResult) -> list[str]:

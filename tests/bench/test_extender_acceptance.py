@@ -77,7 +77,11 @@ def test_a_reply_to_prioritize_that_the_scheduler_drops_or_miscounts_is_refused(
         check("prioritize", NAMES_ASKED, 200, reply)
 
 
-def test_text_that_go_would_mend_is_no_fault() -> None:
+def test_what_go_would_read_all_the_same_is_no_fault() -> None:
+    node = b'{"metadata":{"name":"a"},"size":' + b"9" * 5000 + b"}"
+    sent = {"metadata": {"name": "a"}, "size": float("inf")}
+    reply = b'{"NodeNames":null,"Nodes":{"items":[' + node + b"]}}"
+    assert passed(Asked(["a"], [sent]), reply).names == ["a"]
     odd = "\ufffd"
     assert passed(Asked([odd], None), result(NodeNames=[odd]).replace(odd.encode(), b"\xed")).names == [odd]
     assert scores(Asked(["\ud800"], None), b'[{"Host":"\\ud800","Score":1}]') == {"\ud800": 1}

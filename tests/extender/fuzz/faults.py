@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from bench.extender.acceptance import Asked, Refused, check, passed, scores
+from bench.extender.acceptance import Asked, Refused, check, loosely_read, passed, scores
 from tests.extender.fuzz.cases import Case
 
 REASONS: Final = frozenset({"BodyEmpty", "BodyTooLarge", "NotJson", "WrongForm", "NodesMissing"})
@@ -71,13 +71,13 @@ def _understood(case: Case, reply: bytes) -> Asked:
 def _claimed(case: Case, reply: bytes) -> Asked:
     """The nodes that a reply is about."""
     try:
-        answer: Any = msgspec.json.decode(reply.decode(errors="replace"))
+        answer = loosely_read(reply)
         if case.verb == "prioritize":
             return Asked([each["Host"] for each in answer], None)
         failed = list(answer["FailedAndUnresolvableNodes"] or {})
         if answer["Nodes"] is None:
             return Asked([*answer["NodeNames"], *failed], None)
         nodes = answer["Nodes"].get("items") or []
-    except (msgspec.DecodeError, RecursionError, AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise Refused(f"not a reply: {error!r}: {reply[:200]!r}") from error
     return Asked([*(node["metadata"]["name"] for node in nodes), *failed], [*nodes, *failed])
