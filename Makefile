@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast lint clean clean-cache requirements charts bench-extender bench-plan bench-planner bench-devcluster bench-predict bench-placement bench-orders bench-waves bench-burst
+.PHONY: help demo test test-fast fuzz soak lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-placement bench-orders bench-waves bench-burst
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -58,12 +58,22 @@ lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile an
 	@$(BIN)/shellcheck .ci/run devcluster/node-init.sh
 	@$(BIN)/hadolint operator/Dockerfile extender/Dockerfile profiler-job/Dockerfile.onnx profiler-job/Dockerfile.torch
 	@if command -v go >/dev/null; then \
-	  found=$$(gofmt -l devcluster/build); [ -z "$$found" ] || { echo "gofmt would change: $$found"; exit 1; }; \
-	  cd devcluster/build/node; go vet ./...; \
-	else echo "no go here: devcluster/build is not linted"; fi
+	  found=$$(gofmt -l devcluster/build bench/zero_extender); [ -z "$$found" ] || { echo "gofmt would change: $$found"; exit 1; }; \
+	  for module in devcluster/build/node bench/zero_extender; do (cd $$module; go vet ./...); done; \
+	else echo "no go here: devcluster/build and bench/zero_extender are not linted"; fi
 
-bench-extender: $(READY) ## Latency of filter and prioritize at 1,000 names
-	@$(BIN)/python -m bench.extender_latency
+bench-extender: $(READY) ## Time and CPU of a request to the extender beside one in Go that knows nothing
+	@$(BIN)/python -m bench.extender.latency
+
+bench-scheduler: $(READY) ## Pods a second of kube-scheduler without an extender, with Go's, with Foretide's (RUNS=3)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.scheduler_rate $(if $(RUNS),--runs $(RUNS))
+
+soak: $(READY) ## The extender for an hour, 50 requests a second while Pods come and go (SECONDS=600: ten minutes)
+	@$(BIN)/python -m bench.extender.soak $(if $(SECONDS),--seconds $(SECONDS))
+
+fuzz: $(READY) ## A million mutated bodies for the extender (CASES=N, SEED=N; FIRST=N goes on with a run)
+	@$(BIN)/python -m tests.extender.fuzz $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST))
 
 bench-plan: $(READY) ## Time of a turn of the planner: 500 tasks on 1,000 nodes of 20 classes
 	@$(BIN)/python -m bench.plan_scale

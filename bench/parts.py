@@ -152,9 +152,8 @@ def total(samples: Samples, name: str, *labels: str) -> float:
 
 
 def cpu_seconds(process: int) -> float:
-    """The CPU time that a process has had, from the kernel."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """The CPU time that all threads of a process have had, ended ones included, from the kernel."""
+    return time.clock_gettime(~process << 3 | 2)  # Linux' number for the clock of a process
 
 
 def wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

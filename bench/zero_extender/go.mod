@@ -1,0 +1,3 @@
+module foretide.dev/bench/zero-extender
+
+go 1.24
