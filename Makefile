@@ -86,13 +86,13 @@ bench-devcluster: $(READY) ## Cycles of up, Jobs, down: nothing may be left (CYC
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.devcluster_cycles $(if $(CYCLES),--cycles $(CYCLES)) $(if $(LOAD),--load --burst 20)
 
-bench-waves: $(READY) ## Waves of tasks on a rack of eight nodes by each scheduler, RUNS times (RUNS=3)
+bench-waves: $(READY) ## Waves of tasks on a rack of eight nodes by each scheduler, RUNS times (RUNS=3 ORDER=Arrival: as the planner may order tasks)
 	@$(BIN)/python -m devcluster preflight --install
-	@$(BIN)/python -m bench.waves --runs $(or $(RUNS),1)
+	@$(BIN)/python -m bench.waves --runs $(or $(RUNS),1) --order $(or $(ORDER),Balanced)
 
-bench-burst: $(READY) ## Three tasks a slot at once on that rack by each scheduler, RUNS times (RUNS=3)
+bench-burst: $(READY) ## Three tasks a slot at once on that rack by each scheduler, RUNS times (RUNS=3 ORDER=Arrival)
 	@$(BIN)/python -m devcluster preflight --install
-	@$(BIN)/python -m bench.burst --runs $(or $(RUNS),1)
+	@$(BIN)/python -m bench.burst --runs $(or $(RUNS),1) --order $(or $(ORDER),Balanced)
 
 bench-predict: $(READY) ## Errors of the completion-time model, of simpler ones and of its parts (CSV=path: another table)
 	@$(BIN)/python -m bench.predict $(CSV)

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.machine import machine
 from demo import figures, install, marks, report
 from demo.console import Console
@@ -21,6 +23,7 @@ from demo.scenario import ROOT, Scenario
 from demo.slots import SlotWaits
 from demo.stage import prepare
 from devcluster import Cluster, ClusterSpec, DevclusterError
+from foretide.placement.order import OBJECTIVES
 from foretide.simulate.trace import Trace
 from foretide_kube.client import ApiError
 
@@ -29,15 +32,20 @@ def main(arguments: list[str], *, description: str, scenario: Path, result: Path
     """Run a bench and return its exit status: 0 when every task of every round finished and was paired."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--runs", type=int, default=1, help="rounds of all schedulers (1)")
+    parser.add_argument(
+        "--order", choices=tuple(OBJECTIVES), default="Balanced", help="what the planner goes by (Balanced)"
+    )
     options = parser.parse_args(arguments)
     if options.runs < 1:
         parser.error(f"--runs is {options.runs}; give at least 1")
     try:
-        found, traces = measure(Scenario.load(scenario), options.runs)
+        found, traces = measure(msgspec.structs.replace(Scenario.load(scenario), order=options.order), options.runs)
     except KeyboardInterrupt:
         return 130
     except (ApiError, DevclusterError, TimeoutError) as error:
         sys.exit(f"the bench ended early: {error}")
+    if options.order != "Balanced":
+        result = result.with_stem(f"{result.stem}-{options.order}")
     result.parent.mkdir(exist_ok=True)
     result.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     folder = result.with_suffix("")
@@ -67,7 +75,7 @@ def measure(scenario: Scenario, runs: int) -> tuple[dict[str, Any], list[Mapping
             console.write(report.accuracy(found))
             console.write(report.comparison(found, done.tasks))
             trial.clear()
-    together = {"machine": machine(), **figures.medians(every, SlotWaits.together(waits))}
+    together = {"machine": machine(), "order": scenario.order, **figures.medians(every, SlotWaits.together(waits))}
     together["marks"] = marks.held(together, scenario.marks)
     console.heading(f"{scenario.describe()}: all rounds")
     console.write(report.rounds(together))

@@ -1,6 +1,6 @@
 """Waves of tasks on a rack, by each scheduler in one cluster, beside the plan with the times that really occurred.
 
-    python -m bench.waves [--runs 3]
+    python -m bench.waves [--runs 3] [--order Balanced]
 
 Prints a table per round and, as its last line, one JSON object, also written to `bench/results/waves.json`: medians in
 the form of `demo.json`, each round under `runs`. The tasks of each round and scheduler are kept as traces for

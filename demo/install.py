@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from demo.scenario import ROOT
 from devcluster import Cluster
+from foretide.placement.order import Order
 from foretide_operator.settings import Settings
 
 SYSTEM_NAMESPACE = "foretide-system"
@@ -20,12 +21,17 @@ TASK_SETTINGS = Settings(
 )
 
 
-def install(cluster: Cluster, say: Callable[[str], None]) -> None:
-    """Run `helm install` and wait until operator and scheduler are available; raises with helm's words if not."""
+def install(cluster: Cluster, say: Callable[[str], None], *, order: Order) -> None:
+    """Run `helm install` and wait until operator and scheduler are available; raises with helm's words if not.
+
+    ``order`` is what the planner goes by.
+    """
     chart, values = ROOT / "charts" / "foretide", ROOT / "demo" / "values.yaml"
     arguments = ["install", "foretide", str(chart), "--namespace", SYSTEM_NAMESPACE, "--create-namespace"]
     arguments += ["--values", str(values)]
-    say("helm install foretide charts/foretide --namespace " + SYSTEM_NAMESPACE + " --values demo/values.yaml")
+    if order != "Balanced":
+        arguments += ["--set", f"planner.order={order}"]
+    say("helm install foretide charts/foretide " + " ".join(arguments[3:]).replace(str(values), "demo/values.yaml"))
     cluster.helm(*arguments, "--wait", "--timeout", "3m")
     say("operator and scheduler are available")
 

@@ -9,11 +9,16 @@ from typing import Any
 import msgspec
 import yaml
 
+from foretide.placement.order import Order
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class Scenario(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A cluster, its workloads and the waves in which their tasks come; ``marks`` say how much each figure may be."""
+    """A cluster, its workloads and the waves in which their tasks come.
+
+    ``marks`` say how much each figure may be, ``order`` is what the planner goes by.
+    """
 
     seed: int
     cluster: str
@@ -22,6 +27,7 @@ class Scenario(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     tasks_per_wave: int
     next_wave_when_ended: float
     marks: dict[str, float]
+    order: Order = "Balanced"
 
     @classmethod
     def load(cls, path: Path) -> Scenario:

@@ -40,7 +40,7 @@ class Stage:
 def prepare(cluster: Cluster, scenario: Scenario, console: Console) -> Stage:
     """Install the chart into a cluster that is up and wait for all profiles; TimeoutError says what is missing."""
     console.heading("install the chart")
-    install.install(cluster, console.say)
+    install.install(cluster, console.say, order=scenario.order)
     client = KubeClient.connect(str(cluster.kubeconfig))
 
     console.heading("node classes are made from labels and probed")
