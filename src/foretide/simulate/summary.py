@@ -60,14 +60,14 @@ class Simulated(Protocol):
 
 
 def compare(
-    scenario: Simulated, policies: Sequence[Policy], *, oracle: str = "oracle", turn_gap_seconds: float = 0.0
+    scenario: Simulated, policies: Sequence[Policy], *, oracle: str = "oracle", turn_seconds: float = 0.0
 ) -> dict[str, Summary]:
     """Each policy's figures on the scenario's tasks, by its name; ``oracle`` names the one that regret is told from."""
     tasks, nodes, lags = scenario.sim_tasks(), scenario.node_states(), scenario.lags()
     found = {
         policy.name: summarise(
             tasks,
-            simulate(tasks, nodes, policy, lags=lags, seed=scenario.seed, turn_gap_seconds=turn_gap_seconds),
+            simulate(tasks, nodes, policy, lags=lags, seed=scenario.seed, turn_seconds=turn_seconds),
             {node.name: node.node_class or "" for node in nodes},
         )
         for policy in policies
