@@ -78,7 +78,13 @@ def test_tasks_slow_each_other_by_what_others_use_of_the_node_where_that_is_said
 def test_gates_open_when_the_turn_has_ended_and_the_next_begins_no_sooner() -> None:
     tasks = [task("a", 5.0, 60.0), task("b", 5.0, 60.0, at=0.5)]
     found = simulate(tasks, [node("n", "fast")], POLICIES["foretide"], lags=LAGS, turn_seconds=3.0)
-    assert [each.start_seconds for each in found] == pytest.approx([0.02 + 3.0 + 0.05, 3.02 + 3.0 + 0.05])
+    assert [each.start_seconds for each in found] == pytest.approx([0.02 + 3.0 + 0.05, 3.04 + 3.0 + 0.05])
+
+
+def test_nobody_is_lost_where_turns_take_long() -> None:
+    tasks, nodes = fleet(seed=2)
+    found = simulate(tasks, nodes, POLICIES["foretide"], lags=LAGS, turn_seconds=0.25)
+    assert [each.key for each in found] == [each.key for each in tasks]
 
 
 def test_a_plan_waits_for_the_fast_node_where_that_ends_sooner() -> None:

@@ -118,10 +118,11 @@ class _Simulation:
         if self._gates is not None and not self._gates.is_empty:
             wanted = self._gates.wanted(seconds)
             if wanted is not None:
-                self._agenda.put(wanted, self._turn)
+                at, number = wanted
+                self._agenda.put(at, partial(self._turn, number))
 
-    def _turn(self, now: float) -> None:
-        if self._gates is None or not self._gates.is_due(now):
+    def _turn(self, number: int, now: float) -> None:
+        if self._gates is None or not self._gates.is_due(number):
             return
         due = self._gates.turn(now, self._running.values(), self._seen, self._queue.in_order())
         if self._turn_seconds > 0.0:

@@ -1,7 +1,7 @@
 """Tasks behind their gates: when the planner takes a turn, what it knows then, and whose gates it opens.
 
-A turn comes some milliseconds after something changed, never before the last has ended, and at least once a second
-while anything waits.
+A turn comes some milliseconds after something changed, and after the last has ended; and at least once a second while
+anything waits.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Gates:
         self._recent: deque[tuple[float, Waiting]] = deque()
         self._made: Plan | None = None
         self._next_seconds = math.inf
+        self._number = 0
         self._not_before_seconds = -math.inf
 
     @property
@@ -69,17 +70,18 @@ class Gates:
         """A task whose gate was opened is bound."""
         del self._opened[key]
 
-    def wanted(self, seconds: float) -> float | None:
-        """When the next turn is, if one is wanted at that time; None if it is to be then anyway."""
+    def wanted(self, seconds: float) -> tuple[float, int] | None:
+        """When the next turn is, if one is wanted at that time, and its number; None if it is to be by then anyway."""
         seconds = max(seconds, self._not_before_seconds)
         if seconds >= self._next_seconds:
             return None
         self._next_seconds = seconds
-        return seconds
+        self._number += 1
+        return seconds, self._number
 
-    def is_due(self, now_seconds: float) -> bool:
-        """Whether this turn still holds: not if one was wanted earlier since."""
-        return now_seconds == self._next_seconds
+    def is_due(self, number: int) -> bool:
+        """Whether the turn of that number still holds: not if one was wanted earlier since."""
+        return number == self._number
 
     def turn(
         self,
@@ -92,7 +94,8 @@ class Gates:
 
         ``pending`` are tasks whose gates are open and that are not bound, in the scheduler's order.
         """
-        self._next_seconds, self._not_before_seconds = math.inf, now_seconds + self._turn_seconds
+        self._next_seconds = math.inf
+        self._not_before_seconds = now_seconds + self._turn_seconds + SETTLE_SECONDS
         while self._recent and self._recent[0][0] < now_seconds - WINDOW_SECONDS:
             self._recent.popleft()
         self._made = self._plan(
