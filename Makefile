@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast fuzz soak lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-placement bench-orders bench-waves bench-burst
+.PHONY: help demo test test-fast fuzz soak lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-placement bench-orders bench-scale bench-waves bench-burst
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -102,6 +102,9 @@ bench-placement: $(READY) ## Policies side by side in simulation, on three fleet
 
 bench-orders: $(READY) ## Order policies of the plan, each at what it is for, in simulation
 	@$(BIN)/python -m bench.orders
+
+bench-scale: $(READY) ## 10,000 nodes and 200,000 tasks in simulation, by the default scheduler and by the plan
+	@$(BIN)/python -m bench.scale
 
 charts: $(READY) ## Copy crds/ into the chart
 	@$(BIN)/python charts/sync-crds.py

@@ -29,11 +29,12 @@ from bench.placement import BURST, LOADS, TEAMS, Fleet, known_of, out_of_fold, s
 from bench.predict.__main__ import DATA
 from bench.predict.table import read
 from demo.console import table
+from foretide.simulate.arrivals import Bursts, Poisson
 from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
 from foretide.simulate.outcome import Outcome
 from foretide.simulate.policies import FORETIDE, orders
-from foretide.simulate.scenario import Bursts, Poisson, Scenario
+from foretide.simulate.scenario import Scenario
 from foretide.simulate.summary import summarise
 
 RESULT: Final = Path(__file__).parent / "results" / "orders.json"
@@ -164,7 +165,7 @@ def flood(scenario: Scenario) -> list[SimTask]:
     """Tasks of one team in bursts, and of another that come one by one as long as those do."""
     tasks: list[SimTask] = []
     for team, arrivals, share in (("flood", Bursts(size=BURST), FLOOD_SHARE), ("trickle", Poisson(), 1 - FLOOD_SHARE)):
-        own = msgspec.structs.replace(scenario, arrivals=arrivals, load=scenario.load * share)
+        own = msgspec.structs.replace(scenario, arrivals=arrivals, load=(scenario.load or 1.0) * share)
         last_seconds = max((task.arrival_seconds for task in tasks), default=float("inf"))
         made = [replace(task, key=f"{team}-{task.key}", team=team) for task in own.sim_tasks()]
         tasks += [task for task in made if task.arrival_seconds <= last_seconds]

@@ -37,11 +37,14 @@ from bench.predict.table import Measured, read
 from demo.console import table
 from foretide.model import CompletionTimeModel
 from foretide.placement.plan import Expected
+from foretide.simulate.arrivals import Bursts, Poisson
 from foretide.simulate.cluster import SimTask
+from foretide.simulate.fleet import NodeGroup
 from foretide.simulate.policies import FORETIDE, ORACLE, Policy, fastest_class, foretide, greedy, kubernetes
-from foretide.simulate.scenario import Bursts, NodeGroup, Poisson, Scenario, WorkloadSpec
+from foretide.simulate.scenario import Scenario
 from foretide.simulate.summary import Summary, compare
 from foretide.simulate.trace import Trace
+from foretide.simulate.workloads import WorkloadSpec
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
 RESULT: Final = Path(__file__).parent / "results" / "placement.json"

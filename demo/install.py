@@ -21,7 +21,7 @@ TASK_SETTINGS = Settings(
 )
 
 
-def install(cluster: Cluster, say: Callable[[str], None], *, order: Order) -> None:
+def install(cluster: Cluster, say: Callable[[str], None], *, order: Order = "Balanced") -> None:
     """Run `helm install` and wait until operator and scheduler are available; raises with helm's words if not.
 
     ``order`` is what the planner goes by.

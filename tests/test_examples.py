@@ -22,7 +22,7 @@ MANIFESTS = sorted(path for path in (ROOT / "examples").rglob("*.yaml") if SIMUL
 SCENARIO = Scenario.load(ROOT / "demo" / "scenario.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(SIMULATED.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(SIMULATED.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_scenario_among_the_examples_is_one(path: Path) -> None:
     assert SimulatedScenario.read(path).sim_tasks()
 

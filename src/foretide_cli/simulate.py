@@ -9,8 +9,9 @@ from typing import Final
 import msgspec
 
 from foretide.simulate.audit import audited
+from foretide.simulate.parts import ScenarioError
 from foretide.simulate.policies import FORETIDE, foretide, kubernetes, orders
-from foretide.simulate.scenario import Scenario, ScenarioError
+from foretide.simulate.scenario import Scenario
 from foretide.simulate.summary import Summary, compare
 from foretide.simulate.trace import Trace
 
@@ -19,7 +20,7 @@ AUDIT_WORDS: Final[Mapping[str, str]] = {
     "KeptForAnother": "would delay another that is due there",
     "Unexplained": "(the plan does not say why)",
 }
-HEADER = ("policy", "mean s", "to first", "median s", "p95 s", "deadlines missed", "regret")
+HEADER = ("policy", "mean s", "to first", "median s", "p95 s", "deadlines missed", "restarts", "regret")
 
 
 def simulate(
@@ -39,7 +40,9 @@ def simulate(
     if as_json:
         say(msgspec.json.encode(found).decode())
     else:
-        say(f"{scenario.name}: {scenario.tasks} tasks, {scenario.tasks_per_second:.2f} a second\n\n{_table(found)}")
+        say(
+            f"{scenario.name}: {scenario.task_count} tasks, {scenario.tasks_per_second:.2f} a second\n\n{_table(found)}"
+        )
     return 0
 
 
@@ -77,6 +80,7 @@ def _table(found: dict[str, Summary]) -> str:
                 f"{each.median_turnaround_seconds:.1f}",
                 f"{each.p95_turnaround_seconds:.1f}",
                 _percent(each.deadline_miss_share),
+                str(each.restarts or "-"),
                 _percent(each.regret),
             )
         )

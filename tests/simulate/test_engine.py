@@ -13,6 +13,7 @@ from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
 from foretide.simulate.outcome import Outcome
 from foretide.simulate.policies import Policy, as_predicted, foretide, kubernetes
+from foretide.simulate.world import ClassTruth, World
 
 LAGS = {"fast": Lags(release_seconds=1.0), "slow": Lags(release_seconds=2.0)}
 POLICIES = {policy.name: policy for policy in (*kubernetes(), *foretide())}
@@ -64,6 +65,26 @@ def test_tasks_whose_limits_exceed_the_cores_slow_each_other() -> None:
     found = run(tasks, [node("n", "fast")])
     assert found["short"].finish_seconds - 0.05 == pytest.approx(8.0)
     assert found["long"].finish_seconds - 0.05 == pytest.approx(8.0 + 6.0)
+
+
+def test_tasks_slow_each_other_by_what_others_use_of_the_node_where_that_is_said() -> None:
+    """Half of the cores are used by the other: 1.5 times as long with a coefficient of 1, until the shorter ends."""
+    tasks = [task("short", 4.0, 0.0), task("long", 10.0, 0.0)]
+    world = World({"fast": ClassTruth(interference=1.0)})
+    found = simulate(tasks, [node("n", "fast")], POLICIES["default"], lags=LAGS, world=world)
+    assert [each.finish_seconds - 0.05 for each in found] == pytest.approx([6.0, 6.0 + 6.0])
+
+
+def test_gates_open_when_the_turn_has_ended_and_the_next_begins_no_sooner() -> None:
+    tasks = [task("a", 5.0, 60.0), task("b", 5.0, 60.0, at=0.5)]
+    found = simulate(tasks, [node("n", "fast")], POLICIES["foretide"], lags=LAGS, turn_seconds=3.0)
+    assert [each.start_seconds for each in found] == pytest.approx([0.02 + 3.0 + 0.05, 3.04 + 3.0 + 0.05])
+
+
+def test_nobody_is_lost_where_turns_take_long() -> None:
+    tasks, nodes = fleet(seed=2)
+    found = simulate(tasks, nodes, POLICIES["foretide"], lags=LAGS, turn_seconds=0.25)
+    assert [each.key for each in found] == [each.key for each in tasks]
 
 
 def test_a_plan_waits_for_the_fast_node_where_that_ends_sooner() -> None:

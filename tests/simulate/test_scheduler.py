@@ -74,6 +74,13 @@ def test_in_a_large_cluster_searches_go_on_where_the_last_one_ended() -> None:
     assert third in {0, 2}
 
 
+def test_with_an_extender_all_nodes_are_looked_at() -> None:
+    nodes = cluster(1000, cpus=1)
+    last = Scheduler(prefer=lambda _task, places, _cluster, _now: places.astype(float))
+    assert last.choose(task(), nodes, 0.0) == 999
+    assert last.choose(task(), nodes, 0.0, planned=7) == 7
+
+
 def test_the_extender_counts_more_than_all_plugins() -> None:
     nodes = SimCluster(
         [
@@ -110,6 +117,6 @@ def test_binding_and_releasing_leave_what_was_there() -> None:
         nodes.bind(each, place, 0.0)
     for each, place in bound:
         nodes.end(each.key, place, 100.0)
-        nodes.release(each, place)
+        nodes.release(each, place, nodes.life(place))
     np.testing.assert_array_equal(nodes.free, before)
     assert nodes.used_share(np.arange(4)).tolist() == [0.0] * 4

@@ -33,6 +33,17 @@ def test_on_the_example_the_plan_beats_what_knows_less_and_the_oracle_nearly_nob
     assert math.isclose(sum(found["default"].share_by_class.values()), 1.0)
 
 
+def test_pods_that_were_made_anew_are_counted_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    rough = EXAMPLE.with_name("rough-day.yaml")
+    assert main(["simulate", str(rough), "--policy", "default", "-o", "json"]) == 0
+    restarts = json.loads(capsys.readouterr().out)["default"]["restarts"]
+    assert restarts > 0
+    assert main(["simulate", str(rough), "--policy", "default"]) == 0
+    header, row = capsys.readouterr().out.splitlines()[2:]
+    assert "restarts" in header
+    assert str(restarts) in row.split()
+
+
 def test_the_command_prints_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", str(EXAMPLE), "--policy", "default", "--policy", "per-pod"]) == 0
     assert "per-pod" in capsys.readouterr().out

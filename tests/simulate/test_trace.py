@@ -13,8 +13,8 @@ from foretide.placement.plan import Expected, NodeState
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import SimTask
+from foretide.simulate.parts import ScenarioError
 from foretide.simulate.policies import foretide, kubernetes
-from foretide.simulate.scenario import ScenarioError
 from foretide.simulate.summary import compare
 from foretide.simulate.trace import Trace, record
 from foretide_cli.__main__ import main

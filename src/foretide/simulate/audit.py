@@ -152,7 +152,14 @@ def audited(scenario: Simulated, policy: Policy) -> AuditReport:
     if policy.plan is None:
         raise ValueError(f"policy {policy.name!r} makes no plan that could be audited")
     audit, tasks, nodes = Audit(policy.plan), scenario.sim_tasks(), scenario.node_states()
-    outcomes = simulate(tasks, nodes, replace(policy, plan=audit), lags=scenario.lags(), seed=scenario.seed)
+    outcomes = simulate(
+        tasks,
+        nodes,
+        replace(policy, plan=audit),
+        lags=scenario.lags(),
+        world=scenario.world(),
+        seed=scenario.seed,
+    )
     return audit.report(tasks, outcomes, nodes)
 
 

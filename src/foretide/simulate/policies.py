@@ -55,7 +55,8 @@ class MakePlan(Protocol):
 class Policy:
     """``make_prefer`` gives an extender's opinion (None: no extender), from a seed; ``pack``: most allocated first.
 
-    With ``plan`` tasks wait behind gates until it opens them. ``foresee`` is what extender and plan know of a task.
+    With ``plan`` tasks wait behind gates until it opens them. ``foresee`` is what extender and plan know of a task:
+    its predictions if that ``is_updated`` by what has ended.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Policy:
     make_prefer: Callable[[Foresee, int], Prefer] | None = None
     pack: bool = False
     plan: MakePlan | None = None
+    is_updated: bool = False
 
 
 def as_predicted(task: SimTask) -> Mapping[str, Expected]:
@@ -146,9 +148,9 @@ def greedy(name: str, foresee: Foresee) -> Policy:
     return Policy(name, foresee, by_completion)
 
 
-PER_POD: Final = Policy("per-pod", as_predicted, by_completion)
+PER_POD: Final = Policy("per-pod", as_predicted, by_completion, is_updated=True)
 """Foretide's extender without its plan."""
-FORETIDE: Final = Policy("foretide", as_predicted, by_completion, plan=plan_together)
+FORETIDE: Final = Policy("foretide", as_predicted, by_completion, plan=plan_together, is_updated=True)
 ORACLE: Final = Policy("oracle", as_true, by_completion, plan=plan_together)
 """Foretide's plan with true times."""
 

@@ -1,4 +1,7 @@
-"""A scenario: which nodes there are, which workloads, and how tasks of them arrive. A YAML file, checked on reading."""
+"""A scenario: which nodes there are, which workloads, how tasks of them arrive, and what befalls them.
+
+A YAML file, checked on reading; files that it names lie beside it.
+"""
 
 from __future__ import annotations
 
@@ -14,181 +17,157 @@ from foretide.placement.plan import Expected, NodeState
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
 from foretide.placement.waiting import wait_bound_seconds
+from foretide.simulate.arrivals import Arrivals, Replay, arrival_times
 from foretide.simulate.cluster import SimTask
+from foretide.simulate.fleet import NodeGroup, NodeLoss
+from foretide.simulate.parts import MEBI, Count, InFile, Part, Positive, ScenarioError, Share
+from foretide.simulate.prediction_errors import LogNormal, Residuals
+from foretide.simulate.recorded import arrival_seconds, log_residuals
+from foretide.simulate.workloads import TaskSeconds, WorkloadSpec
+from foretide.simulate.world import World
 
-UPPER_DEVIATIONS: Final = 1.645
-"""From the median of a log-normal to its 95 % quantile."""
-_MEBI: Final = 2**20
-
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Share = Annotated[float, msgspec.Meta(ge=0)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-
-
-class ScenarioError(ValueError):
-    """A scenario that cannot be simulated; the message names field, value and what would do."""
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A part of a file: camelCase keys, unknown ones are errors."""
-
-
-class NodeGroup(Part, frozen=True, kw_only=True):
-    """Nodes of one class, all alike; ``release_seconds`` pass from a container's end until its requests are free."""
-
-    node_class: str
-    count: Count
-    cpu_millis: Count
-    memory_mebibytes: Count
-    release_seconds: Share = 1.8
-
-
-class WorkloadSpec(Part, frozen=True, kw_only=True):
-    """A workload: what its tasks ask for, what they take on each class, and how often they come.
-
-    ``seconds`` are medians from the binding to the container's end. ``predicted`` are the medians that the model gives
-    (without them those of ``seconds``, off by the scenario's ``prediction_deviation``). Each task's deadline is
-    ``deadline_factor`` times the best class's seconds. ``team`` is whose tasks they are (in a cluster: the namespace).
-    """
-
-    name: str
-    seconds: dict[str, Positive]
-    predicted: dict[str, Positive] = {}
-    weight: Positive = 1.0
-    cpu_millis: Count = 1000
-    memory_mebibytes: Count = 256
-    deadline_factor: Positive | None = None
-    team: str = ""
-
-
-class Poisson(Part, frozen=True, kw_only=True, tag_field="process", tag="Poisson"):
-    """One by one, at random."""
-
-
-class Bursts(Part, frozen=True, kw_only=True, tag_field="process", tag="Bursts"):
-    """So many at once, the bursts at random."""
-
-    size: Count
-
-
-class Diurnal(Part, frozen=True, kw_only=True, tag_field="process", tag="Diurnal"):
-    """Poisson, its rate a sine of this period between 1 - ``swing`` and 1 + ``swing`` times the mean."""
-
-    period_seconds: Positive = 86_400.0
-    swing: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
+MOST_RESIDUAL: Final = 10.0
+"""Nothing takes twenty thousand times as long as was predicted."""
 
 
 class Scenario(Part, frozen=True, kw_only=True):
     """All of it. ``load`` 1 offers as much work as the fleet can do if every workload went to every slot equally often.
 
+    Recorded arrivals need neither ``load``, which stretches them, nor ``tasks``, which takes the first of them only.
     ``time_deviation`` is of one task's log seconds about its workload's on a class; ``prediction_deviation`` of a
-    workload's prediction on a class about what it truly takes there.
+    workload's prediction on a class about what it truly takes there, unless ``prediction_residuals`` are given: the
+    logarithms of actual over predicted times. Every ``model_update_seconds`` predictions follow what has ended.
     """
 
     name: str
     nodes: Annotated[list[NodeGroup], msgspec.Meta(min_length=1)]
     workloads: Annotated[list[WorkloadSpec], msgspec.Meta(min_length=1)]
-    arrivals: Poisson | Bursts | Diurnal
-    load: Positive
-    tasks: Count
+    arrivals: Arrivals
+    load: Positive | None = None
+    tasks: Count | None = None
     time_deviation: Share = 0.05
     prediction_deviation: Share = 0.15
+    prediction_residuals: Annotated[list[float], msgspec.Meta(min_length=1)] | InFile | None = None
+    model_update_seconds: Positive | None = None
+    node_loss: NodeLoss = NodeLoss()
     seed: int = 0
 
     def __post_init__(self) -> None:
-        classes = [group.node_class for group in self.nodes]
-        if len(set(classes)) != len(classes):
-            raise ScenarioError("nodes: a class occurs twice; give each class one group")
-        for workload in self.workloads:
-            for field, known in (("seconds", workload.seconds), ("predicted", workload.predicted or workload.seconds)):
-                missing = sorted(set(classes) - set(known))
-                if missing:
-                    raise ScenarioError(
-                        f"workload {workload.name}: {field} lacks class {missing[0]}; give its seconds there"
-                    )
-            if not any(
-                workload.cpu_millis <= group.cpu_millis and workload.memory_mebibytes <= group.memory_mebibytes
-                for group in self.nodes
-            ):
-                asked = f"{workload.cpu_millis} m CPU and {workload.memory_mebibytes} MiB"
-                raise ScenarioError(
-                    f"workload {workload.name}: {asked} fit on no node; ask for less or add larger nodes"
-                )
+        problem = next(_problems(self), None)
+        if problem is not None:
+            raise ScenarioError(problem)
 
     @classmethod
     def read(cls, path: Path) -> Scenario:
         """The scenario of a YAML file; ScenarioError says what is wrong with it, and where."""
         try:
-            return msgspec.yaml.decode(path.read_bytes(), type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found = msgspec.yaml.decode(path.read_bytes(), type=cls)
+            return found.with_files(path.parent)
+        except (msgspec.DecodeError, UnicodeDecodeError, ScenarioError) as error:
             raise ScenarioError(f"{path}: {error}") from error
+
+    def with_files(self, folder: Path) -> Scenario:
+        """The same with what stands in other files, which are named from ``folder``."""
+        arrivals, residuals = self.arrivals, self.prediction_residuals
+        if isinstance(arrivals, Replay) and arrivals.file:
+            arrivals = Replay(seconds=arrival_seconds(folder / arrivals.file))
+        if isinstance(residuals, InFile):
+            residuals = log_residuals(folder / residuals.file)
+        return msgspec.structs.replace(self, arrivals=arrivals, prediction_residuals=residuals)
 
     def node_states(self) -> list[NodeState]:
         """Every node, named by its class."""
-        return [
-            NodeState(
-                f"{group.node_class}-{number:04d}",
-                group.node_class,
-                Resources(group.cpu_millis, group.memory_mebibytes * _MEBI, 110),
-            )
-            for group in self.nodes
-            for number in range(group.count)
-        ]
+        return [node for group in self.nodes for node in group.nodes()]
 
     def lags(self) -> dict[str, Lags]:
         """Of each class."""
         return {group.node_class: Lags(release_seconds=group.release_seconds) for group in self.nodes}
 
+    def world(self) -> World:
+        """What befalls nodes and predictions."""
+        return World(
+            classes={group.node_class: group.truth() for group in self.nodes},
+            failures=self.node_loss.failures(self.nodes),
+            update_seconds=self.model_update_seconds or math.inf,
+        )
+
+    @property
+    def task_count(self) -> int:
+        """How many there are."""
+        recorded = len(self.arrivals.seconds) if isinstance(self.arrivals, Replay) else 0
+        return self.tasks or recorded
+
     @property
     def tasks_per_second(self) -> float:
         """How many tasks arrive per second on average."""
-        return self.load * self._capacity()
+        if self.load is None and isinstance(self.arrivals, Replay):
+            return self.arrivals.tasks_per_second
+        return (self.load or 0.0) * self._capacity()
 
     def sim_tasks(self) -> list[SimTask]:
         """Every task in order of arrival; the same for the same scenario."""
         chance = random.Random(self.seed)  # noqa: S311  no secret
-        predicted = {workload.name: self._predicted(workload, chance) for workload in self.workloads}
+        predicted = self._predicted(chance)
+        startup = {workload.name: workload.startup() for workload in self.workloads}
+        best = {each.name: min(TaskSeconds(each.seconds, 1.0, each.startup()).values()) for each in self.workloads}
+        bounds = {
+            name: wait_bound_seconds(None, [each.median_seconds for each in expected.values()])
+            for name, expected in predicted.items()
+        }
+        requests = {each.name: Resources(each.cpu_millis, each.memory_mebibytes * MEBI, 1) for each in self.workloads}
+        images = {workload.name: workload.pulled() for workload in self.workloads}
         weights = [workload.weight for workload in self.workloads]
         out = []
-        for number, arrival in zip(range(self.tasks), self._arrivals(chance), strict=False):
+        arrivals = arrival_times(self.arrivals, self.tasks_per_second, chance)
+        for number, arrival in zip(range(self.task_count), arrivals, strict=False):
             workload = chance.choices(self.workloads, weights)[0]
+            name, deadline = workload.name, workload.deadline_factor
             one = math.exp(chance.gauss(0.0, self.time_deviation))
-            completions = [each.median_seconds for each in predicted[workload.name].values()]
-            deadline = workload.deadline_factor
             out.append(
                 SimTask(
-                    key=f"{number:06d}-{workload.name}",
-                    workload=workload.name,
+                    key=f"{number:06d}-{name}",
+                    workload=name,
                     arrival_seconds=arrival,
-                    requests=Resources(workload.cpu_millis, workload.memory_mebibytes * _MEBI, 1),
+                    requests=requests[name],
                     cpu_millis=workload.cpu_millis,
-                    true_seconds={name: seconds * one for name, seconds in workload.seconds.items()},
-                    expected=predicted[workload.name],
-                    deadline_seconds=math.inf if deadline is None else deadline * min(workload.seconds.values()),
-                    latest_open_seconds=arrival + wait_bound_seconds(None, completions),
+                    true_seconds=TaskSeconds(workload.seconds, one, startup[name]),
+                    expected=predicted[name],
+                    deadline_seconds=math.inf if deadline is None else deadline * best[name],
+                    latest_open_seconds=arrival + bounds[name],
                     team=workload.team,
+                    image=images[name],
                 )
             )
         return out
 
-    def _predicted(self, workload: WorkloadSpec, chance: random.Random) -> dict[str, Expected]:
-        spread = math.exp(UPPER_DEVIATIONS * math.hypot(self.prediction_deviation, self.time_deviation))
-        out = {}
-        for group in self.nodes:
-            name = group.node_class
-            off = math.exp(chance.gauss(0.0, self.prediction_deviation))
-            median = workload.predicted.get(name, workload.seconds[name] * off)
-            out[name] = Expected(median, median * spread)
-        return out
+    def _predicted(self, chance: random.Random) -> dict[str, dict[str, Expected]]:
+        """By workload and class."""
+        errors: LogNormal | Residuals = LogNormal(self.prediction_deviation)
+        if self.prediction_residuals is not None:
+            if isinstance(self.prediction_residuals, InFile):
+                raise ScenarioError("predictionResiduals: the file is not read yet, see Scenario.with_files")
+            errors = Residuals(self.prediction_residuals)
+            chance = random.Random(f"{self.seed} residuals")  # noqa: S311  no secret
+        upper = errors.upper(self.time_deviation)
+        found: dict[str, dict[str, Expected]] = {}
+        for workload in self.workloads:
+            startup, of_workload = workload.startup(), found.setdefault(workload.name, {})
+            for group in self.nodes:
+                name = group.node_class
+                off = errors.draw(chance)
+                work = workload.predicted.get(name, workload.seconds[name] * off)
+                of_workload[name] = Expected(work + startup[name], work * upper + startup[name])
+        return found
 
     def _capacity(self) -> float:
         total = sum(workload.weight for workload in self.workloads)
         rate = 0.0
         for group in self.nodes:
+            name = group.node_class
             slot_seconds = sum(
                 workload.weight
                 / total
-                * (workload.seconds[group.node_class] + group.release_seconds)
+                * (workload.seconds[name] + workload.startup()[name] + group.release_seconds)
                 / max(
                     min(group.cpu_millis // workload.cpu_millis, group.memory_mebibytes // workload.memory_mebibytes), 1
                 )
@@ -197,17 +176,69 @@ class Scenario(Part, frozen=True, kw_only=True):
             rate += group.count / slot_seconds
         return rate
 
-    def _arrivals(self, chance: random.Random) -> Iterator[float]:
-        rate, now = self.tasks_per_second, 0.0
-        while True:
-            match self.arrivals:
-                case Bursts(size=size):
-                    now += chance.expovariate(rate / size)
-                    yield from [now] * size
-                case Diurnal(period_seconds=period, swing=swing):
-                    now += chance.expovariate(rate * (1.0 + swing))
-                    if chance.random() * (1.0 + swing) <= 1.0 + swing * math.sin(2.0 * math.pi * now / period):
-                        yield now
-                case _:
-                    now += chance.expovariate(rate)
-                    yield now
+
+def _problems(scenario: Scenario) -> Iterator[str]:
+    """What is wrong with it, and what would do."""
+    classes = [group.node_class for group in scenario.nodes]
+    if len(set(classes)) != len(classes):
+        yield "nodes: a class occurs twice; give each class one group"
+    names = [workload.name for workload in scenario.workloads]
+    if len(set(names)) != len(names):
+        yield "workloads: a name occurs twice; give each workload its own"
+    for workload in scenario.workloads:
+        yield from _workload_problems(workload, scenario.nodes)
+    yield from _image_problems(scenario)
+    if isinstance(scenario.prediction_residuals, list):
+        odd = [each for each in scenario.prediction_residuals if not abs(each) <= MOST_RESIDUAL]
+        if odd:
+            yield f"predictionResiduals: {odd[0]} is no log(actual / predicted); give logarithms, 0.1 for 10 % longer"
+    yield from _arrival_problems(scenario)
+    nodes = {node.name for group in scenario.nodes for node in group.nodes()} if scenario.node_loss.losses else set()
+    for loss in scenario.node_loss.losses:
+        if loss.node not in nodes:
+            yield f"nodeLoss: there is no node {loss.node}; they are named {classes[0]}-0000 and so on"
+
+
+def _workload_problems(workload: WorkloadSpec, groups: list[NodeGroup]) -> Iterator[str]:
+    classes = {group.node_class for group in groups}
+    for field, known in (
+        ("seconds", workload.seconds),
+        ("predicted", workload.predicted or workload.seconds),
+        ("startupSeconds", workload.startup()),
+    ):
+        missing = sorted(classes - set(known))
+        if missing:
+            yield f"workload {workload.name}: {field} lacks class {missing[0]}; give its seconds there"
+    if not any(
+        workload.cpu_millis <= group.cpu_millis and workload.memory_mebibytes <= group.memory_mebibytes
+        for group in groups
+    ):
+        asked = f"{workload.cpu_millis} m CPU and {workload.memory_mebibytes} MiB"
+        yield f"workload {workload.name}: {asked} fit on no node; ask for less or add larger nodes"
+
+
+def _image_problems(scenario: Scenario) -> Iterator[str]:
+    sizes: dict[str, float] = {}
+    for workload in scenario.workloads:
+        image = workload.image
+        if image is None:
+            continue
+        if sizes.setdefault(image.name, image.mebibytes) != image.mebibytes:
+            yield f"workload {workload.name}: image {image.name} has another size elsewhere; give one size"
+        for group in scenario.nodes:
+            if image.name not in group.images and group.pull_mebibytes_per_second is None:
+                yield (
+                    f"nodes of class {group.node_class} neither hold image {image.name} of workload {workload.name} "
+                    "(images) nor say how fast they pull it (pullMebibytesPerSecond); give one of them"
+                )
+
+
+def _arrival_problems(scenario: Scenario) -> Iterator[str]:
+    arrivals = scenario.arrivals
+    if not isinstance(arrivals, Replay):
+        if scenario.load is None:
+            yield "load is missing; say how much work is to arrive, 1 is what the fleet can do"
+        if scenario.tasks is None:
+            yield "tasks is missing; say how many are to arrive"
+    elif not arrivals.file and scenario.tasks is not None and scenario.tasks > len(arrivals.seconds):
+        yield f"tasks is {scenario.tasks}, but {len(arrivals.seconds)} arrivals are recorded; leave it out to take all"

@@ -1,9 +1,10 @@
 """kube-scheduler as far as it decides where a Pod goes: which nodes it looks at, how it scores them, how ties fall.
 
 One Pod at a time, in order of arrival. Of more than 100 nodes only a share is looked at, from where the last search
-ended (`percentageOfNodesToScore` at its default). Scores are those of the default plugins that tell our nodes apart:
-NodeResourcesFit (least or most allocated) and NodeResourcesBalancedAllocation, each of weight 1, from 0 to 100; and
-an extender's, which counts more than all plugins together. Among the best the scheduler takes one at random.
+ended (`percentageOfNodesToScore` at its default); with an extender all are, as the chart configures it. Scores are
+those of the default plugins that tell our nodes apart: NodeResourcesFit (least or most allocated) and
+NodeResourcesBalancedAllocation, each of weight 1, from 0 to 100; and an extender's, which counts more than all plugins
+together. Among the best the scheduler takes one at random.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ class Scheduler:
         self, task: SimTask, cluster: SimCluster, now_seconds: float, *, planned: int | None = None
     ) -> int | None:
         """The place of the node that the task is bound to; None if no node has room."""
+        if planned is not None and cluster.has_room_at(task.requests, planned):
+            return planned
         places = self._feasible(task, cluster)
         if len(places) == 0:
             return None
-        if planned is not None and planned in places:
-            return planned
         total = in_tree_scores(task.requests, cluster, places, pack=self._pack).astype(np.float64)
         if self._prefer is not None:
             total += np.asarray(self._prefer(task, places, cluster, now_seconds)) * EXTENDER_STEP
@@ -57,14 +58,14 @@ class Scheduler:
 
     def _feasible(self, task: SimTask, cluster: SimCluster) -> Places:
         count = len(cluster)
-        wanted = nodes_to_find(count)
-        order = np.arange(count) if wanted >= count else (self._next + np.arange(count)) % count
-        found = order[cluster.has_room(task.requests, order)]
+        found = np.flatnonzero(cluster.has_room(task.requests))
+        wanted = count if self._prefer is not None else nodes_to_find(count)
         if wanted >= count:
             return found
-        found = found[:wanted]
-        looked_at = int(np.flatnonzero(order == found[-1])[0]) + 1 if len(found) == wanted else count
-        self._next = (self._next + looked_at) % count
+        behind = int(np.searchsorted(found, self._next))
+        found = np.concatenate((found[behind:], found[:behind]))[:wanted]
+        if len(found) == wanted:
+            self._next = (int(found[-1]) + 1) % count
         return found
 
 

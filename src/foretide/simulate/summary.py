@@ -17,6 +17,7 @@ from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
 from foretide.simulate.outcome import Outcome
 from foretide.simulate.policies import Policy
+from foretide.simulate.world import World
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +26,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     ``turnaround_percentiles`` are those from 0 to 100 in steps of 5. ``regret`` is by how much the mean is longer than
     the oracle's, as a share of that; None without an oracle. ``deadline_miss_share`` is among tasks that have a
     deadline, None where none has. ``share_by_class`` is of tasks. ``slowdown_by_team`` is the mean of turnaround over
-    what the task takes on its best class.
+    what the task takes on its best class. ``restarts`` is how many Pods were made anew, their nodes being lost.
     """
 
     mean_turnaround_seconds: float
@@ -35,6 +36,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     deadline_miss_share: float | None
     share_by_class: dict[str, float]
     slowdown_by_team: dict[str, float]
+    restarts: int
     regret: float | None = None
 
 
@@ -58,16 +60,20 @@ class Simulated(Protocol):
         """Of each class."""
         ...
 
+    def world(self) -> World:
+        """What befalls them."""
+        ...
+
 
 def compare(
-    scenario: Simulated, policies: Sequence[Policy], *, oracle: str = "oracle", turn_gap_seconds: float = 0.0
+    scenario: Simulated, policies: Sequence[Policy], *, oracle: str = "oracle", turn_seconds: float = 0.0
 ) -> dict[str, Summary]:
     """Each policy's figures on the scenario's tasks, by its name; ``oracle`` names the one that regret is told from."""
-    tasks, nodes, lags = scenario.sim_tasks(), scenario.node_states(), scenario.lags()
+    tasks, nodes, lags, world = scenario.sim_tasks(), scenario.node_states(), scenario.lags(), scenario.world()
     found = {
         policy.name: summarise(
             tasks,
-            simulate(tasks, nodes, policy, lags=lags, seed=scenario.seed, turn_gap_seconds=turn_gap_seconds),
+            simulate(tasks, nodes, policy, lags=lags, world=world, seed=scenario.seed, turn_seconds=turn_seconds),
             {node.name: node.node_class or "" for node in nodes},
         )
         for policy in policies
@@ -101,4 +107,5 @@ def summarise(tasks: Sequence[SimTask], outcomes: Sequence[Outcome], class_of: M
         deadline_miss_share=statistics.fmean(missed) if missed else None,
         slowdown_by_team={team: statistics.fmean(each) for team, each in sorted(slowed.items())},
         share_by_class={name: classes[name] / len(outcomes) for name in sorted(set(class_of.values()))},
+        restarts=sum(each.restarts for each in outcomes),
     )

@@ -13,7 +13,8 @@ from foretide.placement.plan import Expected, NodeState
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import SimTask
-from foretide.simulate.scenario import Part, Positive, ScenarioError, Share
+from foretide.simulate.parts import Part, Positive, ScenarioError, Share
+from foretide.simulate.world import World
 
 _Amount = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -115,7 +116,7 @@ class Trace(Part, frozen=True, kw_only=True):
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
 
     @property
-    def tasks(self) -> int:
+    def task_count(self) -> int:
         """How many there are."""
         return len(self.traced)
 
@@ -138,6 +139,10 @@ class Trace(Part, frozen=True, kw_only=True):
             name: Lags(release_seconds=each.release_seconds, open_to_bind_seconds=each.open_to_bind_seconds)
             for name, each in self.lags_by_class.items()
         }
+
+    def world(self) -> World:
+        """Nothing befalls its nodes: what did is in the times that were recorded."""
+        return World()
 
     def sim_tasks(self) -> list[SimTask]:
         """Every task in order of arrival."""
