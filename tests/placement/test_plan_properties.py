@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from foretide.placement.completion import LEAST_SECONDS, RunningTask, remaining_seconds
 from foretide.placement.plan import NOT_PREDICTED, WAIT_BOUND_REACHED, NodeState, Plan, Running, Waiting
+from foretide.placement.pulls import PullTimes
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
 from tests.placement.fleets import GROUPS, NOW, lags, nodes, running, waiting
@@ -49,15 +50,7 @@ def test_the_plan_does_not_depend_on_the_order_of_nodes_running_tasks_or_predict
 ) -> None:
     tasks, there, fleet, delays = case
     shuffled = [
-        Waiting(
-            each.key,
-            each.requests,
-            each.cpu_millis,
-            dict(rng.sample(sorted(each.expected.items()), len(each.expected))),
-            each.latest_open_seconds,
-            each.group,
-        )
-        for each in tasks
+        replace(each, expected=dict(rng.sample(sorted(each.expected.items()), len(each.expected)))) for each in tasks
     ]
     again = make(shuffled, rng.sample(there, len(there)), rng.sample(fleet, len(fleet)), delays)
     assert again == make(tasks, there, fleet, delays)
@@ -108,6 +101,9 @@ def check_requests(
             task = by_key[done.key]
             known = task.expected.get(node.node_class or "")
             alone = math.inf if known is None or done.reason == NOT_PREDICTED else known.median_seconds
+            alone += done.pull_seconds
+            pulls = PullTimes().seconds("any", None) * len(node.lacks & task.images)
+            assert -1e-9 <= done.pull_seconds <= pulls + 1e-9
             works.append(Work(done.start_seconds or 0.0, alone, task.cpu_millis))
         ends = ends_of(works, node)
         held = [(NOW, end + delay.release_seconds, each.requests) for each, end in zip(runs, ends, strict=False)]

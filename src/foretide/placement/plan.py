@@ -275,7 +275,8 @@ class Placing:
             return None
         alone = max(expected.median_seconds, LEAST_SECONDS)
         if self.pulling.lacked(place, task.images):
-            alone += self.pulling.wait_seconds(place, task.images, timeline.first_room_seconds(shape))
+            start = timeline.first_room_seconds(shape) + timeline.lags.open_to_bind_seconds
+            alone += self.pulling.wait_seconds(place, task.images, start)
         choice = Choice()
         offer = timeline.offer(shape, alone)
         if offer is not None and offer.open_seconds <= latest:
@@ -292,7 +293,12 @@ class Placing:
         """What a task is spared where somebody else pulls its images; None if nobody does."""
         if not self.pulling.concerns(task.images):
             return None
-        return lambda place, start_seconds: self.pulling.spared_seconds(place, task.images, start_seconds)
+
+        def spared_seconds(place: int, open_seconds: float) -> float:
+            start = open_seconds + self.timelines[place].lags.open_to_bind_seconds
+            return self.pulling.spared_seconds(place, task.images, start)
+
+        return spared_seconds
 
     def _shape(self, requests: Resources, cpu_millis: int) -> Shape:
         amounts = self._axes.amounts(requests)
@@ -349,7 +355,9 @@ class Placing:
             raise ValueError(f"nothing was found for task {task.key}")
         place = found.cost[2]
         made = self.timelines[place].commit(task.key, shape, found.alone_seconds, found.offer)
-        pull_seconds = self.pulling.start(place, task.images, made.start_seconds)
+        self.pulling.start(place, task.images, made.start_seconds)
+        known = task.expected.get(self._class_of[place] or "")
+        pull_seconds = 0.0 if known is None else found.alone_seconds - max(known.median_seconds, LEAST_SECONDS)
         opened = found.offer.open_seconds if open_seconds is None else open_seconds
         return Placed(task.key, opened, reason, self.timelines[place], made, pull_seconds)
 

@@ -27,7 +27,7 @@ _Entry = tuple[float, float, int, int]
 """Of a heap: when a node first has room, what is committed there, its place, and its version when that was found."""
 _NO_CHOICE: Final = (math.inf, math.inf, -1)
 Spared = Callable[[int, float], float]
-"""How many seconds less than on others of its kind a task takes at a place if it starts there at a time."""
+"""How many seconds less than on others of its kind a task takes at a place if it is opened there at a time."""
 
 
 class Queue:
