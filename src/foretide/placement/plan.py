@@ -219,7 +219,8 @@ class Placing:
         """
         shape = self.shape(task)
         latest = max(task.latest_open_seconds, self._now)
-        kinds, spared = self._kinds(task), self._spared(task)
+        kinds = self._kinds(task)
+        spared = self._spared(task) if self.pulling.is_needed else None
         if aimed is not None and self._may_go(task.group, aimed):
             found = self._offered(aimed, shape, task, latest)
             if found is not None and found.offer is not None:
@@ -249,7 +250,8 @@ class Placing:
         That is as soon as any node has room for its requests, and of those that then have it where it ends first.
         """
         shape = self.shape(task)
-        kinds, spared = self._kinds(task) or [(None, math.inf)], self._spared(task)
+        kinds = self._kinds(task) or [(None, math.inf)]
+        spared = self._spared(task) if self.pulling.is_needed else None
         first = self._search.first_room_seconds(task.group, shape, [kind for kind, _ in kinds])
         for latest in (first, math.inf):  # what is free at first may be promised to one before it a little later
             found = self._search.best(task.group, shape, kinds, latest, spared)
@@ -274,7 +276,7 @@ class Placing:
         if expected is None:
             return None
         alone = max(expected.median_seconds, LEAST_SECONDS)
-        if self.pulling.lacked(place, task.images):
+        if self.pulling.is_needed and self.pulling.lacked(place, task.images):
             start = timeline.first_room_seconds(shape) + timeline.lags.open_to_bind_seconds
             alone += self.pulling.wait_seconds(place, task.images, start)
         choice = Choice()
@@ -338,7 +340,7 @@ class Placing:
     def _kinds(self, task: Waiting) -> list[tuple[Kind, float]]:
         """The kinds of nodes that it may go to and is predicted for, with what it takes there alone, pulls included."""
         alone = [(name, max(each.median_seconds, LEAST_SECONDS)) for name, each in sorted(task.expected.items())]
-        if self.pulling.concerns(task.images):
+        if self.pulling.is_needed and self.pulling.concerns(task.images):
             return [each for one in alone for each in self.kinds.of_class(task.group, task.images, *one)]
         return [each for each in alone if self.kinds.eligible(task.group, each[0])]
 
@@ -355,11 +357,14 @@ class Placing:
             raise ValueError(f"nothing was found for task {task.key}")
         place = found.cost[2]
         made = self.timelines[place].commit(task.key, shape, found.alone_seconds, found.offer)
-        self.pulling.start(place, task.images, made.start_seconds)
-        known = task.expected.get(self._class_of[place] or "")
-        pull_seconds = 0.0 if known is None else found.alone_seconds - max(known.median_seconds, LEAST_SECONDS)
         opened = found.offer.open_seconds if open_seconds is None else open_seconds
-        return Placed(task.key, opened, reason, self.timelines[place], made, pull_seconds)
+        placed = Placed(task.key, opened, reason, self.timelines[place], made)
+        known = task.expected.get(self._class_of[place] or "")
+        if self.pulling.is_needed:
+            self.pulling.start(place, task.images, made.start_seconds)
+        if self.pulling.is_needed and known is not None:
+            placed.pull_seconds = found.alone_seconds - max(known.median_seconds, LEAST_SECONDS)
+        return placed
 
     def _why_not(self, group: Hashable, shape: Shape) -> str:
         eligible = self.kinds.eligible(group, None)
