@@ -133,7 +133,7 @@ def overview(found: Found) -> str:
 
 
 def fairness(found: Found) -> str:
-    """Mean slow-downs of both teams by either order."""
+    """Mean slow-downs of both teams by either order, and of the worse-off."""
     rows = [
         [
             name,
@@ -145,7 +145,13 @@ def fairness(found: Found) -> str:
         ]
         for name, each in found.items()
     ]
-    return table(["mean slow-down of each team", "usual", FAIR, "mean turnaround to usual"], rows)
+    usual, fair = (
+        np.array([max(each[order].slowdown_by_team.values()) for each in found.values()])
+        for order in (FORETIDE.name, FAIR)
+    )
+    rows.append(["mean of the worse-off", f"{usual.mean():.2f}", f"{fair.mean():.2f}", ""])
+    told = table(["mean slow-down of each team", "usual", FAIR, "mean turnaround to usual"], rows)
+    return f"{told}\n\nthe worse-off is better off in {(fair < usual).sum()} of {len(fair)}"
 
 
 def overtaken_share(outcomes: Sequence[Outcome]) -> float:

@@ -80,8 +80,7 @@ def running(draw: st.DrawFn, fleet: list[NodeState], *, oversubscribe: bool = Tr
         if requests.cpu_millis <= cpu and requests.memory_bytes <= memory and pods >= 1:
             left[node] = cpu - requests.cpu_millis, memory - requests.memory_bytes, pods - 1
             seconds = draw(st.one_of(st.none(), times.map(expected)))
-            bound = NOW - draw(times)
-            found.append(Running(f"run-{index}", node, requests, cpu_millis, bound, seconds, draw(images)))
+            found.append(Running(f"run-{index}", node, requests, cpu_millis, NOW - draw(times), seconds))
     return found
 
 

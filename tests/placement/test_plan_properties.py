@@ -101,18 +101,16 @@ def check_requests(
         for done in planned:
             task = by_key[done.key]
             known = task.expected.get(node.node_class or "")
-            alone = (
-                math.inf if known is None or done.reason == NOT_PREDICTED else known.median_seconds + done.pull_seconds
-            )
+            alone = math.inf if known is None or done.reason == NOT_PREDICTED else known.median_seconds
+            alone += done.pull_seconds
+            pulls = PullTimes().seconds("any", None) * len(node.lacks & task.images)
+            assert -1e-9 <= done.pull_seconds <= pulls + 1e-9
             works.append(Work(done.start_seconds or 0.0, alone, task.cpu_millis))
         ends = ends_of(works, node)
         held = [(NOW, end + delay.release_seconds, each.requests) for each, end in zip(runs, ends, strict=False)]
         for done, work, end in zip(planned, works[len(runs) :], ends[len(runs) :], strict=True):
             said = math.inf if done.finish_seconds is None else done.finish_seconds
-            if node.lacks:  # what a task waits for its image is taken as of when it first could start
-                assert end <= said + 1e-5
-            else:
-                assert said == pytest.approx(end, abs=1e-5)
+            assert said == pytest.approx(end, abs=1e-5)
             opened = work.start_seconds - delay.open_to_bind_seconds
             held.append((opened, end + delay.release_seconds, by_key[done.key].requests))
         for time in {begin for begin, _, _ in held}:

@@ -1,14 +1,16 @@
-"""What holds of every plan over all tasks at once, whatever was planned before, is expected or is more urgent."""
+"""What holds of every plan over all tasks at once: by any order, whatever was planned before, is expected or urgent."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foretide.placement.order import Order
 from foretide.placement.plan import NOT_PREDICTED, Assignment, NodeState, Plan, Running, Waiting
 from foretide.placement.resources import Resources
 from foretide.placement.together import plan_together
@@ -27,6 +29,7 @@ class Case:
     queue: list[Waiting]
     coming: list[Waiting]
     previous: Plan | None
+    order: Order
 
     def made(self, tasks: Sequence[Waiting] | None = None) -> Plan:
         """The plan."""
@@ -40,6 +43,7 @@ class Case:
             lags=self.delays,
             coming=self.coming,
             previous=self.previous,
+            order=self.order,
         )
 
 
@@ -68,7 +72,8 @@ def cases(draw: st.DrawFn, *, oversubscribe: bool = True) -> Case:
     ]
     previous = draw(st.sampled_from([None, Plan(tuple(kept), NOW - 1.0)]))
     there = draw(running(fleet, oversubscribe=oversubscribe))
-    return Case(tasks, there, fleet, draw(lags), draw(st.sampled_from([[], queue])), coming, previous)
+    order = draw(st.sampled_from(get_args(Order)))
+    return Case(tasks, there, fleet, draw(lags), draw(st.sampled_from([[], queue])), coming, previous, order)
 
 
 @given(cases(), st.randoms(use_true_random=False))

@@ -228,7 +228,7 @@ class Placing:
         """
         shape = self.shape(task)
         latest = max(task.latest_open_seconds, self._now)
-        spared = self._spared(task)
+        spared = self._spared(task) if self.pulling.is_needed else None
         if aimed is not None and self._may_go(task.group, aimed):
             found = self._offered(aimed, shape, task, latest)
             if found is not None and found.offer is not None:
@@ -259,7 +259,8 @@ class Placing:
         That is as soon as any node has room for its requests, and of those that then have it where it ends first.
         """
         shape = self.shape(task)
-        paces, spared = self.paces(task) or [_ANY], self._spared(task)
+        paces = self.paces(task) or [_ANY]
+        spared = self._spared(task) if self.pulling.is_needed else None
         first = self._search.first_room_seconds(task.group, shape, [kind for kind, _, _ in paces])
         for latest in (first, math.inf):  # what is free at first may be promised to one before it a little later
             found = self._search.best(task.group, shape, paces, latest, spared)
@@ -284,9 +285,10 @@ class Placing:
         if expected is None:
             return None
         alone = max(expected.median_seconds, LEAST_SECONDS)
-        lacked, wait = self.pulling.lacked(place, task.images), 0.0
+        lacked = self.pulling.lacked(place, task.images) if self.pulling.is_needed else NO_IMAGES
+        bind, wait = timeline.lags.open_to_bind_seconds, 0.0
         if lacked:
-            wait = self.pulling.wait_seconds(place, lacked, timeline.first_room_seconds(shape))
+            wait = self.pulling.wait_seconds(place, lacked, timeline.first_room_seconds(shape) + bind)
         choice = Choice()
         offer = timeline.offer(shape, alone + wait, expected.contention)
         if offer is not None and offer.open_seconds <= latest:
@@ -295,7 +297,7 @@ class Placing:
         undisturbed = math.inf if offer is None else offer.open_seconds
         if undisturbed > self._now and (earlier := timeline.first_shared_seconds(shape)) < undisturbed:
             if lacked:
-                wait = self.pulling.wait_seconds(place, lacked, earlier)
+                wait = self.pulling.wait_seconds(place, lacked, earlier + bind)
             shared = timeline.shared_offer(
                 shape, alone + wait, expected.contention, latest_seconds=latest, below_seconds=below
             )
@@ -307,7 +309,12 @@ class Placing:
         """What a task is spared where somebody else pulls its images; None if nobody does."""
         if not self.pulling.concerns(task.images):
             return None
-        return lambda place, start_seconds: self.pulling.spared_seconds(place, task.images, start_seconds)
+
+        def spared_seconds(place: int, open_seconds: float) -> float:
+            start = open_seconds + self.timelines[place].lags.open_to_bind_seconds
+            return self.pulling.spared_seconds(place, task.images, start)
+
+        return spared_seconds
 
     def _shape(self, requests: Resources, cpu_millis: int) -> Shape:
         amounts = self._axes.amounts(requests)
@@ -348,7 +355,7 @@ class Placing:
             (name, max(each.median_seconds, LEAST_SECONDS), each.contention)
             for name, each in sorted(task.expected.items())
         ]
-        if not self.pulling.concerns(task.images):
+        if not (self.pulling.is_needed and self.pulling.concerns(task.images)):
             return [each for each in known if self.kinds.eligible(task.group, each[0])]
         return [
             (kind, with_pulls, contention)
@@ -374,9 +381,14 @@ class Placing:
             raise ValueError(f"nothing was found for task {task.key}")
         place = found.cost[2]
         made = self.timelines[place].commit(task.key, shape, found.offer)
-        pull_seconds = self.pulling.start(place, task.images, made.start_seconds)
         opened = found.offer.open_seconds if open_seconds is None else open_seconds
-        return Placed(task.key, opened, reason, self.timelines[place], made, pull_seconds)
+        placed = Placed(task.key, opened, reason, self.timelines[place], made)
+        known = task.expected.get(self._class_of[place] or "")
+        if self.pulling.is_needed:
+            placed.pull_seconds = self.pulling.start(place, task.images, made.start_seconds)
+            if known is not None and not known.contention:  # what was counted, as of when it first could start
+                placed.pull_seconds = found.offer.alone_seconds - max(known.median_seconds, LEAST_SECONDS)
+        return placed
 
     def _why_not(self, group: Hashable, shape: Shape) -> str:
         eligible = self.kinds.eligible(group, None)

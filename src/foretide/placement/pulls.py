@@ -34,7 +34,8 @@ class PullTimes:
 class Pulling:
     """Which images nodes lack in the course of one plan, and from when on those that are pulled are there.
 
-    Nodes are named by their places; ``lacks`` are the images that each lacks at first, of those that tasks use.
+    Nodes are named by their places; ``lacks`` are the images that each lacks at first, of those that tasks use. With
+    ``is_needed`` False none lacks any, and nothing else is worth asking for.
     """
 
     def __init__(self, times: PullTimes, lacks: Sequence[frozenset[str]], class_of: Sequence[str | None]) -> None:
@@ -42,6 +43,7 @@ class Pulling:
         self._lacks = lacks
         self._class_of = class_of
         self._lacked_anywhere = NO_IMAGES.union(*lacks)
+        self.is_needed = bool(self._lacked_anywhere)
         self._there_from_seconds: dict[tuple[int, str], float] = {}
 
     def concerns(self, images: frozenset[str]) -> bool:

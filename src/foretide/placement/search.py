@@ -29,7 +29,7 @@ Pace = tuple[Kind, float, float]
 """What a task takes on nodes of a kind: seconds with nothing beside it, and its contention."""
 _NO_CHOICE: Final = (math.inf, math.inf, -1)
 Spared = Callable[[int, float], float]
-"""How many seconds less than on others of its kind a task takes at a place if it starts there at a time."""
+"""How many seconds less than on others of its kind a task takes at a place if it is opened there at a time."""
 
 
 class Queue:

@@ -133,13 +133,14 @@ def _alike(
     """The places in groups that have as much room for the commonest shapes and lack the same, the largest first."""
     telling = _telling(shapes)
     groups: dict[tuple[tuple[int, ...], frozenset[str]], list[int]] = defaultdict(list)
-    of_room: dict[tuple[int, ...], tuple[tuple[int, ...], frozenset[str]]] = {}
+    of_room: dict[tuple[tuple[int, ...], frozenset[str]], list[int]] = {}
     for place in places:
-        room = timelines[place].room
-        key = of_room.get(room)
-        if key is None:
-            key = of_room[room] = tuple(timelines[place].capacity(shape) for shape in telling), NO_IMAGES
-        groups[(key[0], frozenset(pulls[place])) if place in pulls else key].append(place)
+        alike = timelines[place].room, frozenset(pulls[place]) if place in pulls else NO_IMAGES
+        members = of_room.get(alike)
+        if members is None:
+            key = tuple(timelines[place].capacity(shape) for shape in telling), alike[1]
+            members = of_room[alike] = groups[key]
+        members.append(place)
     in_order = sorted(groups.items(), key=lambda each: (-len(each[1]), each[1][0]))
     yield from (members for _, members in in_order[: MOST_SITES - 1])
     rest = sorted(((room, members) for (room, _), members in in_order[MOST_SITES - 1 :]), key=itemgetter(0))
