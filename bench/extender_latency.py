@@ -51,13 +51,13 @@ def node_name(index: int) -> str:
     return f"edge-node-{index:04d}"
 
 
-def make_cluster() -> ClusterState:
-    """A busy cluster: two tasks of one CPU on each node of four."""
+def make_cluster(nodes: int = NODES, pods: int = PODS_IN_FLIGHT) -> ClusterState:
+    """A busy cluster: tasks of one CPU, two on each node of four unless there are more."""
     state = ClusterState()
     for name in CLASSES:
         spec = NodeClassSpec(selector=LabelSelector(match_labels={LABEL_NODE_CLASS: name}))
         state.class_changed(name, NodeClass(metadata=Metadata(name=name), spec=spec))
-    for index in range(NODES):
+    for index in range(nodes):
         labels = {LABEL_NODE_CLASS: list(CLASSES)[index % len(CLASSES)]}
         state.node_changed("ADDED", NodeFacts(node_name(index), labels, Resources(4000, 8 * 2**30, 110)))
     predictions = {
@@ -71,7 +71,7 @@ def make_cluster() -> ClusterState:
         for name, each in CLASSES.items()
     }
     state.workload_changed(("team", "resnet"), WorkloadPredictions(1000, 1000, 600.0, predictions))
-    for index in range(PODS_IN_FLIGHT):
+    for index in range(pods):
         state.pod_changed(
             "ADDED",
             TaskPod(
@@ -80,7 +80,7 @@ def make_cluster() -> ClusterState:
                 uid=f"uid-{index}",
                 workload="resnet",
                 role="run",
-                node=node_name(index % NODES),
+                node=node_name(index % nodes),
                 is_finished=False,
                 prediction=None,
                 planned_node=None,
@@ -131,7 +131,7 @@ async def serve(role: Role) -> None:
     await runner.cleanup()
 
 
-def request_body() -> bytes:
+def request_body(nodes: int = NODES) -> bytes:
     """What kube-scheduler sends for one task and all nodes."""
     limits = {"cpu": "1", "memory": "512Mi"}
     pod = {
@@ -145,7 +145,7 @@ def request_body() -> bytes:
         "spec": {"containers": [{"name": "task", "resources": {"limits": limits, "requests": limits}}]},
         "status": {"phase": "Pending"},
     }
-    return msgspec.json.encode({"Pod": pod, "Nodes": None, "NodeNames": [node_name(index) for index in range(NODES)]})
+    return msgspec.json.encode({"Pod": pod, "Nodes": None, "NodeNames": [node_name(index) for index in range(nodes)]})
 
 
 def ask(connection: http.client.HTTPConnection, verb: str, body: bytes) -> float:
