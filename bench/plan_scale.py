@@ -50,8 +50,12 @@ RESULT = Path(__file__).parent / "results" / "plan.json"
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """What makes a case hard: what runs already, how many shapes of request, times of each task's own, limits."""
+    """How large a case is, and what makes it hard: what runs already, shapes of request, own times of tasks, limits."""
 
+    nodes: int = NODES
+    classes: int = CLASSES
+    tasks: int = TASKS
+    system_pods: int = SYSTEM_PODS
     running_per_node: int = 0
     shapes: int = 20
     own_times: bool = False
@@ -96,17 +100,17 @@ def make(case: Case) -> Cluster:
     def own_size() -> float:
         return rng.uniform(0.5, 2) if case.own_times else 1.0
 
-    classes = [f"class-{index:02d}" for index in range(CLASSES)]
+    classes = [f"class-{index:02d}" for index in range(case.classes)]
     slowness = [10 ** rng.uniform(0, 1.5) for _ in classes]
     nodes = {
         name: Node(NodeFacts(name, {LABEL_NODE_CLASS: node_class}, Resources(4200, 8192 * MIB, 110)), node_class)
-        for index in range(NODES)
-        for name, node_class in ((f"node-{index:04d}", classes[index % CLASSES]),)
+        for index in range(case.nodes)
+        for name, node_class in ((f"node-{index:04d}", classes[index % case.classes]),)
     }
     pods = [
         pod(f"system-{name}-{place}", Resources(40, 100 * MIB), node=name)
         for name in nodes
-        for place in range(SYSTEM_PODS)
+        for place in range(case.system_pods)
     ]
     limit = 1000 * case.limit_over_request
     seconds = [rng.uniform(5, 60) for _ in range(case.shapes)]
@@ -120,15 +124,15 @@ def make(case: Case) -> Cluster:
     shapes = []
     for index in range(case.shapes):
         work = rng.uniform(1, 8)
-        millis = 500 * rng.randint(1, 4) if case.shapes < TASKS else 200 + 3 * index
+        millis = 500 * rng.randint(1, 4) if case.shapes < case.tasks else 200 + 3 * index
         shapes.append(Resources(millis, 256 * MIB * rng.randint(1, 4)))
         times = [work * factor * rng.lognormvariate(0, 0.3) for factor in slowness]
         workloads[f"net-{index}"] = workload(millis * case.limit_over_request, dict(zip(classes, times, strict=True)))
-    for index in range(TASKS):
+    for index in range(case.tasks):
         shape, requests = index % case.shapes, shapes[index % case.shapes]
         limit = workloads[f"net-{shape}"].cpu_millis
         task = Task(round(INFERENCES * own_size()), limit, requests.memory_bytes)
-        ago = 60.0 * (index + 0.5) / TASKS
+        ago = 60.0 * (index + 0.5) / case.tasks
         pods.append(pod(f"task-{index:03d}", requests, f"net-{shape}", task, ago))
     return Cluster(pods, nodes, workloads)
 

@@ -7,8 +7,8 @@ four sizes, which take some 20 seconds on the fastest class and half an hour on 
 than on others. Predictions are off by 15 %, tasks come one by one, as many as the fleet can do if every workload goes
 everywhere equally often. kube-scheduler's default and Foretide's plan run at once, in a process each. A turn of the
 planner takes as long as may be expected in a cluster of that size (`TURN_SECONDS`); what planning really took is told
-beside. Prints a table and, as its last line, one JSON object, which is also written to
-`bench/results/scale.json`.
+beside. Then what planner and extender need in one cluster of 5,000 nodes (`bench.cluster_limits`). Prints tables and,
+as its last line, one JSON object, which is also written to `bench/results/scale.json`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, ParamSpec
 
+from bench.cluster_limits import measure
 from bench.machine import machine
 from demo.console import table
 from demo.marks import held, marks_table
@@ -85,7 +86,8 @@ def main() -> int:
         [name.replace("_", " "), *(f"{each[name]:g}" if name in each else "-" for each in found.values())]
         for name in found["foretide"]
     ]
-    print(f"\n{table(['', *found], rows)}\n\n{marks_table(result['marks'])}")
+    print(f"\n{table(['', *found], rows)}\n\n{marks_table(result['marks'])}", flush=True)
+    result["one_cluster"] = measure()
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))

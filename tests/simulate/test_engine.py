@@ -108,6 +108,14 @@ def test_a_task_that_fits_nowhere_is_named() -> None:
             simulate([task("huge", 1.0, 1.0, request_millis=64000)], [node("n", "fast")], POLICIES[policy])
 
 
+def test_a_task_whose_gate_is_never_opened_is_named() -> None:
+    """It is predicted only for the class whose nodes are too small, and its wait has no bound."""
+    odd = replace(task("odd", 1.0, 1.0, request_millis=4000), expected={"fast": Expected(1.0, 2.0)})
+    nodes = [node("small", "fast"), node("large", "slow", cpus=8)]
+    with pytest.raises(ValueError, match=r"odd.*opens no gate"):
+        simulate([task("even", 1.0, 1.0), odd], nodes, POLICIES["foretide"], lags=LAGS)
+
+
 def test_equal_arguments_give_equal_outcomes() -> None:
     tasks, nodes = fleet(seed=3)
     for policy in POLICIES.values():

@@ -32,6 +32,11 @@ class Agenda:
         """When the next thing happens; infinite if nothing does."""
         return min(self._known[0][0] if self._known else math.inf, self._heap[0][0] if self._heap else math.inf)
 
+    @property
+    def is_all_known_past(self) -> bool:
+        """Whether all that was known from the start has happened."""
+        return not self._known
+
     def take(self) -> tuple[float, Happen]:
         """The next thing, which is left out from now on."""
         if self._known and not (self._heap and self._heap[0][0] < self._known[0][0]):

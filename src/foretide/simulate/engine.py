@@ -43,7 +43,7 @@ def simulate(
     """What becomes of ``tasks``; the outcomes are in their order. Equal arguments give equal outcomes.
 
     ``turn_seconds`` is what a turn of the planner takes. Raises ValueError for tasks that never start: no node ever
-    has room for them.
+    has room for them, or the plan never opens their gates.
     """
     made = _Simulation(
         tasks, nodes, policy, lags=lags or {}, world=world or World(), seed=seed, turn_seconds=turn_seconds
@@ -70,6 +70,7 @@ class _Simulation:
         self._turn_seconds = turn_seconds
         self._cluster = SimCluster(self._nodes, tasks, lags, world.classes)
         self._seen = self._nodes
+        self._down = set[int]()
         self._gone = set[int]()
         self._chance = Chance(world.failures.wear, seed)
         self._learning = Learning() if policy.is_updated and world.update_seconds < math.inf else None
@@ -129,6 +130,8 @@ class _Simulation:
             self._agenda.put(now + self._turn_seconds, partial(self._open, due))
         else:
             self._open(due, now)
+        if not (due or self._running or self._down) and self._agenda.is_all_known_past:
+            _refuse(self._gates.never_opened, "nothing is left to wait for, and the plan opens no gate")
         self._want_turn(now + HEARTBEAT_SECONDS)
 
     def _open(self, due: Iterable[Assignment], _now: float) -> None:
@@ -206,6 +209,7 @@ class _Simulation:
         given_up = failures.notice_seconds + failures.eviction_seconds
         self._agenda.put(now + min(given_up, repair_seconds), partial(self._evict, place))
         if repair_seconds < math.inf:
+            self._down.add(place)
             self._agenda.put(now + repair_seconds, partial(self._restore, place))
         else:
             self._gone.add(place)
@@ -222,6 +226,7 @@ class _Simulation:
             self._arrive(task, now)
 
     def _restore(self, place: int, now: float) -> None:
+        self._down.remove(place)
         self._cluster.restore(place)
         self._seen = self._cluster.seen()
         self._room_grew(place, now)
@@ -250,5 +255,9 @@ class _Simulation:
         never = [
             task.key for task in self._tasks if task.key not in self._outcomes and not fits[shape_of(task.requests)]
         ]
-        if never:
-            raise ValueError(f"{len(never)} tasks never start, among them {', '.join(never[:5])}: no node has room")
+        _refuse(never, "no node has room")
+
+
+def _refuse(never: Sequence[str], why: str) -> None:
+    if never:
+        raise ValueError(f"{len(never)} tasks never start, among them {', '.join(never[:5])}: {why}")

@@ -51,6 +51,11 @@ class Gates:
         """Whether nobody waits behind a gate."""
         return not self._gated
 
+    @property
+    def never_opened(self) -> list[str]:
+        """Those who wait without a bound."""
+        return [key for key, each in self._gated.items() if each.latest_open_seconds == math.inf]
+
     def add(self, task: SimTask, now_seconds: float) -> None:
         """A task's Pod is made, for the first time or anew: bound and deadline count from now."""
         waiting = Waiting(
