@@ -7,6 +7,7 @@ from tasks that ended (`foretide.contention_fit`), and 0 until it is better than
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Annotated, Final, Literal, NamedTuple, get_args
@@ -85,19 +86,23 @@ def exposure_permille(
 
     None where its limit and those of the others together left the node's cores (`MOST_SHARED`), or it took no time.
     """
-    beside = [each for each in others if each.begin_milliseconds < end_milliseconds]
-    edges = {each.begin_milliseconds for each in beside} | {each.end_milliseconds for each in beside}
-    inner = (edge for edge in edges if begin_milliseconds < edge < end_milliseconds)
+    whole = end_milliseconds - begin_milliseconds
+    if whole <= 0:
+        return None
+    changes: dict[float, int] = defaultdict(int, {begin_milliseconds: 0, end_milliseconds: 0})
+    for each in others:
+        begin, end = max(each.begin_milliseconds, begin_milliseconds), min(each.end_milliseconds, end_milliseconds)
+        if begin < end:
+            changes[begin] += each.cpu_millis
+            changes[end] -= each.cpu_millis
     exposed = slowed = 0.0
-    for begin, end in pairwise(sorted({float(begin_milliseconds), float(end_milliseconds), *inner})):
-        others_millis = sum(
-            each.cpu_millis for each in beside if each.begin_milliseconds <= begin and each.end_milliseconds >= end
-        )
+    others_millis = 0
+    for begin, end in pairwise(sorted(changes)):
+        others_millis += changes[begin]
         demand_millis = cpu_millis + others_millis
         exposed += (end - begin) * exposure(others_millis, demand_millis, allocatable_millis)
         slowed += (end - begin) * (slowdown(demand_millis, allocatable_millis) - 1.0)
-    whole = end_milliseconds - begin_milliseconds
-    return None if whole <= 0 or slowed > MOST_SHARED * whole else round(1000 * exposed / whole)
+    return None if slowed > MOST_SHARED * whole else round(1000 * exposed / whole)
 
 
 def alone(observations: Iterable[Observation], coefficients: Coefficients) -> list[Observation]:
