@@ -182,7 +182,8 @@ def _idle_rooms(
                 continue
             if not all(map(ge, timeline.free_now, shape.hard)):
                 continue
-            offer = timeline.offer(shape, max(expected.median_seconds, LEAST_SECONDS))
+            alone = max(expected.median_seconds, LEAST_SECONDS) + placing.pulling.wait_seconds(place, task.images, now)
+            offer = timeline.offer(shape, alone, expected.contention)
             if offer is None or offer.open_seconds > now:
                 continue  # there is room, but not for long enough, or only with cores shared
             finish = math.inf if each.finish_seconds is None else each.finish_seconds
