@@ -56,12 +56,6 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     came_true: dict[str, int]
     kept_beyond_bound: list[str]
 
-    @property
-    def share_come_true(self) -> float | None:
-        """Of all idle room, for how much of it the reason came true; None where there was none."""
-        count = sum(self.idle.values())
-        return sum(self.came_true.values()) / count if count else None
-
 
 class Audit:
     """Makes plans by ``plan`` and takes note in ``idle`` of what they leave so; call it in place of that."""
