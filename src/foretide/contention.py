@@ -18,9 +18,9 @@ from foretide.observation import Observation
 from foretide.placement.completion import exposure, interference, slowdown
 from foretide.signature import Signature
 
-Kind = Literal["ComputeBound", "MemoryBound"]
+WorkloadKind = Literal["ComputeBound", "MemoryBound"]
 """What a workload mostly waits for, and so how much it suffers from others that read and write memory."""
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+WORKLOAD_KINDS: Final[tuple[WorkloadKind, ...]] = get_args(WorkloadKind)
 
 COMPUTE_BOUND_MACS_PER_BYTE: Final = 4.0
 """From so many multiply-adds per byte read or written on a workload is compute-bound: networks of dense convolutions
@@ -30,11 +30,11 @@ MOST_SHARED: Final = 0.02
 MAX_COEFFICIENT: Final = 3.0
 """Beside others that use all other cores of a large node a task takes at most four times what it takes alone."""
 
-Coefficients = Mapping[tuple[str, Kind], int]
+Coefficients = Mapping[tuple[str, WorkloadKind], int]
 """In thousandths, by node class and kind; absent means 0."""
 
 
-def kind_of(signature: Signature) -> Kind:
+def kind_of(signature: Signature) -> WorkloadKind:
     """The kind of a workload, by multiply-adds per byte of its parameters and of its activations, written and read."""
     moved_bytes = signature.parameter_bytes + 2 * signature.activation_bytes
     return "ComputeBound" if signature.macs >= COMPUTE_BOUND_MACS_PER_BYTE * moved_bytes else "MemoryBound"
@@ -48,7 +48,7 @@ class Contention(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is 0 unless the reason is ``BetterThanNone``.
     """
 
-    kind: Kind
+    kind: WorkloadKind
     coefficient_permille: Annotated[int, msgspec.Meta(ge=0, le=round(1000 * MAX_COEFFICIENT))]
     pairs: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
     error_permille: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
