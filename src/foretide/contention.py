@@ -7,6 +7,7 @@ from tasks that ended (`foretide.contention_fit`), and 0 until it is better than
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Annotated, Final, Literal, NamedTuple, get_args
@@ -17,9 +18,9 @@ from foretide.observation import Observation
 from foretide.placement.completion import exposure, interference, slowdown
 from foretide.signature import Signature
 
-Kind = Literal["ComputeBound", "MemoryBound"]
+WorkloadKind = Literal["ComputeBound", "MemoryBound"]
 """What a workload mostly waits for, and so how much it suffers from others that read and write memory."""
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+WORKLOAD_KINDS: Final[tuple[WorkloadKind, ...]] = get_args(WorkloadKind)
 
 COMPUTE_BOUND_MACS_PER_BYTE: Final = 4.0
 """From so many multiply-adds per byte read or written on a workload is compute-bound: networks of dense convolutions
@@ -29,11 +30,11 @@ MOST_SHARED: Final = 0.02
 MAX_COEFFICIENT: Final = 3.0
 """Beside others that use all other cores of a large node a task takes at most four times what it takes alone."""
 
-Coefficients = Mapping[tuple[str, Kind], int]
+Coefficients = Mapping[tuple[str, WorkloadKind], int]
 """In thousandths, by node class and kind; absent means 0."""
 
 
-def kind_of(signature: Signature) -> Kind:
+def kind_of(signature: Signature) -> WorkloadKind:
     """The kind of a workload, by multiply-adds per byte of its parameters and of its activations, written and read."""
     moved_bytes = signature.parameter_bytes + 2 * signature.activation_bytes
     return "ComputeBound" if signature.macs >= COMPUTE_BOUND_MACS_PER_BYTE * moved_bytes else "MemoryBound"
@@ -47,7 +48,7 @@ class Contention(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is 0 unless the reason is ``BetterThanNone``.
     """
 
-    kind: Kind
+    kind: WorkloadKind
     coefficient_permille: Annotated[int, msgspec.Meta(ge=0, le=round(1000 * MAX_COEFFICIENT))]
     pairs: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
     error_permille: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
@@ -85,19 +86,23 @@ def exposure_permille(
 
     None where its limit and those of the others together left the node's cores (`MOST_SHARED`), or it took no time.
     """
-    beside = [each for each in others if each.begin_milliseconds < end_milliseconds]
-    edges = {each.begin_milliseconds for each in beside} | {each.end_milliseconds for each in beside}
-    inner = (edge for edge in edges if begin_milliseconds < edge < end_milliseconds)
+    whole = end_milliseconds - begin_milliseconds
+    if whole <= 0:
+        return None
+    changes: dict[float, int] = defaultdict(int, {begin_milliseconds: 0, end_milliseconds: 0})
+    for each in others:
+        begin, end = max(each.begin_milliseconds, begin_milliseconds), min(each.end_milliseconds, end_milliseconds)
+        if begin < end:
+            changes[begin] += each.cpu_millis
+            changes[end] -= each.cpu_millis
     exposed = slowed = 0.0
-    for begin, end in pairwise(sorted({float(begin_milliseconds), float(end_milliseconds), *inner})):
-        others_millis = sum(
-            each.cpu_millis for each in beside if each.begin_milliseconds <= begin and each.end_milliseconds >= end
-        )
+    others_millis = 0
+    for begin, end in pairwise(sorted(changes)):
+        others_millis += changes[begin]
         demand_millis = cpu_millis + others_millis
         exposed += (end - begin) * exposure(others_millis, demand_millis, allocatable_millis)
         slowed += (end - begin) * (slowdown(demand_millis, allocatable_millis) - 1.0)
-    whole = end_milliseconds - begin_milliseconds
-    return None if whole <= 0 or slowed > MOST_SHARED * whole else round(1000 * exposed / whole)
+    return None if slowed > MOST_SHARED * whole else round(1000 * exposed / whole)
 
 
 def alone(observations: Iterable[Observation], coefficients: Coefficients) -> list[Observation]:

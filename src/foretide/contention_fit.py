@@ -24,18 +24,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from foretide.contention import KINDS, MAX_COEFFICIENT, Contention, Kind, kind_of
+from foretide.contention import MAX_COEFFICIENT, WORKLOAD_KINDS, Contention, WorkloadKind, kind_of
 from foretide.observation import Observation
 
 FOLDS: Final = 5
+"""In so many turns every run is held back once, together with all others of its occasion."""
 MIN_PAIRS: Final = 20
+"""Of held-back runs of a kind on a class; with fewer nothing is decided …"""
 MIN_OCCASIONS: Final = 5
-"""Of held-back runs of a kind on a class; with fewer nothing is decided."""
+"""… nor where they are of fewer occasions."""
 SURE: Final = 2.0
 """The mean improvement must be more than so many standard errors: where there is no contention, few coefficients of a
 hundred are then used all the same, mostly small ones (`tests/foretide/test_contention_fit.py` counts them)."""
 OCCASION_MILLISECONDS: Final = 60_000
+"""Runs that were observed in the same minute are of one occasion."""
 MOST_SAY: Final = 64
+"""A namespace's runs weigh at most as much as so many, however many there are."""
 STEP: Final = 0.02
 """Of the grid of coefficients."""
 PRIOR_DEVIATION: Final = 0.5
@@ -65,7 +69,7 @@ def _learn_class(rows: Sequence[Observation]) -> tuple[Contention, ...]:
     runs = _Runs.of([row for row in rows if row.origin == "Run" and row.exposure_permille is not None])
     held = _held_back(runs)
     found = _fit(runs, runs.everyone)
-    return tuple(_judge(kind, found[kind], runs, held) for kind in KINDS if kind in kinds)
+    return tuple(_judge(kind, found[kind], runs, held) for kind in WORKLOAD_KINDS if kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class _Runs:
         return cls(
             log_seconds=log_seconds,
             exposure=np.array([min(max(row.exposure_permille or 0, 0), 1000) / 1e3 for row in rows]),
-            kind=np.array([KINDS.index(kind_of(row.signature)) for row in rows], dtype=np.int64),
+            kind=np.array([WORKLOAD_KINDS.index(kind_of(row.signature)) for row in rows], dtype=np.int64),
             group=group,
             namespace=namespace,
             occasion=_numbered(occasions),
@@ -132,15 +136,15 @@ def _alone(left: Array, group: Places, groups: int) -> Array:
     return alone
 
 
-def _fit(runs: _Runs, chosen: Mask) -> dict[Kind, int]:
+def _fit(runs: _Runs, chosen: Mask) -> dict[WorkloadKind, int]:
     """The coefficient of each kind from the chosen runs, as its place on the grid."""
     left, group = _left(runs, chosen), runs.group[chosen]
     off = np.abs(left - _alone(left, group, runs.group.max(initial=-1) + 1)[group]) / runs.scatter
     loss = np.where(off <= _HUBER, off**2 / 2, _HUBER * (off - _HUBER / 2)) * runs.weight[chosen, None]
-    curves = [loss[runs.kind[chosen] == number].sum(axis=0) for number in range(len(KINDS))]
+    curves = [loss[runs.kind[chosen] == number].sum(axis=0) for number in range(len(WORKLOAD_KINDS))]
     of_class = int(np.argmin(sum(curves) + (_GRID / PRIOR_DEVIATION) ** 2 / 2))
     prior = ((_GRID - _GRID[of_class]) / PRIOR_DEVIATION) ** 2 / 2
-    return {kind: int(np.argmin(curve + prior)) for kind, curve in zip(KINDS, curves, strict=True)}
+    return {kind: int(np.argmin(curve + prior)) for kind, curve in zip(WORKLOAD_KINDS, curves, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ def _held_back(runs: _Runs) -> _HeldBack:
         if not held.any() or held.all():
             continue
         found = _fit(runs, ~held)
-        at = np.array([found[kind] for kind in KINDS])[runs.kind[held]]
+        at = np.array([found[kind] for kind in WORKLOAD_KINDS])[runs.kind[held]]
         alone = _alone(_left(runs, ~held), runs.group[~held], groups)[runs.group[held]]
         left = _left(runs, held)
         rows = np.arange(len(at))
@@ -173,9 +177,9 @@ def _relative(log_off: Array) -> Array:
     return np.minimum(np.abs(np.expm1(-log_off)), 1.0)
 
 
-def _judge(kind: Kind, at: int, runs: _Runs, held: _HeldBack) -> Contention:
+def _judge(kind: WorkloadKind, at: int, runs: _Runs, held: _HeldBack) -> Contention:
     """Whether the coefficient at that place of the grid is used."""
-    asked = (runs.kind == KINDS.index(kind)) & np.isfinite(held.error)
+    asked = (runs.kind == WORKLOAD_KINDS.index(kind)) & np.isfinite(held.error)
     pairs = int(asked.sum())
     if pairs < MIN_PAIRS or len(set(runs.occasion[asked])) < MIN_OCCASIONS:
         return Contention(kind=kind, coefficient_permille=0, pairs=pairs, reason="TooFewPairs")

@@ -29,14 +29,8 @@ def _simulate(options: argparse.Namespace) -> int:
         from foretide_cli.simulate import audit, simulate  # noqa: PLC0415  what the other commands do without
     except ImportError as error:
         return _failed(f"{error.name} is missing: install foretide[simulate]", status=2)
-    if options.audit:
-        return audit(
-            options.scenario,
-            as_json=options.output == "json",
-            say=print,
-            complain=lambda problem: _failed(problem, status=2),
-        )
-    return simulate(
+    do = audit if options.audit else simulate
+    return do(
         options.scenario,
         options.policy,
         as_json=options.output == "json",

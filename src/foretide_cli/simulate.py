@@ -10,7 +10,7 @@ import msgspec
 
 from foretide.simulate.audit import audited
 from foretide.simulate.parts import ScenarioError
-from foretide.simulate.policies import FORETIDE, foretide, kubernetes, orders
+from foretide.simulate.policies import FORETIDE, Policy, foretide, kubernetes, orders
 from foretide.simulate.scenario import Scenario
 from foretide.simulate.summary import Summary, compare
 from foretide.simulate.trace import Trace
@@ -27,14 +27,10 @@ def simulate(
     path: Path, names: Sequence[str], *, as_json: bool, say: Callable[[str], None], complain: Callable[[str], int]
 ) -> int:
     """Print each policy's figures as a table or as JSON; 0, or what ``complain`` gives for a scenario that is none."""
-    usual = (*kubernetes(), *foretide())
-    known = {policy.name: policy for policy in (*usual, *orders())}
-    unknown = sorted(set(names) - set(known))
-    if unknown:
-        return complain(f"policy {unknown[0]!r} is not known; there are {', '.join(known)}")
     try:
+        policies = _named(names) or [*kubernetes(), *foretide()]
         scenario = _read(path)
-        found = compare(scenario, [known[name] for name in names] or usual)
+        found = compare(scenario, policies)
     except (ScenarioError, OSError, ValueError) as error:
         return complain(str(error))
     if as_json:
@@ -46,10 +42,18 @@ def simulate(
     return 0
 
 
-def audit(path: Path, *, as_json: bool, say: Callable[[str], None], complain: Callable[[str], int]) -> int:
-    """Print why Foretide's plan left nodes idle while tasks waited, and how often the reasons came true."""
+def audit(
+    path: Path, names: Sequence[str], *, as_json: bool, say: Callable[[str], None], complain: Callable[[str], int]
+) -> int:
+    """Print why the plan of one policy left nodes idle while tasks waited, and how often the reasons came true.
+
+    Without a name it is Foretide's usual one.
+    """
+    if len(names) > 1:
+        return complain(f"one policy is audited at a time; choose one of {', '.join(names)}")
     try:
-        found = audited(_read(path), FORETIDE)
+        (policy,) = _named(names) or [FORETIDE]
+        found = audited(_read(path), policy)
     except (ScenarioError, OSError, ValueError) as error:
         return complain(str(error))
     if as_json:
@@ -62,6 +66,15 @@ def audit(path: Path, *, as_json: bool, say: Callable[[str], None], complain: Ca
     ]
     say(f"{_aligned(rows)}\n\ngates kept beyond their bound: {len(found.kept_beyond_bound)}")
     return 0
+
+
+def _named(names: Sequence[str]) -> list[Policy]:
+    """The policies of these names; ValueError names one that is not known."""
+    known = {policy.name: policy for policy in (*kubernetes(), *foretide(), *orders())}
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ValueError(f"policy {unknown[0]!r} is not known; there are {', '.join(known)}")
+    return [known[name] for name in names]
 
 
 def _read(path: Path) -> Scenario | Trace:

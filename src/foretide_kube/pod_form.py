@@ -119,13 +119,13 @@ class PodCondition(msgspec.Struct, rename="camel"):
     last_transition_time: str | None = None
 
 
-class Running(msgspec.Struct, rename="camel"):
+class RunningState(msgspec.Struct, rename="camel"):
     """A container that runs."""
 
     started_at: str | None = None
 
 
-class Terminated(msgspec.Struct, rename="camel"):
+class TerminatedState(msgspec.Struct, rename="camel"):
     """How a container ended."""
 
     started_at: str | None = None
@@ -136,8 +136,8 @@ class Terminated(msgspec.Struct, rename="camel"):
 class ContainerState(msgspec.Struct):
     """The state of a container, of which start and end are read."""
 
-    running: Running | None = None
-    terminated: Terminated | None = None
+    running: RunningState | None = None
+    terminated: TerminatedState | None = None
 
 
 class ContainerStatus(msgspec.Struct):

@@ -57,6 +57,19 @@ def test_exposure_is_a_share_whatever_was_there(cpu: int, cores: int, others: li
     assert exposed is None or 0 <= exposed < 1000
 
 
+moments = st.integers(0, 30)
+
+
+@given(st.integers(33_000, 64_000), st.lists(st.builds(Presence, moments, moments, st.integers(0, 4000)), max_size=8))
+def test_exposure_is_that_of_each_millisecond_by_itself(cores: int, others: list[Presence]) -> None:
+    beside = [
+        sum(each.cpu_millis for each in others if each.begin_milliseconds <= at < each.end_milliseconds)
+        for at in range(10, 20)
+    ]
+    found = exposure_permille(1000, cores, others, begin_milliseconds=10, end_milliseconds=20)
+    assert found == pytest.approx(1000 * sum(beside) / (10 * cores), abs=0.5)
+
+
 def test_a_network_of_few_multiply_adds_per_byte_is_memory_bound() -> None:
     assert kind_of(SIGNATURE) == "ComputeBound"  # 300 million for 68 MB
     assert kind_of(msgspec.structs.replace(SIGNATURE, macs=200_000_000)) == "MemoryBound"

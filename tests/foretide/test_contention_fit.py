@@ -7,12 +7,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from foretide.contention import MAX_COEFFICIENT, Contention, Kind
+from foretide.contention import MAX_COEFFICIENT, Contention, WorkloadKind
 from foretide.contention_fit import OCCASION_MILLISECONDS, learn
 from foretide.observation import Observation
 from tests.foretide.workloads import SIGNATURE, observation
 
-SIGNATURES: dict[Kind, Any] = {
+SIGNATURES: dict[WorkloadKind, Any] = {
     "ComputeBound": msgspec.structs.replace(SIGNATURE, macs=3_000_000_000),
     "MemoryBound": msgspec.structs.replace(SIGNATURE, macs=30_000_000),
 }
@@ -35,14 +35,14 @@ def runs(
     One in thirty takes much longer for a reason of its own; ``drift`` is by how much whole occasions are slower.
     """
     random = np.random.default_rng(seed)
-    coefficients: dict[Kind, float] = {"ComputeBound": compute_bound, "MemoryBound": memory_bound}
+    coefficients: dict[WorkloadKind, float] = {"ComputeBound": compute_bound, "MemoryBound": memory_bound}
     rows = []
     nets = [(f"{name}/net-{number}/k", number % 2) for name in namespaces for number in range(workloads)]
     alone = {net: 0.02 * np.exp(random.normal(0.0, 1.0)) for net, _ in nets}
     for occasion in range(occasions):
         busy, slow = random.uniform(0.0, 0.75), random.normal(0.0, drift)
         for place, (net, is_second) in enumerate(nets):
-            kind: Kind = "MemoryBound" if is_second else "ComputeBound"
+            kind: WorkloadKind = "MemoryBound" if is_second else "ComputeBound"
             exposed = float(np.clip(busy + random.normal(0.0, 0.1), 0.0, 0.9))
             off = slow + random.normal(0.0, noise) + (random.random() < 1 / 30) * abs(random.normal(0.0, 0.5))
             seconds = alone[net] * (1 + coefficients[kind] * exposed) * np.exp(off)

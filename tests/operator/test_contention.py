@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from foretide.observation import Observation
+from foretide_kube.kinds.completiontimemodel import MOST_CLASSES
 from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, CONFIG_MAPS, PODS
 from foretide_operator.actions import Apply
 from foretide_operator.co_runners import Tenancy
@@ -178,3 +180,11 @@ def test_what_is_trained_on_are_times_without_company_where_it_is_known_what_tha
     for before, after in zip(rows, request.observations, strict=True):
         longer = 1 + factor * (before.exposure_permille or 0) / 1000 if before.workload.endswith("0/k") else 1.0
         assert after.inference_microseconds == pytest.approx(before.inference_microseconds / longer, abs=1)
+
+
+def test_of_classes_that_are_not_published_nothing_is_taken_out_of_times() -> None:
+    rows = runs(1, compute_bound=1.0, workloads=2, noise=0.02)
+    others = [msgspec.structs.replace(rows[0], node_class=f"a-{number:02d}") for number in range(MOST_CLASSES)]
+    request, learned = without_company(TrainingRequest(observations=(*rows, *others), devices={}))
+    assert "fast" not in learned
+    assert request.observations[: len(rows)] == tuple(rows)

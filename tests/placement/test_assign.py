@@ -17,6 +17,7 @@ from scipy.optimize import linear_sum_assignment
 
 from foretide.placement.assign import Aim, assign
 from foretide.placement.costs import Job
+from foretide.placement.order import OBJECTIVES, Objective, Order
 from foretide.placement.resources import Axes, Resources
 from foretide.placement.slots import Site, sites_of
 from foretide.placement.timeline import Lags, Shape, Timeline
@@ -63,6 +64,13 @@ def job(*seconds: float, age: float = 0.0, due: float = math.inf, **options: obj
         due_seconds=due,
         **options,  # type: ignore[arg-type]
     )
+
+
+def objective(order: Order) -> Objective:
+    """What a plan by that order makes least."""
+    found = OBJECTIVES[order]
+    assert found is not None
+    return found
 
 
 def case(seed: int, *, jobs: int, nodes: int) -> tuple[list[Job], list[list[float]]]:
@@ -208,6 +216,30 @@ def test_no_job_is_left_beyond_its_bound_for_the_good_of_others() -> None:
     short = [job(2.0) for _ in range(6)]
     aims = assign([job(10.0, latest_open_seconds=8.0), *short], classes_of([[0.0]]), budget=ENOUGH)
     assert next(aim.open_seconds for aim in aims if aim.job == 0) <= 8.0
+
+
+def test_no_job_is_left_beyond_its_bound_for_the_deadlines_of_others() -> None:
+    """Five of them miss theirs for it, and deadlines are what is planned for."""
+    others = [job(10.0, due=10.5 + (10.0 + GAP) * number) for number in range(5)]
+    aims = assign(
+        [job(10.0, latest_open_seconds=1.0), *others],
+        classes_of([[0.0]]),
+        budget=ENOUGH,
+        objective=objective("DeadlineSlack"),
+    )
+    assert aims[0].job == 0
+
+
+def test_no_job_is_left_beyond_its_bound_because_its_team_has_much_work() -> None:
+    """Where teams share alike, each of the other's jobs counts 2,500 times as much."""
+    short = [job(1.0, team="short") for _ in range(4)]
+    aims = assign(
+        [job(100.0, team="long", latest_open_seconds=0.5), *short],
+        classes_of([[0.0]]),
+        budget=ENOUGH,
+        objective=objective("FairShare"),
+    )
+    assert aims[0].job == 0
 
 
 def test_who_is_expected_soon_keeps_others_from_waiting_for_the_fastest_node() -> None:

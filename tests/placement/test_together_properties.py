@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.placement.order import Order
-from foretide.placement.plan import NOT_PREDICTED, Assignment, NodeState, Plan, Running, Waiting
+from foretide.placement.plan import NOT_PREDICTED, Assignment, Expected, NodeState, Plan, Running, Waiting
 from foretide.placement.resources import Resources
-from foretide.placement.together import plan_together
+from foretide.placement.together import MOST_LEVELS, plan_together
 from tests.placement.fleets import GROUPS, NOW, lags, nodes, running, waiting
 from tests.placement.test_plan_properties import LagsByClass, check_requests, with_steady_requests
 
@@ -144,6 +145,27 @@ def test_no_task_delays_one_of_higher_priority(case: Case) -> None:
     among_all = {each.key: each for each in case.made().assignments}
     alone = case.made(urgent).assignments
     assert [among_all[each.key] for each in alone] == list(alone)
+
+
+@pytest.mark.parametrize("order", get_args(Order))
+def test_however_many_priorities_there_are_the_highest_goes_first(order: Order) -> None:
+    """Whatever else speaks for the others: they came earlier, are shorter, or miss a deadline."""
+    node = NodeState("node-0", "a", Resources(1000, 2**30, 10))
+    tasks = [
+        Waiting(
+            f"task-{priority:02d}",
+            Resources(1000, 0),
+            1000,
+            {"a": Expected(10.0 + priority, 12.0 + priority)},
+            1e9,
+            priority=priority,
+            due_seconds=NOW + 15.0 * (1 + priority),
+            arrival_seconds=NOW - 100.0 + priority,
+        )
+        for priority in range(2 * MOST_LEVELS)
+    ]
+    made = plan_together(tasks, [], [node], now_seconds=NOW, order=order).assignments
+    assert sorted(made, key=lambda each: each.open_seconds) == list(reversed(made))
 
 
 def _amounts(resources: Resources) -> tuple[int, int, int]:

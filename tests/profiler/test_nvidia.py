@@ -75,22 +75,35 @@ def test_without_a_gpu_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_gpu_does_not_tell_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     _install(monkeypatch, Library({}))
-    gpu = gpu_in_use()
+    gpu = gpu_in_use("GPU-1")
+    assert gpu is not None
+    assert gpu.energy_microjoules() is None
+    assert gpu.state() == GpuState(driver="580.1")
+
+
+IDLE, POWER_CAP, THERMAL = 0x1, 0x4, 0x20
+TOLD = {
+    "nvmlDeviceGetTotalEnergyConsumption": 7,
+    "nvmlDeviceGetClockInfo": 1_410,
+    "nvmlDeviceGetPowerUsage": 350_000,
+    "nvmlDeviceGetCurrentClocksThrottleReasons": IDLE | POWER_CAP | THERMAL,
+}
+
+
+@pytest.mark.parametrize("uuid", [None, "GPU-of-a-slice"])
+def test_where_the_gpu_in_use_is_not_known_nothing_is_told_of_what_another_does(
+    monkeypatch: pytest.MonkeyPatch, uuid: str | None
+) -> None:
+    _install(monkeypatch, Library(TOLD))
+    gpu = gpu_in_use(uuid)
     assert gpu is not None
     assert gpu.energy_microjoules() is None
     assert gpu.state() == GpuState(driver="580.1")
 
 
 def test_clock_power_energy_and_what_holds_the_clock_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    idle, power_cap, thermal = 0x1, 0x4, 0x20
-    told = {
-        "nvmlDeviceGetTotalEnergyConsumption": 7,
-        "nvmlDeviceGetClockInfo": 1_410,
-        "nvmlDeviceGetPowerUsage": 350_000,
-        "nvmlDeviceGetCurrentClocksThrottleReasons": idle | power_cap | thermal,
-    }
-    _install(monkeypatch, Library(told))
-    gpu = gpu_in_use()
+    _install(monkeypatch, Library(TOLD))
+    gpu = gpu_in_use("GPU-1")
     assert gpu is not None
     assert gpu.energy_microjoules() == 7_000
     assert gpu.state() == GpuState("580.1", 1_410, 350_000, ("SwPowerCap", "SwThermalSlowdown"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
-from foretide.placement.plan import Assignment, Expected, NodeState, Plan, Waiting
+from foretide.placement.plan import Assignment, Expected, NodeState, Plan, Running, Waiting
 from foretide.placement.resources import Resources
 from foretide.placement.together import plan_together
 from foretide.simulate.audit import Audit, AuditReport, IdleRoom
@@ -31,7 +32,6 @@ def test_a_node_is_left_idle_for_a_task_that_ends_sooner_elsewhere() -> None:
     assert found == AuditReport(
         idle={"EndsSoonerElsewhere": 1}, came_true={"EndsSoonerElsewhere": 1}, kept_beyond_bound=[]
     )
-    assert found.share_come_true == 1.0
 
 
 def test_a_reason_that_does_not_come_true_is_counted_as_such() -> None:
@@ -43,6 +43,25 @@ def test_a_reason_that_does_not_come_true_is_counted_as_such() -> None:
 
 def test_where_all_run_at_once_nothing_is_left_idle() -> None:
     assert audit_of([task("a", 10.0, 100.0)], [FAST, SLOW]) == AuditReport(idle={}, came_true={}, kept_beyond_bound=[])
+
+
+@pytest.mark.parametrize(
+    ("slow", "company"),
+    [
+        (replace(SLOW, lacks=frozenset({"image"})), []),  # 10 s to pull it
+        (node("s", "slow"), [Running("r2", "s", Resources(1000, 1, 1), 1000, 0.0, None)]),  # 1.5 times as long
+    ],
+)
+def test_that_it_takes_longer_there_to_pull_an_image_or_beside_others_is_a_reason(
+    slow: NodeState, company: list[Running]
+) -> None:
+    busy = Running("r", "f", Resources(1000, 1, 1), 1000, 0.0, Expected(10.0, 10.0))
+    seconds = {"fast": Expected(5.0, 5.0), "slow": Expected(14.0, 14.0, 1.0)}
+    one = Waiting("a", Resources(1000, 1, 1), 1000, seconds, 60.0, images=frozenset({"image"}))
+    audit = Audit(partial(plan_together, order="Arrival"))
+    made = audit([one], [busy, *company], [FAST, slow], now_seconds=0.0, lags=LAGS)
+    assert made.assignments[0].node == "f"
+    assert audit.idle == [IdleRoom("s", "a", 0.0, "EndsSoonerElsewhere")]
 
 
 def one_after_the_other(waiting: Sequence[Waiting], running: Any, _nodes: Any, **given: Any) -> Plan:
@@ -61,7 +80,7 @@ def one_after_the_other(waiting: Sequence[Waiting], running: Any, _nodes: Any, *
 def test_room_that_the_plan_has_no_reason_to_leave_is_unexplained() -> None:
     found = audit_of([task("a", 10.0, 20.0), task("b", 10.0, 20.0)], [FAST, SLOW], one_after_the_other)
     assert found.idle == {"Unexplained": 1}
-    assert found.share_come_true == 0.0
+    assert found.came_true == {}
 
 
 def test_a_gate_that_is_kept_beyond_its_bound_is_named() -> None:

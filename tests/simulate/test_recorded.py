@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from foretide.simulate.audit import TURN_SECONDS, audited
+from foretide.simulate.audit import audited
 from foretide.simulate.engine import simulate
 from foretide.simulate.policies import FORETIDE
 from foretide.simulate.trace import Trace
 
 TRACES = sorted((Path(__file__).parent / "traces").glob("*.json"))
-READING_SECONDS = 1.0
-"""Creation and binding are told by the API in whole seconds."""
 
 
 @pytest.fixture(params=TRACES, ids=lambda path: path.stem)
@@ -25,15 +23,8 @@ def test_there_are_traces() -> None:
     assert {path.stem for path in TRACES} == {"rack-burst", "rack-waves"}
 
 
-def test_no_task_waited_beyond_its_bound(trace: Trace) -> None:
-    for task in trace.traced:
-        assert task.bound_seconds is not None
-        assert task.wait_bound_seconds is not None
-        waited = task.bound_seconds - task.arrival_seconds
-        assert waited <= task.wait_bound_seconds + TURN_SECONDS + READING_SECONDS, task.name
-
-
-def test_nodes_are_left_idle_for_reasons_that_come_true_more_often_than_not(trace: Trace) -> None:
+def test_no_gate_is_kept_too_long_and_nodes_are_left_idle_for_reasons_that_mostly_come_true(trace: Trace) -> None:
+    assert all(task.wait_bound_seconds is not None for task in trace.traced)
     found = audited(trace, FORETIDE)
     assert found.kept_beyond_bound == []
     assert found.idle.get("Unexplained", 0) == 0

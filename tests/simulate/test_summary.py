@@ -51,8 +51,24 @@ def test_the_command_prints_a_table_and_json(capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out)["default"]["p95_turnaround_seconds"] > 0
 
 
+def test_the_policy_that_is_named_is_audited(capsys: pytest.CaptureFixture[str]) -> None:
+    audits = []
+    for named in ([], ["--policy", "foretide"], ["--policy", "Arrival"]):
+        assert main(["simulate", str(EXAMPLE), "--audit", "-o", "json", *named]) == 0
+        audits.append(json.loads(capsys.readouterr().out))
+    usual, again, other = audits
+    assert usual == again != other
+
+
 @pytest.mark.parametrize(
-    ("arguments", "why"), [(["missing.yaml"], "missing.yaml"), ([str(EXAMPLE), "--policy", "best"], "'best'")]
+    ("arguments", "why"),
+    [
+        (["missing.yaml"], "missing.yaml"),
+        ([str(EXAMPLE), "--policy", "best"], "'best'"),
+        ([str(EXAMPLE), "--audit", "--policy", "best"], "'best'"),
+        ([str(EXAMPLE), "--audit", "--policy", "default"], "'default' makes no plan"),
+        ([str(EXAMPLE), "--audit", "--policy", "oracle", "--policy", "foretide"], "one of oracle, foretide"),
+    ],
 )
 def test_the_command_names_what_is_wrong(capsys: pytest.CaptureFixture[str], arguments: list[str], why: str) -> None:
     assert main(["simulate", *arguments]) == 2

@@ -13,6 +13,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -23,6 +24,7 @@ from foretide.contention_fit import learn
 from foretide.model import CompletionTimeModel
 from foretide.model.artefact import ArtefactError
 from foretide.observation import Observation, to_columns
+from foretide_kube.kinds.completiontimemodel import MOST_CLASSES
 from foretide_operator.training.protocol import ClassReport, TrainingReport, TrainingRequest
 
 MEMORY_BYTES: Final = 768 * 1024 * 1024
@@ -56,8 +58,12 @@ def _refuse(reason: str, error: Exception) -> int:
 
 
 def without_company(request: TrainingRequest) -> tuple[TrainingRequest, dict[str, tuple[Contention, ...]]]:
-    """The request with times as if nobody had been beside, and what tasks do to each other, by node class."""
-    learned = learn(request.observations)
+    """The request with times as if nobody had been beside, and what tasks do to each other, by node class.
+
+    Of classes that the status has no room for nothing is learned: what is not published is not added to a prediction,
+    and so not to be taken out of times.
+    """
+    learned = dict(islice(learn(request.observations).items(), MOST_CLASSES))
     rows = alone(request.observations, coefficients_of(learned.items()))
     return TrainingRequest(observations=tuple(rows), devices=request.devices), learned
 

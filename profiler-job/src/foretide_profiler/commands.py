@@ -156,7 +156,7 @@ def _load(request: ModelRequest, process: Process) -> LoadedModel:
 
 
 def _checked(model: LoadedModel, request: ModelRequest) -> Callable[[], object]:
-    """The model's `infer`, whose failures speak of memory or of the input."""
+    """The model's `infer`, whose failures speak of memory, of the precision or of the input."""
 
     def infer() -> object:
         try:
@@ -169,6 +169,9 @@ def _checked(model: LoadedModel, request: ModelRequest) -> Callable[[], object]:
                 raise accelerator_is_full(error) from error
             if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
                 raise ProfilerError("OutOfMemory", str(error), "resources.limits.memory") from error
+            if request.precision != "fp32" and "not implemented for" in str(error):
+                message = f"{model.runtime} cannot perform the model in {request.precision}; choose fp32: {error}"
+                raise ProfilerError("PrecisionUnsupported", message, "precision") from error
             shape = ",".join(map(str, request.input_shape or ()))
             message = f"the model refuses an input of shape {shape} with batch size {request.batch_size}: {error}"
             raise ProfilerError("InputRefused", message, "input.shape") from error

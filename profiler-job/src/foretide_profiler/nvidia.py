@@ -42,11 +42,15 @@ class GpuState:
 
 
 class Gpu:
-    """One GPU."""
+    """The GPU in use, or, unless that ``is_sure``, another of its node: of that only the name and the driver are told.
 
-    def __init__(self, library: ModuleType, handle: object) -> None:
+    Clock, power and energy of a GPU that others use, or of one that is shared in slices, say nothing of the work here.
+    """
+
+    def __init__(self, library: ModuleType, handle: object, *, is_sure: bool) -> None:
         self._library = library
         self._handle = handle
+        self._is_sure = is_sure
 
     @property
     def name(self) -> str:
@@ -69,6 +73,8 @@ class Gpu:
         )
 
     def _told(self, ask: Callable[[ModuleType], int]) -> int | None:
+        if not self._is_sure:
+            return None
         try:
             return int(ask(self._library))
         except self._library.NVMLError:
@@ -76,9 +82,10 @@ class Gpu:
 
 
 def gpu_in_use(uuid: str | None = None) -> Gpu | None:
-    """Open the GPU of this UUID (`GPU-…`), or the first one where none is given or known by that.
+    """Open the GPU of this UUID (`GPU-…`), or the node's first one where none is given or known by that.
 
-    None without the library, the driver or a GPU.
+    None without the library, the driver or a GPU. Which one a runtime uses that tells no UUID, CUDA decides
+    (``CUDA_VISIBLE_DEVICES``), and NVML does not know.
     """
     try:
         import pynvml  # noqa: PLC0415 - of no use on most nodes
@@ -88,7 +95,7 @@ def gpu_in_use(uuid: str | None = None) -> Gpu | None:
         pynvml.nvmlInit()
         if uuid is not None:
             with suppress(pynvml.NVMLError):  # a slice of a GPU has an identity of another form
-                return Gpu(pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid))
-        return Gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(0))
+                return Gpu(pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid), is_sure=True)
+        return Gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(0), is_sure=False)
     except pynvml.NVMLError:
         return None

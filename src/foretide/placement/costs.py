@@ -1,7 +1,7 @@
 """What it costs that jobs run on slots in some order, which `foretide.placement.assign` makes least.
 
-An `Objective` says how turnarounds and missed deadlines add up. What waits beyond its bound costs so much that nothing
-else counts. How often is reckoned is counted: a search has a budget.
+An `Objective` says how turnarounds and missed deadlines add up. What waits beyond its bound costs far more than either,
+however little it counts else. How often is reckoned is counted: a search has a budget.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.slots import Site, Slot
 
 OVERDUE_PRICE: Final = 100.0
-"""What waiting beyond the task's bound costs, in terms of a turnaround as long as it takes on its best class."""
+"""What waiting beyond the task's bound costs, in terms of a turnaround as long as it takes on its best class, or of its
+deadline missed if that costs more."""
 MOST_WEIGHT: Final = 10.0
-"""A team's tasks count at most so many times as much as others, or as little."""
+"""Teams that are weighed against each other count at most so many times as much as usual, or as little."""
 NEVER: Final = math.inf
 _LONG_SEQUENCE: Final = 4
 """So many jobs more in a sequence take one more look."""
@@ -80,11 +81,14 @@ class Costs:
         self._latest = [job.latest_open_seconds for job in jobs]
         self.best_seconds = [min(job.seconds, default=NEVER) for job in jobs]
         self.weights = _shared_weights(jobs, self.best_seconds) if objective.is_shared else [1.0] * len(jobs)
-        prices = [
-            best * self.growth(best) * weight for best, weight in zip(self.best_seconds, self.weights, strict=True)
+        prices = [best * self.growth(best) for best in self.best_seconds]
+        self._late_price = [
+            objective.deadline_price * price * weight for price, weight in zip(prices, self.weights, strict=True)
         ]
-        self._late_price = [objective.deadline_price * each for each in prices]
-        self._overdue_price = [OVERDUE_PRICE * each for each in prices]
+        overdue_price = OVERDUE_PRICE * max(objective.deadline_price, 1.0)
+        self._overdue_price = [
+            overdue_price * price * max(weight, 1.0) for price, weight in zip(prices, self.weights, strict=True)
+        ]
 
     def of(self, slot: Slot, sequence: Sequence[int]) -> float:
         """What a sequence costs on a slot."""

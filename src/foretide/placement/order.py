@@ -1,8 +1,8 @@
 """Order policies: whose turn comes first where not everybody's can.
 
-All but ``Arrival`` are what the search over assignments (`foretide.placement.assign`) makes least. Priorities and wait
-bounds stand above every policy. What each is worth at its own aim, and what it costs the others, `bench.orders`
-measures.
+All but ``Arrival`` are what the search over assignments (`foretide.placement.assign`) makes least. Priorities stand
+above every policy, and no gate is kept beyond its task's wait bound under any. What each is worth at its own aim, and
+what it costs the others, `bench.orders` measures.
 """
 
 from __future__ import annotations

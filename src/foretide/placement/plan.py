@@ -35,6 +35,7 @@ TOO_LARGE: Final = "TooLargeForEveryNode"
 NO_ROOM_FORESEEN: Final = "NoRoomForeseen"
 """What holds the nodes that may run it is not expected to end."""
 _ANY: Final[Pace] = (None, math.inf, 0.0)
+"""Of a task that nothing is predicted for: it may go to any node, and is not expected to end."""
 
 
 @dataclass(frozen=True, slots=True)

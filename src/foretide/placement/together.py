@@ -85,11 +85,11 @@ def plan_together(
 
 
 def _levels(waiting: Sequence[Waiting]) -> list[list[Waiting]]:
-    """Tasks of equal priority, the highest first; beyond `MOST_LEVELS` the rest is searched as one."""
+    """Tasks of equal priority, the highest first; beyond `MOST_LEVELS` the rest is one level, the highest in front."""
     priorities = sorted({task.priority for task in waiting}, reverse=True)
     level_of = {priority: min(level, MOST_LEVELS - 1) for level, priority in enumerate(priorities)}
     levels: list[list[Waiting]] = [[] for _ in priorities[:MOST_LEVELS]]
-    for task in waiting:
+    for task in sorted(waiting, key=lambda task: -task.priority):
         levels[level_of[task.priority]].append(task)
     return levels
 

@@ -6,10 +6,9 @@ from collections.abc import Collection
 from typing import Final
 
 BEST_COMPLETIONS: Final = 10.0
-"""Without a bound of its own a task waits at most so many times what it would take on its best class …"""
-SLOWEST_COMPLETIONS: Final = 1.0
-"""… or as long as it would take on its slowest, if that is longer: who waits no longer than that for a better node, and
-in vain, has lost at most as much again as going there at once would have cost …"""
+"""Without a bound of its own a task waits at most so many times what it would take on its best class, or as long as on
+its slowest if that is longer: who waits no longer than that for a better node, and in vain, has lost at most as much
+again as going there at once would have cost …"""
 SHORTEST_SECONDS: Final = 60.0
 """… but never less than this is allowed, so that short tasks can outwait long ones …"""
 LONGEST_SECONDS: Final = 3600.0
@@ -26,5 +25,5 @@ def wait_bound_seconds(max_wait_seconds: float | None, completions_seconds: Coll
         return max_wait_seconds
     if not completions_seconds:
         return SHORTEST_SECONDS
-    bound = max(BEST_COMPLETIONS * min(completions_seconds), SLOWEST_COMPLETIONS * max(completions_seconds))
-    return min(max(bound, SHORTEST_SECONDS), LONGEST_SECONDS)
+    longest = max(BEST_COMPLETIONS * min(completions_seconds), SHORTEST_SECONDS, *completions_seconds)
+    return min(longest, LONGEST_SECONDS)

@@ -56,12 +56,6 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     came_true: dict[str, int]
     kept_beyond_bound: list[str]
 
-    @property
-    def share_come_true(self) -> float | None:
-        """Of all idle room, for how much of it the reason came true; None where there was none."""
-        count = sum(self.idle.values())
-        return sum(self.came_true.values()) / count if count else None
-
 
 class Audit:
     """Makes plans by ``plan`` and takes note in ``idle`` of what they leave so; call it in place of that."""
@@ -182,7 +176,8 @@ def _idle_rooms(
                 continue
             if not all(map(ge, timeline.free_now, shape.hard)):
                 continue
-            offer = timeline.offer(shape, max(expected.median_seconds, LEAST_SECONDS))
+            alone = max(expected.median_seconds, LEAST_SECONDS) + placing.pulling.wait_seconds(place, task.images, now)
+            offer = timeline.offer(shape, alone, expected.contention)
             if offer is None or offer.open_seconds > now:
                 continue  # there is room, but not for long enough, or only with cores shared
             finish = math.inf if each.finish_seconds is None else each.finish_seconds

@@ -26,6 +26,8 @@ from foretide_kube.names import API_VERSION
 KIND: Final = "CompletionTimeModel"
 NAME: Final = "default"
 """The only name there is."""
+MOST_CLASSES: Final = 64
+"""The status has room for so many node classes, the first by name."""
 
 
 class CompletionTimeModelSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -79,7 +81,7 @@ class CompletionTimeModelStatus(msgspec.Struct, frozen=True, kw_only=True, renam
     conditions: Conditions = ()
     active_version: Annotated[str, msgspec.Meta(max_length=64)] = ""
     versions: Annotated[tuple[Version, ...], msgspec.Meta(max_length=10)] = ()
-    classes: Annotated[tuple[ClassErrors, ...], msgspec.Meta(max_length=64)] = ()
+    classes: Annotated[tuple[ClassErrors, ...], msgspec.Meta(max_length=MOST_CLASSES)] = ()
 
 
 class CompletionTimeModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

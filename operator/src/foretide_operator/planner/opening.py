@@ -20,6 +20,7 @@ SHIFT_SECONDS: Final = 3.0
 SHIFT_SHARE: Final = 0.2
 """An expected start is told anew when it moved by more than both, the share being that of the wait ahead."""
 SHORTEST_TOLD_PULL_SECONDS: Final = 0.1
+"""Of a start-up nothing shorter is said to be a pull."""
 REST_SECONDS: Final = 10.0
 """What is told of a waiting Pod is not told anew sooner, however the plan changes."""
 

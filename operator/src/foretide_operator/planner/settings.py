@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Final, get_args
 
 from foretide.placement.order import Order
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-ORDERS: Mapping[str, Order] = {name: name for name in get_args(Order)}
+ORDERS: Final[Mapping[str, Order]] = {name: name for name in get_args(Order)}
+"""The order policies, by the names that ``FORETIDE_PLANNER_ORDER`` may have."""
 
 
 class SettingError(ValueError):

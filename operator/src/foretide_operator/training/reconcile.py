@@ -10,6 +10,7 @@ from typing import Final
 from foretide_kube.client import Object
 from foretide_kube.kinds.common import plain, set_condition, to_time
 from foretide_kube.kinds.completiontimemodel import (
+    MOST_CLASSES,
     ClassErrors,
     CompletionTimeModel,
     CompletionTimeModelStatus,
@@ -84,7 +85,7 @@ def decide(facts: Facts) -> Decision:
                 contention=report.contention,
             )
             for report in facts.outcome.report.classes
-        )[:64]
+        )[:MOST_CLASSES]
         active = version.version
     versions = versions[-facts.model.spec.keep_versions :]
     defects = {name: why for name, why in facts.defects.items() if not _is_fresh(facts, name)}
