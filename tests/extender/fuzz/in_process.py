@@ -1,7 +1,8 @@
 """The extender's request handling within this process: its web server and all behind it, without a socket.
 
 What a client would send is given to the server's protocol as the event loop would give it, in pieces. The cluster is
-another from case to case: a full one, one with absurd predictions, one without any, none at all.
+another from case to case: a full one, one with absurd predictions, one without any, one whose many nodes list images
+and whose tasks slow each other down, none at all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,18 @@ from foretide_extender.metrics import Metrics
 from foretide_extender.server import Answerer, NoState, scheduler_app
 from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
 from foretide_extender.state import ClusterState, Snapshot
-from tests.extender.cluster_values import FACTORS, NODES, NOW_SECONDS, bind, cluster, pod_object, workload_object
+from foretide_kube.reduced import facts_of, reduce_node
+from tests.extender.cluster_values import (
+    FACTORS,
+    MIB,
+    NODES,
+    NOW_SECONDS,
+    bind,
+    cluster,
+    node_object,
+    pod_object,
+    workload_object,
+)
 from tests.extender.fuzz.cases import Case
 from tests.extender.fuzz.faults import HANG, Fault, fault_of
 from tests.extender.fuzz.values import Vocabulary
@@ -189,7 +201,14 @@ class _Clusters:
     """The clusters that the extender sees in turn."""
 
     def __init__(self) -> None:
-        self._all = (_full().snapshot, _absurdly_predicted().snapshot, _unpredicted().snapshot, _EMPTY, _not_synced)
+        self._all = (
+            _full().snapshot,
+            _absurdly_predicted().snapshot,
+            _unpredicted().snapshot,
+            _listing().snapshot,
+            _EMPTY,
+            _not_synced,
+        )
         self._chosen: Callable[[], Snapshot] = _EMPTY
 
     def choose(self, number: int) -> None:
@@ -225,6 +244,21 @@ def _absurdly_predicted() -> ClusterState:
 
 def _unpredicted() -> ClusterState:
     return cluster(workload_object(classes=()), is_probed=False)
+
+
+def _listing() -> ClusterState:
+    """Three hundred nodes more, each with another part of the images, and tasks that pull beside others that run."""
+    state = cluster(workload_object(contention_permille=700), workload_object("large", contention_permille=3000))
+    for number in range(300):
+        listed = [{"names": [f"listed-{number + each}"], "sizeBytes": (1 + each) * MIB} for each in range(20)]
+        node = node_object(list(NODES)[number] if number < len(NODES) else f"listing-{number}", "fast")
+        node["status"]["images"] = listed
+        state.node_changed("MODIFIED" if number < len(NODES) else "ADDED", facts_of(reduce_node(node)))
+    for number in range(12):
+        bind(
+            state, pod_object(f"busy-{number}", node=list(NODES)[number % 5], workload=("resnet", "large")[number % 2])
+        )
+    return state
 
 
 def _absurd(name: str, microseconds: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tests.extender.fuzz.values import LABEL_VALUES, NAMES, QUANTITIES, TEXTS, TIMES, Vocabulary, pick
+from tests.extender.fuzz.values import IMAGES, LABEL_VALUES, NAMES, QUANTITIES, TEXTS, TIMES, Vocabulary, pick
 
 Edit = Callable[[dict[str, Any], random.Random, Vocabulary], None]
 
@@ -18,6 +18,8 @@ RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "nvidia.com/gpu", "hug
 _MOST_EDITS: Final = 6
 _MOST_NAMES: Final = 40
 _MANY_NAMES: Final = 3000
+_MOST_IMAGES: Final = 12
+_MANY_IMAGES: Final = 3000
 
 
 def sound_body(recorded: bytes, source: random.Random, known: Vocabulary) -> bytes:
@@ -97,7 +99,20 @@ def _init_containers(pod: dict[str, Any], source: random.Random, _: Vocabulary) 
 
 def _container(source: random.Random) -> dict[str, Any]:
     resources = {key: _quantities(source) for key in ("requests", "limits") if source.random() < 0.8}
-    return {"name": "c", "image": "x", "resources": resources}
+    return {"name": "c", "image": pick(source, IMAGES), "resources": resources}
+
+
+def _images(pod: dict[str, Any], source: random.Random, _: Vocabulary) -> None:
+    """Of many containers, and mounted as volumes: at times so many as a body has room for."""
+    if source.random() < 0.1:
+        images = [f"{pick(source, ('x', 'listed', 'y/x'))}-{number}" for number in range(_MANY_IMAGES)]
+    else:
+        images = [pick(source, IMAGES) for _ in range(1 + int(source.random() * _MOST_IMAGES))]
+    pod["spec"]["containers"] = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
+    mounted = [pick(source, IMAGES) for _ in range(int(source.random() * _MOST_IMAGES))]
+    pod["spec"]["volumes"] = [
+        {"name": f"v{number}", "image": {"reference": image}} for number, image in enumerate(mounted)
+    ]
 
 
 def _quantities(source: random.Random) -> dict[str, str]:
@@ -159,6 +174,7 @@ EDITS: Final[tuple[Edit, ...]] = (
     _times,
     _containers,
     _init_containers,
+    _images,
     _as_a_whole,
     _selectors,
     _tolerations,

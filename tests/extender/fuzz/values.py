@@ -65,6 +65,22 @@ QUANTITIES: Final = (
 )
 """Quantities of the API, of which it admits more than make sense."""
 
+IMAGES: Final = (
+    "x",
+    "x:1",
+    "listed-0",
+    "docker.io/library/listed-0:latest",
+    "registry.example:5000/team/x:1@sha256:" + "ab" * 32,
+    "localhost/x",
+    ":",
+    "@",
+    "/" * 50,
+    "a/" * 500 + "x",
+    "x" * 20_000,
+    "\U0001f422",
+)
+"""Any text names an image to an API server, but for the empty one."""
+
 TIMES: Final = (
     "1970-01-01T00:00:00Z",
     "0001-01-01T00:00:00Z",
