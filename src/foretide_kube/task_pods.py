@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -13,7 +14,7 @@ from foretide.placement.resources import Resources
 from foretide.placement.task import Task
 from foretide.results import EpochMilliseconds
 from foretide_kube.constraints import ANYWHERE, Constraints
-from foretide_kube.images import image_name
+from foretide_kube.images import LONGEST_NAME, image_name
 from foretide_kube.names import (
     ANNOTATION_INFERENCES,
     ANNOTATION_PLAN,
@@ -30,6 +31,8 @@ from foretide_kube.quantity import QuantityError, millis, whole
 from foretide_kube.requests import requests_of
 
 MAX_INFERENCES: Final = 10**9
+MOST_IMAGES: Final = 8
+"""Of a Pod with more, nothing is made of its images: they count as there."""
 
 
 class WrittenPrediction(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -49,7 +52,8 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     server's clock in whole seconds; ``bound_seconds`` is None before the binding, ``started_seconds``, when the last
     container started, by the node's clock, before that. ``ended_seconds`` is when the work ended, by that clock, as
     finely as the task reports it. ``requests`` is what the Pod reserves, ``priority`` what its PriorityClass came to,
-    ``gates`` what keeps it from being scheduled, ``images`` what a task needs, by full name.
+    ``gates`` what keeps it from being scheduled, ``images`` what a task needs, by full name
+    (none where they are too many to reckon with).
     ``planned_node`` and ``plan`` are what the planner wrote.
     ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored. ``version`` is the
     resource version that all this was read from.
@@ -116,7 +120,7 @@ def read_pod(form: PodForm) -> TaskPod:
         requests=requests_of(spec),
         constraints=_shared(spec.constraints()),
         priority=spec.priority or 0,
-        images=_images(tuple(spec.images())) if LABEL_WORKLOAD in labels else NO_IMAGES,
+        images=_images(spec.images()) if LABEL_WORKLOAD in labels else NO_IMAGES,
         created_seconds=epoch_seconds(metadata.creation_timestamp),
         bound_seconds=next(
             (
@@ -146,8 +150,16 @@ def _shared(constraints: Constraints) -> Constraints:
     return constraints
 
 
-@lru_cache(maxsize=1024)
-def _images(texts: tuple[str, ...]) -> frozenset[str]:
+def _images(texts: Sequence[str]) -> frozenset[str]:
+    """The full names of a Pod's images; none where they are too many or one is no name, whoever wrote them."""
+    distinct = sorted(set(texts))
+    if len(distinct) > MOST_IMAGES or any(len(text) > LONGEST_NAME for text in distinct):
+        return NO_IMAGES
+    return _named(tuple(distinct))
+
+
+@lru_cache(maxsize=256)
+def _named(texts: tuple[str, ...]) -> frozenset[str]:
     """One instance for all Pods that need the same."""
     return frozenset(image_name(text) for text in texts)
 

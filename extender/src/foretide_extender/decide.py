@@ -8,6 +8,7 @@ one by one. Nodes that lack the Pod's image stand apart.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
@@ -210,13 +211,13 @@ def _tasks_millis(snapshot: Snapshot, name: str) -> int:
 
 def _lacked(snapshot: Snapshot, pod: TaskPod) -> dict[str, frozenset[str]]:
     """Which images of a task nodes lack, by name; what a task that has started there needs is there already."""
-    found: dict[str, frozenset[str]] = {}
+    found: defaultdict[str, set[str]] = defaultdict(set)
     for image in pod.images:
         for name in snapshot.images.lacking(image):
             there = snapshot.pods.get(name, ())
             if not any(each.started_seconds is not None and image in each.images for each in there):
-                found[name] = found.get(name, NO_IMAGES) | {image}
-    return found
+                found[name].add(image)
+    return {name: frozenset(images) for name, images in found.items()}
 
 
 def _pull_seconds(snapshot: Snapshot, images: frozenset[str], node_class: str | None) -> float:

@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Final
 
-from foretide.placement.pulls import NO_IMAGES
 from foretide_kube.images import ImagesByNode, NodeImages
 from foretide_kube.task_pods import TaskPod
 
@@ -46,10 +45,13 @@ class MissingImages:
             counts.update(dict.fromkeys(images, count))
         asked = sorted(counts, key=lambda image: (-counts[image], image))[:MOST_IMAGES]
         by_node = ImagesByNode(lists)
-        lacked: defaultdict[str, frozenset[str]] = defaultdict(lambda: NO_IMAGES)
+        lacked: defaultdict[str, set[str]] = defaultdict(set)
         for image in asked:
             for name in by_node.lacking(image):
                 if image not in self._there.get(name, ()):
-                    lacked[name] |= {image}
+                    lacked[name].add(image)
         sizes = {image: by_node.size_bytes(image) for image in asked}
-        return dict(lacked), {image: size for image, size in sizes.items() if size is not None}
+        return (
+            {name: frozenset(images) for name, images in lacked.items()},
+            {image: size for image, size in sizes.items() if size is not None},
+        )
