@@ -12,7 +12,7 @@ import msgspec
 from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.resources import Resources
 from foretide.placement.task import Task
-from foretide.results import EpochMilliseconds
+from foretide.results import EpochMilliseconds, Milliseconds
 from foretide_kube.constraints import ANYWHERE, Constraints
 from foretide_kube.images import LONGEST_NAME, image_name
 from foretide_kube.names import (
@@ -38,11 +38,13 @@ MOST_IMAGES: Final = 8
 class WrittenPrediction(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """What the prediction on a Pod says of its binding: the node, and when, in milliseconds since the epoch.
 
-    Anybody may write the annotation; one with a number too large to reckon with counts as absent.
+    ``pull_milliseconds`` is what it was expected to wait for images. Anybody may write the annotation; one with a
+    number too large to reckon with counts as absent.
     """
 
     node: str
     bound_milliseconds: EpochMilliseconds
+    pull_milliseconds: Milliseconds = 0
 
 
 class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -50,10 +52,11 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``workload`` and ``role`` are empty where the labels are absent. Times are seconds since the epoch, by the API
     server's clock in whole seconds; ``bound_seconds`` is None before the binding, ``started_seconds``, when the last
-    container started, by the node's clock, before that. ``ended_seconds`` is when the work ended, by that clock, as
-    finely as the task reports it. ``requests`` is what the Pod reserves, ``priority`` what its PriorityClass came to,
-    ``gates`` what keeps it from being scheduled, ``images`` what a task needs, by full name
-    (none where they are too many to reckon with).
+    container started, by the node's clock, before that. ``starting_seconds`` is how long after the kubelet took the
+    Pod that was, both by that clock; None where it does not say. ``ended_seconds`` is when the work ended, by that
+    clock, as finely as the task reports it. ``requests`` is what the Pod reserves, ``priority`` what its PriorityClass
+    came to, ``gates`` what keeps it from being scheduled, ``images`` what a task needs, by full name (none where they
+    are too many to reckon with).
     ``planned_node`` and ``plan`` are what the planner wrote.
     ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored. ``version`` is the
     resource version that all this was read from.
@@ -80,6 +83,7 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created_seconds: float | None
     bound_seconds: float | None
     started_seconds: float | None = None
+    starting_seconds: float | None = None
     ended_seconds: float | None = None
     inferences_problem: str
 
@@ -98,6 +102,7 @@ def read_pod(form: PodForm) -> TaskPod:
     """What placement needs of a Pod. Fields that cannot be read count as absent: no Pod is refused here."""
     metadata, spec, status = form.metadata, form.spec, form.status
     labels, annotations = metadata.labels or {}, metadata.annotations or {}
+    taken, started = epoch_seconds(status.start_time), _started_seconds(status)
     inferences, problem = _inferences(annotations.get(ANNOTATION_INFERENCES))
     resources = [container.resources or ContainerResources() for container in spec.containers or ()]
     cpu_limits = [_millis(item.limits) for item in resources]
@@ -130,7 +135,8 @@ def read_pod(form: PodForm) -> TaskPod:
             ),
             None,
         ),
-        started_seconds=_started_seconds(status),
+        started_seconds=started,
+        starting_seconds=None if taken is None or started is None or started < taken else started - taken,
         ended_seconds=_ended_seconds(status),
         inferences_problem=problem,
     )
