@@ -80,6 +80,7 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     constraints: Constraints = ANYWHERE
     priority: int = 0
     images: frozenset[str] = NO_IMAGES
+    has_init_containers: bool = False
     created_seconds: float | None
     bound_seconds: float | None
     started_seconds: float | None = None
@@ -126,6 +127,7 @@ def read_pod(form: PodForm) -> TaskPod:
         constraints=_shared(spec.constraints()),
         priority=spec.priority or 0,
         images=_images(spec.images()) if LABEL_WORKLOAD in labels else NO_IMAGES,
+        has_init_containers=bool(spec.init_containers),
         created_seconds=epoch_seconds(metadata.creation_timestamp),
         bound_seconds=next(
             (

@@ -111,7 +111,8 @@ class ClusterState:
             before = self._node_of_pod.get(pod.uid)
             if event != "DELETED" and before is not None and self._pods[before][pod.uid] == pod:
                 return
-            self._pull_speeds.heard(event, pod, lambda: self._images, self._class_of)
+            is_known = (pod.namespace, pod.workload) in self._workloads
+            self._pull_speeds.heard(event, pod, lambda: self._images, self._class_of, is_known=is_known)
             if before is not None:
                 del self._node_of_pod[pod.uid]
                 del self._pods[before][pod.uid]

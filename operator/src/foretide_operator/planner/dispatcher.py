@@ -138,7 +138,8 @@ class Dispatcher:
 
     def heard(self, event: str, pod: TaskPod) -> None:
         """Take note of a Pod that appeared, changed or was deleted; what we wrote ourselves is no news."""
-        self._pull_speeds.heard(event, pod, self._facts.images, self._class_of)
+        is_known = pod.is_task and self._workload_of(pod) is not None
+        self._pull_speeds.heard(event, pod, self._facts.images, self._class_of, is_known=is_known)
         mark = None if event == "DELETED" else _mark(pod)
         before = self._marks.get(pod.uid)
         if mark == before:
