@@ -33,6 +33,8 @@ from foretide_kube.requests import requests_of
 MAX_INFERENCES: Final = 10**9
 MOST_IMAGES: Final = 8
 """Of a Pod with more, nothing is made of its images: they count as there."""
+TOLD_LATE_SECONDS: Final = 60.0
+"""So long after a task's end its node may not have told yet of the images that were pulled for it."""
 
 
 class WrittenPrediction(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -97,6 +99,12 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def is_gated(self) -> bool:
         """Whether our gate keeps this Pod from being scheduled."""
         return GATE_PLAN in self.gates
+
+    def has_images(self, now_seconds: float) -> bool:
+        """Whether the node has the Pod's images for sure, whatever it lists: started, and if ended, not long ago."""
+        if self.started_seconds is None:
+            return False
+        return not self.is_finished or (self.ended_seconds or 0.0) > now_seconds - TOLD_LATE_SECONDS
 
 
 def read_pod(form: PodForm) -> TaskPod:

@@ -1,7 +1,6 @@
 """Which images that tasks need are missing on which nodes.
 
-Pure. What kubelets report is up to a minute old, so an image also counts as there where a task that needs it has
-started.
+Pure. What kubelets report is up to a minute old, so an image also counts as there where `TaskPod.has_images` says so.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from typing import Final
 from foretide_kube.images import ImagesByNode, NodeImages
 from foretide_kube.task_pods import TaskPod
 
-TOLD_LATE_SECONDS: Final = 60.0
-"""So long after a task's end its node may not have told yet of the image that was pulled for it."""
 MOST_IMAGES: Final = 8
 """So many of the images that most tasks need are looked at; any other counts as there."""
 
@@ -33,9 +30,7 @@ class MissingImages:
 
     def take(self, pod: TaskPod) -> None:
         """Take note of the images that a Pod's node has because it has started."""
-        if pod.node is None or pod.started_seconds is None:
-            return
-        if not pod.is_finished or (pod.ended_seconds or 0.0) > self._now - TOLD_LATE_SECONDS:
+        if pod.node is not None and pod.has_images(self._now):
             self._there[pod.node] |= pod.images
 
     def find(self, lists: Mapping[str, NodeImages]) -> tuple[dict[str, frozenset[str]], dict[str, int]]:
