@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from foretide.placement.pulls import USUAL_IMAGE_BYTES
+from foretide.placement.pulls import USUAL_IMAGE_BYTES, PullTimes
 
 LARGEST_IMAGE_BYTES: Final = 2**40
 """A larger size is no size."""
@@ -94,6 +94,14 @@ class ImagesByNode:
         found = frozenset(name for name, each in self._by_node.items() if each.lack(image, size))
         self._lacking = _kept(self._lacking) | {image: found}  # as above
         return found
+
+    def pull_seconds(
+        self, images: Collection[str], node_class: str | None, bytes_per_second: Mapping[str, float]
+    ) -> float:
+        """What it takes to pull ``images`` on a node of that class, given what is known of speeds by class."""
+        sizes = {image: self.size_bytes(image) for image in images}
+        times = PullTimes({image: size for image, size in sizes.items() if size is not None}, bytes_per_second)
+        return sum(times.seconds(image, node_class) for image in sorted(images))
 
 
 _Found = TypeVar("_Found")

@@ -22,7 +22,7 @@ from foretide.placement.completion import (
     exposure,
     interference,
 )
-from foretide.placement.pulls import NO_IMAGES, PullTimes
+from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.score import TOP_SCORE, complete, scores
 from foretide.placement.task import WorkloadPredictions
 from foretide_extender.state import NodeKind, Snapshot, cpu_millis_in_use
@@ -224,13 +224,6 @@ def _lacked(snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> dict[str, f
     return {name: frozenset(images) for name, images in found.items()}
 
 
-def _pull_seconds(snapshot: Snapshot, images: frozenset[str], node_class: str | None) -> float:
-    sizes = {image: snapshot.images.size_bytes(image) for image in images}
-    known = {image: size for image, size in sizes.items() if size is not None}
-    times = PullTimes(known, snapshot.pull_bytes_per_second)
-    return sum(times.seconds(image, node_class) for image in sorted(images))
-
-
 def _alone(workload: WorkloadPredictions, pod: TaskPod, kind: NodeKind) -> _Alone | None:
     prediction = workload.prediction_for(pod.task, kind.node_class)
     if prediction is None:
@@ -243,7 +236,7 @@ def _completion(snapshot: Snapshot, now_seconds: float, spot: _Spot, alone: _Alo
     """What a task takes with its pull and its company."""
     alone_seconds = alone.seconds
     if spot.lacked:
-        alone_seconds += _pull_seconds(snapshot, spot.lacked, spot.kind.node_class)
+        alone_seconds += snapshot.images.pull_seconds(spot.lacked, spot.kind.node_class, snapshot.pull_bytes_per_second)
     cores = spot.kind.allocatable_millis
     load = _load(snapshot, spot.shared, now_seconds) if spot.shared else NodeLoad(cores)
     exposed = exposure(spot.beside_millis, load.demand_millis + cpu_millis, cores)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, Protocol
 
@@ -131,6 +131,10 @@ class Dispatcher:
     def wake(self) -> None:
         """Plan anew soon: something changed."""
         self._changed.set()
+
+    def pull_bytes_per_second(self) -> Mapping[str, float]:
+        """How fast images are pulled, by node class, as far as that was seen; any thread may ask."""
+        return self._pull_speeds.by_class()
 
     def silent_seconds(self) -> float:
         """Seconds since the last sign of life: a plan made, a write done, or a rest with nothing amiss."""

@@ -6,7 +6,7 @@ Pure. What kubelets report is up to a minute old, so an image also counts as the
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from foretide_kube.images import ImagesByNode, NodeImages
@@ -14,6 +14,18 @@ from foretide_kube.task_pods import TaskPod
 
 MOST_IMAGES: Final = 8
 """So many of the images that most tasks need are looked at; any other counts as there."""
+
+
+def missing_for(
+    pod: TaskPod, lists: ImagesByNode, pods: Callable[[], Iterable[TaskPod]], now_seconds: float
+) -> frozenset[str]:
+    """Which images of a bound Pod its node lacks, but for the Pod itself; ``pods`` gives all, asked for if need be."""
+    missing = frozenset(image for image in pod.images if pod.node in lists.lacking(image))
+    if missing:
+        for each in pods():
+            if each.node == pod.node and each.uid != pod.uid and each.has_images(now_seconds):
+                missing -= each.images
+    return missing
 
 
 class MissingImages:
