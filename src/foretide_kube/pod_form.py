@@ -147,9 +147,10 @@ class ContainerStatus(msgspec.Struct):
 
 
 class PodStatus(msgspec.Struct, rename="camel"):
-    """The part of a Pod's status that is read."""
+    """The part of a Pod's status that is read; ``start_time`` is when the kubelet took it, before it pulls anything."""
 
     phase: str = ""
+    start_time: str | None = None
     conditions: list[PodCondition] | None = None
     container_statuses: list[ContainerStatus] | None = None
 

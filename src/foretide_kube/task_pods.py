@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -11,9 +12,9 @@ import msgspec
 from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.resources import Resources
 from foretide.placement.task import Task
-from foretide.results import EpochMilliseconds
+from foretide.results import EpochMilliseconds, Milliseconds
 from foretide_kube.constraints import ANYWHERE, Constraints
-from foretide_kube.images import image_name
+from foretide_kube.images import LONGEST_NAME, image_name
 from foretide_kube.names import (
     ANNOTATION_INFERENCES,
     ANNOTATION_PLAN,
@@ -30,16 +31,22 @@ from foretide_kube.quantity import QuantityError, millis, whole
 from foretide_kube.requests import requests_of
 
 MAX_INFERENCES: Final = 10**9
+MOST_IMAGES: Final = 8
+"""Of a Pod with more, nothing is made of its images: they count as there."""
+TOLD_LATE_SECONDS: Final = 60.0
+"""So long after a task's end its node may not have told yet of the images that were pulled for it."""
 
 
 class WrittenPrediction(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """What the prediction on a Pod says of its binding: the node, and when, in milliseconds since the epoch.
 
-    Anybody may write the annotation; one with a number too large to reckon with counts as absent.
+    ``pull_milliseconds`` is what it was expected to wait for images. Anybody may write the annotation; one with a
+    number too large to reckon with counts as absent.
     """
 
     node: str
     bound_milliseconds: EpochMilliseconds
+    pull_milliseconds: Milliseconds = 0
 
 
 class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -47,9 +54,11 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``workload`` and ``role`` are empty where the labels are absent. Times are seconds since the epoch, by the API
     server's clock in whole seconds; ``bound_seconds`` is None before the binding, ``started_seconds``, when the last
-    container started, by the node's clock, before that. ``ended_seconds`` is when the work ended, by that clock, as
-    finely as the task reports it. ``requests`` is what the Pod reserves, ``priority`` what its PriorityClass came to,
-    ``gates`` what keeps it from being scheduled, ``images`` what a task needs, by full name.
+    container started, by the node's clock, before that. ``starting_seconds`` is how long after the kubelet took the
+    Pod that was, both by that clock; None where it does not say. ``ended_seconds`` is when the work ended, by that
+    clock, as finely as the task reports it. ``requests`` is what the Pod reserves, ``priority`` what its PriorityClass
+    came to, ``gates`` what keeps it from being scheduled, ``images`` what a task needs, by full name (none where they
+    are too many to reckon with).
     ``planned_node`` and ``plan`` are what the planner wrote.
     ``inferences_problem`` says why the annotation that sets ``task.inferences`` was ignored. ``version`` is the
     resource version that all this was read from.
@@ -73,9 +82,11 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     constraints: Constraints = ANYWHERE
     priority: int = 0
     images: frozenset[str] = NO_IMAGES
+    has_init_containers: bool = False
     created_seconds: float | None
     bound_seconds: float | None
     started_seconds: float | None = None
+    starting_seconds: float | None = None
     ended_seconds: float | None = None
     inferences_problem: str
 
@@ -89,11 +100,18 @@ class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Whether our gate keeps this Pod from being scheduled."""
         return GATE_PLAN in self.gates
 
+    def has_images(self, now_seconds: float) -> bool:
+        """Whether the node has the Pod's images for sure, whatever it lists: started, and if ended, not long ago."""
+        if self.started_seconds is None:
+            return False
+        return not self.is_finished or (self.ended_seconds or 0.0) > now_seconds - TOLD_LATE_SECONDS
+
 
 def read_pod(form: PodForm) -> TaskPod:
     """What placement needs of a Pod. Fields that cannot be read count as absent: no Pod is refused here."""
     metadata, spec, status = form.metadata, form.spec, form.status
     labels, annotations = metadata.labels or {}, metadata.annotations or {}
+    taken, started = epoch_seconds(status.start_time), _started_seconds(status)
     inferences, problem = _inferences(annotations.get(ANNOTATION_INFERENCES))
     resources = [container.resources or ContainerResources() for container in spec.containers or ()]
     cpu_limits = [_millis(item.limits) for item in resources]
@@ -116,7 +134,8 @@ def read_pod(form: PodForm) -> TaskPod:
         requests=requests_of(spec),
         constraints=_shared(spec.constraints()),
         priority=spec.priority or 0,
-        images=_images(tuple(spec.images())) if LABEL_WORKLOAD in labels else NO_IMAGES,
+        images=_images(spec.images()) if LABEL_WORKLOAD in labels else NO_IMAGES,
+        has_init_containers=bool(spec.init_containers),
         created_seconds=epoch_seconds(metadata.creation_timestamp),
         bound_seconds=next(
             (
@@ -126,7 +145,8 @@ def read_pod(form: PodForm) -> TaskPod:
             ),
             None,
         ),
-        started_seconds=_started_seconds(status),
+        started_seconds=started,
+        starting_seconds=None if taken is None or started is None or started < taken else started - taken,
         ended_seconds=_ended_seconds(status),
         inferences_problem=problem,
     )
@@ -146,8 +166,16 @@ def _shared(constraints: Constraints) -> Constraints:
     return constraints
 
 
-@lru_cache(maxsize=1024)
-def _images(texts: tuple[str, ...]) -> frozenset[str]:
+def _images(texts: Sequence[str]) -> frozenset[str]:
+    """The full names of a Pod's images; none where they are too many or one is no name, whoever wrote them."""
+    distinct = sorted(set(texts))
+    if len(distinct) > MOST_IMAGES or any(len(text) > LONGEST_NAME for text in distinct):
+        return NO_IMAGES
+    return _named(tuple(distinct))
+
+
+@lru_cache(maxsize=256)
+def _named(texts: tuple[str, ...]) -> frozenset[str]:
     """One instance for all Pods that need the same."""
     return frozenset(image_name(text) for text in texts)
 

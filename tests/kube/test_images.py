@@ -8,9 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretide_kube.images import LARGEST_IMAGE_BYTES, NO_LIST, ImagesByNode, NodeImages, image_name, read_images
+from foretide_kube.images import (
+    FULL_LIST,
+    LARGEST_IMAGE_BYTES,
+    LONGEST_NAME,
+    MOST_KEPT,
+    MOST_NAMES,
+    NO_LIST,
+    ImagesByNode,
+    NodeImages,
+    image_name,
+    read_images,
+)
 from foretide_kube.reduced import facts_of, reduce_node
-from foretide_kube.task_pods import TaskPod
+from foretide_kube.task_pods import MOST_IMAGES, TaskPod
 from tests.extender.cluster_values import MIB, node_object
 from tests.planner.planner_values import gated
 
@@ -58,6 +69,39 @@ def test_an_image_may_be_there_where_only_larger_ones_are_listed_or_none() -> No
     """A kubelet lists its largest images, by default 50."""
     assert not listed(**{f"large-{number}": (100 + number) * MIB for number in range(50)}).lack(NET, 99 * MIB)
     assert not NO_LIST.lack(NET, 10**12)
+
+
+def test_an_image_of_unknown_size_may_be_there_where_the_list_is_full() -> None:
+    full, short = ({f"small-{number}": MIB for number in range(count)} for count in (FULL_LIST, FULL_LIST - 1))
+    assert ImagesByNode({"full": listed(**full), "short": listed(**short)}).lacking(NET) == {"short"}
+
+
+def test_an_image_of_which_not_all_names_are_listed_may_have_any_other_of_its_repository() -> None:
+    digests = [f"registry.example/net@sha256:{number}" for number in range(MOST_NAMES)]
+    cut, whole = (
+        read_images([{"names": names, "sizeBytes": 50 * MIB}, {"names": [BASE], "sizeBytes": MIB}])
+        for names in (digests, digests[1:])
+    )
+    images = ImagesByNode({"cut": cut, "whole": whole})
+    assert images.lacking(NET) == {"whole"}
+    assert images.lacking("registry.example/other:1") == {"cut", "whole"}
+    assert images.size_bytes(NET) is None, "which of them it is nobody knows"
+
+
+def test_an_image_is_as_large_as_the_largest_that_a_node_tells() -> None:
+    """It differs by architecture; which node told last says nothing."""
+    images = ImagesByNode({"a": listed(net=40 * MIB), "b": listed(net=60 * MIB), "c": listed(net=50 * MIB)})
+    assert images.size_bytes(NET) == 60 * MIB
+
+
+def test_what_is_found_is_the_same_however_much_was_asked_and_little_of_it_is_kept() -> None:
+    images = ImagesByNode({"has": listed(base=MIB, net=200 * MIB), "lacks": listed(base=MIB)})
+    for _ in range(2):
+        for number in range(2 * MOST_KEPT):
+            assert images.lacking(f"registry.example/{number}:1") == {"has", "lacks"}
+        assert images.lacking(NET) == {"lacks"}
+        assert images.size_bytes(NET) == 200 * MIB
+    assert max(len(images._sizes), len(images._lacking)) <= MOST_KEPT
 
 
 @pytest.mark.parametrize("size", [-1, 0, True, 1.5, "5", None, LARGEST_IMAGE_BYTES + 1, 10**400])
@@ -110,3 +154,23 @@ def test_a_task_needs_the_images_of_all_its_containers_and_those_that_it_mounts(
         "registry.example/model:latest",
     }
     assert gated("b", workload=None).images == frozenset(), "those of others are nobody's business"
+
+
+def of_images(*texts: str) -> frozenset[str]:
+    return gated(
+        "a", spec={"containers": [{"name": f"c{index}", "image": text} for index, text in enumerate(texts)]}
+    ).images
+
+
+def test_of_a_pod_with_very_many_images_or_a_very_long_one_nothing_is_made() -> None:
+    many = [f"net-{number}" for number in range(MOST_IMAGES + 1)]
+    assert len(of_images(*many[:-1])) == MOST_IMAGES
+    assert of_images(*many) == frozenset()
+    assert len(of_images(*many[:-1], *many[:-1])) == MOST_IMAGES, "each counts once"
+    assert len(of_images("x" * LONGEST_NAME, "net")) == 2
+    assert of_images("x" * (LONGEST_NAME + 1), "net") == frozenset()
+
+
+def test_a_very_long_name_on_a_node_is_left_out() -> None:
+    names = ["x" * (LONGEST_NAME + 1), "net:1"]
+    assert read_images([{"names": names, "sizeBytes": MIB}]) == read_images([{"names": names[1:], "sizeBytes": MIB}])

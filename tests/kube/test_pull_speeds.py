@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide_kube.images import ImagesByNode, read_images
-from foretide_kube.pull_speeds import FASTEST_BYTES_PER_SECOND, SLOWEST_BYTES_PER_SECOND, PullSpeeds
+from foretide_kube.pull_speeds import (
+    FASTEST_BYTES_PER_SECOND,
+    MOST_NAMESPACES,
+    SLOWEST_BYTES_PER_SECOND,
+    PullSpeeds,
+)
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 from tests.extender.cluster_values import MIB, NOW_SECONDS
@@ -32,20 +37,31 @@ class Nodes:
         lists = {name: read_images([BASE]) for name in self.names} | {"full": read_images([BASE, net])}
         return ImagesByNode(lists)
 
-    def hear(self, pod: TaskPod, event: str = "MODIFIED") -> None:
-        self.speeds.heard(event, pod, self.images, lambda _node: "fast")
+    def hear(self, pod: TaskPod, event: str = "MODIFIED", *, is_known: bool = True) -> None:
+        self.speeds.heard(event, pod, self.images, lambda _node: "fast", is_known=is_known)
 
-    def run(self, name: str, node: str, seconds: float) -> None:
-        """A task is bound, and starts so many seconds later."""
-        self.hear(task(name, node))
-        self.hear(task(name, node, started=seconds))
+    def run(self, name: str, node: str, seconds: float, *, is_known: bool = True, **options: Any) -> None:
+        """A Pod is bound, and starts so many seconds later."""
+        self.hear(task(name, node, **options), is_known=is_known)
+        self.hear(task(name, node, started=seconds, **options), is_known=is_known)
 
 
-def task(name: str, node: str, *, started: float | None = None) -> TaskPod:
-    options: dict[str, Any] = {"node": node, "gates": (), "bound": time_text(NOW_SECONDS)}
+def task(
+    name: str,
+    node: str,
+    *,
+    started: float | None = None,
+    namespace: str = "team",
+    clock_ahead_seconds: float = 0.0,
+    **options: Any,
+) -> TaskPod:
+    taken = NOW_SECONDS + clock_ahead_seconds
+    options = {"node": node, "gates": (), "bound": time_text(NOW_SECONDS), **options}
     item = gated_object(name, **options)
+    item["metadata"]["namespace"] = namespace
+    item["status"]["startTime"] = time_text(taken)
     if started is not None:
-        item["status"]["containerStatuses"] = [{"state": {"running": {"startedAt": time_text(NOW_SECONDS + started)}}}]
+        item["status"]["containerStatuses"] = [{"state": {"running": {"startedAt": time_text(taken + started)}}}]
     pod: TaskPod = facts_of(reduce_pod(item))
     return pod
 
@@ -55,6 +71,51 @@ def test_pulls_that_are_seen_again_and_again_are_learned() -> None:
     for number in range(50):
         nodes.run(str(number), f"bare-{number}", 20.0)
     assert nodes.speeds.by_class()["fast"] == pytest.approx(5 * MIB, rel=0.01)
+
+
+def test_a_clock_that_is_off_changes_nothing_of_what_is_learned() -> None:
+    nodes, ahead = Nodes(), Nodes()
+    for number in range(10):
+        nodes.run(str(number), f"bare-{number}", 20.0)
+        ahead.run(str(number), f"bare-{number}", 20.0, clock_ahead_seconds=3600.0)
+    assert ahead.speeds.by_class() == nodes.speeds.by_class() != {}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"is_known": False},
+        {"role": "profile"},
+        {"spec": {"initContainers": [{"name": "wait", "image": "x"}]}},
+    ],
+    ids=["no such AIWorkload", "no task", "init containers"],
+)
+def test_other_pods_teach_nothing_but_leave_the_image_on_their_nodes(options: dict[str, Any]) -> None:
+    nodes = Nodes()
+    nodes.run("a", "bare", 390.0, **options)
+    nodes.run("b", "bare", 20.0)
+    assert nodes.speeds.by_class() == {}
+
+
+def test_one_pod_that_takes_very_long_changes_little() -> None:
+    nodes = Nodes()
+    nodes.run("a", "bare", 390.0)
+    assert 17 * MIB < nodes.speeds.by_class()["fast"] < 20 * MIB
+
+
+def test_one_namespace_decides_nothing_for_many() -> None:
+    nodes = Nodes()
+    for number, namespace in enumerate(["a", "b", *["liar"] * 40]):
+        nodes.run(str(number), f"bare-{number}", 300.0 if namespace == "liar" else 5.0, namespace=namespace)
+    assert nodes.speeds.by_class()["fast"] == pytest.approx(20 * MIB)
+
+
+def test_of_very_many_namespaces_the_latest_count() -> None:
+    nodes = Nodes(names=tuple(f"bare-{number}" for number in range(3 * MOST_NAMESPACES)))
+    for number in range(3 * MOST_NAMESPACES):
+        seconds = 5.0 if number >= 2 * MOST_NAMESPACES else 100.0
+        nodes.run(str(number), f"bare-{number}", seconds, namespace=f"n{number}")
+    assert nodes.speeds.by_class()["fast"] == pytest.approx(20 * MIB)
 
 
 def test_where_the_image_is_there_nothing_is_learned() -> None:

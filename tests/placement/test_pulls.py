@@ -86,6 +86,21 @@ def test_who_comes_while_an_image_is_pulled_waits_for_the_rest_of_it() -> None:
     assert (made.open_seconds, made.finish_seconds, made.pull_seconds) == (0.0, 8.0, 6.0)
 
 
+@pytest.mark.parametrize(("bound", "pull_seconds"), [(-10.0, 0.0), (-11.0, 1.0), (-15.0, 5.0), (-600.0, 10.0)])
+def test_the_longer_a_pull_is_overdue_the_later_it_is_expected(bound: float, pull_seconds: float) -> None:
+    stuck = [Running(key, "fast-1", ONE, 1000, bound, Expected(2.0, 2.0), IMAGE) for key in "rs"]
+    fleet = [node("fast-1", "fast", cores=3, lacks=IMAGE)]
+    (made,) = planned([task("a", fast=2.0)], fleet, tuple(stuck)).assignments
+    assert made.pull_seconds == pull_seconds
+
+
+def test_a_task_goes_elsewhere_than_where_a_pull_is_stuck() -> None:
+    stuck = Running("r", "fast-1", ONE, 1000, -600.0, Expected(2.0, 2.0), IMAGE)
+    fleet = [node("fast-1", "fast", cores=2, lacks=IMAGE), node("slow-1", "slow")]
+    (made,) = planned([task("a", fast=2.0, slow=8.0)], fleet, (stuck,)).assignments
+    assert made.node == "slow-1"
+
+
 def test_a_running_task_that_has_not_started_is_expected_to_pull_first() -> None:
     running = Running("r", "fast-1", ONE, 1000, -4.0, Expected(2.0, 2.0), IMAGE)
     fleet = [node("fast-1", "fast", lacks=IMAGE)]

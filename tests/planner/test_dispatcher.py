@@ -184,8 +184,11 @@ class Planning:
 
     def start(self, name: str, after_seconds: float) -> None:
         started = {"startedAt": time_text(NOW_SECONDS + self.seconds + after_seconds)}
-        status = [{"state": {"running": started}}]
-        self.cluster.change(name, lambda item: item["status"].update(containerStatuses=status))
+        status = {
+            "startTime": time_text(NOW_SECONDS + self.seconds),
+            "containerStatuses": [{"state": {"running": started}}],
+        }
+        self.cluster.change(name, lambda item: item["status"].update(status))
 
     def end(self, name: str) -> None:
         self.cluster.change(name, lambda item: item["status"].update(phase="Succeeded"))

@@ -108,12 +108,36 @@ def test_only_a_bound_task_that_has_not_started_may_still_wait_for_its_image() -
     ]
 
 
-def test_what_is_expected_of_a_task_that_started_late_begins_with_its_start() -> None:
-    made = floor(started(bound("late", ago_seconds=60.0), -5.0), started(bound("usual", ago_seconds=60.0), -58.0))
-    assert {made.names[each.key]: NOW_SECONDS - each.bound_seconds for each in made.running} == {
-        "late": 5.0,
-        "usual": 60.0,
-    }
+def age_of(starting_seconds: float | None, *, pull_milliseconds: int, clock_ahead_seconds: float = 0.0) -> float:
+    """How old a task counts that was bound a minute ago and took so long to start, by the clock of its node."""
+    bound_seconds = NOW_SECONDS - 60.0
+    written = WrittenPrediction("fast-1", round(bound_seconds * 1e3), pull_milliseconds)
+    late = started(
+        bound("a", ago_seconds=60.0),
+        (starting_seconds or 0.0) - 60.0 + clock_ahead_seconds,
+        starting_seconds=starting_seconds,
+        prediction=written,
+    )
+    (task,) = floor(late).running
+    return NOW_SECONDS - task.bound_seconds
+
+
+def test_what_is_expected_of_a_task_that_pulled_its_image_counts_from_so_much_later() -> None:
+    """Its usual start-up of half a second is expected of it already."""
+    assert age_of(20.5, pull_milliseconds=10_000) == pytest.approx(40.0)
+    assert age_of(0.2, pull_milliseconds=10_000) == 60.0, "it was there after all"
+    assert age_of(900.0, pull_milliseconds=10_000) == 0.0
+
+
+def test_a_task_of_which_no_pull_was_expected_counts_from_its_binding_however_late_it_started() -> None:
+    assert age_of(20.5, pull_milliseconds=0) == 60.0
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_a_node_whose_clock_is_off_makes_no_task_younger(ahead: float) -> None:
+    assert age_of(20.5, pull_milliseconds=10_000, clock_ahead_seconds=ahead) == pytest.approx(40.0)
+    assert age_of(20.5, pull_milliseconds=0, clock_ahead_seconds=ahead) == 60.0
+    assert age_of(None, pull_milliseconds=10_000, clock_ahead_seconds=ahead) == 60.0, "it does not say when it took it"
 
 
 def test_of_many_images_those_that_most_tasks_need_are_looked_at() -> None:

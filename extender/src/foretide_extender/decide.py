@@ -8,6 +8,7 @@ one by one. Nodes that lack the Pod's image stand apart.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
@@ -21,10 +22,9 @@ from foretide.placement.completion import (
     exposure,
     interference,
 )
-from foretide.placement.pulls import NO_IMAGES, PullTimes
+from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.score import TOP_SCORE, complete, scores
 from foretide.placement.task import WorkloadPredictions
-from foretide.prediction import Prediction
 from foretide_extender.state import NodeKind, Snapshot, cpu_millis_in_use
 from foretide_kube.names import ROLE_INSPECT
 from foretide_kube.task_pods import TaskPod
@@ -47,6 +47,14 @@ class _Spot(NamedTuple):
     beside_millis: int
     shared: str
     lacked: frozenset[str]
+
+
+class _Alone(NamedTuple):
+    """What a task takes alone on a node that has its images, as predicted, or as guessed from other classes."""
+
+    seconds: float
+    contention: float
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,7 @@ def decide_prioritize(snapshot: Snapshot, pod: TaskPod, names: Sequence[str], no
     cpu_millis = 0 if workload is None else workload.cpu_millis_of(pod.task)
     by_class = {} if workload is None else workload.by_class
     exposed = {name for name, prediction in by_class.items() if prediction.contention}
-    lacked = _lacked(snapshot, pod)
+    lacked = _lacked(snapshot, pod, now_seconds)
     is_apart = bool(exposed or lacked)
     spots = [
         _spot(snapshot, name, cpu_millis, exposed, lacked.get(name, NO_IMAGES))
@@ -151,28 +159,25 @@ def decide_prioritize(snapshot: Snapshot, pod: TaskPod, names: Sequence[str], no
     ]
     distinct = list(dict.fromkeys(spots))
     kinds = [spot.kind if isinstance(spot, _Spot) else spot for spot in distinct]
-    predictions = [None if workload is None else workload.prediction_for(pod.task, kind.node_class) for kind in kinds]
-    completions = [
-        None
-        if workload is None or prediction is None
-        else _completion(
-            snapshot,
-            now_seconds,
-            spot,
-            prediction,
-            inferences=workload.inferences_of(pod.task),
-            cpu_millis=cpu_millis,
-        )
-        for spot, prediction in zip(distinct, predictions, strict=True)
-    ]
-    speeds = [None if kind.node_class is None else snapshot.speeds.get(kind.node_class) for kind in kinds]
-    completed = complete(completions, speeds)
-    if completed is None:
+    predicted = {kind: None if workload is None else _alone(workload, pod, kind) for kind in kinds}
+    speeds = [None if kind.node_class is None else snapshot.speeds.get(kind.node_class) for kind in predicted]
+    guessed = complete([None if each is None else each.seconds for each in predicted.values()], speeds)
+    if guessed is None:
         return _prefer_planned(pod, names, PrioritizeAnswer("Equal", [_EQUAL_SCORE] * len(names)))
-    best = predictions[completed.index(min(completed))]
+    alone = {
+        kind: each or _Alone(seconds, 0.0, "ClassSpeed")
+        for (kind, each), seconds in zip(predicted.items(), guessed, strict=True)
+    }
+    is_in_seconds = any(predicted.values())
+    completed = [
+        _completion(snapshot, now_seconds, spot, alone[kind], cpu_millis)
+        if is_in_seconds and isinstance(spot, _Spot)
+        else alone[kind].seconds
+        for spot, kind in zip(distinct, kinds, strict=True)
+    ]
     score_at = dict(zip(distinct, scores(completed), strict=True))
-    answer = PrioritizeAnswer("ClassSpeed" if best is None else best.source, [score_at[spot] for spot in spots])
-    return _prefer_planned(pod, names, answer)
+    source = alone[kinds[completed.index(min(completed))]].source
+    return _prefer_planned(pod, names, PrioritizeAnswer(source, [score_at[spot] for spot in spots]))
 
 
 def _prefer_planned(pod: TaskPod, names: Sequence[str], answer: PrioritizeAnswer) -> PrioritizeAnswer:
@@ -208,42 +213,34 @@ def _tasks_millis(snapshot: Snapshot, name: str) -> int:
     )
 
 
-def _lacked(snapshot: Snapshot, pod: TaskPod) -> dict[str, frozenset[str]]:
+def _lacked(snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> dict[str, frozenset[str]]:
     """Which images of a task nodes lack, by name; what a task that has started there needs is there already."""
-    found: dict[str, frozenset[str]] = {}
+    found: defaultdict[str, set[str]] = defaultdict(set)
     for image in pod.images:
         for name in snapshot.images.lacking(image):
             there = snapshot.pods.get(name, ())
-            if not any(each.started_seconds is not None and image in each.images for each in there):
-                found[name] = found.get(name, NO_IMAGES) | {image}
-    return found
+            if not any(image in each.images and each.has_images(now_seconds) for each in there):
+                found[name].add(image)
+    return {name: frozenset(images) for name, images in found.items()}
 
 
-def _pull_seconds(snapshot: Snapshot, images: frozenset[str], node_class: str | None) -> float:
-    sizes = {image: snapshot.images.size_bytes(image) for image in images}
-    known = {image: size for image, size in sizes.items() if size is not None}
-    times = PullTimes(known, snapshot.pull_bytes_per_second)
-    return sum(times.seconds(image, node_class) for image in sorted(images))
+def _alone(workload: WorkloadPredictions, pod: TaskPod, kind: NodeKind) -> _Alone | None:
+    prediction = workload.prediction_for(pod.task, kind.node_class)
+    if prediction is None:
+        return None
+    seconds = prediction.completion_seconds(workload.inferences_of(pod.task))
+    return _Alone(max(seconds, LEAST_SECONDS), prediction.contention, prediction.source)
 
 
-def _completion(
-    snapshot: Snapshot,
-    now_seconds: float,
-    spot: NodeKind | _Spot,
-    prediction: Prediction,
-    *,
-    inferences: int,
-    cpu_millis: int,
-) -> float:
-    alone_seconds = max(prediction.completion_seconds(inferences), LEAST_SECONDS)
-    if isinstance(spot, NodeKind):
-        return alone_seconds
+def _completion(snapshot: Snapshot, now_seconds: float, spot: _Spot, alone: _Alone, cpu_millis: int) -> float:
+    """What a task takes with its pull and its company."""
+    alone_seconds = alone.seconds
     if spot.lacked:
-        alone_seconds += _pull_seconds(snapshot, spot.lacked, spot.kind.node_class)
+        alone_seconds += snapshot.images.pull_seconds(spot.lacked, spot.kind.node_class, snapshot.pull_bytes_per_second)
     cores = spot.kind.allocatable_millis
     load = _load(snapshot, spot.shared, now_seconds) if spot.shared else NodeLoad(cores)
     exposed = exposure(spot.beside_millis, load.demand_millis + cpu_millis, cores)
-    seconds = alone_seconds * interference(prediction.contention, exposed)
+    seconds = alone_seconds * interference(alone.contention, exposed)
     return completion_seconds(seconds, cpu_millis, load) if spot.shared else seconds
 
 

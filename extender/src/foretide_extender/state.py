@@ -74,7 +74,7 @@ class ClusterState:
         self._free_millis: dict[str, int] = {}
         self._bound: dict[str, tuple[TaskPod, ...]] = {}
         self._speeds: Mapping[str, float] = {}
-        self._images = ImagesByNode({})
+        self._images: ImagesByNode | None = None
         self._pull_speeds = PullSpeeds()
         self._snapshot: Snapshot | None = None
 
@@ -88,7 +88,7 @@ class ClusterState:
                     pods=MappingProxyType(dict(self._bound)),
                     workloads=MappingProxyType(dict(self._workloads)),
                     speeds=self._speeds,
-                    images=self._images,
+                    images=self._lists(),
                     pull_bytes_per_second=self._pull_speeds.by_class(),
                 )
             return self._snapshot
@@ -101,7 +101,7 @@ class ClusterState:
                 self._nodes[facts.name] = facts
             after = self._nodes.get(facts.name)
             if (None if before is None else before.images) != (None if after is None else after.images):
-                self._images = ImagesByNode({name: each.images for name, each in self._nodes.items()})
+                self._images = None
             self._refresh_node(facts.name)
             self._snapshot = None
 
@@ -111,7 +111,8 @@ class ClusterState:
             before = self._node_of_pod.get(pod.uid)
             if event != "DELETED" and before is not None and self._pods[before][pod.uid] == pod:
                 return
-            self._pull_speeds.heard(event, pod, lambda: self._images, self._class_of)
+            is_known = (pod.namespace, pod.workload) in self._workloads
+            self._pull_speeds.heard(event, pod, self._lists, self._class_of, is_known=is_known)
             if before is not None:
                 del self._node_of_pod[pod.uid]
                 del self._pods[before][pod.uid]
@@ -148,6 +149,12 @@ class ClusterState:
                 for node in self._nodes:
                     self._refresh_node(node)
             self._snapshot = None
+
+    def _lists(self) -> ImagesByNode:
+        """What images nodes have: made when it is asked for, since on the first list of nodes each of them is news."""
+        if self._images is None:
+            self._images = ImagesByNode({name: each.images for name, each in self._nodes.items()})
+        return self._images
 
     def _class_of(self, node: str) -> str | None:
         kind = self._kinds.get(node)

@@ -367,7 +367,10 @@ class Placing:
     def _waits(self, place: int, running: Sequence[Running]) -> dict[str, float]:
         """What tasks that have not started wait for their images, by key; the first of them pulls for all."""
         in_order = sorted(running, key=lambda each: (each.bound_seconds, each.key))
-        return {each.key: self.pulling.start(place, each.images, each.bound_seconds) for each in in_order}
+        waits = {each.key: self.pulling.start(place, each.images, each.bound_seconds) for each in in_order}
+        for each in running:
+            self.pulling.still_missing(place, each.images, self._now)
+        return waits
 
     def _commit(
         self,

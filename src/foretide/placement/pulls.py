@@ -95,3 +95,16 @@ class Pulling:
             now = min(self._there_from_seconds.get((place, image), now), now)
             self._there_from_seconds[place, image] = now
         return wait_seconds
+
+    def still_missing(self, place: int, images: frozenset[str], now_seconds: float) -> None:
+        """Take note that somebody still waits for ``images``, after all that run were started.
+
+        One that should be there by now is expected the later the longer it is overdue; beyond a whole pull it counts as
+        pulled by nobody, as where that fails again and again.
+        """
+        for image in self._lacks[place] & images:
+            overdue_seconds = now_seconds - self._there_from_seconds.get((place, image), now_seconds)
+            if overdue_seconds >= self._times.seconds(image, self._class_of[place]):
+                del self._there_from_seconds[place, image]
+            elif overdue_seconds > 0.0:
+                self._there_from_seconds[place, image] = now_seconds + overdue_seconds

@@ -48,7 +48,13 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
         now_seconds=time.time,
     )
     recorder = Recorder(
-        client, view, metrics, is_leader=lambda: elector.is_leader, clock=time.monotonic, now_seconds=time.time
+        client,
+        view,
+        metrics,
+        is_leader=lambda: elector.is_leader,
+        clock=time.monotonic,
+        now_seconds=time.time,
+        pull_bytes_per_second=dispatcher.pull_bytes_per_second,
     )
     view.on_pod(recorder.heard)
     view.on_pod(dispatcher.heard)

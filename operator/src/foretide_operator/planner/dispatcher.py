@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, Protocol
 
@@ -132,13 +132,18 @@ class Dispatcher:
         """Plan anew soon: something changed."""
         self._changed.set()
 
+    def pull_bytes_per_second(self) -> Mapping[str, float]:
+        """How fast images are pulled, by node class, as far as that was seen; any thread may ask."""
+        return self._pull_speeds.by_class()
+
     def silent_seconds(self) -> float:
         """Seconds since the last sign of life: a plan made, a write done, or a rest with nothing amiss."""
         return self._clock() - self._last_beat_seconds
 
     def heard(self, event: str, pod: TaskPod) -> None:
         """Take note of a Pod that appeared, changed or was deleted; what we wrote ourselves is no news."""
-        self._pull_speeds.heard(event, pod, self._facts.images, self._class_of)
+        is_known = pod.is_task and self._workload_of(pod) is not None
+        self._pull_speeds.heard(event, pod, self._facts.images, self._class_of, is_known=is_known)
         mark = None if event == "DELETED" else _mark(pod)
         before = self._marks.get(pod.uid)
         if mark == before:

@@ -31,8 +31,6 @@ RESERVED_SECONDS: Final = 5.0
 scheduler needs a twentieth of a second."""
 FIRST_PAUSE_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
-LATE_START_SECONDS: Final = 5.0
-"""Who starts so long after its binding has pulled its images: what is expected of it begins with the start."""
 _CLOCK_TOLERANCE_SECONDS: Final = 3.0
 
 
@@ -228,13 +226,27 @@ class _Reader:
     def _bound(self, pod: TaskPod) -> Running | None:
         """A bound task whose end can be expected."""
         bound = pod.bound_seconds if pod.bound_seconds is not None else self._now
-        written = None if pod.prediction is None else pod.prediction.bound_milliseconds
+        written = pod.prediction
         # Whole numbers, since anybody may have written one that is too large for a float.
-        if written is not None and abs(written - round(bound * 1e3)) <= _CLOCK_TOLERANCE_SECONDS * 1e3:
-            bound = written / 1e3
-        if pod.started_seconds is not None and pod.started_seconds > bound + LATE_START_SECONDS:
-            bound = pod.started_seconds
+        if (
+            written is not None
+            and abs(written.bound_milliseconds - round(bound * 1e3)) <= _CLOCK_TOLERANCE_SECONDS * 1e3
+        ):
+            bound = written.bound_milliseconds / 1e3
+            if written.pull_milliseconds and written.node == pod.node:
+                bound += self._pulled_seconds(pod)
         return self._at(pod, pod.node or "", bound)
+
+    def _pulled_seconds(self, pod: TaskPod) -> float:
+        """What a task that was thought to pull its images took longer to start than usual.
+
+        Once it has started, what is expected of it counts from so much later. The node's clock is held against itself.
+        """
+        node, workload = self._nodes.get(pod.node or ""), self._workload(pod) if pod.is_task else None
+        usual = None if node is None or workload is None else workload.prediction_for(pod.task, node.node_class)
+        if usual is None or pod.starting_seconds is None:
+            return 0.0
+        return max(pod.starting_seconds - usual.startup_milliseconds / 1e3, 0.0)
 
     def _at(self, pod: TaskPod, name: str, bound_seconds: float) -> Running | None:
         """A task that is on a node, or about to be; None if its end cannot be expected."""

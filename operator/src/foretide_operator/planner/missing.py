@@ -1,23 +1,31 @@
 """Which images that tasks need are missing on which nodes.
 
-Pure. What kubelets report is up to a minute old, so an image also counts as there where a task that needs it has
-started.
+Pure. What kubelets report is up to a minute old, so an image also counts as there where `TaskPod.has_images` says so.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from foretide.placement.pulls import NO_IMAGES
 from foretide_kube.images import ImagesByNode, NodeImages
 from foretide_kube.task_pods import TaskPod
 
-TOLD_LATE_SECONDS: Final = 60.0
-"""So long after a task's end its node may not have told yet of the image that was pulled for it."""
 MOST_IMAGES: Final = 8
 """So many of the images that most tasks need are looked at; any other counts as there."""
+
+
+def missing_for(
+    pod: TaskPod, lists: ImagesByNode, pods: Callable[[], Iterable[TaskPod]], now_seconds: float
+) -> frozenset[str]:
+    """Which images of a bound Pod its node lacks, but for the Pod itself; ``pods`` gives all, asked for if need be."""
+    missing = frozenset(image for image in pod.images if pod.node in lists.lacking(image))
+    if missing:
+        for each in pods():
+            if each.node == pod.node and each.uid != pod.uid and each.has_images(now_seconds):
+                missing -= each.images
+    return missing
 
 
 class MissingImages:
@@ -34,9 +42,7 @@ class MissingImages:
 
     def take(self, pod: TaskPod) -> None:
         """Take note of the images that a Pod's node has because it has started."""
-        if pod.node is None or pod.started_seconds is None:
-            return
-        if not pod.is_finished or (pod.ended_seconds or 0.0) > self._now - TOLD_LATE_SECONDS:
+        if pod.node is not None and pod.has_images(self._now):
             self._there[pod.node] |= pod.images
 
     def find(self, lists: Mapping[str, NodeImages]) -> tuple[dict[str, frozenset[str]], dict[str, int]]:
@@ -46,10 +52,13 @@ class MissingImages:
             counts.update(dict.fromkeys(images, count))
         asked = sorted(counts, key=lambda image: (-counts[image], image))[:MOST_IMAGES]
         by_node = ImagesByNode(lists)
-        lacked: defaultdict[str, frozenset[str]] = defaultdict(lambda: NO_IMAGES)
+        lacked: defaultdict[str, set[str]] = defaultdict(set)
         for image in asked:
             for name in by_node.lacking(image):
                 if image not in self._there.get(name, ()):
-                    lacked[name] |= {image}
+                    lacked[name].add(image)
         sizes = {image: by_node.size_bytes(image) for image in asked}
-        return dict(lacked), {image: size for image, size in sizes.items() if size is not None}
+        return (
+            {name: frozenset(images) for name, images in lacked.items()},
+            {image: size for image, size in sizes.items() if size is not None},
+        )

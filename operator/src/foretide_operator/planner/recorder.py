@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.client import ApiError, KubeClient
+from foretide_kube.images import ImagesByNode
 from foretide_kube.names import PODS
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.metrics import Metrics
+from foretide_operator.planner.missing import missing_for
 from foretide_operator.planner.recording import (
     NotPredicted,
     annotation_patch,
@@ -49,11 +51,15 @@ class Facts(Protocol):
     def class_of(self, node: str) -> str | None:
         """The class of a node, or None."""
 
+    def images(self) -> ImagesByNode:
+        """What images nodes have."""
+
 
 class Recorder:
     """A daemon thread that writes predictions while ``is_leader`` says so.
 
-    ``clock`` gives monotonic seconds, ``now_seconds`` those since the epoch.
+    ``clock`` gives monotonic seconds, ``now_seconds`` those since the epoch, ``pull_bytes_per_second`` how fast images
+    are pulled by node class.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Recorder:
         is_leader: Callable[[], bool],
         clock: Callable[[], float],
         now_seconds: Callable[[], float],
+        pull_bytes_per_second: Callable[[], Mapping[str, float]],
     ) -> None:
         self._client = client
         self._facts = facts
@@ -72,6 +79,7 @@ class Recorder:
         self._is_leader = is_leader
         self._clock = clock
         self._now_seconds = now_seconds
+        self._pull_bytes_per_second = pull_bytes_per_second
         self._queue: RetryQueue[_Key] = RetryQueue()
         self._seen_milliseconds: dict[_Key, int] = {}
         self._done: set[str] = set()
@@ -140,8 +148,15 @@ class Recorder:
         seen = self._seen_milliseconds.get(key, round(self._now_seconds() * 1e3))
         workload = self._facts.workload(pod.namespace, pod.workload)
         node = pod.node or ""
-        bound = bound_milliseconds(pod, seen)
-        prediction = predict(pod, node, self._facts.class_of(node), workload, bound_milliseconds=bound)
+        node_class = self._facts.class_of(node)
+        prediction = predict(
+            pod,
+            node,
+            node_class,
+            workload,
+            bound_milliseconds=bound_milliseconds(pod, seen),
+            pull_milliseconds=self._pull_milliseconds(pod, node_class),
+        )
         with self._changed:
             tried_seconds = self._queue.tried_for_seconds(key, self._clock())
         if isinstance(prediction, NotPredicted):
@@ -170,6 +185,12 @@ class Recorder:
         if pod.prediction is None:  # else it was counted when its gate was opened
             self._metrics.predictions.labels(prediction.node_class, prediction.source).inc()
         self._finish(key)
+
+    def _pull_milliseconds(self, pod: TaskPod, node_class: str | None) -> int:
+        """What a bound task waits, or waited a moment ago, for images that its node lacks."""
+        lists = self._facts.images()
+        missing = missing_for(pod, lists, self._facts.pods, self._now_seconds())
+        return round(lists.pull_seconds(missing, node_class, self._pull_bytes_per_second()) * 1e3) if missing else 0
 
     def _retry(self, key: _Key) -> None:
         with self._changed:
