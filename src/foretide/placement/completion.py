@@ -75,7 +75,8 @@ def remaining_of(median_seconds: float, upper_seconds: float, elapsed_seconds: f
     sharpness = _LOG_ODDS_UPPER / -math.log(ratio)
     # The odds that it has ended are (elapsed / median) ** sharpness; half of the chance to go on is left at 1 + 2 odds.
     log_odds = sharpness * math.log(elapsed_seconds / median)
-    longer = max(0.0, log_odds + _LOG_TWO) + math.log1p(math.exp(-abs(log_odds + _LOG_TWO)))
+    left = log_odds + _LOG_TWO
+    longer = left + math.log1p(math.exp(-left)) if left > 0.0 else math.log1p(math.exp(left))
     return max(median * math.exp(longer / sharpness) - elapsed_seconds, 0.0)
 
 

@@ -339,8 +339,9 @@ class Placing:
             for each in running:
                 expected, remaining = each.expected, math.inf
                 if expected is not None:
-                    pull = waits.get(each.key, 0.0)
-                    median, upper = expected.median_seconds + pull, expected.upper_seconds + pull
+                    median, upper = expected.median_seconds, expected.upper_seconds
+                    if waits:
+                        median, upper = median + waits[each.key], upper + waits[each.key]
                     if expected.contention:
                         longer = interference(expected.contention, _exposed(each, running, node))
                         median, upper = median * longer, upper * longer
