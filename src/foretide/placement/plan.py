@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import ge
 from typing import Final
 
@@ -320,29 +320,38 @@ class Placing:
         )
         if running:
             now, commitments = self._now, []
-            waits = self._waits(place, running) if node.lacks else {}
-            for each in running:
+            for each in self._with_pulls(place, running) if node.lacks else running:
                 expected, remaining = each.expected, math.inf
                 if expected is not None:
-                    pull, since = waits.get(each.key, 0.0), now - each.bound_seconds
-                    median, upper = expected.median_seconds + pull, expected.upper_seconds + pull
-                    remaining = max(remaining_of(median, upper, since), LEAST_SECONDS)
+                    since = now - each.bound_seconds
+                    remaining = max(remaining_of(expected.median_seconds, expected.upper_seconds, since), LEAST_SECONDS)
                 shape = self._shape(each.requests, each.cpu_millis)
                 commitments.append(Commitment(each.key, shape, None, now, remaining, now + remaining))
             timeline.add_running(commitments)
         return timeline
 
-    def _waits(self, place: int, running: Sequence[Running]) -> dict[str, float]:
-        """What tasks that have not started wait for their images, by key; the first of them pulls for all."""
-        in_order = sorted(running, key=lambda each: (each.bound_seconds, each.key))
-        return {each.key: self.pulling.start(place, each.images, each.bound_seconds) for each in in_order}
+    def _with_pulls(self, place: int, running: Sequence[Running]) -> list[Running]:
+        """Running tasks, those that have not started with what they wait for their images; the first pulls for all."""
+        found = []
+        for each in sorted(running, key=lambda each: (each.bound_seconds, each.key)):
+            expected, pull = each.expected, self.pulling.start(place, each.images, each.bound_seconds)
+            if pull and expected is not None:
+                expected = Expected(expected.median_seconds + pull, expected.upper_seconds + pull)
+            found.append(replace(each, expected=expected))
+        return found
 
     def _kinds(self, task: Waiting) -> list[tuple[Kind, float]]:
         """The kinds of nodes that it may go to and is predicted for, with what it takes there alone, pulls included."""
-        alone = [(name, max(each.median_seconds, LEAST_SECONDS)) for name, each in sorted(task.expected.items())]
+        expected, eligible = sorted(task.expected.items()), self.kinds.eligible
         if self.pulling.is_needed and self.pulling.concerns(task.images):
-            return [each for one in alone for each in self.kinds.of_class(task.group, task.images, *one)]
-        return [each for each in alone if self.kinds.eligible(task.group, each[0])]
+            return [
+                kind
+                for name, each in expected
+                for kind in self.kinds.of_class(task.group, task.images, name, max(each.median_seconds, LEAST_SECONDS))
+            ]
+        return [
+            (name, max(each.median_seconds, LEAST_SECONDS)) for name, each in expected if eligible(task.group, name)
+        ]
 
     def _commit(
         self,
