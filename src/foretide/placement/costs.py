@@ -71,7 +71,9 @@ class Costs:
         self._objective = objective
         self.growth = _growth(objective.power)
         self.seconds = [
-            [job.seconds[number] + (_pull(site, job.images) if site.pulls else 0.0) for job in jobs]
+            [job.seconds[number] + _pull(site, job.images) for job in jobs]
+            if site.pulls
+            else [job.seconds[number] for job in jobs]
             for number, site in enumerate(sites)
         ]
         self._extra = [[job.extra_seconds[site] for job in jobs] for site in range(len(sites))]

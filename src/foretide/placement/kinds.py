@@ -24,16 +24,17 @@ class Kinds:
         self._names = names
         self._groups = groups
         self._pulling = pulling
-        self._everywhere = range(len(names))
-        self._members: dict[str | None, list[int]] = defaultdict(list)
+        members: dict[Kind, list[int]] = defaultdict(list)
         for place, node_class in enumerate(classes):
             if node_class is not None:
-                self._members[node_class].append(place)
+                members[node_class].append(place)
+        members[None] = list(range(len(names)))
+        self._members: Mapping[Kind, Sequence[int]] = dict(members)
         self._eligible: dict[tuple[Hashable, Kind], Sequence[int]] = {}
         self._allowed: dict[Hashable, frozenset[int]] = {}
         self._splits: dict[tuple[Hashable, str, frozenset[str]], dict[frozenset[str], list[int]]] = {}
 
-    def members(self, node_class: str | None) -> Sequence[int]:
+    def members(self, node_class: str) -> Sequence[int]:
         """The places of the nodes of a class."""
         return self._members.get(node_class, ())
 
@@ -49,19 +50,17 @@ class Kinds:
     def eligible(self, group: Hashable, kind: Kind) -> Sequence[int]:
         """The places of the nodes of a kind that tasks of ``group`` may go to."""
         names = self._groups.get(group)
-        if kind is None:
-            members: Sequence[int] = self._everywhere
-        elif isinstance(kind, str):
-            members = self._members.get(kind, ())
-        else:
+        found = self._members.get(kind) if names is None else self._eligible.get((group, kind))
+        if found is None:
+            found = self._eligible[group, kind] = self._find(group, kind)
+        return found
+
+    def _find(self, group: Hashable, kind: Kind) -> Sequence[int]:
+        if isinstance(kind, tuple):
             node_class, images, lacked = kind
             return self._split(group, node_class, images)[lacked]
-        if names is None:
-            return members
-        key = (group, kind)
-        if key not in self._eligible:
-            self._eligible[key] = [place for place in members if self._names[place] in names]
-        return self._eligible[key]
+        members, names = self._members.get(kind, ()), self._groups.get(group)
+        return members if names is None else [place for place in members if self._names[place] in names]
 
     def of_class(
         self, group: Hashable, images: frozenset[str], node_class: str, alone_seconds: float

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import ge
 from typing import Final
 
@@ -335,13 +335,10 @@ class Placing:
         )
         if running:
             now, commitments = self._now, []
-            waits = self._waits(place, running) if node.lacks else {}
-            for each in running:
+            for each in self._with_pulls(place, running) if node.lacks else running:
                 expected, remaining = each.expected, math.inf
                 if expected is not None:
                     median, upper = expected.median_seconds, expected.upper_seconds
-                    if waits:
-                        median, upper = median + waits[each.key], upper + waits[each.key]
                     if expected.contention:
                         longer = interference(expected.contention, _exposed(each, running, node))
                         median, upper = median * longer, upper * longer
@@ -365,13 +362,18 @@ class Placing:
             for kind, with_pulls in self.kinds.of_class(task.group, task.images, name, alone)
         ]
 
-    def _waits(self, place: int, running: Sequence[Running]) -> dict[str, float]:
-        """What tasks that have not started wait for their images, by key; the first of them pulls for all."""
-        in_order = sorted(running, key=lambda each: (each.bound_seconds, each.key))
-        waits = {each.key: self.pulling.start(place, each.images, each.bound_seconds) for each in in_order}
+    def _with_pulls(self, place: int, running: Sequence[Running]) -> list[Running]:
+        """Running tasks, those that have not started with what they wait for their images; the first pulls for all."""
+        found = []
+        for each in sorted(running, key=lambda each: (each.bound_seconds, each.key)):
+            expected, pull = each.expected, self.pulling.start(place, each.images, each.bound_seconds)
+            if pull and expected is not None:
+                median, upper = expected.median_seconds + pull, expected.upper_seconds + pull
+                expected = replace(expected, median_seconds=median, upper_seconds=upper)
+            found.append(replace(each, expected=expected))
         for each in running:
             self.pulling.still_missing(place, each.images, self._now)
-        return waits
+        return found
 
     def _commit(
         self,
