@@ -21,6 +21,7 @@ from pathlib import Path
 MARK = "FORETIDE_DEVCLUSTER"
 _PROC = Path("/proc")
 _FAVOURED = "-10"
+_LOOKS_AGAIN_SECONDS = (0.02, 0.1, 0.3)
 _children: list[subprocess.Popen[bytes]] = []
 
 
@@ -92,8 +93,15 @@ def find(cluster: str | None = None, component: str = "") -> list[Marked]:
 
 
 def alive(cluster: str, component: str) -> bool:
-    """Say whether the component runs."""
-    return any(process.component == component for process in find(cluster, component))
+    """Say whether the component runs; a no is asked again.
+
+    A process that replaces itself by another program (`exec`) has no environment to read for a moment.
+    """
+    for wait_seconds in (0.0, *_LOOKS_AGAIN_SECONDS):
+        time.sleep(wait_seconds)
+        if any(process.component == component for process in find(cluster, component)):
+            return True
+    return False
 
 
 def kill(processes: Iterable[Marked]) -> None:

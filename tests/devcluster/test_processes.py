@@ -98,3 +98,9 @@ def test_a_favoured_process_weighs_more_with_its_session(tmp_path: Path) -> None
     pid = start("kube-apiserver", tmp_path / "log")
     processes.favour(pid)
     assert (Path("/proc") / str(pid) / "autogroup").read_text().split()[-1] == "-10"
+
+
+def test_a_process_that_shows_no_mark_for_a_moment_is_not_taken_for_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([[], [], [processes.Marked(1, CLUSTER, "etcd")]])
+    monkeypatch.setattr(processes, "find", lambda *_: next(looks))
+    assert processes.alive(CLUSTER, "etcd")
