@@ -1,7 +1,8 @@
 """The extender's request handling within this process: its web server and all behind it, without a socket.
 
 What a client would send is given to the server's protocol as the event loop would give it, in pieces. The cluster is
-another from case to case: a full one, one with absurd predictions, one without any, none at all.
+another from case to case: a full one, one with absurd predictions, one without any, one of many nodes that list their
+images and whose tasks slow each other, none at all.
 """
 
 from __future__ import annotations
@@ -20,10 +21,21 @@ from foretide_extender.metrics import Metrics
 from foretide_extender.server import Answerer, NoState, scheduler_app
 from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
 from foretide_extender.state import ClusterState, Snapshot
-from tests.extender.cluster_values import FACTORS, NODES, NOW_SECONDS, bind, cluster, pod_object, workload_object
+from foretide_kube.reduced import facts_of, reduce_node
+from tests.extender.cluster_values import (
+    CREATED_TIME,
+    FACTORS,
+    NODES,
+    NOW_SECONDS,
+    bind,
+    cluster,
+    node_object,
+    pod_object,
+    workload_object,
+)
 from tests.extender.fuzz.cases import Case
 from tests.extender.fuzz.faults import HANG, Fault, fault_of
-from tests.extender.fuzz.values import Vocabulary
+from tests.extender.fuzz.values import IMAGES, Vocabulary
 
 KNOWN: Final = Vocabulary("team", ("resnet", "large", "service", "absurd"), tuple(NODES))
 HANGS_SECONDS: Final = 20.0
@@ -189,7 +201,14 @@ class _Clusters:
     """The clusters that the extender sees in turn."""
 
     def __init__(self) -> None:
-        self._all = (_full().snapshot, _absurdly_predicted().snapshot, _unpredicted().snapshot, _EMPTY, _not_synced)
+        self._all = (
+            _full().snapshot,
+            _absurdly_predicted().snapshot,
+            _unpredicted().snapshot,
+            _listed().snapshot,
+            _EMPTY,
+            _not_synced,
+        )
         self._chosen: Callable[[], Snapshot] = _EMPTY
 
     def choose(self, number: int) -> None:
@@ -201,6 +220,7 @@ class _Clusters:
         return self._chosen()
 
 
+_MORE_NODES: Final = 500
 _EMPTY: Final = ClusterState().snapshot
 
 
@@ -225,6 +245,26 @@ def _absurdly_predicted() -> ClusterState:
 
 def _unpredicted() -> ClusterState:
     return cluster(workload_object(classes=()), is_probed=False)
+
+
+def _listed() -> ClusterState:
+    state = cluster(
+        workload_object(contention_permille=700),
+        workload_object("large", classes=("fast",), contention_permille=700),
+        workload_object("service", mode="Deployment"),
+    )
+    nodes = [*NODES.items(), *((f"more-{number}", "slow") for number in range(_MORE_NODES))]
+    for number, (name, node_class) in enumerate(nodes):
+        item = node_object(name, node_class)
+        listed = [f"small-{index}" for index in range(10 + number % 60)] + list(IMAGES[: number % len(IMAGES)])
+        item["status"]["images"] = [{"names": [each], "sizeBytes": 2**20 + index} for index, each in enumerate(listed)]
+        state.node_changed("MODIFIED", facts_of(reduce_node(item)))
+    for index in range(40):
+        item = pod_object(f"busy-{index}", node=nodes[index][0], cpu="1500m")
+        if index % 2:
+            item["status"]["containerStatuses"] = [{"state": {"running": {"startedAt": CREATED_TIME}}}]
+        bind(state, item)
+    return state
 
 
 def _absurd(name: str, microseconds: int) -> dict[str, Any]:

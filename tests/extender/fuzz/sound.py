@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tests.extender.fuzz.values import LABEL_VALUES, NAMES, QUANTITIES, TEXTS, TIMES, Vocabulary, pick
+from tests.extender.fuzz.values import IMAGES, LABEL_VALUES, NAMES, QUANTITIES, TEXTS, TIMES, Vocabulary, pick
 
 Edit = Callable[[dict[str, Any], random.Random, Vocabulary], None]
 
@@ -18,6 +18,7 @@ RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "nvidia.com/gpu", "hug
 _MOST_EDITS: Final = 6
 _MOST_NAMES: Final = 40
 _MANY_NAMES: Final = 3000
+_MANY_IMAGES: Final = 3000
 
 
 def sound_body(recorded: bytes, source: random.Random, known: Vocabulary) -> bytes:
@@ -97,7 +98,16 @@ def _init_containers(pod: dict[str, Any], source: random.Random, _: Vocabulary) 
 
 def _container(source: random.Random) -> dict[str, Any]:
     resources = {key: _quantities(source) for key in ("requests", "limits") if source.random() < 0.8}
-    return {"name": "c", "image": "x", "resources": resources}
+    return {"name": "c", "image": pick(source, IMAGES), "resources": resources}
+
+
+def _images(pod: dict[str, Any], source: random.Random, _: Vocabulary) -> None:
+    """Up to eight, or thousands, some of them mounted."""
+    count = int(source.random() * (_MANY_IMAGES if source.random() < 0.1 else 9))
+    names = [pick(source, IMAGES[:-2]) + f"-{number}" for number in range(count)]
+    mounted = [name for name in names if source.random() < 0.3]
+    pod["spec"]["containers"] = [{"name": "c", "image": name} for name in ("x", *names)]
+    pod["spec"]["volumes"] = [{"name": "v", "image": {"reference": pick(source, (None, name))}} for name in mounted]
 
 
 def _quantities(source: random.Random) -> dict[str, str]:
@@ -159,6 +169,7 @@ EDITS: Final[tuple[Edit, ...]] = (
     _times,
     _containers,
     _init_containers,
+    _images,
     _as_a_whole,
     _selectors,
     _tolerations,

@@ -65,6 +65,20 @@ QUANTITIES: Final = (
 )
 """Quantities of the API, of which it admits more than make sense."""
 
+IMAGES: Final = (
+    "x",
+    "net:1",
+    "registry.example:5000/team/net@sha256:ab",
+    "registry.example/net:1@sha256:ab",
+    ":",
+    "@",
+    "a/" * 100 + "b",
+    "no image at all, and none that is pulled",
+    "x" * 513,
+    "x" * 20_000,
+)
+"""Names of images: API servers admit any text."""
+
 TIMES: Final = (
     "1970-01-01T00:00:00Z",
     "0001-01-01T00:00:00Z",
