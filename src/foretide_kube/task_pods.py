@@ -12,7 +12,7 @@ import msgspec
 from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.resources import Resources
 from foretide.placement.task import Task
-from foretide.results import EpochMilliseconds, Milliseconds
+from foretide.results import EpochMilliseconds
 from foretide_kube.constraints import ANYWHERE, Constraints
 from foretide_kube.images import LONGEST_NAME, image_name
 from foretide_kube.names import (
@@ -46,7 +46,7 @@ class WrittenPrediction(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
     node: str
     bound_milliseconds: EpochMilliseconds
-    pull_milliseconds: Milliseconds = 0
+    pull_milliseconds: int = 0
 
 
 class TaskPod(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -1,8 +1,8 @@
 """The extender's request handling within this process: its web server and all behind it, without a socket.
 
 What a client would send is given to the server's protocol as the event loop would give it, in pieces. The cluster is
-another from case to case: a full one, one with absurd predictions, one without any, one whose many nodes list images
-and whose tasks slow each other down, none at all.
+another from case to case: a full one, one with absurd predictions, one without any, one of many nodes that list their
+images and whose tasks slow each other, none at all.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
 from foretide_extender.state import ClusterState, Snapshot
 from foretide_kube.reduced import facts_of, reduce_node
 from tests.extender.cluster_values import (
+    CREATED_TIME,
     FACTORS,
-    MIB,
     NODES,
     NOW_SECONDS,
     bind,
@@ -35,7 +35,7 @@ from tests.extender.cluster_values import (
 )
 from tests.extender.fuzz.cases import Case
 from tests.extender.fuzz.faults import HANG, Fault, fault_of
-from tests.extender.fuzz.values import Vocabulary
+from tests.extender.fuzz.values import IMAGES, Vocabulary
 
 KNOWN: Final = Vocabulary("team", ("resnet", "large", "service", "absurd"), tuple(NODES))
 HANGS_SECONDS: Final = 20.0
@@ -205,7 +205,7 @@ class _Clusters:
             _full().snapshot,
             _absurdly_predicted().snapshot,
             _unpredicted().snapshot,
-            _listing().snapshot,
+            _listed().snapshot,
             _EMPTY,
             _not_synced,
         )
@@ -220,6 +220,7 @@ class _Clusters:
         return self._chosen()
 
 
+_MORE_NODES: Final = 500
 _EMPTY: Final = ClusterState().snapshot
 
 
@@ -246,18 +247,23 @@ def _unpredicted() -> ClusterState:
     return cluster(workload_object(classes=()), is_probed=False)
 
 
-def _listing() -> ClusterState:
-    """Three hundred nodes more, each with another part of the images, and tasks that pull beside others that run."""
-    state = cluster(workload_object(contention_permille=700), workload_object("large", contention_permille=3000))
-    for number in range(300):
-        listed = [{"names": [f"listed-{number + each}"], "sizeBytes": (1 + each) * MIB} for each in range(20)]
-        node = node_object(list(NODES)[number] if number < len(NODES) else f"listing-{number}", "fast")
-        node["status"]["images"] = listed
-        state.node_changed("MODIFIED" if number < len(NODES) else "ADDED", facts_of(reduce_node(node)))
-    for number in range(12):
-        bind(
-            state, pod_object(f"busy-{number}", node=list(NODES)[number % 5], workload=("resnet", "large")[number % 2])
-        )
+def _listed() -> ClusterState:
+    state = cluster(
+        workload_object(contention_permille=700),
+        workload_object("large", classes=("fast",), contention_permille=700),
+        workload_object("service", mode="Deployment"),
+    )
+    nodes = [*NODES.items(), *((f"more-{number}", "slow") for number in range(_MORE_NODES))]
+    for number, (name, node_class) in enumerate(nodes):
+        item = node_object(name, node_class)
+        listed = [f"small-{index}" for index in range(10 + number % 60)] + list(IMAGES[: number % len(IMAGES)])
+        item["status"]["images"] = [{"names": [each], "sizeBytes": 2**20 + index} for index, each in enumerate(listed)]
+        state.node_changed("MODIFIED", facts_of(reduce_node(item)))
+    for index in range(40):
+        item = pod_object(f"busy-{index}", node=nodes[index][0], cpu="1500m")
+        if index % 2:
+            item["status"]["containerStatuses"] = [{"state": {"running": {"startedAt": CREATED_TIME}}}]
+        bind(state, item)
     return state
 
 

@@ -18,7 +18,6 @@ RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "nvidia.com/gpu", "hug
 _MOST_EDITS: Final = 6
 _MOST_NAMES: Final = 40
 _MANY_NAMES: Final = 3000
-_MOST_IMAGES: Final = 12
 _MANY_IMAGES: Final = 3000
 
 
@@ -103,16 +102,12 @@ def _container(source: random.Random) -> dict[str, Any]:
 
 
 def _images(pod: dict[str, Any], source: random.Random, _: Vocabulary) -> None:
-    """Of many containers, and mounted as volumes: at times so many as a body has room for."""
-    if source.random() < 0.1:
-        images = [f"{pick(source, ('x', 'listed', 'y/x'))}-{number}" for number in range(_MANY_IMAGES)]
-    else:
-        images = [pick(source, IMAGES) for _ in range(1 + int(source.random() * _MOST_IMAGES))]
-    pod["spec"]["containers"] = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
-    mounted = [pick(source, IMAGES) for _ in range(int(source.random() * _MOST_IMAGES))]
-    pod["spec"]["volumes"] = [
-        {"name": f"v{number}", "image": {"reference": image}} for number, image in enumerate(mounted)
-    ]
+    """Up to eight, or thousands, some of them mounted."""
+    count = int(source.random() * (_MANY_IMAGES if source.random() < 0.1 else 9))
+    names = [pick(source, IMAGES[:-2]) + f"-{number}" for number in range(count)]
+    mounted = [name for name in names if source.random() < 0.3]
+    pod["spec"]["containers"] = [{"name": "c", "image": name} for name in ("x", *names)]
+    pod["spec"]["volumes"] = [{"name": "v", "image": {"reference": pick(source, (None, name))}} for name in mounted]
 
 
 def _quantities(source: random.Random) -> dict[str, str]:
