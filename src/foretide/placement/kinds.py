@@ -12,7 +12,7 @@ Kind = str | None | tuple[str, frozenset[str], frozenset[str]]
 
 
 class Kinds:
-    """Nodes by place, each with its name and class; ``groups`` as in `foretide.placement.plan.Placing`."""
+    """Nodes by place, each with its name and class; ``groups`` as in `foretide.placement.placing.Placing`."""
 
     def __init__(
         self,

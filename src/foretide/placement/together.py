@@ -1,7 +1,7 @@
 """The plan over all waiting tasks at once: which go where is searched for all together, then committed node by node.
 
 `foretide.placement.assign` says which node each task is meant for and in which order they should begin; the plan is
-made in that order by `foretide.placement.plan.Placing`, which knows all that the search leaves out. Tasks of higher
+made in that order by `foretide.placement.placing.Placing`, which knows all that the search leaves out. Tasks of higher
 priority are planned first, as if the others were not there.
 """
 
@@ -16,7 +16,8 @@ from foretide.placement.assign import Aim, assign
 from foretide.placement.completion import LEAST_SECONDS
 from foretide.placement.costs import Job
 from foretide.placement.order import OBJECTIVES, Objective, Order
-from foretide.placement.plan import NodeState, Placed, Placing, Plan, Running, Waiting
+from foretide.placement.placing import Placing
+from foretide.placement.plan import NodeState, Placed, Plan, Running, Waiting
 from foretide.placement.pulls import PullTimes
 from foretide.placement.slots import Site, pulls_of, sites_of
 from foretide.placement.timeline import Lags, Shape
@@ -51,7 +52,7 @@ def plan_together(
     What is best for all ``order`` says; under ``Arrival`` it is what is best for each beside those that came before it.
 
     ``pending`` are tasks that no gate keeps and that are not bound, in the order in which they are thought to get room.
-    Times, ``groups``, ``lags`` and ``pull_times`` are as in `foretide.placement.plan.Placing`. ``coming`` are tasks
+    Times, ``groups``, ``lags`` and ``pull_times`` are as in `foretide.placement.placing.Placing`. ``coming`` are tasks
     that may be expected to arrive, at their ``arrival_seconds``: room is left for them where it is worth more than what
     it costs. ``previous`` is the last plan, which the search goes on from.
     """

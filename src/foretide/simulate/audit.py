@@ -17,7 +17,8 @@ from typing import Final, Literal
 import msgspec
 
 from foretide.placement.completion import LEAST_SECONDS
-from foretide.placement.plan import Assignment, NodeState, Placing, Plan, Running, Waiting
+from foretide.placement.placing import Placing
+from foretide.placement.plan import Assignment, NodeState, Plan, Running, Waiting
 from foretide.placement.pulls import PullTimes
 from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import SimTask
