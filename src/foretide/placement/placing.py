@@ -90,8 +90,7 @@ class Placing:
             found = self._offered(aimed, shape, task, latest)
             if found is not None and found.offer is not None:
                 if found.offer.open_seconds > self._now and self._is_room_now(shape):
-                    now = self._search.best(task.group, shape, self.paces(task), self._now, spared)
-                    found = now if now.offer is not None and now.cost < found.cost else found
+                    found = self._sooner_now(task, shape, found, spared)
                 return self._commit(task, shape, found)
         paces = self.paces(task)
         if paces:
@@ -109,6 +108,17 @@ class Placing:
         if why_not == NO_ROOM_FORESEEN:
             return Placed(task.key, self._now, NOT_PREDICTED)
         return Placed(task.key, latest, why_not)
+
+    def _sooner_now(self, task: Waiting, shape: Shape, found: Choice, spared: Spared | None) -> Choice:
+        """Where a task would end sooner than as ``found`` if it went at once; ``found`` where there is no such node."""
+        left_seconds = found.cost[0] - self._now
+        paces = self.paces(task)
+        if spared is None:
+            paces = [pace for pace in paces if pace[1] < left_seconds]
+        if not paces:
+            return found
+        now = self._search.best(task.group, shape, paces, self._now, spared)
+        return now if now.offer is not None and now.cost < found.cost else found
 
     def place_pending(self, task: Waiting) -> Placed:
         """Commit ``task`` where the scheduler and the extender will put it.
