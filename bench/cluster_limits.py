@@ -15,9 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
-from bench.plan_scale import NOW_SECONDS, Case, make
+from bench.plan_scale import Case, make, replanned
 from demo.console import table
-from foretide.placement.together import plan_together
 from foretide_operator.planner.expectations import Expectations
 from foretide_operator.planner.garbage import collect_seldom
 
@@ -48,23 +47,11 @@ def measure() -> dict[str, Figures]:
 def _turn(case: Case) -> dict[str, float]:
     cluster, expectations = make(case), Expectations()
     floor = cluster.read(expectations)
-    last = plan_together(floor.waiting, floor.running, floor.nodes, now_seconds=NOW_SECONDS - 1.0)
+    again = replanned(floor)
     reading, planning = [], []
     for _ in range(TURNS):
         reading.append(_cpu_seconds(lambda: cluster.read(expectations)))
-        planning.append(
-            _cpu_seconds(
-                lambda: plan_together(
-                    floor.waiting,
-                    floor.running,
-                    floor.nodes,
-                    now_seconds=NOW_SECONDS,
-                    groups=floor.groups,
-                    coming=floor.coming,
-                    previous=last,
-                )
-            )
-        )
+        planning.append(_cpu_seconds(again))
     return {
         "pods": len(cluster.pods),
         "running": len(floor.running),

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import ge
-from typing import Final, Literal
+from typing import Final, Literal, Unpack
 
 import msgspec
 
@@ -20,11 +20,10 @@ from foretide.placement.completion import LEAST_SECONDS
 from foretide.placement.placing import Placing
 from foretide.placement.plan import Assignment, NodeState, Plan, Running, Waiting
 from foretide.placement.pulls import PullTimes
-from foretide.placement.timeline import Lags
 from foretide.simulate.cluster import SimTask
 from foretide.simulate.engine import simulate
 from foretide.simulate.outcome import Outcome
-from foretide.simulate.policies import MakePlan, Policy
+from foretide.simulate.policies import Given, MakePlan, Policy
 from foretide.simulate.summary import Simulated
 
 Reason = Literal["EndsSoonerElsewhere", "KeptForAnother", "Unexplained"]
@@ -72,29 +71,12 @@ class Audit:
         waiting: Sequence[Waiting],
         running: Iterable[Running],
         nodes: Iterable[NodeState],
-        *,
-        now_seconds: float,
-        pending: Sequence[Waiting] = (),
-        groups: Mapping[Hashable, frozenset[str] | None] | None = None,
-        lags: Mapping[str, Lags] | None = None,
-        coming: Sequence[Waiting] = (),
-        previous: Plan | None = None,
-        pull_times: PullTimes | None = None,
+        **given: Unpack[Given],
     ) -> Plan:
         """The plan, noted."""
         running, nodes = tuple(running), tuple(nodes)
-        made = self._plan(
-            waiting,
-            running,
-            nodes,
-            now_seconds=now_seconds,
-            pending=pending,
-            groups=groups,
-            lags=lags,
-            coming=coming,
-            previous=previous,
-            pull_times=pull_times,
-        )
+        made = self._plan(waiting, running, nodes, **given)
+        now_seconds, pending = given["now_seconds"], given.get("pending", ())
         tasks = {task.key: task for task in waiting}
         self._late.update(
             dict.fromkeys(task.key for task in waiting if now_seconds > task.latest_open_seconds + TURN_SECONDS)
@@ -104,9 +86,9 @@ class Audit:
             running,
             nodes,
             now_seconds=now_seconds,
-            groups=groups or {},
-            lags=lags or {},
-            pull_times=pull_times or PullTimes(),
+            groups=given.get("groups") or {},
+            lags=given.get("lags") or {},
+            pull_times=given.get("pull_times") or PullTimes(),
         )
         for task in pending:
             placing.place_pending(task)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, Required, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,18 @@ Foresee = Callable[[SimTask], Mapping[str, Expected]]
 Opinion = npt.NDArray[np.float64]
 
 
+class Given(TypedDict, total=False):
+    """What a plan is made from beside tasks and nodes, as `foretide.placement.together.plan_together` takes it."""
+
+    now_seconds: Required[float]
+    pending: Sequence[Waiting]
+    groups: Mapping[Hashable, frozenset[str] | None] | None
+    lags: Mapping[str, Lags] | None
+    coming: Sequence[Waiting]
+    previous: Plan | None
+    pull_times: PullTimes | None
+
+
 class MakePlan(Protocol):
     """As `foretide.placement.together.plan_together`."""
 
@@ -38,14 +50,7 @@ class MakePlan(Protocol):
         waiting: Sequence[Waiting],
         running: Iterable[Running],
         nodes: Iterable[NodeState],
-        *,
-        now_seconds: float,
-        pending: Sequence[Waiting] = (),
-        groups: Mapping[Hashable, frozenset[str] | None] | None = None,
-        lags: Mapping[str, Lags] | None = None,
-        coming: Sequence[Waiting] = (),
-        previous: Plan | None = None,
-        pull_times: PullTimes | None = None,
+        **given: Unpack[Given],
     ) -> Plan:
         """Plan all waiting tasks."""
         ...
