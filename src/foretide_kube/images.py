@@ -60,6 +60,18 @@ class ImagesByNode:
         self._sizes: dict[str, int | None] = {}
         self._lacking: dict[str, frozenset[str]] = {}
 
+    def changed(self, name: str, images: NodeImages | None) -> ImagesByNode:
+        """The same with another list of one node, None where it is gone; sizes that are known are kept."""
+        others = {each: listed for each, listed in self._by_node.items() if each != name}
+        found = ImagesByNode(others if images is None else others | {name: images})
+        found._sizes = {image: size for image, size in list(self._sizes.items()) if size is not None}
+        return found
+
+    def is_lacking(self, name: str, image: str) -> bool:
+        """Whether ``image`` is missing for sure on the node ``name``."""
+        listed = self._by_node.get(name)
+        return listed is not None and listed.lack(image, self.size_bytes(image) or USUAL_IMAGE_BYTES)
+
     def size_bytes(self, image: str) -> int | None:
         """The size of ``image`` as the first node has it that tells it; None if none does."""
         if image not in self._sizes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretide_extender.decide import decide_filter, decide_prioritize
+from foretide_extender.standings import Standings
 from foretide_extender.state import ClusterState
+from foretide_extender.wire import Request, encode_prioritize
 from foretide_kube.pod_form import PodForm
 from foretide_kube.reduced import facts_of, reduce_node, reduce_workload
 from foretide_kube.task_pods import TaskPod, read_pod
@@ -33,8 +36,18 @@ def pod(**options: Any) -> TaskPod:
     return read_pod(msgspec.convert(pod_object(**options), PodForm))
 
 
-def scored(state: ClusterState, asked: TaskPod, *, now: float = NOW_SECONDS) -> dict[str, int]:
-    return dict(zip(ALL, decide_prioritize(state.snapshot(), asked, ALL, now).scores, strict=True))
+def scored(
+    state: ClusterState,
+    asked: TaskPod,
+    names: Sequence[str] = tuple(ALL),
+    *,
+    now: float = NOW_SECONDS,
+    standings: Standings | None = None,
+) -> dict[str, int]:
+    answer = decide_prioritize(state.snapshot(), asked, names, now, standings)
+    reply = msgspec.json.decode(encode_prioritize(Request(asked, names, b""), answer.entries, answer.top))
+    assert [each["Host"] for each in reply] == list(names)
+    return {each["Host"]: each["Score"] for each in reply}
 
 
 def test_an_idle_cluster_is_scored_by_class() -> None:
@@ -148,9 +161,9 @@ def test_remaining_work_counts_not_what_is_done() -> None:
         bind(state, pod_object(f"busy-{index}", node="fast-1"))
     assert scored(state, pod(), now=NOW_SECONDS + 10.0)["fast-1"] == 10
     assert scored(state, pod(), now=NOW_SECONDS)["fast-1"] <= 10
-    early = decide_prioritize(state.snapshot(), pod(), ["fast-1", "medium-1"], NOW_SECONDS).scores
-    late = decide_prioritize(state.snapshot(), pod(), ["fast-1", "medium-1"], NOW_SECONDS + 10.0).scores
-    assert late[1] < early[1]  # the fast node gains on the other
+    early = scored(state, pod(), ["fast-1", "medium-1"])
+    late = scored(state, pod(), ["fast-1", "medium-1"], now=NOW_SECONDS + 10.0)
+    assert late["medium-1"] < early["medium-1"]  # the fast node gains on the other
 
 
 def test_a_service_is_not_expected_to_end_however_short_its_task() -> None:
@@ -174,15 +187,16 @@ def test_pods_of_others_count_with_what_they_reserve() -> None:
     [({"workload": "unknown"}, "ClassSpeed"), ({"role": "inspect"}, "ClassSpeed"), ({"workload": None}, "Untouched")],
 )
 def test_without_a_prediction_the_speed_of_the_class_decides(options: dict[str, Any], source: str) -> None:
-    answer = decide_prioritize(cluster(workload_object()).snapshot(), pod(**options), ALL, NOW_SECONDS)
-    assert answer.source == source
+    state = cluster(workload_object())
+    assert decide_prioritize(state.snapshot(), pod(**options), ALL, NOW_SECONDS).source == source
     expected = [0] * 6 if source == "Untouched" else [10, 6, 6, 3, 3, 6]
-    assert list(answer.scores) == expected
+    assert list(scored(state, pod(**options)).values()) == expected
 
 
 def test_without_prediction_and_probe_all_are_equal() -> None:
-    answer = decide_prioritize(cluster(is_probed=False).snapshot(), pod(), ALL, NOW_SECONDS)
-    assert (answer.source, set(answer.scores)) == ("Equal", {0})
+    state = cluster(is_probed=False)
+    assert decide_prioritize(state.snapshot(), pod(), ALL, NOW_SECONDS).source == "Equal"
+    assert set(scored(state, pod()).values()) == {0}
 
 
 def test_a_class_without_prediction_is_guessed_by_its_speed() -> None:
@@ -266,8 +280,8 @@ def test_a_snapshot_is_not_changed_by_what_comes_after() -> None:
     state.workload_changed(("team", "resnet"), None)
     state.node_changed("DELETED", facts_of(reduce_node(node_object("fast-1", "fast"))))
     assert ("team", "resnet") in before.workloads
-    assert "fast-1" in before.kinds
-    assert "fast-1" not in state.snapshot().kinds
+    assert "fast-1" in before.nodes
+    assert "fast-1" not in state.snapshot().nodes
     assert state.snapshot() is state.snapshot()
 
 
@@ -317,6 +331,5 @@ def test_every_name_asked_is_answered_and_one_always_passes(
     passed = decide_filter(state.snapshot(), task, candidates, NOW_SECONDS + later)
     assert set(passed.refused) <= set(candidates)
     assert not candidates or len(passed.refused) < len(candidates)
-    answer = decide_prioritize(state.snapshot(), task, candidates, NOW_SECONDS + later)
-    assert len(answer.scores) == len(candidates)
-    assert all(type(score) is int and 0 <= score <= 10 for score in answer.scores)
+    found = scored(state, task, candidates, now=NOW_SECONDS + later)
+    assert all(type(score) is int and 0 <= score <= 10 for score in found.values())

@@ -62,7 +62,6 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     watches.stop()
     for runner in runners:
         await runner.cleanup()
-    answerer.close()
 
 
 def main() -> int:

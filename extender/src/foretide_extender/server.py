@@ -1,8 +1,9 @@
 """The two ports: filter and prioritize for the scheduler, metrics and health for everybody else.
 
 kube-scheduler waits for every answer before it looks at the next Pod, so an answer that changes nothing is better
-than a late one: decisions are made on a worker thread, and when the deadline passes first, or anything goes wrong,
-all nodes pass with equal scores (fail open) and the metrics say why.
+than a late one: a decision looks at the clock as it goes on, and when the deadline passes first, or anything goes
+wrong, all nodes pass with equal scores (fail open) and the metrics say why. What it has reckoned until then is kept, so
+the next goes on from there.
 """
 
 from __future__ import annotations
@@ -10,25 +11,46 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Literal
+from typing import Final, Literal, Protocol, TypeVar
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from foretide_extender.decide import FilterAnswer, PrioritizeAnswer, decide_filter, decide_prioritize, is_ours
+from foretide_extender.decide import (
+    FilterAnswer,
+    PrioritizeAnswer,
+    decide_filter,
+    decide_prioritize,
+    is_ours,
+)
 from foretide_extender.metrics import Metrics
+from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot
 from foretide_extender.wire import MalformedRequest, Request, decode, encode_filter, encode_prioritize
+from foretide_kube.task_pods import TaskPod
 
 log = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS: Final = 3600.0
-_WORKERS: Final = 4
+_LARGEST_KEPT_BYTES: Final = 2**20
+"""A larger request is not kept for the next verb."""
 
 Verb = Literal["filter", "prioritize"]
 
 _UNTOUCHED: Final = Snapshot()
+_Answer_co = TypeVar("_Answer_co", covariant=True)
+
+
+class _Decide(Protocol[_Answer_co]):
+    def __call__(
+        self,
+        snapshot: Snapshot,
+        pod: TaskPod,
+        names: Sequence[str],
+        now_seconds: float,
+        standings: Standings | None,
+        /,
+    ) -> _Answer_co: ...
 
 
 class NoState(Exception):  # noqa: N818 - a state, not an error
@@ -39,11 +61,15 @@ class NoState(Exception):  # noqa: N818 - a state, not an error
         self.reason = reason
 
 
+class _TooLateError(Exception):
+    """A decision took all the time that it has."""
+
+
 class Answerer:
-    """Answers one request: decode, decide within the deadline, encode.
+    """Answers one request: decode, decide within the deadline, encode. For one thread.
 
     ``snapshot`` gives the cluster's state, or raises NoState; ``now_seconds`` the time since the epoch and
-    ``clock_seconds`` monotonic time. Call `close` at the end.
+    ``clock_seconds`` monotonic time. The deadline counts from when the request is read, which cannot be cut short.
     """
 
     def __init__(
@@ -60,58 +86,64 @@ class Answerer:
         self._deadline_seconds = deadline_seconds
         self._now_seconds = now_seconds
         self._clock_seconds = clock_seconds
-        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="decide")
+        self._end_seconds = 0.0
+        self._standings = Standings(self._check)
+        self._latest: tuple[bytes, Request] | None = None
 
-    def close(self) -> None:
-        """Let the worker threads go; a decision that is under way is not waited for."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
-
-    async def answer(self, verb: Verb, body: bytes) -> bytes:
+    def answer(self, verb: Verb, body: bytes) -> bytes:
         """The reply to ``body``; MalformedRequest if it is no request."""
         begin = self._clock_seconds()
-        request = decode(body)
-        if is_ours(request.pod):
-            answer = await self._decide_in_time(verb, request, begin)
-        else:
-            answer = _decide(verb, request, _UNTOUCHED, 0.0)
-        reply = self._encode(request, answer)
-        self._metrics.request_duration_seconds.labels(verb).observe(self._clock_seconds() - begin)
+        request = self._read(body)
+        reply = self._reply(verb, request)
+        self._metrics.took(verb, self._clock_seconds() - begin)
         return reply
 
-    async def _decide_in_time(self, verb: Verb, request: Request, begin: float) -> FilterAnswer | PrioritizeAnswer:
+    def _read(self, body: bytes) -> Request:
+        """The request; the scheduler sends the same for prioritize as for filter where that refused nothing."""
+        if self._latest is not None and self._latest[0] == body:
+            return self._latest[1]
+        self._latest = None
+        request = decode(body)
+        if len(body) <= _LARGEST_KEPT_BYTES:
+            self._latest = body, request
+        return request
+
+    def _reply(self, verb: Verb, request: Request) -> bytes:
+        if verb == "filter":
+            passed = self._decided(verb, request, decide_filter) or FilterAnswer("Equal")
+            self._metrics.decided(verb, passed.source)
+            for reason, count in passed.reasons.items():
+                self._metrics.refusals.labels(reason).inc(count)
+            for reason in passed.overruled:
+                self._metrics.overruled.labels(reason).inc()
+            return encode_filter(request, passed.refused)
+        scored = self._decided(verb, request, decide_prioritize) or PrioritizeAnswer("Equal")
+        self._metrics.decided(verb, scored.source)
+        return encode_prioritize(request, scored.entries, scored.top)
+
+    def _decided(self, verb: Verb, request: Request, decide: _Decide[_Answer_co]) -> _Answer_co | None:
+        """What is decided; None where nothing is in time, or it goes wrong."""
+        pod, names = request.pod, request.names
+        if not is_ours(pod):
+            return decide(_UNTOUCHED, pod, names, 0.0, None)
+        self._end_seconds = self._clock_seconds() + self._deadline_seconds
         reason: str
-        left_seconds = self._deadline_seconds - (self._clock_seconds() - begin)
         try:
-            async with asyncio.timeout(max(left_seconds, 0.0)):
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._workers, lambda: _decide(verb, request, self._snapshot(), self._now_seconds())
-                )
+            return decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
         except NoState as error:
             reason = error.reason
-        except TimeoutError:
+        except _TooLateError:
             reason = "DeadlineExceeded"
         except Exception:
-            log.exception("%s failed open for %s/%s", verb, request.pod.namespace, request.pod.name)
+            log.exception("%s failed open for %s/%s", verb, pod.namespace, pod.name)
+            self._standings = Standings(self._check)
             reason = "InternalError"
         self._metrics.fail_open.labels(verb, reason).inc()
-        return FilterAnswer("Equal") if verb == "filter" else PrioritizeAnswer("Equal", [0] * len(request.names))
+        return None
 
-    def _encode(self, request: Request, answer: FilterAnswer | PrioritizeAnswer) -> bytes:
-        if isinstance(answer, PrioritizeAnswer):
-            self._metrics.decisions.labels("prioritize", answer.source).inc()
-            return encode_prioritize(request.names, answer.scores)
-        self._metrics.decisions.labels("filter", answer.source).inc()
-        for reason, count in answer.reasons.items():
-            self._metrics.refusals.labels(reason).inc(count)
-        for reason in answer.overruled:
-            self._metrics.overruled.labels(reason).inc()
-        return encode_filter(request, answer.refused)
-
-
-def _decide(verb: Verb, request: Request, snapshot: Snapshot, now_seconds: float) -> FilterAnswer | PrioritizeAnswer:
-    if verb == "filter":
-        return decide_filter(snapshot, request.pod, request.names, now_seconds)
-    return decide_prioritize(snapshot, request.pod, request.names, now_seconds)
+    def _check(self) -> None:
+        if self._clock_seconds() > self._end_seconds:
+            raise _TooLateError
 
 
 def scheduler_app(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) -> web.Application:
@@ -121,7 +153,7 @@ def scheduler_app(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) 
         async def handle(request: web.Request) -> web.Response:
             try:
                 body = await _read(request, max_body_bytes)
-                return web.Response(body=await answerer.answer(verb, body), content_type="application/json")
+                return web.Response(body=answerer.answer(verb, body), content_type="application/json")
             except MalformedRequest as error:
                 metrics.errors.labels(verb, error.reason).inc()
                 log.warning("%s: %s: %s", verb, error.reason, error)

@@ -15,7 +15,7 @@ from foretide.prediction import Prediction
 MEMORY_LIMIT_TOO_LOW: Final = "PredictedOutOfMemory"
 """The predicted memory exceeds the Pod's limit: it would be OOM-killed."""
 NODE_MEMORY_TOO_LOW: Final = "NodeMemoryTooSmall"
-"""The predicted memory exceeds all that the node has to give."""
+"""The predicted memory exceeds what the node has to give and is not in use."""
 DEADLINE_HOPELESS: Final = "DeadlineUnreachable"
 """Even the lower bound of the predicted completion ends after the deadline."""
 
@@ -26,6 +26,7 @@ class Candidate:
 
     prediction: Prediction | None
     allocatable_memory_bytes: int | None
+    memory_in_use_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,13 @@ def check_memory(candidate: Candidate, demand: Demand) -> Refusal | None:
             f"needs up to {_mib(needed)} on {prediction.node_class} by prediction ({prediction.source}), "
             f"the Pod's limit is {_mib(demand.memory_limit_bytes)}",
         )
-    if candidate.allocatable_memory_bytes is not None and needed > candidate.allocatable_memory_bytes:
+    allocatable, in_use = candidate.allocatable_memory_bytes, candidate.memory_in_use_bytes
+    if allocatable is not None and needed > allocatable - in_use:
+        others = f", of which {_mib(in_use)} are in use" if in_use else ""
         return Refusal(
             NODE_MEMORY_TOO_LOW,
             f"needs up to {_mib(needed)} by prediction ({prediction.source}), "
-            f"the node has {_mib(candidate.allocatable_memory_bytes)} allocatable",
+            f"the node has {_mib(allocatable)} allocatable{others}",
         )
     return None
 

@@ -90,7 +90,6 @@ async def in_process() -> AsyncIterator[InProcess]:
     finally:
         logging.getLogger().removeHandler(logged)
         await runner.cleanup()
-        answerer.close()
 
 
 class _Errors(logging.Handler):

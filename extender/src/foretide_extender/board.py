@@ -1,0 +1,150 @@
+"""What tasks of one sort and size are told of each node: its entry in the reply to prioritize, ready to be sent.
+
+A spot's completion is reckoned once, but where cores are shared: what is left of the others there runs out, so it is
+reckoned anew each second. Scores are relative to the best of the candidates. Entries are kept for the few spots that
+were the best lately, made when they are first asked for, and dropped when their score changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+from foretide.placement.completion import LEAST_SECONDS, NodeLoad, completion_seconds, exposure, interference
+from foretide.placement.pulls import PullTimes
+from foretide.placement.score import TOP_SCORE, complete, scores
+from foretide.placement.task import Task
+from foretide.prediction import Prediction, Source
+from foretide_extender.spots import Check, Spot, Spots
+from foretide_extender.state import Snapshot
+from foretide_extender.wire import entry
+
+MOST_SCALES: Final = 4
+"""For so many different best spots entries are kept, about 150 bytes each."""
+_UNKNOWN: Final = Spot(None)
+"""Where a node is of which nothing is known."""
+
+
+class Entries(dict[str, str]):
+    """The entry of each node with the score that its spot has."""
+
+    def __init__(self, spots: Spots, score_of: Mapping[Spot, int]) -> None:
+        super().__init__()
+        self._spots = spots
+        self._score_of = score_of
+
+    def __missing__(self, name: str) -> str:
+        spot = self._spots.at.get(name)
+        if spot is None:
+            return entry(name, self._score_of[_UNKNOWN])
+        found = self[name] = entry(name, self._score_of[spot])
+        return found
+
+    def rescore(self, score_of: Mapping[Spot, int]) -> None:
+        """Drop the entries of the spots that have another score now."""
+        before, self._score_of = self._score_of, score_of
+        for spot, score in score_of.items():
+            if before.get(spot, score) != score:
+                for name in spot.names:
+                    self.pop(name, None)
+
+
+class Board:
+    """The completions of all spots, and the entries that follow from them."""
+
+    def __init__(self, spots: Spots, task: Task) -> None:
+        workload = spots.workload
+        self._spots = spots
+        self._inferences = 0 if workload is None else workload.inferences_of(task)
+        self._predictions: dict[str, Prediction] = {}
+        for name in () if workload is None else workload.by_class:
+            prediction = None if workload is None else workload.prediction_for(task, name)
+            if prediction is not None:
+                self._predictions[name] = prediction
+        self._reckoned_of: tuple[object, ...] = ()
+        self._reckoned: dict[Spot, tuple[object, float | None]] = {}
+        self._seconds: Mapping[Spot, float] | None = None
+        self._first = _UNKNOWN
+        self._scales: dict[tuple[Spot, int], Entries] = {}
+
+    def follow(self, snapshot: Snapshot, now_seconds: float, check: Check) -> None:
+        """Reckon anew what is not as it was; ``now_seconds`` since the epoch."""
+        second = int(now_seconds) if any(spot.crowd is not None for spot in self._spots.distinct) else None
+        speeds, pulls = snapshot.speeds, snapshot.pull_bytes_per_second
+        of = (self._spots.changes, second, speeds, pulls)
+        if of == self._reckoned_of:
+            return
+        spots = list(self._spots.distinct)
+        completions = []
+        for spot in spots:
+            known = self._reckoned.get(spot)
+            since = (None if spot.crowd is None else second, pulls if spot.lacked else None)
+            if known is None or known[0] != since:
+                check()
+                known = self._reckoned[spot] = since, self._completion(spot, now_seconds, pulls)
+            completions.append(known[1])
+        relative = [None if spot.node_class is None else speeds.get(spot.node_class) for spot in spots]
+        completed = complete([*completions, None], [*relative, None])
+        self._reckoned = {spot: self._reckoned[spot] for spot in spots}
+        self._seconds = None if completed is None else dict(zip([*spots, _UNKNOWN], completed, strict=True))
+        self._reckoned_of = of
+        if self._seconds is not None:
+            self._first = min(self._seconds, key=self._seconds.__getitem__)
+        for scale, entries in list(self._scales.items()):
+            if self._seconds is not None and scale[0] in self._seconds:
+                entries.rescore(self._scores(*scale))
+            else:
+                del self._scales[scale]
+
+    def forget(self, name: str) -> None:
+        """Drop what is kept of a node."""
+        for entries in self._scales.values():
+            entries.pop(name, None)
+
+    def best_of(self, names: Sequence[str]) -> Spot | None:
+        """The spot where a task would end first, of those of the candidates; None where nothing tells them apart."""
+        if self._seconds is None:
+            return None
+        if not self._first.names.isdisjoint(names):
+            return self._first
+        at = self._spots.at
+        best = min({at.get(name, _UNKNOWN) for name in names}, key=self._seconds.__getitem__, default=_UNKNOWN)
+        return None if best is _UNKNOWN else best
+
+    def source(self, spot: Spot) -> Source | Literal["ClassSpeed"]:
+        """What the completion at a spot rests on."""
+        prediction = self._predictions.get(spot.node_class or "")
+        return "ClassSpeed" if prediction is None else prediction.source
+
+    def entries(self, best: Spot, most: int = TOP_SCORE) -> Entries:
+        """The entries where ``best`` is the best candidate, with no score above ``most``."""
+        found = self._scales.pop((best, most), None)
+        if found is None:
+            found = Entries(self._spots, self._scores(best, most))
+        self._scales[best, most] = found
+        if len(self._scales) > MOST_SCALES:
+            del self._scales[next(iter(self._scales))]
+        return found
+
+    def _scores(self, best: Spot, most: int) -> Mapping[Spot, int]:
+        seconds = self._seconds or {}
+        # Spots that are better than the best candidate are nobody's here.
+        found = scores([max(each, seconds[best]) for each in seconds.values()])
+        return {spot: min(score, most) for spot, score in zip(seconds, found, strict=True)}
+
+    def _completion(self, spot: Spot, now_seconds: float, pulls: Mapping[str, float]) -> float | None:
+        prediction = self._predictions.get(spot.node_class or "")
+        if prediction is None:
+            return None
+        cpu_millis, cores = self._spots.cpu_millis, spot.allocatable_millis
+        seconds = max(prediction.completion_seconds(self._inferences), LEAST_SECONDS)
+        if spot.lacked:
+            known = {image: size for image, size in self._spots.image_bytes.items() if size is not None}
+            times = PullTimes(known, pulls)
+            seconds += sum(times.seconds(image, spot.node_class) for image in sorted(spot.lacked))
+        if spot.crowd is None and not spot.beside_millis:
+            return seconds
+        load = NodeLoad(cores) if spot.crowd is None else spot.crowd.load(cores, now_seconds)
+        exposed = exposure(spot.beside_millis, load.demand_millis + cpu_millis, cores)
+        seconds *= interference(prediction.contention, exposed)
+        return seconds if spot.crowd is None else completion_seconds(seconds, cpu_millis, load)
