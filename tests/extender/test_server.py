@@ -10,7 +10,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -21,8 +21,15 @@ from prometheus_client import CollectorRegistry
 
 from demo.memory import MARKS
 from foretide_extender.metrics import Metrics
-from foretide_extender.server import Answerer, NoState, Verb, observe_app, scheduler_app
-from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
+from foretide_extender.server import (
+    Answerer,
+    NoState,
+    Verb,
+    listen_to_scheduler,
+    observe_app,
+    scheduler_routes,
+)
+from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES, Address
 from foretide_extender.state import Snapshot
 from foretide_kube.quantity import whole
 from foretide_kube.reduced import facts_of, reduce_node
@@ -34,13 +41,18 @@ AT_MOST_RESIDENT_BYTES = MARKS["rss_mib.extender.peak"] * 2**20
 """What `make demo` and `make bench-planner` hold it to, between requests of a usual size."""
 
 
+class Client(NamedTuple):
+    session: aiohttp.ClientSession
+    port: int
+
+
 @asynccontextmanager
 async def serving(
     snapshot: Callable[[], Snapshot],
     *,
     deadline_seconds: float = 5.0,
     clock: Callable[[], float] = time.perf_counter,
-) -> AsyncIterator[tuple[test_utils.TestClient[Any, Any], Metrics]]:
+) -> AsyncIterator[tuple[Client, Metrics]]:
     metrics = Metrics()
     answerer = Answerer(
         snapshot,
@@ -49,9 +61,11 @@ async def serving(
         now_seconds=lambda: NOW_SECONDS,
         clock_seconds=clock,
     )
-    app = scheduler_app(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
-    async with test_utils.TestClient(test_utils.TestServer(app)) as client:
-        yield client, metrics
+    routes = scheduler_routes(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
+    server = await listen_to_scheduler(routes, Address("127.0.0.1", 0), max_body_bytes=DEFAULT_MAX_BODY_BYTES)
+    port = server.sockets[0].getsockname()[1]
+    async with server, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        yield Client(session, port), metrics
 
 
 def args(pod: dict[str, Any], *, names: list[str] | None = None, nodes: list[dict[str, Any]] | None = None) -> bytes:
@@ -60,8 +74,8 @@ def args(pod: dict[str, Any], *, names: list[str] | None = None, nodes: list[dic
     )
 
 
-async def post(client: test_utils.TestClient[Any, Any], verb: str, body: bytes) -> tuple[int, Any]:
-    async with client.post(f"/{verb}", data=io.BytesIO(body), headers=JSON) as response:
+async def post(client: Client, verb: str, body: bytes) -> tuple[int, Any]:
+    async with client.session.post(f"/{verb}", data=io.BytesIO(body), headers=JSON) as response:
         data = await response.read()
         assert response.headers["Content-Length"] == str(len(data))
         return response.status, msgspec.json.decode(data) if response.status == 200 else data.decode()
@@ -195,7 +209,7 @@ async def test_a_huge_request_of_unknown_length_is_refused_too() -> None:
 
     async with serving(cluster().snapshot) as (client, _):
         try:
-            async with client.post("/filter", data=stream(), headers=JSON) as response:
+            async with client.session.post("/filter", data=stream(), headers=JSON) as response:
                 assert response.status == 400
                 assert "BodyTooLarge" in await response.text()
         except aiohttp.ClientConnectionError:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Final, Literal, Protocol, TypeVar
 
 from aiohttp import web
@@ -24,6 +25,8 @@ from foretide_extender.decide import (
     is_ours,
 )
 from foretide_extender.metrics import Metrics
+from foretide_extender.posting import JSON, TEXT, Answer, PostProtocol, Route
+from foretide_extender.settings import Address
 from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot
 from foretide_extender.wire import MalformedRequest, Request, decode, encode_filter, encode_prioritize
@@ -31,7 +34,6 @@ from foretide_kube.task_pods import TaskPod
 
 log = logging.getLogger(__name__)
 
-_KEEP_ALIVE_SECONDS: Final = 3600.0
 _LARGEST_KEPT_BYTES: Final = 2**20
 """A larger request is not kept for the next verb."""
 
@@ -146,35 +148,27 @@ class Answerer:
             raise _TooLateError
 
 
-def scheduler_app(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) -> web.Application:
+def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) -> Mapping[bytes, Route]:
     """What kube-scheduler calls: POST /filter and POST /prioritize."""
 
-    def handler(verb: Verb) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def handle(request: web.Request) -> web.Response:
+    def route(verb: Verb) -> Route:
+        def malformed(error: MalformedRequest) -> Answer:
+            metrics.errors.labels(verb, error.reason).inc()
+            log.warning("%s: %s: %s", verb, error.reason, error)
+            return Answer(HTTPStatus.BAD_REQUEST, TEXT, f"{error.reason}: {error}\n".encode(errors="replace"))
+
+        def answer(body: bytes) -> Answer:
             try:
-                body = await _read(request, max_body_bytes)
-                return web.Response(body=answerer.answer(verb, body), content_type="application/json")
+                return Answer(HTTPStatus.OK, JSON, answerer.answer(verb, body))
             except MalformedRequest as error:
-                metrics.errors.labels(verb, error.reason).inc()
-                log.warning("%s: %s: %s", verb, error.reason, error)
-                return web.Response(status=400, text=f"{error.reason}: {error}\n")
+                return malformed(error)
 
-        return handle
+        def too_large() -> Answer:
+            return malformed(MalformedRequest("BodyTooLarge", f"the body is larger than {max_body_bytes} bytes"))
 
-    app = web.Application(client_max_size=max_body_bytes)
-    app.router.add_post("/filter", handler("filter"))
-    app.router.add_post("/prioritize", handler("prioritize"))
-    return app
+        return Route(answer, too_large)
 
-
-async def _read(request: web.Request, max_bytes: int) -> bytes:
-    too_large = MalformedRequest("BodyTooLarge", f"the body is larger than {max_bytes} bytes")
-    if (request.content_length or 0) > max_bytes:
-        raise too_large
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise too_large from error
+    return {b"/filter": route("filter"), b"/prioritize": route("prioritize")}
 
 
 def observe_app(
@@ -209,9 +203,18 @@ def observe_app(
     return app
 
 
-async def listen(app: web.Application, host: str, port: int) -> web.AppRunner:
-    """Serve ``app``; OSError if the address is taken. Clean the runner up at the end."""
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+async def listen_to_scheduler(
+    routes: Mapping[bytes, Route], address: Address, *, max_body_bytes: int
+) -> asyncio.Server:
+    """Serve what kube-scheduler posts; OSError if the address is taken. Close it at the end."""
+    return await asyncio.get_running_loop().create_server(
+        lambda: PostProtocol(routes, max_body_bytes=max_body_bytes), address.host or None, address.port
+    )
+
+
+async def listen_to_observers(app: web.Application, address: Address) -> web.AppRunner:
+    """Serve what `observe_app` made; OSError if the address is taken. Clean the runner up at the end."""
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, host or None, port).start()
+    await web.TCPSite(runner, address.host or None, address.port).start()
     return runner
