@@ -62,15 +62,17 @@ class ImagesByNode:
 
     def changed(self, name: str, images: NodeImages | None) -> ImagesByNode:
         """The same with another list of one node, None where it is gone; sizes that are known are kept."""
-        others = {each: listed for each, listed in self._by_node.items() if each != name}
-        found = ImagesByNode(others if images is None else others | {name: images})
+        by_node = dict(self._by_node)
+        by_node.pop(name, None)
+        if images is not None:
+            by_node[name] = images
+        found = ImagesByNode(by_node)
         found._sizes = {image: size for image, size in list(self._sizes.items()) if size is not None}
         return found
 
-    def is_lacking(self, name: str, image: str) -> bool:
-        """Whether ``image`` is missing for sure on the node ``name``."""
-        listed = self._by_node.get(name)
-        return listed is not None and listed.lack(image, self.size_bytes(image) or USUAL_IMAGE_BYTES)
+    def of(self, name: str) -> NodeImages:
+        """What the node ``name`` lists."""
+        return self._by_node.get(name, NO_LIST)
 
     def size_bytes(self, image: str) -> int | None:
         """The size of ``image`` as the first node has it that tells it; None if none does."""

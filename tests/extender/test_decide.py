@@ -333,3 +333,74 @@ def test_every_name_asked_is_answered_and_one_always_passes(
     assert not candidates or len(passed.refused) < len(candidates)
     found = scored(state, task, candidates, now=NOW_SECONDS + later)
     assert all(type(score) is int and 0 <= score <= 10 for score in found.values())
+
+
+events = st.lists(
+    st.one_of(
+        st.tuples(
+            st.sampled_from(["ADDED", "MODIFIED", "DELETED"]),
+            st.builds(
+                pod_object,
+                st.sampled_from("abcdefgh"),
+                node=st.sampled_from(ALL),
+                workload=st.sampled_from(["resnet", "other", "service", None]),
+                cpu=st.sampled_from(["1", "250m", "4"]),
+                memory=st.sampled_from(["64Mi", "900Mi"]),
+                phase=st.sampled_from(["Running", "Running", "Succeeded"]),
+            ),
+        ),
+        st.builds(
+            node_object,
+            st.sampled_from([*ALL, "new"]),
+            st.sampled_from(["fast", "slow", None]),
+            cpu=st.sampled_from(["1", "4"]),
+            memory=st.sampled_from(["1Gi", "4Gi"]),
+        ),
+        st.builds(
+            workload_object,
+            st.sampled_from(["resnet", "other"]),
+            classes=st.sampled_from([("fast", "medium", "slow"), ("medium",), ()]),
+            inferences=st.sampled_from([10, 1000]),
+            contention_permille=st.sampled_from([None, 900]),
+            deadline_milliseconds=st.sampled_from([None, 5000]),
+        ),
+        st.sampled_from(["resnet", "fast-1", "medium"]),  # is gone: a workload, a node, a class
+        st.floats(0.1, 30.0),  # seconds pass
+    ),
+    max_size=20,
+)
+
+
+def have(state: ClusterState, event: Any) -> None:
+    """Have one of ``events`` happen."""
+    if isinstance(event, tuple):
+        bind(state, event[1], event[0])
+    elif event == "resnet":
+        state.workload_changed(("team", event), None)
+    elif event == "medium":
+        state.class_changed(event, None)
+    elif event == "fast-1":
+        state.node_changed("DELETED", facts_of(reduce_node(node_object(event, None))))
+    elif "spec" in event:
+        state.workload_changed(("team", event["metadata"]["name"]), facts_of(reduce_workload(event)))
+    else:
+        state.node_changed("MODIFIED", facts_of(reduce_node(event)))
+
+
+@given(events, st.lists(st.sampled_from([*ALL, "new", "unknown"]), unique=True, min_size=1))
+def test_what_is_kept_of_earlier_requests_changes_no_answer(happening: list[Any], candidates: list[str]) -> None:
+    state = cluster(workload_object(), workload_object("other"), workload_object("service", mode="Deployment"))
+    kept, now = Standings(), NOW_SECONDS
+    sizes = [{"foretide.dev/inferences": str(number)} for number in (5, 200)]
+    for event in happening:
+        if isinstance(event, float):
+            now += event
+        else:
+            have(state, event)
+        for asked in (pod(), pod(workload="other", cpu="2"), pod(annotations=sizes[0]), pod(annotations=sizes[1])):
+            snapshot = state.snapshot()
+            found = decide_filter(snapshot, asked, candidates, now, kept)
+            assert found == decide_filter(snapshot, asked, candidates, now)
+            assert scored(state, asked, candidates, now=now, standings=kept) == scored(
+                state, asked, candidates, now=now
+            )

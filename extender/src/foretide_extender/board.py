@@ -81,7 +81,7 @@ class Board:
             since = (None if spot.crowd is None else second, pulls if spot.lacked else None)
             if known is None or known[0] != since:
                 check()
-                known = self._reckoned[spot] = since, self._completion(spot, now_seconds, pulls)
+                known = self._reckoned[spot] = since, self._completion(spot, int(now_seconds), pulls)
             completions.append(known[1])
         relative = [None if spot.node_class is None else speeds.get(spot.node_class) for spot in spots]
         completed = complete([*completions, None], [*relative, None])
@@ -108,8 +108,8 @@ class Board:
         if not self._first.names.isdisjoint(names):
             return self._first
         at = self._spots.at
-        best = min({at.get(name, _UNKNOWN) for name in names}, key=self._seconds.__getitem__, default=_UNKNOWN)
-        return None if best is _UNKNOWN else best
+        present = {at.get(name, _UNKNOWN) for name in names}
+        return min(present, key=self._seconds.__getitem__) if present - {_UNKNOWN} else None
 
     def source(self, spot: Spot) -> Source | Literal["ClassSpeed"]:
         """What the completion at a spot rests on."""
@@ -132,7 +132,7 @@ class Board:
         found = scores([max(each, seconds[best]) for each in seconds.values()])
         return {spot: min(score, most) for spot, score in zip(seconds, found, strict=True)}
 
-    def _completion(self, spot: Spot, now_seconds: float, pulls: Mapping[str, float]) -> float | None:
+    def _completion(self, spot: Spot, now_seconds: int, pulls: Mapping[str, float]) -> float | None:
         prediction = self._predictions.get(spot.node_class or "")
         if prediction is None:
             return None

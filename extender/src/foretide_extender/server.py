@@ -34,8 +34,8 @@ from foretide_kube.task_pods import TaskPod
 
 log = logging.getLogger(__name__)
 
-_LARGEST_KEPT_BYTES: Final = 2**20
-"""A larger request is not kept for the next verb."""
+_LARGEST_KEPT_BYTES: Final = 2**19
+"""A larger request with names is not kept for the next verb: names take several times as much as in the body."""
 
 Verb = Literal["filter", "prioritize"]
 
@@ -106,7 +106,7 @@ class Answerer:
             return self._latest[1]
         self._latest = None
         request = decode(body)
-        if len(body) <= _LARGEST_KEPT_BYTES:
+        if request.whole or len(body) <= _LARGEST_KEPT_BYTES:
             self._latest = body, request
         return request
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from foretide.placement.completion import NodeLoad, RunningTask
-from foretide.placement.pulls import NO_IMAGES
+from foretide.placement.pulls import NO_IMAGES, USUAL_IMAGE_BYTES
 from foretide.placement.task import WorkloadPredictions
 from foretide_extender.state import NodeNow, Snapshot, cpu_millis_in_use
 from foretide_kube.task_pods import TaskPod
@@ -88,7 +88,7 @@ class Spots:
         self.cpu_millis = cpu_millis
         self.image_bytes = sizes_of(snapshot, images)
         self.at: dict[str, Spot] = {}
-        self.distinct: set[Spot] = set()
+        self.distinct: dict[Spot, None] = {}
         self.tight: set[str] = set()
         self.changes = 0
         self.stale: set[str] = set(snapshot.nodes)
@@ -119,32 +119,39 @@ class Spots:
             before.names.remove(name)
             if not before.names:
                 self.changes += 1
-                self.distinct.remove(before)
+                del self.distinct[before]
                 if before.crowd is None:
                     del self._shared[before.likeness]
         if spot is None:
             del self.at[name]
             return
-        if spot.crowd is None:
-            spot = self._shared.setdefault(spot.likeness, spot)
         if not spot.names:
             self.changes += 1
-            self.distinct.add(spot)
+            self.distinct[spot] = None
+            if spot.crowd is None:
+                self._shared[spot.likeness] = spot
         spot.names.add(name)
         self.at[name] = spot
 
     def _spot(self, snapshot: Snapshot, node: NodeNow) -> Spot:
-        """Where a task would be there, as if no other node were like it."""
-        if node.node_class not in self._needed_bytes:
-            return Spot(node.node_class)  # nothing is predicted there
-        beside_millis = _beside_millis(snapshot, node) if node.node_class in self._exposed else 0
-        crowd = _crowd(snapshot, node) if node.free_millis < self.cpu_millis else None
-        cores = node.allocatable_millis if crowd is not None or beside_millis else 0
-        return Spot(node.node_class, cores, beside_millis, self._lacked(snapshot, node), crowd)
+        """Where a task would be there: with others like it where there are any."""
+        node_class, cores, beside_millis, lacked, crowd = node.node_class, 0, 0, NO_IMAGES, None
+        if node_class in self._needed_bytes:  # else nothing is predicted there
+            lacked = self._lacked(snapshot, node)
+            if node.pods and node_class in self._exposed:
+                beside_millis = _beside_millis(snapshot, node)
+            if node.free_millis < self.cpu_millis:
+                crowd = _crowd(snapshot, node)
+            if beside_millis or crowd is not None:
+                cores = node.allocatable_millis
+        like = (node_class, cores, beside_millis, lacked)
+        known = self._shared.get(like) if crowd is None else None
+        return Spot(*like, crowd) if known is None else known
 
     def _lacked(self, snapshot: Snapshot, node: NodeNow) -> frozenset[str]:
         """The images that the node lacks; what a task that has started there needs is there already."""
-        lacked = [image for image in self.image_bytes if snapshot.images.is_lacking(node.name, image)]
+        listed = snapshot.images.of(node.name)
+        lacked = [image for image, size in self.image_bytes.items() if listed.lack(image, size or USUAL_IMAGE_BYTES)]
         if not lacked:
             return NO_IMAGES
         return frozenset(lacked).difference(*(pod.images for pod in node.pods if pod.started_seconds is not None))
@@ -153,7 +160,8 @@ class Spots:
         """Whether the node has too little memory left."""
         needed = None if node is None else self._needed_bytes.get(node.node_class or "")
         given = None if node is None else node.allocatable_memory_bytes
-        if node is None or needed is None or given is None or needed <= given - memory_in_use(snapshot, node):
+        in_use = memory_in_use(snapshot, node) if node is not None and node.pods else 0
+        if needed is None or given is None or needed <= given - in_use:
             self.tight.discard(name)
         else:
             self.tight.add(name)
