@@ -387,8 +387,12 @@ def have(state: ClusterState, event: Any) -> None:
         state.node_changed("MODIFIED", facts_of(reduce_node(event)))
 
 
-@given(events, st.lists(st.sampled_from([*ALL, "new", "unknown"]), unique=True, min_size=1))
-def test_what_is_kept_of_earlier_requests_changes_no_answer(happening: list[Any], candidates: list[str]) -> None:
+@given(events, st.lists(st.sampled_from([*ALL, "new", "unknown"]), unique=True, min_size=1), st.booleans())
+def test_what_is_kept_of_earlier_requests_changes_no_answer(
+    happening: list[Any],
+    candidates: list[str],
+    is_prepared: bool,  # noqa: FBT001
+) -> None:
     state = cluster(workload_object(), workload_object("other"), workload_object("service", mode="Deployment"))
     kept, now = Standings(), NOW_SECONDS
     sizes = [{"foretide.dev/inferences": str(number)} for number in (5, 200)]
@@ -397,6 +401,8 @@ def test_what_is_kept_of_earlier_requests_changes_no_answer(happening: list[Any]
             now += event
         else:
             have(state, event)
+        if is_prepared:
+            kept.prepare(state.snapshot())
         for asked in (pod(), pod(workload="other", cpu="2"), pod(annotations=sizes[0]), pod(annotations=sizes[1])):
             snapshot = state.snapshot()
             found = decide_filter(snapshot, asked, candidates, now, kept)

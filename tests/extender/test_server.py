@@ -32,7 +32,7 @@ from foretide_extender.server import (
 from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES, Address
 from foretide_extender.state import Snapshot
 from foretide_kube.quantity import whole
-from foretide_kube.reduced import facts_of, reduce_node
+from foretide_kube.reduced import facts_of, reduce_node, reduce_workload
 from tests.extender.cluster_values import NODES, NOW_SECONDS, cluster, node_object, pod_object, workload_object
 
 JSON = {"Content-Type": "application/json"}
@@ -242,6 +242,29 @@ async def test_a_late_decision_is_answered_open_and_what_it_reckoned_is_kept() -
             status, passed = await post(client, "filter", body)
         assert (status, passed["NodeNames"]) == (200, ["fast-1"])
         assert value(metrics.registry, "foretide_extender_fail_open_total", **fail_open) < 10
+
+
+def test_what_changed_is_reckoned_ahead_so_that_the_next_decision_is_in_time() -> None:
+    state, metrics, ticks = cluster(workload_object()), Metrics(), itertools.count()
+    answerer = Answerer(
+        state.snapshot,
+        metrics,
+        deadline_seconds=1.5,
+        now_seconds=lambda: NOW_SECONDS,
+        clock_seconds=lambda: float(next(ticks)),
+    )
+    body = args(pod_object(), names=ALL)
+    answerer.answer("filter", body)
+    changed = workload_object(deadline_milliseconds=3000)
+    state.workload_changed(("team", "resnet"), facts_of(reduce_workload(changed)))
+    for number in range(1000):
+        state.node_changed("ADDED", facts_of(reduce_node(node_object(f"new-{number}", "slow"))))
+    for _ in range(50):
+        answerer.look_ahead()
+    refused = msgspec.json.decode(answerer.answer("filter", body))["FailedAndUnresolvableNodes"]
+    assert set(refused) == {"slow-1", "slow-2"}
+    name = "foretide_extender_fail_open_total"
+    assert value(metrics.registry, name, verb="filter", reason="DeadlineExceeded") == 0
 
 
 async def test_other_pods_are_answered_without_a_look_at_the_state() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -28,6 +29,7 @@ from foretide_kube.connecting import NoWayError, connect
 log = logging.getLogger("foretide_extender")
 
 _SWITCH_INTERVAL_SECONDS = 0.0005
+_LOOK_AHEAD_SECONDS = 0.1
 
 
 async def serve(settings: Settings, client: KubeClient) -> None:
@@ -61,7 +63,10 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     app = observe_app(metrics, waiting_for=watches.waiting_for, silent=watches.silent)
     runner = await listen_to_observers(app, observe)
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
-    await stopped.wait()
+    while not stopped.is_set():
+        answerer.look_ahead()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), _LOOK_AHEAD_SECONDS)
     watches.stop()
     server.close()
     await runner.cleanup()

@@ -23,9 +23,7 @@ TEXT: Final = b"text/plain; charset=utf-8"
 MOST_HEAD_BYTES: Final = 64 * 2**10
 """A longer head of a request is refused."""
 REQUEST_SECONDS: Final = 30.0
-"""A request of which not all has come after this, and at the latest after twice as long, is given up."""
 IDLE_SECONDS: Final = 3600.0
-"""A connection on which nothing is asked for so long is closed."""
 _BUFFER_BYTES: Final = 256 * 2**10
 
 
@@ -45,11 +43,24 @@ class Route(NamedTuple):
 
 
 class PostProtocol(asyncio.BufferedProtocol):
-    """One connection; ``routes`` by path, bodies of at most ``max_body_bytes``."""
+    """One connection; ``routes`` by path, bodies of at most ``max_body_bytes``.
 
-    def __init__(self, routes: Mapping[bytes, Route], *, max_body_bytes: int) -> None:
+    A request of which not all has come after ``request_seconds``, and at the latest after twice as long, is given up; a
+    connection on which nothing is asked for ``idle_seconds`` is closed.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[bytes, Route],
+        *,
+        max_body_bytes: int,
+        request_seconds: float = REQUEST_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
         self._routes = routes
         self._max_body_bytes = max_body_bytes
+        self._request_seconds = request_seconds
+        self._longest_idle_seconds = idle_seconds
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -67,7 +78,7 @@ class PostProtocol(asyncio.BufferedProtocol):
         """Begin to watch the time."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream, not datagrams
         self._transport = transport
-        self._timer = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._look_at_time)
+        self._timer = asyncio.get_running_loop().call_later(self._request_seconds, self._look_at_time)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Nothing is left to do."""
@@ -202,13 +213,13 @@ class PostProtocol(asyncio.BufferedProtocol):
     def _look_at_time(self) -> None:
         """Close where a request does not come to its end, or none comes."""
         is_same = self._answered == self._answered_before
-        self._idle_seconds = self._idle_seconds + REQUEST_SECONDS if is_same else 0.0
+        self._idle_seconds = self._idle_seconds + self._request_seconds if is_same else 0.0
         is_slow = is_same and self._is_asked and self._was_asked
         self._answered_before, self._was_asked = self._answered, self._is_asked
-        if is_slow or self._idle_seconds >= IDLE_SECONDS:
+        if is_slow or self._idle_seconds >= self._longest_idle_seconds:
             self._close()
         else:
-            self._timer = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._look_at_time)
+            self._timer = asyncio.get_running_loop().call_later(self._request_seconds, self._look_at_time)
 
 
 def _plain(status: HTTPStatus) -> Answer:

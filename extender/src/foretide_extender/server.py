@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 _LARGEST_KEPT_BYTES: Final = 2**19
 """A larger request with names is not kept for the next verb: names take several times as much as in the body."""
 
+_AHEAD_SECONDS: Final = 0.005
+"""For so long a request may have to wait for what is reckoned ahead."""
+
 Verb = Literal["filter", "prioritize"]
 
 _UNTOUCHED: Final = Snapshot()
@@ -99,6 +102,17 @@ class Answerer:
         reply = self._reply(verb, request)
         self._metrics.took(verb, self._clock_seconds() - begin)
         return reply
+
+    def look_ahead(self) -> None:
+        """Reckon for some milliseconds what changed for tasks like those asked about last."""
+        self._end_seconds = self._clock_seconds() + _AHEAD_SECONDS
+        try:
+            self._standings.prepare(self._snapshot())
+        except (NoState, _TooLateError):
+            return
+        except Exception:
+            log.exception("nothing could be reckoned ahead")
+            self._standings = Standings(self._check)
 
     def _read(self, body: bytes) -> Request:
         """The request; the scheduler sends the same for prioritize as for filter where that refused nothing."""

@@ -102,13 +102,13 @@ class Spots:
         """Look again at nodes that changed; raises what ``check`` does, and then goes on from there the next time."""
         looks = 0
         while self.stale:
-            if looks % _LOOKS_BETWEEN_CHECKS == 0:
-                check()
-            looks += 1
             name = self.stale.pop()
             node = snapshot.nodes.get(name)
             self._move(name, None if node is None else self._spot(snapshot, node))
             self._weigh(snapshot, name, node)
+            looks += 1
+            if looks % _LOOKS_BETWEEN_CHECKS == 0:
+                check()
 
     def _move(self, name: str, spot: Spot | None) -> None:
         before = self.at.get(name)

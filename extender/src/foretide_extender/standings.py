@@ -36,6 +36,10 @@ class Standing:
         self._check = check
         self._boards: dict[int | None, Board] = {}
 
+    def is_for(self, snapshot: Snapshot, workload: WorkloadPredictions | None, images: frozenset[str]) -> bool:
+        """Whether the workload and the sizes of the images are what this was reckoned with."""
+        return self.spots.workload is workload and self.spots.image_bytes == sizes_of(snapshot, images)
+
     def follow(self, snapshot: Snapshot) -> None:
         """Have the spots as they are now."""
         self.spots.follow(snapshot, self._check)
@@ -77,6 +81,19 @@ class Standings:
             standing.spots.stale |= snapshot.changed
         self._moment = snapshot.moment
 
+    def prepare(self, snapshot: Snapshot) -> None:
+        """Look at what changed before the next task like the last ones is asked about; raises what the check does."""
+        self.follow(snapshot)
+        for sort, kept in list(self._kept.items()):
+            workload = None if sort.key is None else snapshot.workloads.get(sort.key)
+            if sort.key is not None and workload is None:
+                del self._kept[sort]
+            elif kept.is_for(snapshot, workload, sort.images):
+                kept.follow(snapshot)
+            else:
+                self._kept[sort] = self._made(snapshot, workload, sort)
+                self._kept[sort].follow(snapshot)
+
     def of(self, snapshot: Snapshot, pod: TaskPod, workload: WorkloadPredictions | None) -> Standing:
         """Where nodes stand for ``pod``, which performs ``workload``; raises what the check does."""
         if workload is None:
@@ -84,15 +101,14 @@ class Standings:
         else:
             sort = _Sort((pod.namespace, pod.workload), workload.cpu_millis_of(pod.task), pod.images)
         found = self._kept.pop(sort, None)
-        if (
-            found is None
-            or found.spots.workload is not workload
-            or found.spots.image_bytes != sizes_of(snapshot, sort.images)
-        ):
-            found = Standing(Spots(snapshot, workload, sort.cpu_millis, sort.images), self._check)
+        if found is None or not found.is_for(snapshot, workload, sort.images):
+            found = self._made(snapshot, workload, sort)
         self._kept[sort] = found
         most = max(1, min(MOST_STANDINGS, MOST_NODES_STANDING // max(len(snapshot.nodes), 1)))
         while len(self._kept) > most:
             del self._kept[next(iter(self._kept))]
         found.follow(snapshot)
         return found
+
+    def _made(self, snapshot: Snapshot, workload: WorkloadPredictions | None, sort: _Sort) -> Standing:
+        return Standing(Spots(snapshot, workload, sort.cpu_millis, sort.images), self._check)
