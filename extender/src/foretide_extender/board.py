@@ -7,7 +7,7 @@ were the best lately, made when they are first asked for, and dropped when their
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from foretide.placement.completion import LEAST_SECONDS, NodeLoad, completion_seconds, exposure, interference
@@ -28,10 +28,10 @@ _UNKNOWN: Final = Spot(None)
 class Entries(dict[str, str]):
     """The entry of each node with the score that its spot has."""
 
-    def __init__(self, spots: Spots, score_of: Mapping[Spot, int]) -> None:
+    def __init__(self, spots: Spots) -> None:
         super().__init__()
         self._spots = spots
-        self._score_of = score_of
+        self._score_of: dict[Spot, int] = {}
 
     def __missing__(self, name: str) -> str:
         spot = self._spots.at.get(name)
@@ -40,13 +40,15 @@ class Entries(dict[str, str]):
         found = self[name] = entry(name, self._score_of[spot])
         return found
 
-    def rescore(self, score_of: Mapping[Spot, int]) -> None:
-        """Drop the entries of the spots that have another score now."""
-        before, self._score_of = self._score_of, score_of
+    def rescore(self, score_of: Mapping[Spot, int], gone: Iterable[Spot] = ()) -> None:
+        """Take note of other scores, and drop the entries that do not have them."""
         for spot, score in score_of.items():
-            if before.get(spot, score) != score:
+            if self._score_of.get(spot) != score:
+                self._score_of[spot] = score
                 for name in spot.names:
                     self.pop(name, None)
+        for spot in gone:
+            self._score_of.pop(spot, None)
 
 
 class Board:
@@ -61,40 +63,48 @@ class Board:
             prediction = None if workload is None else workload.prediction_for(task, name)
             if prediction is not None:
                 self._predictions[name] = prediction
-        self._reckoned_of: tuple[object, ...] = ()
-        self._reckoned: dict[Spot, tuple[object, float | None]] = {}
-        self._seconds: Mapping[Spot, float] | None = None
+        self._reckoned_of: tuple[object, ...] = (None, None, None, None)
+        self._reckoned: dict[Spot, float | None] = {}
+        self._seconds: Mapping[Spot, float] = {}
         self._first = _UNKNOWN
         self._scales: dict[tuple[Spot, int], Entries] = {}
 
     def follow(self, snapshot: Snapshot, now_seconds: float, check: Check) -> None:
         """Reckon anew what is not as it was; ``now_seconds`` since the epoch."""
-        second = int(now_seconds) if any(spot.crowd is not None for spot in self._spots.distinct) else None
-        speeds, pulls = snapshot.speeds, snapshot.pull_bytes_per_second
-        of = (self._spots.changes, second, speeds, pulls)
+        distinct = self._spots.distinct
+        second = int(now_seconds) if any(spot.crowd is not None for spot in distinct) else None
+        of = (self._spots.changes, second, snapshot.speeds, snapshot.pull_bytes_per_second)
         if of == self._reckoned_of:
             return
-        spots = list(self._spots.distinct)
-        completions = []
-        for spot in spots:
-            known = self._reckoned.get(spot)
-            since = (None if spot.crowd is None else second, pulls if spot.lacked else None)
-            if known is None or known[0] != since:
+        if of[1:] != self._reckoned_of[1:]:
+            self._reckoned = {
+                spot: known for spot, known in self._reckoned.items() if spot.crowd is None and not spot.lacked
+            }
+            self._reckoned_of = (None, *of[1:])
+        for spot in distinct:
+            if spot not in self._reckoned:
                 check()
-                known = self._reckoned[spot] = since, self._completion(spot, int(now_seconds), pulls)
-            completions.append(known[1])
-        relative = [None if spot.node_class is None else speeds.get(spot.node_class) for spot in spots]
-        completed = complete([*completions, None], [*relative, None])
-        self._reckoned = {spot: self._reckoned[spot] for spot in spots}
-        self._seconds = None if completed is None else dict(zip([*spots, _UNKNOWN], completed, strict=True))
+                self._reckoned[spot] = self._completion(spot, int(now_seconds), snapshot.pull_bytes_per_second)
+        for spot in self._reckoned.keys() - distinct.keys():
+            del self._reckoned[spot]
+        self._compare(snapshot.speeds)
         self._reckoned_of = of
-        if self._seconds is not None:
-            self._first = min(self._seconds, key=self._seconds.__getitem__)
-        for scale, entries in list(self._scales.items()):
-            if self._seconds is not None and scale[0] in self._seconds:
-                entries.rescore(self._scores(*scale))
+
+    def _compare(self, speeds: Mapping[str, float]) -> None:
+        """Fill in what is not predicted, and have the entries follow."""
+        spots = list(self._reckoned)
+        relative = [None if spot.node_class is None else speeds.get(spot.node_class) for spot in spots]
+        completed = complete([*self._reckoned.values(), None], [*relative, None])
+        before = self._seconds
+        self._seconds = {} if completed is None else dict(zip([*spots, _UNKNOWN], completed, strict=True))
+        self._first = min(self._seconds, key=self._seconds.__getitem__, default=_UNKNOWN)
+        changed = [spot for spot, seconds in self._seconds.items() if before.get(spot) != seconds]
+        gone = before.keys() - self._seconds.keys()
+        for (best, most), entries in list(self._scales.items()):
+            if before.get(best) == self._seconds.get(best):
+                entries.rescore(self._scores(best, most, changed), gone)
             else:
-                del self._scales[scale]
+                del self._scales[best, most]
 
     def forget(self, name: str) -> None:
         """Drop what is kept of a node."""
@@ -103,7 +113,7 @@ class Board:
 
     def best_of(self, names: Sequence[str]) -> Spot | None:
         """The spot where a task would end first, of those of the candidates; None where nothing tells them apart."""
-        if self._seconds is None:
+        if not self._seconds:
             return None
         if not self._first.names.isdisjoint(names):
             return self._first
@@ -120,17 +130,18 @@ class Board:
         """The entries where ``best`` is the best candidate, with no score above ``most``."""
         found = self._scales.pop((best, most), None)
         if found is None:
-            found = Entries(self._spots, self._scores(best, most))
+            found = Entries(self._spots)
+            found.rescore(self._scores(best, most, self._seconds))
         self._scales[best, most] = found
         if len(self._scales) > MOST_SCALES:
             del self._scales[next(iter(self._scales))]
         return found
 
-    def _scores(self, best: Spot, most: int) -> Mapping[Spot, int]:
-        seconds = self._seconds or {}
-        # Spots that are better than the best candidate are nobody's here.
-        found = scores([max(each, seconds[best]) for each in seconds.values()])
-        return {spot: min(score, most) for spot, score in zip(seconds, found, strict=True)}
+    def _scores(self, best: Spot, most: int, spots: Iterable[Spot]) -> Mapping[Spot, int]:
+        """The scores of spots where ``best`` is the best; what is better than it is no candidate's."""
+        least = self._seconds[best]
+        found = scores([least, *(max(self._seconds[spot], least) for spot in spots)])[1:]
+        return {spot: min(score, most) for spot, score in zip(spots, found, strict=True)}
 
     def _completion(self, spot: Spot, now_seconds: int, pulls: Mapping[str, float]) -> float | None:
         prediction = self._predictions.get(spot.node_class or "")
