@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from foretide_extender.posting import JSON, TEXT, Answer, PostProtocol, Route
+from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
 
 MOST_BYTES = 1000
 ECHO = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
 
 
-def echo(body: bytes) -> Answer:
+def echo(body: Body) -> Answer:
     if body == b"break":
         raise RuntimeError("broken")
-    return Answer(HTTPStatus.OK, JSON, body)
+    return Answer(HTTPStatus.OK, JSON, bytes(body))
 
 
 ROUTES = {b"/echo": Route(echo, lambda: Answer(HTTPStatus.BAD_REQUEST, TEXT, b"too large"))}
@@ -28,7 +28,7 @@ ROUTES = {b"/echo": Route(echo, lambda: Answer(HTTPStatus.BAD_REQUEST, TEXT, b"t
 @asynccontextmanager
 async def connected(**bounds: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     server = await asyncio.get_running_loop().create_server(
-        lambda: PostProtocol(ROUTES, max_body_bytes=MOST_BYTES, **bounds), "127.0.0.1", 0
+        lambda: PostProtocol(ROUTES, **{"max_body_bytes": MOST_BYTES, **bounds}), "127.0.0.1", 0
     )
     async with server, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -75,6 +75,20 @@ async def test_requests_are_answered_in_order_however_they_come(pieces: list[byt
             writer.write(piece)
             await writer.drain()
         assert [await answer(reader) for _ in bodies] == [(200, body) for body in bodies]
+
+
+@pytest.mark.parametrize("fields", [(), (b"Connection: close",)])
+async def test_a_large_body_comes_as_it_was_sent_and_the_next_after_it(fields: tuple[bytes, ...]) -> None:
+    large = b"".join(b"%d," % number for number in range(500_000))
+    async with connected(max_body_bytes=2**23) as (reader, writer):
+        writer.write(posted(large, *fields) + (b"" if fields else posted(b"next")))
+        assert await answer(reader) == (200, large)
+        if fields:
+            assert await is_closed(reader)
+        else:
+            assert await answer(reader) == (200, b"next")
+            writer.write(posted(large))
+            assert await answer(reader) == (200, large)
 
 
 async def test_who_waits_for_leave_to_send_gets_it() -> None:
@@ -150,7 +164,7 @@ async def test_a_connection_is_kept_for_long_and_not_for_ever() -> None:
 async def test_who_takes_no_answers_is_not_asked_for_more() -> None:
     count = 0
 
-    def much(_: bytes) -> Answer:
+    def much(_: Body) -> Answer:
         nonlocal count
         count += 1
         return Answer(HTTPStatus.OK, JSON, b"x" * 2**18)

@@ -27,6 +27,10 @@ IDLE_SECONDS: Final = 3600.0
 _BUFFER_BYTES: Final = 256 * 2**10
 
 
+Body = bytes | bytearray
+"""What was posted; a large body is not copied once more to be bytes."""
+
+
 class Answer(NamedTuple):
     """What is sent back."""
 
@@ -38,7 +42,7 @@ class Answer(NamedTuple):
 class Route(NamedTuple):
     """What is done with a body that is posted to a path, and with one that is too large."""
 
-    answer: Callable[[bytes], Answer]
+    answer: Callable[[Body], Answer]
     too_large: Callable[[], Answer]
 
 
@@ -62,6 +66,8 @@ class PostProtocol(asyncio.BufferedProtocol):
         self._request_seconds = request_seconds
         self._longest_idle_seconds = idle_seconds
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self._large: bytearray | None = None
+        self._large_bytes = 0
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -87,12 +93,17 @@ class PostProtocol(asyncio.BufferedProtocol):
             self._timer.cancel()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        """Where to put what comes."""
-        return self._buffer
+        """Where to put what comes: of a large body, where the whole of it will be."""
+        return self._buffer if self._large is None else memoryview(self._large)[self._large_bytes :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read what came, and answer what is whole."""
         if self._transport is None or self._transport.is_closing():
+            return
+        if self._large is not None:
+            self._large_bytes += nbytes
+            if self._large_bytes == len(self._large):
+                self._complete(self._large)
             return
         try:
             self._parser.feed_data(self._buffer[:nbytes])
@@ -106,6 +117,8 @@ class PostProtocol(asyncio.BufferedProtocol):
                 self._head_bytes += nbytes
                 if self._head_bytes > MOST_HEAD_BYTES:
                     self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            elif self._is_asked and not self._is_refused and self._length - self._body_bytes > _BUFFER_BYTES:
+                self._receive_large()
 
     def pause_writing(self) -> None:
         """Take no more requests from who does not take the answers."""
@@ -124,6 +137,7 @@ class PostProtocol(asyncio.BufferedProtocol):
         self._is_asked = True
         self._path = b""
         self._pieces: list[bytes] = []
+        self._length = 0
         self._body_bytes = 0
         self._head_bytes = 0
         self._has_head = False
@@ -138,19 +152,17 @@ class PostProtocol(asyncio.BufferedProtocol):
         """A header."""
         key = name.lower()
         if key == b"content-length":
-            # The parser has seen to it that this is a number.
-            self._body_bytes = int(value)
+            self._length = int(value)  # the parser has seen to it that this is a number
         elif key == b"expect":
             self._is_continued = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         """All but the body is there."""
         self._has_head = True
-        if self._body_bytes > self._max_body_bytes:
+        if self._length > self._max_body_bytes:
             self._refuse_body()
         elif self._is_continued and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._body_bytes = 0
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body; what is refused already is read to its end, so that the next request can be."""
@@ -164,15 +176,30 @@ class PostProtocol(asyncio.BufferedProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        pieces, self._pieces = self._pieces, []
+        self._complete(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _receive_large(self) -> None:
+        """Have what is left of a large body put where it belongs, past the parser, which would copy it twice."""
+        self._large = bytearray(self._length)
+        for piece in self._pieces:
+            self._large[self._large_bytes : self._large_bytes + len(piece)] = piece
+            self._large_bytes += len(piece)
+        self._pieces.clear()
+
+    def _complete(self, body: Body) -> None:
         self._is_asked = False
         self._answered += 1
+        is_kept = self._parser.should_keep_alive()
         if not self._is_refused:
-            pieces, self._pieces = self._pieces, []
-            self._send(self._answer(pieces[0] if len(pieces) == 1 else b"".join(pieces)))
-        if not self._parser.should_keep_alive():
+            self._send(self._answer(body))
+        if not is_kept:
             self._close()
+        elif self._large is not None:
+            self._large, self._large_bytes = None, 0
+            self._parser = httptools.HttpRequestParser(self)
 
-    def _answer(self, body: bytes) -> Answer:
+    def _answer(self, body: Body) -> Answer:
         route = self._routes.get(self._path)
         if route is None:
             return _plain(HTTPStatus.NOT_FOUND)

@@ -25,7 +25,7 @@ from foretide_extender.decide import (
     is_ours,
 )
 from foretide_extender.metrics import Metrics
-from foretide_extender.posting import JSON, TEXT, Answer, PostProtocol, Route
+from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
 from foretide_extender.settings import Address
 from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot
@@ -93,9 +93,9 @@ class Answerer:
         self._clock_seconds = clock_seconds
         self._end_seconds = 0.0
         self._standings = Standings(self._check)
-        self._latest: tuple[bytes, Request] | None = None
+        self._latest: tuple[Body, Request] | None = None
 
-    def answer(self, verb: Verb, body: bytes) -> bytes:
+    def answer(self, verb: Verb, body: Body) -> bytes:
         """The reply to ``body``; MalformedRequest if it is no request."""
         begin = self._clock_seconds()
         request = self._read(body)
@@ -114,7 +114,7 @@ class Answerer:
             log.exception("nothing could be reckoned ahead")
             self._standings = Standings(self._check)
 
-    def _read(self, body: bytes) -> Request:
+    def _read(self, body: Body) -> Request:
         """The request; the scheduler sends the same for prioritize as for filter where that refused nothing."""
         if self._latest is not None and self._latest[0] == body:
             return self._latest[1]
@@ -171,7 +171,7 @@ def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: in
             log.warning("%s: %s: %s", verb, error.reason, error)
             return Answer(HTTPStatus.BAD_REQUEST, TEXT, f"{error.reason}: {error}\n".encode(errors="replace"))
 
-        def answer(body: bytes) -> Answer:
+        def answer(body: Body) -> Answer:
             try:
                 return Answer(HTTPStatus.OK, JSON, answerer.answer(verb, body))
             except MalformedRequest as error:

@@ -74,9 +74,9 @@ class Request:
     is_plain: bool = False
 
 
-def decode(body: bytes) -> Request:
+def decode(body: bytes | bytearray) -> Request:
     """Read the body of a filter or prioritize call; MalformedRequest says what is wrong with it."""
-    if not body.strip():
+    if not body[:1].strip() and not body.strip():
         raise MalformedRequest("BodyEmpty", "the body is empty; expected the JSON of ExtenderArgs")
     try:
         args = _args_decoder.decode(body)
