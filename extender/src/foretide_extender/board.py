@@ -58,6 +58,7 @@ class Board:
         workload = spots.workload
         self._spots = spots
         self._inferences = 0 if workload is None else workload.inferences_of(task)
+        self._percentile = 50 if workload is None else workload.percentile
         self._predictions: dict[str, Prediction] = {}
         for name in () if workload is None else workload.by_class:
             prediction = None if workload is None else workload.prediction_for(task, name)
@@ -148,7 +149,7 @@ class Board:
         if prediction is None:
             return None
         cpu_millis, cores = self._spots.cpu_millis, spot.allocatable_millis
-        seconds = max(prediction.completion_seconds(self._inferences), LEAST_SECONDS)
+        seconds = max(prediction.completion_quantile_seconds(self._inferences, self._percentile), LEAST_SECONDS)
         if spot.lacked:
             known = {image: size for image, size in self._spots.image_bytes.items() if size is not None}
             times = PullTimes(known, pulls)
