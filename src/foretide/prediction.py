@@ -77,7 +77,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         if not median or not end:
             return self.completion_seconds(inferences)
         share = abs(math.log(percent / (100 - percent))) / _LOG_ODDS_OF_END
-        return self.startup_milliseconds / 1e3 + median * (end / median) ** share
+        return self.startup_milliseconds / 1e3 + median * math.pow(end / median, share)
 
     def scaled_to_cpu(self, *, predicted_millis: int, actual_millis: int) -> Prediction:
         """The prediction for a pod with another CPU limit: time in inverse proportion, marked Fallback.
