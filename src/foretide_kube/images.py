@@ -21,6 +21,8 @@ LARGEST_IMAGE_BYTES: Final = 2**40
 """A larger size is no size."""
 MOST_IMAGES: Final = 500
 """More of one node are not read."""
+MOST_SIZES_KEPT: Final = 1000
+"""Sizes of more images are not carried over from one state of the nodes to the next."""
 _INTEGERS: Final = "q"
 """64 bits each, which holds a hash and a size."""
 
@@ -67,8 +69,14 @@ class ImagesByNode:
         if images is not None:
             by_node[name] = images
         found = ImagesByNode(by_node)
-        found._sizes = {image: size for image, size in list(self._sizes.items()) if size is not None}
+        told = NO_LIST if images is None else images
+        if len(self._sizes) <= MOST_SIZES_KEPT:
+            found._sizes = {image: size or told.size_bytes(image) or None for image, size in self._sizes.copy().items()}
         return found
+
+    def is_lacking(self, name: str, image: str) -> bool:
+        """Whether ``image`` is missing for sure on the node ``name``."""
+        return self.of(name).lack(image, self.size_bytes(image) or USUAL_IMAGE_BYTES)
 
     def of(self, name: str) -> NodeImages:
         """What the node ``name`` lists."""

@@ -46,7 +46,7 @@ class PullSpeeds:
                 sizes = [images().size_bytes(image) for image in lacked]
                 self._saw(class_of(pod.node), sizes, pod.started_seconds - pod.bound_seconds)
         elif pod.uid not in self._pulls:
-            missing = [image for image in pod.images if pod.node in images().lacking(image)]
+            missing = [image for image in pod.images if images().is_lacking(pod.node, image)]
             new = frozenset(image for image in missing if (pod.node, image) not in self._pulled)
             if missing and len(new) == len(missing):
                 self._pulls[pod.uid] = new

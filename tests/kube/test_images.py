@@ -95,6 +95,23 @@ def test_the_size_of_an_image_that_nobody_has_is_taken_to_be_a_usual_one() -> No
     assert images.lacking(NET) == {"small"}
 
 
+def test_of_a_node_that_changed_the_new_list_holds_and_of_others_what_was_known() -> None:
+    images = ImagesByNode({"has": listed(net=300, base=10), "lacks": listed(base=10)})
+    assert images.is_lacking("lacks", NET)
+    after = images.changed("lacks", listed(net=300, base=10))
+    assert images.lacking(NET) == {"lacks"}
+    assert (after.lacking(NET), after.is_lacking("lacks", NET)) == (frozenset(), False)
+    gone = after.changed("has", None).changed("new", listed(base=10))
+    assert gone.lacking(NET) == {"new"}
+    assert not gone.is_lacking("has", NET)
+
+
+def test_the_size_of_an_image_is_known_once_a_node_tells_it() -> None:
+    images = ImagesByNode({"one": listed(base=10)})
+    assert images.size_bytes(NET) is None
+    assert images.changed("two", listed(net=300)).size_bytes(NET) == 300
+
+
 def test_a_task_needs_the_images_of_all_its_containers_and_those_that_it_mounts() -> None:
     spec = {
         "initContainers": [{"name": "fetch", "image": "fetch:2"}],
