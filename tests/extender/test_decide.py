@@ -218,16 +218,25 @@ def test_measuring_pods_are_left_alone(role: str) -> None:
 
 
 def test_nodes_that_cannot_meet_the_deadline_are_refused_while_one_can() -> None:
-    state = cluster(workload_object(deadline_milliseconds=3000))
+    state = cluster(workload_object(deadline_milliseconds=4000))
     answer = decide_filter(state.snapshot(), pod(), ALL, NOW_SECONDS)
     assert set(answer.refused) == {"slow-1", "slow-2"}
     assert answer.reasons == {"DeadlineUnreachable": 2}
 
 
+def test_a_workload_that_asks_for_less_certainty_may_go_to_slower_nodes() -> None:
+    def refused(percentile: int) -> set[str]:
+        item = workload_object()
+        item["spec"]["objective"] = {"deadlineMilliseconds": 7200, "percentile": percentile}
+        return set(decide_filter(cluster(item).snapshot(), pod(), ALL, NOW_SECONDS).refused)
+
+    assert (refused(50), refused(90)) == (set(), {"slow-1", "slow-2"})
+
+
 def test_waiting_uses_the_deadline_up_and_at_last_all_pass_again() -> None:
-    state = cluster(workload_object(deadline_milliseconds=6000))
+    state = cluster(workload_object(deadline_milliseconds=9000))
     refused = [
-        len(decide_filter(state.snapshot(), pod(), ALL[:5], NOW_SECONDS + waited).refused) for waited in (0, 3, 5, 60)
+        len(decide_filter(state.snapshot(), pod(), ALL[:5], NOW_SECONDS + waited).refused) for waited in (0, 5, 7, 60)
     ]
     assert refused == [0, 2, 4, 0]
     assert decide_filter(state.snapshot(), pod(), ALL[:5], NOW_SECONDS + 60).overruled == ("DeadlineUnreachable",)
@@ -235,7 +244,7 @@ def test_waiting_uses_the_deadline_up_and_at_last_all_pass_again() -> None:
 
 def test_the_planned_node_is_refused_for_memory_and_never_for_the_deadline() -> None:
     planned = {"foretide.dev/planned-node": "slow-2"}
-    late = cluster(workload_object(deadline_milliseconds=3000))
+    late = cluster(workload_object(deadline_milliseconds=4000))
     assert set(decide_filter(late.snapshot(), pod(annotations=planned), ALL, NOW_SECONDS).refused) == {"slow-1"}
     late.node_changed("MODIFIED", facts_of(reduce_node(node_object("slow-2", "slow", memory="256Mi"))))
     refused = decide_filter(late.snapshot(), pod(annotations=planned), ALL, NOW_SECONDS).refused
@@ -244,7 +253,7 @@ def test_the_planned_node_is_refused_for_memory_and_never_for_the_deadline() -> 
 
 
 def test_inferences_of_the_pod_count_and_a_bad_annotation_does_not() -> None:
-    state = cluster(workload_object(deadline_milliseconds=6000))
+    state = cluster(workload_object(deadline_milliseconds=9000))
 
     def refused(text: str) -> set[str]:
         asked = pod(annotations={"foretide.dev/inferences": text})

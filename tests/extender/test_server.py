@@ -112,7 +112,7 @@ async def test_names_are_scored_by_predicted_completion_and_answered_as_names() 
 
 
 async def test_whole_nodes_are_answered_as_whole_nodes_byte_for_byte_and_without_the_refused() -> None:
-    state = cluster(workload_object(deadline_milliseconds=3000))
+    state = cluster(workload_object(deadline_milliseconds=4000))
     nodes = [node_object(name, node_class) for name, node_class in NODES.items()]
     async with serving(state.snapshot) as (client, _):
         status, passed = await post(client, "filter", args(pod_object(), nodes=nodes))
@@ -227,7 +227,7 @@ async def test_a_client_that_goes_away_in_the_middle_harms_nobody() -> None:
 
 
 async def test_a_late_decision_is_answered_open_and_what_it_reckoned_is_kept() -> None:
-    state = cluster(workload_object(deadline_milliseconds=3000))
+    state = cluster(workload_object(deadline_milliseconds=4000))
     names = [f"slow-{number}" for number in range(1000)]
     for name in names:
         state.node_changed("ADDED", facts_of(reduce_node(node_object(name, "slow"))))
@@ -255,7 +255,7 @@ def test_what_changed_is_reckoned_ahead_so_that_the_next_decision_is_in_time() -
     )
     body = args(pod_object(), names=ALL)
     answerer.answer("filter", body)
-    changed = workload_object(deadline_milliseconds=3000)
+    changed = workload_object(deadline_milliseconds=4000)
     state.workload_changed(("team", "resnet"), facts_of(reduce_workload(changed)))
     for number in range(1000):
         state.node_changed("ADDED", facts_of(reduce_node(node_object(f"new-{number}", "slow"))))

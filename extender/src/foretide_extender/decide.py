@@ -78,7 +78,10 @@ def decide_filter(
         return FilterAnswer("Equal")
     standing = standings.of(snapshot, pod, workload)
     demand = Demand(
-        workload.inferences_of(pod.task), pod.task.memory_limit_bytes, _seconds_left(workload, pod, now_seconds)
+        workload.inferences_of(pod.task),
+        pod.task.memory_limit_bytes,
+        _seconds_left(workload, pod, now_seconds),
+        workload.percentile,
     )
     predictions = {name: workload.prediction_for(pod.task, name) for name in workload.by_class}
     sources: list[Source] = [prediction.source for prediction in predictions.values() if prediction is not None]
