@@ -52,6 +52,7 @@ async def serving(
     *,
     deadline_seconds: float = 5.0,
     clock: Callable[[], float] = time.perf_counter,
+    is_stale: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[tuple[Client, Metrics]]:
     metrics = Metrics()
     answerer = Answerer(
@@ -60,6 +61,7 @@ async def serving(
         deadline_seconds=deadline_seconds,
         now_seconds=lambda: NOW_SECONDS,
         clock_seconds=clock,
+        is_stale=is_stale,
     )
     routes = scheduler_routes(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
     server = await listen_to_scheduler(routes, Address("127.0.0.1", 0), max_body_bytes=DEFAULT_MAX_BODY_BYTES)
@@ -304,9 +306,9 @@ async def test_an_error_in_a_decision_fails_open_and_is_counted(caplog: pytest.L
 
 @asynccontextmanager
 async def observing(
-    metrics: Metrics, *, missing: list[str], silent: list[str]
+    metrics: Metrics, *, missing: list[str], stuck: list[str]
 ) -> AsyncIterator[Callable[[str], Awaitable[tuple[int, str]]]]:
-    app = observe_app(metrics, waiting_for=lambda: missing, silent=lambda: silent)
+    app = observe_app(metrics, waiting_for=lambda: missing, stuck=lambda: stuck)
     async with test_utils.TestClient(test_utils.TestServer(app)) as client:
 
         async def get(path: str) -> tuple[int, str]:
@@ -318,13 +320,13 @@ async def observing(
 
 async def test_before_the_first_list_answers_are_open_and_readiness_names_what_is_missing() -> None:
     def not_synced() -> Snapshot:
-        raise NoState("NotSynced")
+        raise NoState
 
     async with serving(not_synced) as (client, metrics):
         assert (await post(client, "filter", args(pod_object(), names=ALL)))[1]["NodeNames"] == ALL
         assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="NotSynced") == 1
         missing = ["pods"]
-        async with observing(metrics, missing=missing, silent=[]) as get:
+        async with observing(metrics, missing=missing, stuck=[]) as get:
             status, text = await get("/readyz")
             assert (status, "pods" in text) == (503, True)
             assert (await get("/healthz"))[0] == 200
@@ -335,19 +337,24 @@ async def test_before_the_first_list_answers_are_open_and_readiness_names_what_i
     assert "foretide_extender_request_duration_seconds_bucket" in text
 
 
-async def test_of_a_state_that_nothing_was_heard_of_for_long_no_node_is_refused_and_both_probes_say_so() -> None:
-    def stale() -> Snapshot:
-        raise NoState("Stale")
-
-    async with serving(stale) as (client, metrics):
+async def test_what_was_known_is_used_on_while_nothing_is_heard_and_counted() -> None:
+    state = cluster(workload_object(deadline_milliseconds=4000))
+    stale = [False]
+    async with serving(state.snapshot, is_stale=lambda: stale[0]) as (client, metrics):
         body = args(pod_object(), names=ALL)
-        assert (await post(client, "filter", body))[1]["NodeNames"] == ALL
-        assert {item["Score"] for item in (await post(client, "prioritize", body))[1]} == {0}
-        assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="Stale") == 1
-        async with observing(metrics, missing=[], silent=["nodes"]) as get:
-            for path in ("/readyz", "/healthz"):
-                status, text = await get(path)
-                assert (status, "nodes" in text) == (503, True)
+        for is_stale in (False, True):
+            stale[0] = is_stale
+            refused = (await post(client, "filter", body))[1]["FailedAndUnresolvableNodes"]
+            assert set(refused) == {"slow-1", "slow-2"}
+            counted = value(metrics.registry, "foretide_extender_stale_decisions_total", verb="filter")
+            assert counted == is_stale
+
+
+async def test_a_watch_that_has_stopped_is_named_by_both_probes() -> None:
+    async with observing(Metrics(), missing=[], stuck=["nodes"]) as get:
+        for path in ("/readyz", "/healthz"):
+            status, text = await get(path)
+            assert (status, "nodes" in text) == (503, True)
 
 
 async def test_an_empty_list_of_nodes_is_answered_with_an_empty_list() -> None:

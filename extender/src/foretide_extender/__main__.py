@@ -40,9 +40,7 @@ async def serve(settings: Settings, client: KubeClient) -> None:
 
     def snapshot() -> Snapshot:
         if watches.waiting_for():
-            raise NoState("NotSynced")
-        if watches.silent():
-            raise NoState("Stale")
+            raise NoState
         return state.snapshot()
 
     answerer = Answerer(
@@ -51,6 +49,7 @@ async def serve(settings: Settings, client: KubeClient) -> None:
         deadline_seconds=settings.decision_deadline_seconds,
         now_seconds=time.time,
         clock_seconds=time.perf_counter,
+        is_stale=watches.is_stale,
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -60,7 +59,7 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     scheduler, observe = settings.scheduler_address, settings.observe_address
     routes = scheduler_routes(answerer, metrics, max_body_bytes=settings.max_body_bytes)
     server = await listen_to_scheduler(routes, scheduler, max_body_bytes=settings.max_body_bytes)
-    app = observe_app(metrics, waiting_for=watches.waiting_for, silent=watches.silent)
+    app = observe_app(metrics, waiting_for=watches.waiting_for, stuck=watches.stuck)
     runner = await listen_to_observers(app, observe)
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
     while not stopped.is_set():

@@ -44,6 +44,12 @@ class Metrics:
             ["verb", "source"],
             registry=self.registry,
         )
+        self.stale_decisions = Counter(
+            "foretide_extender_stale_decisions_total",
+            "Decisions on what was known before the API server fell silent: see foretide_extender_watch_age_seconds.",
+            ["verb"],
+            registry=self.registry,
+        )
         self.refusals = Counter(
             "foretide_extender_node_refusals_total",
             "Nodes refused in filter, by reason.",

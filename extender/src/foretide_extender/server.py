@@ -59,11 +59,7 @@ class _Decide(Protocol[_Answer_co]):
 
 
 class NoState(Exception):  # noqa: N818 - a state, not an error
-    """No state of the cluster to rest on: not read yet, or nothing was heard of it for too long."""
-
-    def __init__(self, reason: Literal["NotSynced", "Stale"]) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """The cluster has not been read yet: there is nothing to rest on."""
 
 
 class _TooLateError(Exception):
@@ -73,8 +69,9 @@ class _TooLateError(Exception):
 class Answerer:
     """Answers one request: decode, decide within the deadline, encode. For one thread.
 
-    ``snapshot`` gives the cluster's state, or raises NoState; ``now_seconds`` the time since the epoch and
-    ``clock_seconds`` monotonic time. The deadline counts from when the request is read, which cannot be cut short.
+    ``snapshot`` gives the cluster's state, or raises NoState, and ``is_stale`` says that it may no longer be so;
+    ``now_seconds`` gives the time since the epoch and ``clock_seconds`` monotonic time. The deadline counts from when
+    the request is read, which cannot be cut short.
     """
 
     def __init__(
@@ -85,8 +82,10 @@ class Answerer:
         deadline_seconds: float,
         now_seconds: Callable[[], float],
         clock_seconds: Callable[[], float],
+        is_stale: Callable[[], bool] = lambda: False,
     ) -> None:
         self._snapshot = snapshot
+        self._is_stale = is_stale
         self._metrics = metrics
         self._deadline_seconds = deadline_seconds
         self._now_seconds = now_seconds
@@ -145,15 +144,19 @@ class Answerer:
         self._end_seconds = self._clock_seconds() + self._deadline_seconds
         reason: str
         try:
-            return decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
-        except NoState as error:
-            reason = error.reason
+            decided = decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
+        except NoState:
+            reason = "NotSynced"
         except _TooLateError:
             reason = "DeadlineExceeded"
         except Exception:
             log.exception("%s failed open for %s/%s", verb, pod.namespace, pod.name)
             self._standings = Standings(self._check)
             reason = "InternalError"
+        else:
+            if self._is_stale():
+                self._metrics.stale_decisions.labels(verb).inc()
+            return decided
         self._metrics.fail_open.labels(verb, reason).inc()
         return None
 
@@ -186,12 +189,13 @@ def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: in
 
 
 def observe_app(
-    metrics: Metrics, *, waiting_for: Callable[[], Sequence[str]], silent: Callable[[], Sequence[str]]
+    metrics: Metrics, *, waiting_for: Callable[[], Sequence[str]], stuck: Callable[[], Sequence[str]]
 ) -> web.Application:
     """GET /metrics, /healthz and /readyz.
 
-    ``silent`` gives the resources of which nothing was heard for too long: both say so with status 503, because a
-    restart makes dead watches anew. ``waiting_for`` gives those not seen yet, which only readiness waits for.
+    ``stuck`` gives the resources whose watch does nothing any more: both say so with status 503, because a restart
+    makes it anew. That the API server is away is no reason: what is known is used on. ``waiting_for`` gives the
+    resources not seen yet, which only readiness waits for.
     """
 
     async def show_metrics(_: web.Request) -> web.Response:
@@ -199,9 +203,9 @@ def observe_app(
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthy(_: web.Request) -> web.Response:
-        dead = silent()
+        dead = stuck()
         if dead:
-            return web.Response(status=503, text=f"nothing was heard for too long of: {', '.join(dead)}\n")
+            return web.Response(status=503, text=f"the watch has stopped of: {', '.join(dead)}\n")
         return web.Response(text="ok\n")
 
     async def ready(request: web.Request) -> web.Response:

@@ -278,4 +278,4 @@ def _absurd(name: str, microseconds: int) -> dict[str, Any]:
 
 
 def _not_synced() -> Snapshot:
-    raise NoState("NotSynced")
+    raise NoState
