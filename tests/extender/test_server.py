@@ -64,7 +64,7 @@ async def serving(
         is_stale=is_stale,
     )
     routes = scheduler_routes(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
-    server = await listen_to_scheduler(routes, Address("127.0.0.1", 0), max_body_bytes=DEFAULT_MAX_BODY_BYTES)
+    server = await listen_to_scheduler(routes, metrics, Address("127.0.0.1", 0), max_body_bytes=DEFAULT_MAX_BODY_BYTES)
     port = server.sockets[0].getsockname()[1]
     async with server, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield Client(session, port), metrics
@@ -244,6 +244,45 @@ async def test_a_late_decision_is_answered_open_and_what_it_reckoned_is_kept() -
             status, passed = await post(client, "filter", body)
         assert (status, passed["NodeNames"]) == (200, ["fast-1"])
         assert value(metrics.registry, "foretide_extender_fail_open_total", **fail_open) < 10
+
+
+@pytest.mark.parametrize(("waited_seconds", "is_in_time"), [(0.04, True), (0.06, False)])
+def test_what_has_waited_for_longer_than_a_decision_may_take_is_answered_open(
+    waited_seconds: float,
+    is_in_time: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    metrics = Metrics()
+    answerer = Answerer(
+        cluster(workload_object(deadline_milliseconds=4000)).snapshot,
+        metrics,
+        deadline_seconds=0.05,
+        now_seconds=lambda: NOW_SECONDS,
+        clock_seconds=lambda: 0.0,
+    )
+    reply = msgspec.json.decode(answerer.answer("filter", args(pod_object(), names=ALL), waited_seconds))
+    assert (set(reply["FailedAndUnresolvableNodes"]) == {"slow-1", "slow-2"}) == is_in_time
+    scored = msgspec.json.decode(answerer.answer("prioritize", args(pod_object(), names=ALL), waited_seconds))
+    assert ({item["Score"] for item in scored} == {0}) != is_in_time
+    answerer.answer("filter", args(pod_object(workload=None), names=ALL), waited_seconds)
+    for verb in ("filter", "prioritize"):
+        counted = value(metrics.registry, "foretide_extender_fail_open_total", verb=verb, reason="Overloaded")
+        assert counted == (not is_in_time)
+
+
+async def test_of_requests_that_come_together_those_are_answered_open_that_would_be_late() -> None:
+    state, slow_seconds = cluster(workload_object()), [0.0] * 8 + [0.6]
+
+    def slow() -> Snapshot:
+        if slow_seconds:
+            time.sleep(slow_seconds.pop(0))  # holds the thread, as a decision would that cannot be cut short
+        return state.snapshot()
+
+    async with serving(slow, deadline_seconds=0.5) as (client, metrics):
+        body = args(pod_object(), names=ALL)
+        for _ in range(3):
+            answers = await asyncio.gather(*(post(client, "filter", body) for _ in range(8)))
+            assert all(answer == answers[0] for answer in answers)
+        assert 0 < value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="Overloaded") < 8
 
 
 def test_what_changed_is_reckoned_ahead_so_that_the_next_decision_is_in_time() -> None:

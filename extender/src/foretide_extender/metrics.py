@@ -34,7 +34,7 @@ class Metrics:
         )
         self.fail_open = Counter(
             "foretide_extender_fail_open_total",
-            "Requests of ours that were answered without a decision: all nodes pass, scores are equal.",
+            "Requests about tasks that were answered without a decision: all nodes pass, scores are equal.",
             ["verb", "reason"],
             registry=self.registry,
         )
@@ -62,6 +62,12 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self._connections_given_up = Counter(
+            "foretide_extender_connections_given_up_total",
+            "Connections of the scheduler's port that were closed by the extender, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self._watch_age_seconds = Gauge(
             "foretide_extender_watch_age_seconds",
             "Seconds since the API server last said anything of a resource.",
@@ -76,6 +82,10 @@ class Metrics:
     def decided(self, verb: str, source: str) -> None:
         """Count an answer by what it rests on."""
         self.decisions.labels(verb, source).inc()
+
+    def gave_up(self, reason: str) -> None:
+        """Count a connection that was given up."""
+        self._connections_given_up.labels(reason).inc()
 
     def show_watch_ages(self, resources: Sequence[str], age_seconds: Callable[[str], float]) -> None:
         """Show the age of each watch as it is when somebody looks."""

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Final, Literal, Protocol, TypeVar
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from foretide_extender.certificates import Certificates
 from foretide_extender.decide import (
     FilterAnswer,
     PrioritizeAnswer,
@@ -24,8 +26,10 @@ from foretide_extender.decide import (
     decide_prioritize,
     is_ours,
 )
+from foretide_extender.handshake import MOST_HANDSHAKES, Handshake
 from foretide_extender.metrics import Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
+from foretide_extender.reception import Reception
 from foretide_extender.settings import Address
 from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot
@@ -71,7 +75,7 @@ class Answerer:
 
     ``snapshot`` gives the cluster's state, or raises NoState, and ``is_stale`` says that it may no longer be so;
     ``now_seconds`` gives the time since the epoch and ``clock_seconds`` monotonic time. The deadline counts from when
-    the request is read, which cannot be cut short.
+    the request is read, which cannot be cut short, and that much sooner as the request has waited to be read.
     """
 
     def __init__(
@@ -94,11 +98,11 @@ class Answerer:
         self._standings = Standings(self._check)
         self._latest: tuple[Body, Request] | None = None
 
-    def answer(self, verb: Verb, body: Body) -> bytes:
-        """The reply to ``body``; MalformedRequest if it is no request."""
+    def answer(self, verb: Verb, body: Body, waited_seconds: float = 0.0) -> bytes:
+        """The reply to ``body``, which may have waited for so long; MalformedRequest if it is no request."""
         begin = self._clock_seconds()
         request = self._read(body)
-        reply = self._reply(verb, request)
+        reply = self._reply(verb, request, self._deadline_seconds - waited_seconds)
         self._metrics.took(verb, self._clock_seconds() - begin)
         return reply
 
@@ -123,25 +127,30 @@ class Answerer:
             self._latest = body, request
         return request
 
-    def _reply(self, verb: Verb, request: Request) -> bytes:
+    def _reply(self, verb: Verb, request: Request, left_seconds: float) -> bytes:
         if verb == "filter":
-            passed = self._decided(verb, request, decide_filter) or FilterAnswer("Equal")
+            passed = self._decided(verb, request, decide_filter, left_seconds) or FilterAnswer("Equal")
             self._metrics.decided(verb, passed.source)
             for reason, count in passed.reasons.items():
                 self._metrics.refusals.labels(reason).inc(count)
             for reason in passed.overruled:
                 self._metrics.overruled.labels(reason).inc()
             return encode_filter(request, passed.refused)
-        scored = self._decided(verb, request, decide_prioritize) or PrioritizeAnswer("Equal")
+        scored = self._decided(verb, request, decide_prioritize, left_seconds) or PrioritizeAnswer("Equal")
         self._metrics.decided(verb, scored.source)
         return encode_prioritize(request, scored.entries, scored.top)
 
-    def _decided(self, verb: Verb, request: Request, decide: _Decide[_Answer_co]) -> _Answer_co | None:
-        """What is decided; None where nothing is in time, or it goes wrong."""
+    def _decided(
+        self, verb: Verb, request: Request, decide: _Decide[_Answer_co], left_seconds: float
+    ) -> _Answer_co | None:
+        """What is decided; None where nothing is within the seconds that are left, or it goes wrong."""
         pod, names = request.pod, request.names
         if not is_ours(pod):
             return decide(_UNTOUCHED, pod, names, 0.0, None)
-        self._end_seconds = self._clock_seconds() + self._deadline_seconds
+        if left_seconds < 0.0:
+            self._metrics.fail_open.labels(verb, "Overloaded").inc()
+            return None
+        self._end_seconds = self._clock_seconds() + left_seconds
         reason: str
         try:
             decided = decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
@@ -174,9 +183,9 @@ def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: in
             log.warning("%s: %s: %s", verb, error.reason, error)
             return Answer(HTTPStatus.BAD_REQUEST, TEXT, f"{error.reason}: {error}\n".encode(errors="replace"))
 
-        def answer(body: Body) -> Answer:
+        def answer(body: Body, waited_seconds: float) -> Answer:
             try:
-                return Answer(HTTPStatus.OK, JSON, answerer.answer(verb, body))
+                return Answer(HTTPStatus.OK, JSON, answerer.answer(verb, body, waited_seconds))
             except MalformedRequest as error:
                 return malformed(error)
 
@@ -222,12 +231,28 @@ def observe_app(
 
 
 async def listen_to_scheduler(
-    routes: Mapping[bytes, Route], address: Address, *, max_body_bytes: int
+    routes: Mapping[bytes, Route],
+    metrics: Metrics,
+    address: Address,
+    *,
+    max_body_bytes: int,
+    certificates: Certificates | None = None,
 ) -> asyncio.Server:
-    """Serve what kube-scheduler posts; OSError if the address is taken. Close it at the end."""
-    return await asyncio.get_running_loop().create_server(
-        lambda: PostProtocol(routes, max_body_bytes=max_body_bytes), address.host or None, address.port
-    )
+    """Serve what kube-scheduler posts, by TLS alone if there are ``certificates``; OSError if the address is taken.
+
+    Close it at the end. All bodies that are being received and answers that were not taken have together at most twice
+    the bytes of the largest body.
+    """
+    reception = Reception(most_bytes=2 * max_body_bytes, gave_up=metrics.gave_up)
+
+    def connection() -> PostProtocol:
+        return PostProtocol(routes, reception, max_body_bytes=max_body_bytes)
+
+    protocol: Callable[[], asyncio.BaseProtocol] = connection
+    if certificates is not None:
+        strangers = Reception(most_bytes=0, gave_up=metrics.gave_up, most_connections=MOST_HANDSHAKES)
+        protocol = partial(Handshake, strangers, certificates.context, connection)
+    return await asyncio.get_running_loop().create_server(protocol, address.host or None, address.port)
 
 
 async def listen_to_observers(app: web.Application, address: Address) -> web.AppRunner:
