@@ -43,6 +43,10 @@ ANNOTATION_KEY: Final = "foretide.dev/key"
 GATE_PLAN: Final = "foretide.dev/plan"
 """The scheduling gate behind which tasks wait for the planner."""
 
+RESOURCE_TASK: Final = "foretide.dev/task"
+"""What a task requests for the cluster's own scheduler to ask the extender about it (external mode). No node has it: the
+scheduler leaves it out where it judges whether a Pod fits, and so do we; kubelet does the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:

@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from foretide.placement.resources import Resources
+from foretide_kube.names import RESOURCE_TASK
 from foretide_kube.pod_form import ContainerResources, PodSpec, Quantities
 from foretide_kube.quantity import QuantityError, millis, whole
 
 CPU, MEMORY, PODS = "cpu", "memory", "pods"
+_NOT_EXTENDED = frozenset({CPU, MEMORY, PODS, RESOURCE_TASK})
 
 
 def requests_of(spec: PodSpec) -> Resources:
@@ -43,8 +45,8 @@ def allocatable_of(quantities: Quantities) -> Resources:
 
 
 def resources_of(amounts: Counter[str], *, pods: int) -> Resources:
-    """Amounts by resource name (CPU in thousandths) as `Resources`."""
-    extended = {name: amount for name, amount in amounts.items() if name not in {CPU, MEMORY, PODS} and amount > 0}
+    """Amounts by resource name (CPU in thousandths) as `Resources`; what marks a task takes nothing of a node."""
+    extended = {name: amount for name, amount in amounts.items() if name not in _NOT_EXTENDED and amount > 0}
     return (
         Resources(amounts[CPU], amounts[MEMORY], pods, extended)
         if extended

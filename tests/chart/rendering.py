@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -83,3 +84,28 @@ class Rendered:
 
 def render(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = ()) -> Rendered:
     return Rendered(rendered_text(*values, version=version, files=files))
+
+
+def installation_notes(*values: str) -> str:
+    """What helm says after an installation."""
+    words = [
+        "install",
+        "foretide",
+        str(CHART),
+        "--namespace",
+        NAMESPACE,
+        "--dry-run=client",
+        "--kube-version",
+        "1.36.2",
+    ]
+    for value in values:
+        words += ["--set", value]
+    return helm(*words).partition("NOTES:")[2]
+
+
+def external_configuration(notes: str) -> Object:
+    """The configuration of kube-scheduler that the notes tell in external mode."""
+    indented = notes[notes.index("     extenders:\n") :]
+    lines = itertools.takewhile(lambda line: line.startswith("     "), indented.splitlines())
+    configuration: Object = yaml.safe_load("\n".join(lines))
+    return configuration
