@@ -44,8 +44,8 @@ GATE_PLAN: Final = "foretide.dev/plan"
 """The scheduling gate behind which tasks wait for the planner."""
 
 RESOURCE_TASK: Final = "foretide.dev/task"
-"""What a task requests for the cluster's own scheduler to ask the extender about it (external mode). No node has it: the
-scheduler leaves it out where it judges whether a Pod fits, and so do we; kubelet does the same."""
+"""What a task requests for the cluster's own scheduler to ask the extender about it (external mode). No node has it:
+that scheduler, kubelet and we leave it out where it is judged whether a Pod fits."""
 
 
 @dataclass(frozen=True, slots=True)

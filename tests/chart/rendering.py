@@ -87,17 +87,8 @@ def render(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = ()) 
 
 
 def installation_notes(*values: str) -> str:
-    """What helm says after an installation."""
-    words = [
-        "install",
-        "foretide",
-        str(CHART),
-        "--namespace",
-        NAMESPACE,
-        "--dry-run=client",
-        "--kube-version",
-        "1.36.2",
-    ]
+    """What helm says after an installation on the version of Kubernetes that helm itself was made for."""
+    words = ["install", "foretide", str(CHART), "--namespace", NAMESPACE, "--dry-run=client"]
     for value in values:
         words += ["--set", value]
     return helm(*words).partition("NOTES:")[2]

@@ -19,10 +19,10 @@ class SettingsError(ValueError):
 class Settings:
     """Configuration of the operator; one field per environment variable of docs/operator.md.
 
-    ``scheduler_name`` empty means the cluster's default scheduler, which asks our extender about the Pods that are marked
-    for it if ``external_scheduler`` says so. ``gates`` says whether the tasks of run Jobs wait behind the planner's gate,
-    where one of both places them. ``profile_*`` and ``probe_max_seconds`` are handed
-    to the profiler; ``job_deadline_seconds`` bounds every inspect, profile and probe Job from outside.
+    ``scheduler_name`` empty means the cluster's default scheduler, and with ``external_scheduler`` that one asks our
+    extender about the Pods marked for it. ``gates`` says whether the tasks of run Jobs wait behind the planner's gate,
+    where either places them. ``profile_*`` and ``probe_max_seconds`` are handed to the profiler;
+    ``job_deadline_seconds`` bounds every inspect, profile and probe Job from outside.
     """
 
     namespace: str
