@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,11 +89,19 @@ def render(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = ()) 
 
 
 def installation_notes(*values: str) -> str:
-    """What helm says after an installation on the version of Kubernetes that helm itself was made for."""
-    words = ["install", "foretide", str(CHART), "--namespace", NAMESPACE, "--dry-run=client"]
-    for value in values:
-        words += ["--set", value]
-    return helm(*words).partition("NOTES:")[2]
+    """What helm says after an installation, which it tells no one without a cluster: rendered as part of an object."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / "foretide"
+        shutil.copytree(CHART, copy)
+        (copy / "templates/NOTES.txt").rename(copy / "notes")
+        (copy / "templates/notes.yaml").write_text(
+            "kind: Notes\nmetadata: {name: notes}\ntext: {{ tpl (.Files.Get `notes`) . | toJson }}\n"
+        )
+        words = ["template", "foretide", str(copy), "--namespace", NAMESPACE, "--kube-version", "1.36.2"]
+        for value in values:
+            words += ["--set", value]
+        text: str = Rendered(helm(*words))["Notes", "notes"]["text"]
+        return text
 
 
 def external_configuration(notes: str) -> Object:
