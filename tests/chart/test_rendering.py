@@ -385,7 +385,7 @@ def test_the_notes_give_the_configuration_that_the_cluster_s_own_scheduler_needs
     notes = installation_notes(*EXTERNAL, f"scheduler.external.clusterIP={address}", "scheduler.weight=14")
     (extender,) = external_configuration(notes)["extenders"]
     (beside,) = render("scheduler.weight=14").scheduler_configuration()["extenders"]
-    assert beside.items() - extender.items() == {("urlPrefix", "http://127.0.0.1:8888")}
+    assert [name for name, value in beside.items() if extender[name] != value] == ["urlPrefix"]
     assert extender["urlPrefix"] == f"https://{address or 'CLUSTER-IP'}:8888"
     assert extender["enableHTTPS"] is True
     assert extender["tlsConfig"]["serverName"] == "foretide-extender.foretide-system.svc"

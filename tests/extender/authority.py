@@ -22,9 +22,8 @@ class Authority:
 
     def server(self) -> Files:
         """A server's certificate and key for this machine, with this authority for its clients."""
-        return Files(
-            *self._leaf("server", "serverAuth", "subjectAltName=DNS:localhost,IP:127.0.0.1\n"), self.certificate
-        )
+        names = "DNS:localhost,DNS:foretide-extender.foretide-system.svc,IP:127.0.0.1"
+        return Files(*self._leaf("server", "serverAuth", f"subjectAltName={names}\n"), self.certificate)
 
     def client(self) -> tuple[Path, Path]:
         """Certificate and key of a client."""
