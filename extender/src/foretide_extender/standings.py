@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from foretide.placement.task import WorkloadPredictions
 from foretide_extender.board import Board
+from foretide_extender.reckoning import Basis
 from foretide_extender.spots import Check, Spots, sizes_of
 from foretide_extender.state import Snapshot, WorkloadKey
 from foretide_kube.task_pods import TaskPod
@@ -58,6 +59,20 @@ class Standing:
         found.follow(snapshot, now_seconds, self._check)
         return found
 
+    def basis(self, snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> Basis:
+        """What ``pod`` is told rests on, by what is so at a time in seconds since the epoch."""
+        spots = self.spots
+        return Basis(
+            spots.places(),
+            spots.workload,
+            pod.task,
+            spots.cpu_millis,
+            spots.image_bytes,
+            snapshot.speeds,
+            snapshot.pull_bytes_per_second,
+            now_seconds,
+        )
+
 
 class Standings:
     """The standings of the tasks that were asked about last. For one thread.
@@ -78,7 +93,7 @@ class Standings:
         if snapshot.after is not self._moment:
             self._kept.clear()
         for standing in self._kept.values():
-            standing.spots.stale |= snapshot.changed
+            standing.spots.stale |= dict.fromkeys(snapshot.changed)
         self._moment = snapshot.moment
 
     def prepare(self, snapshot: Snapshot) -> None:
