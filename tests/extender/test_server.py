@@ -285,6 +285,29 @@ async def test_of_requests_that_come_together_those_are_answered_open_that_would
         assert 0 < value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="Overloaded") < 8
 
 
+def test_scores_that_take_too_long_to_write_down_are_left_out_and_soon_are_there_to_be_copied() -> None:
+    state, metrics, seconds = cluster(workload_object()), Metrics(), [0.0]
+    names = [f"node-{number:05d}" for number in range(20_000)]
+    for name in names:
+        state.node_changed("ADDED", facts_of(reduce_node(node_object(name, "slow"))))
+
+    def slow_clock() -> float:
+        seconds[0] += 0.001
+        return seconds[0]
+
+    answerer = Answerer(
+        state.snapshot, metrics, deadline_seconds=60.0, now_seconds=lambda: NOW_SECONDS, clock_seconds=slow_clock
+    )
+    body = args(pod_object(), names=[*names, "fast-1"])
+    answerer.answer("prioritize", args(pod_object(), names=names[:1]))  # has all reckoned that there is to reckon
+    open_, scored = (msgspec.json.decode(answerer.answer("prioritize", body, waited)) for waited in (59.9975, 0.0))
+    assert [item["Host"] for item in open_] == [item["Host"] for item in scored] == [*names, "fast-1"]
+    assert {item["Score"] for item in open_} == {0}
+    assert scored[-1]["Score"] == 10 > scored[0]["Score"]
+    fail_open = {"verb": "prioritize", "reason": "DeadlineExceeded"}
+    assert value(metrics.registry, "foretide_extender_fail_open_total", **fail_open) == 1
+
+
 def test_what_changed_is_reckoned_ahead_so_that_the_next_decision_is_in_time() -> None:
     state, metrics, ticks = cluster(workload_object()), Metrics(), itertools.count()
     answerer = Answerer(

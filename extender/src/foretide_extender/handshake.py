@@ -34,6 +34,7 @@ class Handshake(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._early: list[bytes] = []
+        self._is_given_up = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
@@ -52,6 +53,7 @@ class Handshake(asyncio.Protocol):
 
     def give_up(self) -> None:
         """Let no one in."""
+        self._is_given_up = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -61,8 +63,9 @@ class Handshake(asyncio.Protocol):
                 transport, self, self._context(), server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
             )
         except OSError as error:  # ssl.SSLError and TimeoutError are such
-            self._reception.gave_up("HandshakeFailed")
-            log.warning("no TLS with %s: %s", transport.get_extra_info("peername"), error)
+            if not self._is_given_up:
+                self._reception.gave_up("HandshakeFailed")
+                log.warning("no TLS with %s: %s", transport.get_extra_info("peername"), error)
         else:
             if secured is not None and not secured.is_closing():
                 self._hand_over(secured, transport)

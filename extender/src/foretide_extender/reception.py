@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final, Literal, Protocol
 
 MOST_CONNECTIONS: Final = 32
@@ -29,9 +30,9 @@ class Connection(Protocol):
 
 
 class Reception:
-    """At most ``most_connections``, which hold at most ``most_bytes`` unless one alone does; ``gave_up`` is told why.
+    """At most ``most_connections``, which hold at most ``most_bytes`` unless one alone does.
 
-    ``buffer`` is where what comes is put: it is read before anything else is.
+    ``gave_up`` is told why one is given up.
     """
 
     def __init__(
@@ -41,7 +42,6 @@ class Reception:
         gave_up: Callable[[Reason], None],
         most_connections: int = MOST_CONNECTIONS,
     ) -> None:
-        self.buffer: Final = memoryview(bytearray(_BUFFER_BYTES))
         self.gave_up: Final = gave_up
         self._most_connections = most_connections
         self._most_bytes = most_bytes
@@ -51,6 +51,11 @@ class Reception:
         self._turn_seconds: float | None = None
         self._turn_before_seconds: float | None = None
         self._is_turn_noted = False
+
+    @cached_property
+    def buffer(self) -> memoryview:
+        """Where what comes is put: it is read before anything else is."""
+        return memoryview(bytearray(_BUFFER_BYTES))
 
     def enter(self, connection: Connection) -> None:
         """Take note of a new connection, or that one was used."""

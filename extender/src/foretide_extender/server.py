@@ -137,8 +137,14 @@ class Answerer:
                 self._metrics.overruled.labels(reason).inc()
             return encode_filter(request, passed.refused)
         scored = self._decided(verb, request, decide_prioritize, left_seconds) or PrioritizeAnswer("Equal")
+        try:
+            reply = encode_prioritize(request, scored.entries, scored.top, self._check)
+        except _TooLateError:
+            self._metrics.fail_open.labels(verb, "DeadlineExceeded").inc()
+            scored = PrioritizeAnswer("Equal")
+            reply = encode_prioritize(request, None, None)
         self._metrics.decided(verb, scored.source)
-        return encode_prioritize(request, scored.entries, scored.top)
+        return reply
 
     def _decided(
         self, verb: Verb, request: Request, decide: _Decide[_Answer_co], left_seconds: float
