@@ -276,7 +276,7 @@ class PostProtocol(asyncio.BufferedProtocol):
             answer.content_type,
             len(answer.body),
         )
-        # Not by writelines, which in Python 3.12 and 3.13 never says that too much is unsent, nor is done with no bytes.
+        # Not by writelines: that of Python 3.12 and 3.13 never says that too much is unsent, nor is done with no bytes.
         self._transport.write(b"".join((head, answer.body)))
 
     def _unsent_bytes(self, transport: asyncio.Transport) -> int:
