@@ -12,12 +12,12 @@ import pytest
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
 from foretide_kube.client import ApiError, KubeClient
+from foretide_kube.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
 from foretide_kube.images import ImagesByNode
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner import dispatcher as dispatching
 from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, Dispatcher
-from foretide_operator.planner.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
 from foretide_operator.planner.health import HUNG_SECONDS
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.notes import NOTES_PER_SECOND

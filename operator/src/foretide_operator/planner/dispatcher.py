@@ -20,12 +20,12 @@ from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
 from foretide.prediction import PodPrediction
 from foretide_kube.client import KubeClient, Object
+from foretide_kube.expectations import Expectations
+from foretide_kube.floor import Floor, Node, read_floor
 from foretide_kube.images import ImagesByNode
 from foretide_kube.pull_speeds import PullSpeeds
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.arrivals import Arrivals
-from foretide_operator.planner.expectations import Expectations
-from foretide_operator.planner.floor import Floor, Node, read_floor
 from foretide_operator.planner.lags import ReleaseLags
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.notes import Notes
