@@ -40,7 +40,7 @@ class Seen:
 
 
 def see(client: KubeClient, namespaces: Collection[str]) -> Seen:
-    """The cluster as ``client`` may see it: of our own kinds at least ``namespaces``, of all else everything or nothing.
+    """The cluster as ``client`` may see it: all of it, or of our own kinds no more than ``namespaces``.
 
     ApiError where something else than a right is missing.
     """
