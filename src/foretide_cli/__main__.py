@@ -111,8 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--audit", action="store_true", help="why the plan left nodes idle, and whether it was right")
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     words = (
-        "Tell how long tasks of an AIWorkload take on each node class, and when they would end on each node if they came "
-        "now, without making any. docs/cli.md says where the figures are from."
+        "Tell what a task of an AIWorkload takes on each node class, and when it would end on each node now; "
+        "nothing is made. docs/cli.md says where the figures are from."
     )
     command = commands.add_parser("predict", help="how long a workload would take, and wait", description=words)
     command.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="manifest; - for stdin")

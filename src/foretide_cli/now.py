@@ -112,7 +112,7 @@ def expected_now(workload: AIWorkload, seen: Seen, *, order: Order, now_seconds:
         groups=floor.groups,
         pull_times=PullTimes(floor.image_bytes),
         coming=floor.coming,
-        previous=_told(seen.pods, now_seconds),
+        previous=told_plan(seen.pods, now_seconds),
         order=order,
         look=looked.append,
     )
@@ -191,7 +191,7 @@ def _task(workload: AIWorkload, number: int, images: frozenset[str], now_seconds
     return msgspec.structs.replace(pod, images=images)
 
 
-def _told(pods: Iterable[TaskPod], now_seconds: float) -> Plan:
+def told_plan(pods: Iterable[TaskPod], now_seconds: float) -> Plan:
     """The last plan as far as it stands on the Pods that wait."""
     known = [(pod, pod.plan) for pod in pods if pod.is_gated and pod.plan is not None and pod.plan.node]
     starts = [(pod, plan.node, epoch_seconds(plan.expected_start_time)) for pod, plan in known]
