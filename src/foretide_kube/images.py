@@ -76,6 +76,31 @@ class ImagesByNode:
         self._sizes: dict[str, int | None] = {}
         self._lacking: dict[str, frozenset[str]] = {}
 
+    def changed(self, by_node: Mapping[str, NodeImages]) -> ImagesByNode:
+        """The lists as they are now; sizes that the other lists cannot have changed are kept."""
+        found = ImagesByNode(by_node)
+        if self._sizes:
+            names = self._by_node.keys() | by_node.keys()
+            others = [
+                (before, after)
+                for before, after in ((self._by_node.get(name, NO_LIST), by_node.get(name, NO_LIST)) for name in names)
+                if before is not after
+            ]
+            found._sizes = {
+                image: max((size or 0, *(after.size_bytes(image) or 0 for _, after in others))) or None
+                for image, size in self._sizes.items()
+                if not size or all(before.size_bytes(image) != size for before, _ in others)
+            }
+        return found
+
+    def of(self, name: str) -> NodeImages:
+        """What the node ``name`` lists."""
+        return self._by_node.get(name, NO_LIST)
+
+    def is_lacking(self, name: str, image: str) -> bool:
+        """Whether ``image`` is missing for sure on the node ``name``."""
+        return self.of(name).lack(image, self.size_bytes(image))
+
     def size_bytes(self, image: str) -> int | None:
         """The largest size of ``image`` that a node tells, since it differs by architecture; None if none does."""
         if image in self._sizes:

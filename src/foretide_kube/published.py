@@ -19,6 +19,7 @@ def predictions_of(workload: AIWorkload) -> WorkloadPredictions:
         by_class={prediction.node_class: prediction for prediction in workload.status.predictions},
         is_service=workload.spec.run.mode == "Deployment",
         max_wait_seconds=workload.spec.max_wait_seconds,
+        percentile=workload.spec.objective.percentile,
     )
 
 

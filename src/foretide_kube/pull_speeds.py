@@ -67,7 +67,7 @@ class PullSpeeds:
                 sizes = [images().size_bytes(image) for image in lacked]
                 self._saw(node_class, pod.namespace, sizes, pod.starting_seconds)
         elif is_known and pod.is_task and not pod.has_init_containers and pod.uid not in self._pulls:
-            missing = [image for image in pod.images if pod.node in images().lacking(image)]
+            missing = [image for image in pod.images if images().is_lacking(pod.node, image)]
             if missing and not any((pod.node, hash(image)) in self._pulled for image in missing):
                 self._pulls[pod.uid] = frozenset(missing)
         for image in pod.images:

@@ -45,8 +45,8 @@ def test_the_schedulers_own_requests_are_read_and_answered_in_their_form(form: s
         assert reply["Nodes"]["items"] == kept
         assert reply["NodeNames"] is None
 
-    scores = decide_prioritize(snapshot, request.pod, request.names, now_seconds).scores
-    scored = msgspec.json.decode(encode_prioritize(request.names, scores))
+    answer = decide_prioritize(snapshot, request.pod, request.names, now_seconds)
+    scored = msgspec.json.decode(encode_prioritize(request, answer.entries, answer.top))
     assert [item["Host"] for item in scored] == list(request.names)
     assert max(scored, key=lambda item: item["Score"]) == {"Host": "fast-1", "Score": 10}
 

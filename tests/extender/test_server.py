@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
-import threading
+import itertools
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -21,10 +21,18 @@ from prometheus_client import CollectorRegistry
 
 from demo.memory import MARKS
 from foretide_extender.metrics import Metrics
-from foretide_extender.server import Answerer, NoState, Verb, observe_app, scheduler_app
-from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
+from foretide_extender.server import (
+    Answerer,
+    NoState,
+    Verb,
+    listen_to_scheduler,
+    observe_app,
+    scheduler_routes,
+)
+from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES, Address
 from foretide_extender.state import Snapshot
 from foretide_kube.quantity import whole
+from foretide_kube.reduced import facts_of, reduce_node, reduce_workload
 from tests.extender.cluster_values import NODES, NOW_SECONDS, cluster, node_object, pod_object, workload_object
 
 JSON = {"Content-Type": "application/json"}
@@ -33,22 +41,31 @@ AT_MOST_RESIDENT_BYTES = MARKS["rss_mib.extender.peak"] * 2**20
 """What `make demo` and `make bench-planner` hold it to, between requests of a usual size."""
 
 
+class Client(NamedTuple):
+    session: aiohttp.ClientSession
+    port: int
+
+
 @asynccontextmanager
 async def serving(
-    snapshot: Callable[[], Snapshot], *, deadline_seconds: float = 5.0
-) -> AsyncIterator[tuple[test_utils.TestClient[Any, Any], Metrics]]:
+    snapshot: Callable[[], Snapshot],
+    *,
+    deadline_seconds: float = 5.0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> AsyncIterator[tuple[Client, Metrics]]:
     metrics = Metrics()
     answerer = Answerer(
         snapshot,
         metrics,
         deadline_seconds=deadline_seconds,
         now_seconds=lambda: NOW_SECONDS,
-        clock_seconds=time.perf_counter,
+        clock_seconds=clock,
     )
-    app = scheduler_app(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
-    async with test_utils.TestClient(test_utils.TestServer(app)) as client:
-        yield client, metrics
-    answerer.close()
+    routes = scheduler_routes(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
+    server = await listen_to_scheduler(routes, Address("127.0.0.1", 0), max_body_bytes=DEFAULT_MAX_BODY_BYTES)
+    port = server.sockets[0].getsockname()[1]
+    async with server, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        yield Client(session, port), metrics
 
 
 def args(pod: dict[str, Any], *, names: list[str] | None = None, nodes: list[dict[str, Any]] | None = None) -> bytes:
@@ -57,8 +74,8 @@ def args(pod: dict[str, Any], *, names: list[str] | None = None, nodes: list[dic
     )
 
 
-async def post(client: test_utils.TestClient[Any, Any], verb: str, body: bytes) -> tuple[int, Any]:
-    async with client.post(f"/{verb}", data=io.BytesIO(body), headers=JSON) as response:
+async def post(client: Client, verb: str, body: bytes) -> tuple[int, Any]:
+    async with client.session.post(f"/{verb}", data=io.BytesIO(body), headers=JSON) as response:
         data = await response.read()
         assert response.headers["Content-Length"] == str(len(data))
         return response.status, msgspec.json.decode(data) if response.status == 200 else data.decode()
@@ -95,7 +112,7 @@ async def test_names_are_scored_by_predicted_completion_and_answered_as_names() 
 
 
 async def test_whole_nodes_are_answered_as_whole_nodes_byte_for_byte_and_without_the_refused() -> None:
-    state = cluster(workload_object(deadline_milliseconds=3000))
+    state = cluster(workload_object(deadline_milliseconds=4000))
     nodes = [node_object(name, node_class) for name, node_class in NODES.items()]
     async with serving(state.snapshot) as (client, _):
         status, passed = await post(client, "filter", args(pod_object(), nodes=nodes))
@@ -164,12 +181,11 @@ async def test_a_request_just_below_the_limit_is_answered_within_the_memory_that
     )
     tracemalloc.start()
     try:
-        await answerer.answer(verb, body)
+        answerer.answer(verb, body)
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-        answerer.close()
-    gathered_bytes = 2 * len(body)  # as it arrives, and in one piece
+        gathered_bytes = 2 * len(body)  # as it arrives, and in one piece
     assert AT_MOST_RESIDENT_BYTES + gathered_bytes + peak_bytes < given_bytes
 
 
@@ -193,7 +209,7 @@ async def test_a_huge_request_of_unknown_length_is_refused_too() -> None:
 
     async with serving(cluster().snapshot) as (client, _):
         try:
-            async with client.post("/filter", data=stream(), headers=JSON) as response:
+            async with client.session.post("/filter", data=stream(), headers=JSON) as response:
                 assert response.status == 400
                 assert "BodyTooLarge" in await response.text()
         except aiohttp.ClientConnectionError:
@@ -210,43 +226,70 @@ async def test_a_client_that_goes_away_in_the_middle_harms_nobody() -> None:
         assert (await post(client, "filter", args(pod_object(), names=ALL)))[0] == 200
 
 
-async def test_a_late_decision_is_answered_open_in_time_and_counted() -> None:
-    released = threading.Event()
-    snapshot = cluster(workload_object(deadline_milliseconds=3000)).snapshot()
-
-    def stuck() -> Snapshot:
-        released.wait(20)
-        return snapshot
-
-    async with serving(stuck, deadline_seconds=0.05) as (client, metrics):
-        body = args(pod_object(), names=ALL)
-        try:
-            for _ in range(6):  # more than there are worker threads
-                assert (await post(client, "filter", body))[1]["NodeNames"] == ALL
-            status, scored = await post(client, "prioritize", body)
-        finally:
-            released.set()
-        assert status == 200
-        assert {item["Score"] for item in scored} == {0}
-        name = "foretide_extender_fail_open_total"
-        assert value(metrics.registry, name, verb="filter", reason="DeadlineExceeded") == 6
-        assert value(metrics.registry, name, verb="prioritize", reason="DeadlineExceeded") == 1
+async def test_a_late_decision_is_answered_open_and_what_it_reckoned_is_kept() -> None:
+    state = cluster(workload_object(deadline_milliseconds=4000))
+    names = [f"slow-{number}" for number in range(1000)]
+    for name in names:
+        state.node_changed("ADDED", facts_of(reduce_node(node_object(name, "slow"))))
+    ticks = itertools.count()
+    async with serving(state.snapshot, deadline_seconds=3.5, clock=lambda: float(next(ticks))) as (client, metrics):
+        body = args(pod_object(), names=[*names, "fast-1"])
+        status, passed = await post(client, "filter", body)
+        assert (status, passed["NodeNames"]) == (200, [*names, "fast-1"])
+        fail_open = {"verb": "filter", "reason": "DeadlineExceeded"}
+        assert value(metrics.registry, "foretide_extender_fail_open_total", **fail_open) == 1
+        for _ in range(10):
+            status, passed = await post(client, "filter", body)
+        assert (status, passed["NodeNames"]) == (200, ["fast-1"])
+        assert value(metrics.registry, "foretide_extender_fail_open_total", **fail_open) < 10
 
 
-async def test_other_pods_are_answered_even_while_decisions_are_stuck() -> None:
-    released = threading.Event()
+def test_what_changed_is_reckoned_ahead_so_that_the_next_decision_is_in_time() -> None:
+    state, metrics, ticks = cluster(workload_object()), Metrics(), itertools.count()
+    answerer = Answerer(
+        state.snapshot,
+        metrics,
+        deadline_seconds=1.5,
+        now_seconds=lambda: NOW_SECONDS,
+        clock_seconds=lambda: float(next(ticks)),
+    )
+    body = args(pod_object(), names=ALL)
+    answerer.answer("filter", body)
+    changed = workload_object(deadline_milliseconds=4000)
+    state.workload_changed(("team", "resnet"), facts_of(reduce_workload(changed)))
+    for number in range(1000):
+        state.node_changed("ADDED", facts_of(reduce_node(node_object(f"new-{number}", "slow"))))
+    for _ in range(50):
+        answerer.look_ahead()
+    refused = msgspec.json.decode(answerer.answer("filter", body))["FailedAndUnresolvableNodes"]
+    assert set(refused) == {"slow-1", "slow-2"}
+    name = "foretide_extender_fail_open_total"
+    assert value(metrics.registry, name, verb="filter", reason="DeadlineExceeded") == 0
 
-    def stuck() -> Snapshot:
-        released.wait(20)
+
+async def test_other_pods_are_answered_without_a_look_at_the_state() -> None:
+    def broken() -> Snapshot:
         raise AssertionError
 
-    async with serving(stuck, deadline_seconds=0.01) as (client, metrics):
-        try:
-            status, passed = await post(client, "filter", args(pod_object(workload=None), names=ALL))
-        finally:
-            released.set()
+    async with serving(broken, deadline_seconds=0.0) as (client, metrics):
+        body = args(pod_object(workload=None), names=ALL)
+        status, passed = await post(client, "filter", body)
         assert (status, passed["NodeNames"]) == (200, ALL)
+        assert await post(client, "prioritize", body) == (200, [{"Host": name, "Score": 0} for name in ALL])
         assert value(metrics.registry, "foretide_extender_decisions_total", verb="filter", source="Untouched") == 1
+        assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="InternalError") == 0
+
+
+@pytest.mark.parametrize("workload", ["resnet", None])
+async def test_names_are_given_back_as_they_came_however_odd_they_are(workload: str | None) -> None:
+    odd = ["fast-1", "unknown", 'quote"', "back\\slash", "tab\t", "\u00fc", "\u2028", "\U0001f422", ""]
+    async with serving(cluster(workload_object()).snapshot) as (client, _):
+        for planned in (None, "fast-1"):
+            pod = pod_object(workload=workload, annotations={"foretide.dev/planned-node": planned} if planned else None)
+            for names in (odd, odd[:1], odd[1:2], odd[5:]):
+                body = args(pod, names=names)
+                assert (await post(client, "filter", body))[1]["NodeNames"] == names
+                assert [each["Host"] for each in (await post(client, "prioritize", body))[1]] == names
 
 
 async def test_an_error_in_a_decision_fails_open_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:

@@ -139,6 +139,34 @@ def test_the_size_of_an_image_that_nobody_has_is_taken_to_be_a_usual_one() -> No
     assert images.lacking(NET) == {"small"}
 
 
+def test_of_a_node_that_changed_the_new_list_holds_and_of_others_what_was_known() -> None:
+    has, base = listed(net=300, base=10), listed(base=10)
+    images = ImagesByNode({"has": has, "lacks": base})
+    assert images.is_lacking("lacks", NET)
+    after = images.changed({"has": has, "lacks": listed(net=300, base=10)})
+    assert images.lacking(NET) == {"lacks"}
+    assert (after.lacking(NET), after.is_lacking("lacks", NET)) == (frozenset(), False)
+    gone = after.changed({"lacks": has, "new": base})
+    assert gone.lacking(NET) == {"new"}
+    assert not gone.is_lacking("has", NET)
+
+
+LISTS = st.dictionaries(
+    st.sampled_from("abc"),
+    st.dictionaries(st.sampled_from(("net", "base")), st.sampled_from((0, 10, 300, 400))).map(
+        lambda each: listed(**each)
+    ),
+)
+
+
+@given(st.lists(LISTS, min_size=2))
+def test_a_size_that_is_kept_is_what_would_be_found_anew(steps: list[dict[str, NodeImages]]) -> None:
+    images = ImagesByNode({})
+    for by_node in steps:
+        images = images.changed(by_node)
+        assert images.size_bytes(NET) == ImagesByNode(by_node).size_bytes(NET)
+
+
 def test_a_task_needs_the_images_of_all_its_containers_and_those_that_it_mounts() -> None:
     spec = {
         "initContainers": [{"name": "fetch", "image": "fetch:2"}],

@@ -16,7 +16,7 @@ NO_DEADLINE = Demand(100, 512 * MIB, None)
 def candidate(
     *, seconds: float = 10.0, memory_mib: int = 300, node_mib: int | None = 2048, is_predicted: bool = True
 ) -> Candidate:
-    """A node where 100 inferences take ``seconds``, start-up none; the lower bound is 0.8 of it."""
+    """A node where 100 inferences take ``seconds``, start-up none; the bounds are 0.8 and 1.2 of it."""
     each = round(seconds * 1e4)
     prediction = Prediction(
         node_class="edge",
@@ -49,7 +49,9 @@ def reasons(admission: Admission) -> list[str | None]:
             ("NodeMemoryTooSmall", "PredictedOutOfMemory"),
         ),
         ([candidate(), candidate(seconds=20)], Demand(100, None, 12), [None, "DeadlineUnreachable"], ()),
-        ([candidate(), candidate(seconds=20)], Demand(100, None, 16), [None, None], ()),  # the lower bound makes it
+        ([candidate(), candidate(seconds=20)], Demand(100, None, 22), [None, "DeadlineUnreachable"], ()),
+        ([candidate(), candidate(seconds=20)], Demand(100, None, 22, 50), [None, None], ()),
+        ([candidate(), candidate(seconds=20)], Demand(100, None, 23), [None, None], ()),  # 90 % make it in 22.9 s
         ([candidate(), candidate(seconds=20)], Demand(100, None, 1), [None, None], ("DeadlineUnreachable",)),
         ([candidate(), candidate(seconds=20)], Demand(100, None, -5), [None, None], ("DeadlineUnreachable",)),
         ([candidate(is_predicted=False), candidate()], Demand(100, None, 1), [None, "DeadlineUnreachable"], ()),
@@ -72,7 +74,7 @@ def test_nodes_are_refused_with_reasons_while_another_would_do(
 def test_a_refusal_gives_the_figures() -> None:
     refusal = admit([candidate(), candidate(seconds=20)], Demand(100, None, 12.34)).refusals[1]
     assert str(refusal) == (
-        "DeadlineUnreachable: takes at least 16.0 s on edge by prediction (Measured), "
+        "DeadlineUnreachable: 90 % of tasks take up to 22.9 s on edge by prediction (Measured), "
         "12.3 s are left until the deadline"
     )
 

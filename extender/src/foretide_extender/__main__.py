@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -11,7 +12,14 @@ import sys
 import time
 
 from foretide_extender.metrics import Metrics
-from foretide_extender.server import Answerer, NoState, listen, observe_app, scheduler_app
+from foretide_extender.server import (
+    Answerer,
+    NoState,
+    listen_to_observers,
+    listen_to_scheduler,
+    observe_app,
+    scheduler_routes,
+)
 from foretide_extender.settings import SettingError, Settings
 from foretide_extender.state import ClusterState, Snapshot
 from foretide_extender.watching import Watches
@@ -21,6 +29,7 @@ from foretide_kube.connecting import NoWayError, connect
 log = logging.getLogger("foretide_extender")
 
 _SWITCH_INTERVAL_SECONDS = 0.0005
+_LOOK_AHEAD_SECONDS = 0.1
 
 
 async def serve(settings: Settings, client: KubeClient) -> None:
@@ -49,20 +58,18 @@ async def serve(settings: Settings, client: KubeClient) -> None:
         loop.add_signal_handler(number, stopped.set)
     watches.start()
     scheduler, observe = settings.scheduler_address, settings.observe_address
-    runners = [
-        await listen(
-            scheduler_app(answerer, metrics, max_body_bytes=settings.max_body_bytes), scheduler.host, scheduler.port
-        ),
-        await listen(
-            observe_app(metrics, waiting_for=watches.waiting_for, silent=watches.silent), observe.host, observe.port
-        ),
-    ]
+    routes = scheduler_routes(answerer, metrics, max_body_bytes=settings.max_body_bytes)
+    server = await listen_to_scheduler(routes, scheduler, max_body_bytes=settings.max_body_bytes)
+    app = observe_app(metrics, waiting_for=watches.waiting_for, silent=watches.silent)
+    runner = await listen_to_observers(app, observe)
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
-    await stopped.wait()
+    while not stopped.is_set():
+        answerer.look_ahead()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), _LOOK_AHEAD_SECONDS)
     watches.stop()
-    for runner in runners:
-        await runner.cleanup()
-    answerer.close()
+    server.close()
+    await runner.cleanup()
 
 
 def main() -> int:

@@ -63,6 +63,14 @@ class Metrics:
             registry=self.registry,
         )
 
+    def took(self, verb: str, seconds: float) -> None:
+        """Count a request and its time."""
+        self.request_duration_seconds.labels(verb).observe(seconds)
+
+    def decided(self, verb: str, source: str) -> None:
+        """Count an answer by what it rests on."""
+        self.decisions.labels(verb, source).inc()
+
     def show_watch_ages(self, resources: Sequence[str], age_seconds: Callable[[str], float]) -> None:
         """Show the age of each watch as it is when somebody looks."""
         for resource in resources:

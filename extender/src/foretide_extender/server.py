@@ -1,34 +1,61 @@
 """The two ports: filter and prioritize for the scheduler, metrics and health for everybody else.
 
 kube-scheduler waits for every answer before it looks at the next Pod, so an answer that changes nothing is better
-than a late one: decisions are made on a worker thread, and when the deadline passes first, or anything goes wrong,
-all nodes pass with equal scores (fail open) and the metrics say why.
+than a late one: a decision looks at the clock as it goes on, and when the deadline passes first, or anything goes
+wrong, all nodes pass with equal scores (fail open) and the metrics say why. What it has reckoned until then is kept, so
+the next goes on from there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final, Literal, Protocol, TypeVar
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from foretide_extender.decide import FilterAnswer, PrioritizeAnswer, decide_filter, decide_prioritize, is_ours
+from foretide_extender.decide import (
+    FilterAnswer,
+    PrioritizeAnswer,
+    decide_filter,
+    decide_prioritize,
+    is_ours,
+)
 from foretide_extender.metrics import Metrics
+from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
+from foretide_extender.settings import Address
+from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot
 from foretide_extender.wire import MalformedRequest, Request, decode, encode_filter, encode_prioritize
+from foretide_kube.task_pods import TaskPod
 
 log = logging.getLogger(__name__)
 
-_KEEP_ALIVE_SECONDS: Final = 3600.0
-_WORKERS: Final = 4
+_LARGEST_KEPT_BYTES: Final = 2**19
+"""A larger request with names is not kept for the next verb: names take several times as much as in the body."""
+
+_AHEAD_SECONDS: Final = 0.005
+"""For so long a request may have to wait for what is reckoned ahead."""
 
 Verb = Literal["filter", "prioritize"]
 
 _UNTOUCHED: Final = Snapshot()
+_Answer_co = TypeVar("_Answer_co", covariant=True)
+
+
+class _Decide(Protocol[_Answer_co]):
+    def __call__(
+        self,
+        snapshot: Snapshot,
+        pod: TaskPod,
+        names: Sequence[str],
+        now_seconds: float,
+        standings: Standings | None,
+        /,
+    ) -> _Answer_co: ...
 
 
 class NoState(Exception):  # noqa: N818 - a state, not an error
@@ -39,11 +66,15 @@ class NoState(Exception):  # noqa: N818 - a state, not an error
         self.reason = reason
 
 
+class _TooLateError(Exception):
+    """A decision took all the time that it has."""
+
+
 class Answerer:
-    """Answers one request: decode, decide within the deadline, encode.
+    """Answers one request: decode, decide within the deadline, encode. For one thread.
 
     ``snapshot`` gives the cluster's state, or raises NoState; ``now_seconds`` the time since the epoch and
-    ``clock_seconds`` monotonic time. Call `close` at the end.
+    ``clock_seconds`` monotonic time. The deadline counts from when the request is read, which cannot be cut short.
     """
 
     def __init__(
@@ -60,89 +91,98 @@ class Answerer:
         self._deadline_seconds = deadline_seconds
         self._now_seconds = now_seconds
         self._clock_seconds = clock_seconds
-        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="decide")
+        self._end_seconds = 0.0
+        self._standings = Standings(self._check)
+        self._latest: tuple[Body, Request] | None = None
 
-    def close(self) -> None:
-        """Let the worker threads go; a decision that is under way is not waited for."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
-
-    async def answer(self, verb: Verb, body: bytes) -> bytes:
+    def answer(self, verb: Verb, body: Body) -> bytes:
         """The reply to ``body``; MalformedRequest if it is no request."""
         begin = self._clock_seconds()
-        request = decode(body)
-        if is_ours(request.pod):
-            answer = await self._decide_in_time(verb, request, begin)
-        else:
-            answer = _decide(verb, request, _UNTOUCHED, 0.0)
-        reply = self._encode(request, answer)
-        self._metrics.request_duration_seconds.labels(verb).observe(self._clock_seconds() - begin)
+        request = self._read(body)
+        reply = self._reply(verb, request)
+        self._metrics.took(verb, self._clock_seconds() - begin)
         return reply
 
-    async def _decide_in_time(self, verb: Verb, request: Request, begin: float) -> FilterAnswer | PrioritizeAnswer:
-        reason: str
-        left_seconds = self._deadline_seconds - (self._clock_seconds() - begin)
+    def look_ahead(self) -> None:
+        """Reckon for some milliseconds what changed for tasks like those asked about last."""
+        self._end_seconds = self._clock_seconds() + _AHEAD_SECONDS
         try:
-            async with asyncio.timeout(max(left_seconds, 0.0)):
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._workers, lambda: _decide(verb, request, self._snapshot(), self._now_seconds())
-                )
+            self._standings.prepare(self._snapshot())
+        except (NoState, _TooLateError):
+            return
+        except Exception:
+            log.exception("nothing could be reckoned ahead")
+            self._standings = Standings(self._check)
+
+    def _read(self, body: Body) -> Request:
+        """The request; the scheduler sends the same for prioritize as for filter where that refused nothing."""
+        if self._latest is not None and self._latest[0] == body:
+            return self._latest[1]
+        self._latest = None
+        request = decode(body)
+        if request.whole or len(body) <= _LARGEST_KEPT_BYTES:
+            self._latest = body, request
+        return request
+
+    def _reply(self, verb: Verb, request: Request) -> bytes:
+        if verb == "filter":
+            passed = self._decided(verb, request, decide_filter) or FilterAnswer("Equal")
+            self._metrics.decided(verb, passed.source)
+            for reason, count in passed.reasons.items():
+                self._metrics.refusals.labels(reason).inc(count)
+            for reason in passed.overruled:
+                self._metrics.overruled.labels(reason).inc()
+            return encode_filter(request, passed.refused)
+        scored = self._decided(verb, request, decide_prioritize) or PrioritizeAnswer("Equal")
+        self._metrics.decided(verb, scored.source)
+        return encode_prioritize(request, scored.entries, scored.top)
+
+    def _decided(self, verb: Verb, request: Request, decide: _Decide[_Answer_co]) -> _Answer_co | None:
+        """What is decided; None where nothing is in time, or it goes wrong."""
+        pod, names = request.pod, request.names
+        if not is_ours(pod):
+            return decide(_UNTOUCHED, pod, names, 0.0, None)
+        self._end_seconds = self._clock_seconds() + self._deadline_seconds
+        reason: str
+        try:
+            return decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
         except NoState as error:
             reason = error.reason
-        except TimeoutError:
+        except _TooLateError:
             reason = "DeadlineExceeded"
         except Exception:
-            log.exception("%s failed open for %s/%s", verb, request.pod.namespace, request.pod.name)
+            log.exception("%s failed open for %s/%s", verb, pod.namespace, pod.name)
+            self._standings = Standings(self._check)
             reason = "InternalError"
         self._metrics.fail_open.labels(verb, reason).inc()
-        return FilterAnswer("Equal") if verb == "filter" else PrioritizeAnswer("Equal", [0] * len(request.names))
+        return None
 
-    def _encode(self, request: Request, answer: FilterAnswer | PrioritizeAnswer) -> bytes:
-        if isinstance(answer, PrioritizeAnswer):
-            self._metrics.decisions.labels("prioritize", answer.source).inc()
-            return encode_prioritize(request.names, answer.scores)
-        self._metrics.decisions.labels("filter", answer.source).inc()
-        for reason, count in answer.reasons.items():
-            self._metrics.refusals.labels(reason).inc(count)
-        for reason in answer.overruled:
-            self._metrics.overruled.labels(reason).inc()
-        return encode_filter(request, answer.refused)
+    def _check(self) -> None:
+        if self._clock_seconds() > self._end_seconds:
+            raise _TooLateError
 
 
-def _decide(verb: Verb, request: Request, snapshot: Snapshot, now_seconds: float) -> FilterAnswer | PrioritizeAnswer:
-    if verb == "filter":
-        return decide_filter(snapshot, request.pod, request.names, now_seconds)
-    return decide_prioritize(snapshot, request.pod, request.names, now_seconds)
-
-
-def scheduler_app(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) -> web.Application:
+def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) -> Mapping[bytes, Route]:
     """What kube-scheduler calls: POST /filter and POST /prioritize."""
 
-    def handler(verb: Verb) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def handle(request: web.Request) -> web.Response:
+    def route(verb: Verb) -> Route:
+        def malformed(error: MalformedRequest) -> Answer:
+            metrics.errors.labels(verb, error.reason).inc()
+            log.warning("%s: %s: %s", verb, error.reason, error)
+            return Answer(HTTPStatus.BAD_REQUEST, TEXT, f"{error.reason}: {error}\n".encode(errors="replace"))
+
+        def answer(body: Body) -> Answer:
             try:
-                body = await _read(request, max_body_bytes)
-                return web.Response(body=await answerer.answer(verb, body), content_type="application/json")
+                return Answer(HTTPStatus.OK, JSON, answerer.answer(verb, body))
             except MalformedRequest as error:
-                metrics.errors.labels(verb, error.reason).inc()
-                log.warning("%s: %s: %s", verb, error.reason, error)
-                return web.Response(status=400, text=f"{error.reason}: {error}\n")
+                return malformed(error)
 
-        return handle
+        def too_large() -> Answer:
+            return malformed(MalformedRequest("BodyTooLarge", f"the body is larger than {max_body_bytes} bytes"))
 
-    app = web.Application(client_max_size=max_body_bytes)
-    app.router.add_post("/filter", handler("filter"))
-    app.router.add_post("/prioritize", handler("prioritize"))
-    return app
+        return Route(answer, too_large)
 
-
-async def _read(request: web.Request, max_bytes: int) -> bytes:
-    too_large = MalformedRequest("BodyTooLarge", f"the body is larger than {max_bytes} bytes")
-    if (request.content_length or 0) > max_bytes:
-        raise too_large
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise too_large from error
+    return {b"/filter": route("filter"), b"/prioritize": route("prioritize")}
 
 
 def observe_app(
@@ -177,9 +217,18 @@ def observe_app(
     return app
 
 
-async def listen(app: web.Application, host: str, port: int) -> web.AppRunner:
-    """Serve ``app``; OSError if the address is taken. Clean the runner up at the end."""
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+async def listen_to_scheduler(
+    routes: Mapping[bytes, Route], address: Address, *, max_body_bytes: int
+) -> asyncio.Server:
+    """Serve what kube-scheduler posts; OSError if the address is taken. Close it at the end."""
+    return await asyncio.get_running_loop().create_server(
+        lambda: PostProtocol(routes, max_body_bytes=max_body_bytes), address.host or None, address.port
+    )
+
+
+async def listen_to_observers(app: web.Application, address: Address) -> web.AppRunner:
+    """Serve what `observe_app` made; OSError if the address is taken. Clean the runner up at the end."""
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, host or None, port).start()
+    await web.TCPSite(runner, address.host or None, address.port).start()
     return runner

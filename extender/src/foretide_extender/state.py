@@ -1,21 +1,22 @@
 """The cluster as the extender knows it: events in, immutable snapshots out.
 
 All of it is derived from objects in the API, so a restart loses nothing: what is in flight on a node are the Pods that
-are bound to it and have not ended. Watch threads change the state; decisions read a snapshot, which is copied from
-it only when something changed.
+are bound to it and have not ended. Watch threads change the state one after the other; who decides takes a snapshot
+without waiting for them. It says which nodes changed since the last, so that what was reckoned of the others holds.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from foretide.observation import DeviceFeatures
 from foretide.placement.speed import class_speeds
 from foretide.placement.task import WorkloadPredictions
-from foretide_kube.images import ImagesByNode
+from foretide_kube.images import ImagesByNode, NodeImages
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.published import features_of
@@ -23,32 +24,42 @@ from foretide_kube.pull_speeds import PullSpeeds
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod
 
+WorkloadKey = tuple[str, str]
+"""Namespace and name."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NodeKind:
-    """What nodes have in common that are equal for a decision. One instance for each combination, compared as such."""
+class NodeNow:
+    """A node and what is bound to it.
 
+    ``free_millis`` is its CPU less what everything bound may use, negative where limits exceed the cores.
+    """
+
+    name: str
     node_class: str | None
     allocatable_millis: int
+    free_millis: int
     allocatable_memory_bytes: int | None
+    pods: tuple[TaskPod, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The cluster at one moment.
 
-    ``kinds`` and ``free_millis`` (allocatable CPU minus what everything bound may use, negative where limits exceed
-    the cores) by node name, ``pods`` in flight by node name, ``workloads`` by (namespace, name), ``speeds`` relative
-    by node class, ``images`` of nodes and how fast these pull, by class.
+    ``nodes`` by name, ``workloads`` by (namespace, name), ``speeds`` relative by node class, ``images`` of nodes and
+    how fast these pull, by class. Since the moment ``after`` no other nodes than those ``changed`` became different,
+    neither by themselves nor by what the workloads of their Pods are.
     """
 
-    kinds: Mapping[str, NodeKind] = field(default_factory=dict)
-    free_millis: Mapping[str, int] = field(default_factory=dict)
-    pods: Mapping[str, tuple[TaskPod, ...]] = field(default_factory=dict)
-    workloads: Mapping[tuple[str, str], WorkloadPredictions] = field(default_factory=dict)
+    nodes: Mapping[str, NodeNow] = field(default_factory=dict)
+    workloads: Mapping[WorkloadKey, WorkloadPredictions] = field(default_factory=dict)
     speeds: Mapping[str, float] = field(default_factory=dict)
     images: ImagesByNode = field(default_factory=lambda: ImagesByNode({}))
     pull_bytes_per_second: Mapping[str, float] = field(default_factory=dict)
+    changed: frozenset[str] = frozenset()
+    moment: object = field(default_factory=object)
+    after: object = None
 
 
 def cpu_millis_in_use(pod: TaskPod) -> int:
@@ -58,83 +69,103 @@ def cpu_millis_in_use(pod: TaskPod) -> int:
 
 
 class ClusterState:
-    """Takes changes from watch threads and gives snapshots to any thread."""
+    """Takes changes from watch threads and gives snapshots to the one thread that decides."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._nodes: dict[str, NodeFacts] = {}
+        self._writing = threading.Lock()
+        self._facts: dict[str, NodeFacts] = {}
         self._pods: dict[str, dict[str, TaskPod]] = {}
         self._node_of_pod: dict[str, str] = {}
-        self._workloads: dict[tuple[str, str], WorkloadPredictions] = {}
+        self._class_by_node: dict[str, str | None] = {}
         self._claims: dict[str, ClassClaim] = {}
         self._ordered_claims: tuple[ClassClaim, ...] = ()
         self._probes: dict[str, DeviceFeatures] = {}
-        self._interned: dict[tuple[str | None, int, int | None], NodeKind] = {}
-        self._kinds: dict[str, NodeKind] = {}
-        self._free_millis: dict[str, int] = {}
-        self._bound: dict[str, tuple[TaskPod, ...]] = {}
-        self._speeds: Mapping[str, float] = {}
-        self._images: ImagesByNode | None = None
         self._pull_speeds = PullSpeeds()
-        self._snapshot: Snapshot | None = None
+        self._latest = Snapshot()
+        # What a snapshot is copied from. Each is changed in one step, so that no reader waits for a writer.
+        self._nodes: dict[str, NodeNow] = {}
+        self._workloads: dict[WorkloadKey, WorkloadPredictions] = {}
+        self._speeds: Mapping[str, float] = {}
+        self._lists: dict[str, NodeImages] = {}
+        self._images: tuple[int, ImagesByNode] = (0, ImagesByNode({}))
+        self._changed: deque[str] = deque()
+        self._writes = 0
+        self._writes_seen = 0
+        self._list_writes = 0
 
     def snapshot(self) -> Snapshot:
         """The state now."""
-        with self._lock:
-            if self._snapshot is None:
-                self._snapshot = Snapshot(
-                    kinds=MappingProxyType(dict(self._kinds)),
-                    free_millis=MappingProxyType(dict(self._free_millis)),
-                    pods=MappingProxyType(dict(self._bound)),
-                    workloads=MappingProxyType(dict(self._workloads)),
-                    speeds=self._speeds,
-                    images=self._lists(),
-                    pull_bytes_per_second=self._pull_speeds.by_class(),
-                )
-            return self._snapshot
+        if self._writes != self._writes_seen:
+            self._writes_seen = self._writes
+            changed = frozenset(self._changed.popleft() for _ in range(len(self._changed)))
+            self._latest = Snapshot(
+                nodes=MappingProxyType(self._nodes.copy()) if changed else self._latest.nodes,
+                workloads=MappingProxyType(self._workloads.copy()),
+                speeds=self._speeds,
+                images=self._all_lists(),
+                pull_bytes_per_second=self._pull_speeds.by_class(),
+                changed=changed,
+                after=self._latest.moment,
+            )
+        return self._latest
 
     def node_changed(self, event: str, facts: NodeFacts) -> None:
         """Take note of a Node."""
-        with self._lock:
-            before = self._nodes.pop(facts.name, None)
+        with self._writing:
+            before = self._facts.pop(facts.name, None)
             if event != "DELETED":
-                self._nodes[facts.name] = facts
-            after = self._nodes.get(facts.name)
+                self._facts[facts.name] = facts
+            after = self._facts.get(facts.name)
             if (None if before is None else before.images) != (None if after is None else after.images):
-                self._images = None
-            self._refresh_node(facts.name)
-            self._snapshot = None
+                if after is None:
+                    del self._lists[facts.name]
+                else:
+                    self._lists[facts.name] = after.images
+                self._list_writes += 1
+            if after is None:
+                self._class_by_node.pop(facts.name, None)
+            else:
+                self._class_by_node[facts.name] = node_class_of(facts.labels, self._ordered_claims).node_class
+            self._refresh([facts.name])
 
     def pod_changed(self, event: str, pod: TaskPod) -> None:
         """Take note of a Pod, bound or not."""
-        with self._lock:
+        with self._writing:
             before = self._node_of_pod.get(pod.uid)
             if event != "DELETED" and before is not None and self._pods[before][pod.uid] == pod:
                 return
             is_known = (pod.namespace, pod.workload) in self._workloads
-            self._pull_speeds.heard(event, pod, self._lists, self._class_of, is_known=is_known)
+            self._pull_speeds.heard(event, pod, self._all_lists, self._class_by_node.get, is_known=is_known)
+            touched = []
             if before is not None:
                 del self._node_of_pod[pod.uid]
                 del self._pods[before][pod.uid]
-                self._refresh_node(before)
+                touched.append(before)
             if event != "DELETED" and pod.node is not None and not pod.is_finished:
                 self._node_of_pod[pod.uid] = pod.node
                 self._pods.setdefault(pod.node, {})[pod.uid] = pod
-                self._refresh_node(pod.node)
-            self._snapshot = None
+                touched.append(pod.node)
+            self._refresh(dict.fromkeys(touched))
 
-    def workload_changed(self, key: tuple[str, str], predictions: WorkloadPredictions | None) -> None:
+    def workload_changed(self, key: WorkloadKey, predictions: WorkloadPredictions | None) -> None:
         """Take note of the AIWorkload ``key`` (namespace, name); None where it is gone or cannot be read."""
-        with self._lock:
+        with self._writing:
+            if self._workloads.get(key) == predictions:
+                return
             if predictions is None:
-                self._workloads.pop(key, None)
+                del self._workloads[key]
             else:
                 self._workloads[key] = predictions
-            self._snapshot = None
+            there = [
+                name
+                for name, pods in self._pods.items()
+                if any((pod.namespace, pod.workload) == key for pod in pods.values())
+            ]
+            self._refresh(there)
 
     def class_changed(self, name: str, found: NodeClass | None) -> None:
         """Take note of a NodeClass; None where it is gone or cannot be read."""
-        with self._lock:
+        with self._writing:
             claim = None if found is None else ClassClaim.of(found)
             is_same_claim = self._claims.get(name) == claim
             if found is None or claim is None:
@@ -146,35 +177,39 @@ class ClusterState:
             self._speeds = MappingProxyType(class_speeds(self._probes))
             if not is_same_claim:
                 self._ordered_claims = in_order(self._claims.values())
-                for node in self._nodes:
-                    self._refresh_node(node)
-            self._snapshot = None
+                for node, facts in self._facts.items():
+                    self._class_by_node[node] = node_class_of(facts.labels, self._ordered_claims).node_class
+            self._refresh(() if is_same_claim else self._facts)
 
-    def _lists(self) -> ImagesByNode:
+    def _all_lists(self) -> ImagesByNode:
         """What images nodes have: made when it is asked for, since on the first list of nodes each of them is news."""
-        if self._images is None:
-            self._images = ImagesByNode({name: each.images for name, each in self._nodes.items()})
-        return self._images
+        writes = self._list_writes
+        made_of, images = self._images
+        if made_of != writes:
+            images = images.changed(self._lists.copy())
+            self._images = writes, images
+        return images
 
-    def _class_of(self, node: str) -> str | None:
-        kind = self._kinds.get(node)
-        return None if kind is None else kind.node_class
+    def _refresh(self, names: Iterable[str]) -> None:
+        """Have the nodes as they are now, and let who reads know."""
+        for name in names:
+            pods, facts = self._pods.get(name), self._facts.get(name)
+            if not pods:
+                self._pods.pop(name, None)
+            if facts is None:
+                self._nodes.pop(name, None)
+            else:
+                self._nodes[name] = self._now(facts, tuple(pods.values()) if pods else ())
+            self._changed.append(name)
+        self._writes += 1
 
-    def _refresh_node(self, name: str) -> None:
-        pods = self._pods.get(name)
-        if pods:
-            self._bound[name] = tuple(pods.values())
-        else:
-            self._pods.pop(name, None)
-            self._bound.pop(name, None)
-        facts = self._nodes.get(name)
-        if facts is None:
-            self._kinds.pop(name, None)
-            self._free_millis.pop(name, None)
-            return
-        node_class = node_class_of(facts.labels, self._ordered_claims).node_class
-        form = (node_class, facts.allocatable.cpu_millis, facts.allocatable_memory_bytes)
-        self._kinds[name] = self._interned.setdefault(form, NodeKind(*form))
-        self._free_millis[name] = facts.allocatable.cpu_millis - sum(
-            cpu_millis_in_use(pod) for pod in self._bound.get(name, ())
+    def _now(self, facts: NodeFacts, pods: tuple[TaskPod, ...]) -> NodeNow:
+        cores = facts.allocatable.cpu_millis
+        return NodeNow(
+            facts.name,
+            self._class_by_node[facts.name],
+            cores,
+            cores - sum(map(cpu_millis_in_use, pods)),
+            facts.allocatable_memory_bytes,
+            pods,
         )

@@ -1,4 +1,4 @@
-"""Which nodes a task must not go to: where it would be killed, or miss its deadline as surely as we know anything.
+"""Which nodes a task must not go to: where it would be killed, or too probably miss its deadline.
 
 A refusal is only worth something while another node would do. If a check would refuse every node it refuses none and
 says so: a Pod must never wait for ever because of a prediction.
@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from foretide.prediction import Prediction
+from foretide.prediction import USUAL_PERCENTILE, Prediction
 
 MEMORY_LIMIT_TOO_LOW: Final = "PredictedOutOfMemory"
 """The predicted memory exceeds the Pod's limit: it would be OOM-killed."""
 NODE_MEMORY_TOO_LOW: Final = "NodeMemoryTooSmall"
-"""The predicted memory exceeds all that the node has to give."""
+"""The predicted memory exceeds what the node has to give and is not in use."""
 DEADLINE_HOPELESS: Final = "DeadlineUnreachable"
-"""Even the lower bound of the predicted completion ends after the deadline."""
+"""Fewer tasks than the workload asks for would end before the deadline, by prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,20 @@ class Candidate:
 
     prediction: Prediction | None
     allocatable_memory_bytes: int | None
+    memory_in_use_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What the task asks for; ``seconds_left`` until its deadline, None without one."""
+    """What the task asks for; ``seconds_left`` until its deadline, None without one.
+
+    ``percentile`` of such tasks, in per cent, should meet it.
+    """
 
     inferences: int
     memory_limit_bytes: int | None
     seconds_left: float | None
+    percentile: int = USUAL_PERCENTILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +76,29 @@ def check_memory(candidate: Candidate, demand: Demand) -> Refusal | None:
             f"needs up to {_mib(needed)} on {prediction.node_class} by prediction ({prediction.source}), "
             f"the Pod's limit is {_mib(demand.memory_limit_bytes)}",
         )
-    if candidate.allocatable_memory_bytes is not None and needed > candidate.allocatable_memory_bytes:
+    allocatable, in_use = candidate.allocatable_memory_bytes, candidate.memory_in_use_bytes
+    if allocatable is not None and needed > allocatable - in_use:
+        others = f", of which {_mib(in_use)} are in use" if in_use else ""
         return Refusal(
             NODE_MEMORY_TOO_LOW,
             f"needs up to {_mib(needed)} by prediction ({prediction.source}), "
-            f"the node has {_mib(candidate.allocatable_memory_bytes)} allocatable",
+            f"the node has {_mib(allocatable)} allocatable{others}",
         )
     return None
 
 
 def check_deadline(candidate: Candidate, demand: Demand) -> Refusal | None:
-    """Whether the task would miss its deadline there even if it went as fast as the prediction allows."""
+    """Whether fewer tasks than asked for would meet the deadline there, with nothing else on the node."""
     prediction = candidate.prediction
     if prediction is None or demand.seconds_left is None:
         return None
-    earliest = prediction.completion_seconds(demand.inferences, bound="lower")
-    if earliest <= demand.seconds_left:
+    seconds = prediction.completion_quantile_seconds(demand.inferences, demand.percentile)
+    if seconds <= demand.seconds_left:
         return None
     return Refusal(
         DEADLINE_HOPELESS,
-        f"takes at least {earliest:.1f} s on {prediction.node_class} by prediction ({prediction.source}), "
-        f"{max(demand.seconds_left, 0.0):.1f} s are left until the deadline",
+        f"{demand.percentile} % of tasks take up to {seconds:.1f} s on {prediction.node_class} by prediction "
+        f"({prediction.source}), {max(demand.seconds_left, 0.0):.1f} s are left until the deadline",
     )
 
 

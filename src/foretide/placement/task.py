@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from foretide.placement.waiting import wait_bound_seconds
-from foretide.prediction import Prediction
+from foretide.prediction import USUAL_PERCENTILE, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class WorkloadPredictions:
     """What is published of a workload: its defaults, and its predictions by node class, made for ``cpu_millis``.
 
     ``is_service`` says that its Pods repeat the task and never end. ``max_wait_seconds`` is the longest that a task may
-    be held back, None where the workload does not say.
+    be held back, None where the workload does not say. Nodes are compared by the time that ``percentile`` of tasks, in
+    per cent, keep to.
     """
 
     inferences: int
@@ -40,6 +41,7 @@ class WorkloadPredictions:
     by_class: Mapping[str, Prediction]
     is_service: bool = False
     max_wait_seconds: float | None = None
+    percentile: int = USUAL_PERCENTILE
 
     def inferences_of(self, task: Task) -> int:
         """How many inferences ``task`` performs."""

@@ -1,6 +1,6 @@
-"""The extender's request handling within this process: its web server and all behind it, without a socket.
+"""The extender's request handling within this process: its protocol and all behind it, without a socket.
 
-What a client would send is given to the server's protocol as the event loop would give it, in pieces. The cluster is
+What a client would send is given to the protocol as the event loop would give it, in pieces. The cluster is
 another from case to case: a full one, one with absurd predictions, one without any, one of many nodes that list their
 images and whose tasks slow each other, none at all.
 """
@@ -14,11 +14,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from aiohttp import web
-
 from bench.extender.connection import head_of
 from foretide_extender.metrics import Metrics
-from foretide_extender.server import Answerer, NoState, scheduler_app
+from foretide_extender.posting import PostProtocol
+from foretide_extender.server import Answerer, NoState, scheduler_routes
 from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
 from foretide_extender.state import ClusterState, Snapshot
 from foretide_kube.reduced import facts_of, reduce_node
@@ -46,8 +45,8 @@ SLOW_SECONDS: Final = 1.0
 class InProcess:
     """Asks, and says what went wrong: in the answer, in the log, or that none came."""
 
-    def __init__(self, server: web.Server, clusters: _Clusters, logged: _Errors) -> None:
-        self._server = server
+    def __init__(self, protocol: Callable[[], PostProtocol], clusters: _Clusters, logged: _Errors) -> None:
+        self._protocol = protocol
         self._clusters = clusters
         self._logged = logged
         self._wire: _Wire | None = None
@@ -75,7 +74,7 @@ class InProcess:
 
     async def _ask(self, case: Case) -> tuple[int, bytes]:
         if self._wire is None or self._wire.is_closing():
-            self._wire = _Wire(self._server())
+            self._wire = _Wire(self._protocol())
         return await self._wire.ask(case)
 
 
@@ -91,18 +90,13 @@ async def in_process() -> AsyncIterator[InProcess]:
         now_seconds=lambda: NOW_SECONDS,
         clock_seconds=time.perf_counter,
     )
-    app = scheduler_app(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    assert runner.server is not None
+    routes = scheduler_routes(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
     logged = _Errors()
     logging.getLogger().addHandler(logged)
     try:
-        yield InProcess(runner.server, clusters, logged)
+        yield InProcess(lambda: PostProtocol(routes, max_body_bytes=DEFAULT_MAX_BODY_BYTES), clusters, logged)
     finally:
         logging.getLogger().removeHandler(logged)
-        await runner.cleanup()
-        answerer.close()
 
 
 class _Errors(logging.Handler):
@@ -132,7 +126,7 @@ class _Errors(logging.Handler):
 class _Wire(asyncio.Transport):
     """A connection that has no socket."""
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
+    def __init__(self, protocol: asyncio.BufferedProtocol) -> None:
         super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
         self._protocol = protocol
         self._received = bytearray()
@@ -144,7 +138,7 @@ class _Wire(asyncio.Transport):
         """Status and body of the answer; ConnectionError where it is none, or none comes."""
         self._received.clear()
         for piece in _pieces(case):
-            self._protocol.data_received(piece)
+            self._give(piece)
             await asyncio.sleep(0)
         while True:
             head = head_of(self._received)
@@ -156,6 +150,13 @@ class _Wire(asyncio.Transport):
                 raise ConnectionError(f"closed after {bytes(self._received)[:200]!r}")
             self._more.clear()
             await self._more.wait()
+
+    def _give(self, piece: bytes) -> None:
+        while piece:
+            buffer = memoryview(self._protocol.get_buffer(len(piece)))
+            count = min(len(buffer), len(piece))
+            buffer[:count], piece = piece[:count], piece[count:]
+            self._protocol.buffer_updated(count)
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         """Take what the server sends."""

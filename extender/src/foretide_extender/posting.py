@@ -1,0 +1,253 @@
+"""HTTP/1.1 as kube-scheduler speaks it to an extender: a body is posted, read as a whole, and answered in one write.
+
+A web framework costs several times as much for each request as the answer itself. This keeps to what the protocol
+needs: connections kept alive, bodies of known length or in chunks, ``Expect: 100-continue``, and bounds on what
+a caller may send and how long he may take. An answer is made as soon as its request is there, before anything else is
+read, so that answers come in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+import httptools
+
+log = logging.getLogger(__name__)
+
+JSON: Final = b"application/json"
+TEXT: Final = b"text/plain; charset=utf-8"
+MOST_HEAD_BYTES: Final = 64 * 2**10
+"""A longer head of a request is refused."""
+REQUEST_SECONDS: Final = 30.0
+IDLE_SECONDS: Final = 3600.0
+_BUFFER_BYTES: Final = 256 * 2**10
+
+
+Body = bytes | bytearray
+"""What was posted; a large body is not copied once more to be bytes."""
+
+
+class Answer(NamedTuple):
+    """What is sent back."""
+
+    status: HTTPStatus
+    content_type: bytes
+    body: bytes
+
+
+class Route(NamedTuple):
+    """What is done with a body that is posted to a path, and with one that is too large."""
+
+    answer: Callable[[Body], Answer]
+    too_large: Callable[[], Answer]
+
+
+class PostProtocol(asyncio.BufferedProtocol):
+    """One connection; ``routes`` by path, bodies of at most ``max_body_bytes``.
+
+    A request of which not all has come after ``request_seconds``, and at the latest after twice as long, is given up; a
+    connection on which nothing is asked for ``idle_seconds`` is closed.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[bytes, Route],
+        *,
+        max_body_bytes: int,
+        request_seconds: float = REQUEST_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._routes = routes
+        self._max_body_bytes = max_body_bytes
+        self._request_seconds = request_seconds
+        self._longest_idle_seconds = idle_seconds
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self._large: bytearray | None = None
+        self._large_bytes = 0
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._answered = 0
+        self._answered_before = 0
+        self._was_asked = False
+        self._idle_seconds = 0.0
+        self.on_message_begin()
+        self._is_asked = False
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to watch the time."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream, not datagrams
+        self._transport = transport
+        self._timer = asyncio.get_running_loop().call_later(self._request_seconds, self._look_at_time)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Nothing is left to do."""
+        self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        """Where to put what comes: of a large body, where the whole of it will be."""
+        return self._buffer if self._large is None else memoryview(self._large)[self._large_bytes :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Read what came, and answer what is whole."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._large is not None:
+            self._large_bytes += nbytes
+            if self._large_bytes == len(self._large):
+                self._complete(self._large)
+            return
+        try:
+            self._parser.feed_data(self._buffer[:nbytes])
+        except httptools.HttpParserUpgrade:
+            self._close()  # nothing else is spoken here
+        except httptools.HttpParserError as error:
+            log.warning("not HTTP: %s", error)
+            self._refuse(HTTPStatus.BAD_REQUEST)
+        else:
+            if not self._has_head:
+                self._head_bytes += nbytes
+                if self._head_bytes > MOST_HEAD_BYTES:
+                    self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            elif self._is_asked and not self._is_refused and self._length - self._body_bytes > _BUFFER_BYTES:
+                self._receive_large()
+
+    def pause_writing(self) -> None:
+        """Take no more requests from who does not take the answers."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._is_asked = True
+        self._path = b""
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._has_head = False
+        self._is_continued = False
+        self._is_refused = False
+
+    def on_url(self, url: bytes) -> None:
+        """What is asked for, maybe in pieces."""
+        self._path += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        key = name.lower()
+        if key == b"content-length":
+            self._length = int(value)  # the parser has seen to it that this is a number
+        elif key == b"expect":
+            self._is_continued = value.lower() == b"100-continue"
+
+    def on_headers_complete(self) -> None:
+        """All but the body is there."""
+        self._has_head = True
+        if self._length > self._max_body_bytes:
+            self._refuse_body()
+        elif self._is_continued and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body; what is refused already is read to its end, so that the next request can be."""
+        if self._is_refused:
+            return
+        self._body_bytes += len(body)
+        if self._body_bytes > self._max_body_bytes:
+            self._refuse_body()
+        else:
+            self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        pieces, self._pieces = self._pieces, []
+        self._complete(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _receive_large(self) -> None:
+        """Have what is left of a large body put where it belongs, past the parser, which would copy it twice."""
+        self._large = bytearray(self._length)
+        for piece in self._pieces:
+            self._large[self._large_bytes : self._large_bytes + len(piece)] = piece
+            self._large_bytes += len(piece)
+        self._pieces.clear()
+
+    def _complete(self, body: Body) -> None:
+        self._is_asked = False
+        self._answered += 1
+        is_kept = self._parser.should_keep_alive()
+        if not self._is_refused:
+            self._send(self._answer(body))
+        if not is_kept:
+            self._close()
+        elif self._large is not None:
+            self._large, self._large_bytes = None, 0
+            self._parser = httptools.HttpRequestParser(self)
+
+    def _answer(self, body: Body) -> Answer:
+        route = self._routes.get(self._path)
+        if route is None:
+            return _plain(HTTPStatus.NOT_FOUND)
+        if self._parser.get_method() != b"POST":
+            return _plain(HTTPStatus.METHOD_NOT_ALLOWED)
+        try:
+            return route.answer(body)
+        except Exception:
+            log.exception("no answer to %s", self._path.decode(errors="replace"))
+            return _plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def _refuse_body(self) -> None:
+        """Answer before the body is read."""
+        route = self._routes.get(self._path)
+        self._is_refused = True
+        self._pieces.clear()
+        self._send(_plain(HTTPStatus.NOT_FOUND) if route is None else route.too_large())
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self._send(_plain(status))
+        self._close()
+
+    def _send(self, answer: Answer) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        head = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (
+            answer.status.value,
+            answer.status.phrase.encode(),
+            answer.content_type,
+            len(answer.body),
+        )
+        self._transport.writelines((head, answer.body))
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _look_at_time(self) -> None:
+        """Close where a request does not come to its end, or none comes."""
+        is_same = self._answered == self._answered_before
+        self._idle_seconds = self._idle_seconds + self._request_seconds if is_same else 0.0
+        is_slow = is_same and self._is_asked and self._was_asked
+        self._answered_before, self._was_asked = self._answered, self._is_asked
+        if is_slow or self._idle_seconds >= self._longest_idle_seconds:
+            self._close()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(self._request_seconds, self._look_at_time)
+
+
+def _plain(status: HTTPStatus) -> Answer:
+    return Answer(status, TEXT, f"{status.phrase}\n".encode())

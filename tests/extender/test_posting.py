@@ -1,0 +1,186 @@
+"""HTTP as the extender speaks it, on real sockets: what it takes, what it refuses, and how long it waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
+
+MOST_BYTES = 1000
+ECHO = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
+
+
+def echo(body: Body) -> Answer:
+    if body == b"break":
+        raise RuntimeError("broken")
+    return Answer(HTTPStatus.OK, JSON, bytes(body))
+
+
+ROUTES = {b"/echo": Route(echo, lambda: Answer(HTTPStatus.BAD_REQUEST, TEXT, b"too large"))}
+
+
+@asynccontextmanager
+async def connected(**bounds: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    server = await asyncio.get_running_loop().create_server(
+        lambda: PostProtocol(ROUTES, **{"max_body_bytes": MOST_BYTES, **bounds}), "127.0.0.1", 0
+    )
+    async with server, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+    return int(head.split()[1]), await reader.readexactly(int(fields.get(b"content-length", b"0")))
+
+
+async def is_closed(reader: asyncio.StreamReader) -> bool:
+    """Whether the other end closes, be it with a reset because it read not all."""
+    try:
+        return await reader.read() == b""
+    except ConnectionResetError:
+        return True
+
+
+def posted(body: bytes, *fields: bytes) -> bytes:
+    return b"%sContent-Length: %d\r\n%s\r\n%s" % (ECHO, len(body), b"".join(b"%s\r\n" % each for each in fields), body)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [posted(b"one"), posted(b""), posted(b"x" * MOST_BYTES)],
+        [posted(b"one") + posted(b"two") + posted(b"three")],
+        [bytes([byte]) for byte in posted(b"one") + posted(b"two")],
+        [ECHO + b"Transfer-Encoding: chunked\r\n\r\n2\r\non\r\n", b"1\r\ne\r\n0\r\n\r\n", posted(b"two")],
+    ],
+)
+async def test_requests_are_answered_in_order_however_they_come(pieces: list[bytes]) -> None:
+    whole = b"".join(pieces)
+    bodies = [part.rpartition(b"\r\n\r\n")[2] for part in whole.split(ECHO)[1:]]
+    if b"chunked" in whole:
+        bodies[0] = b"one"
+    async with connected() as (reader, writer):
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        assert [await answer(reader) for _ in bodies] == [(200, body) for body in bodies]
+
+
+@pytest.mark.parametrize("fields", [(), (b"Connection: close",)])
+async def test_a_large_body_comes_as_it_was_sent_and_the_next_after_it(fields: tuple[bytes, ...]) -> None:
+    large = b"".join(b"%d," % number for number in range(500_000))
+    async with connected(max_body_bytes=2**23) as (reader, writer):
+        writer.write(posted(large, *fields) + (b"" if fields else posted(b"next")))
+        assert await answer(reader) == (200, large)
+        if fields:
+            assert await is_closed(reader)
+        else:
+            assert await answer(reader) == (200, b"next")
+            writer.write(posted(large))
+            assert await answer(reader) == (200, large)
+
+
+async def test_who_waits_for_leave_to_send_gets_it() -> None:
+    async with connected() as (reader, writer):
+        writer.write(ECHO + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert await answer(reader) == (100, b"")
+        writer.write(b"one")
+        assert await answer(reader) == (200, b"one")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"POST /other HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 404),
+        (b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (posted(b"break"), 500),
+        (posted(b"x" * (MOST_BYTES + 1)), 400),
+        (ECHO + b"Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + b"x" * (MOST_BYTES + 1) + b"\r\n0\r\n\r\n", 400),
+    ],
+)
+async def test_what_cannot_be_answered_harms_no_request_after_it(
+    request_: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected() as (reader, writer):
+        writer.write(request_ + posted(b"next"))
+        assert (await answer(reader))[0] == status
+        assert await answer(reader) == (200, b"next")
+    assert ("broken" in caplog.text) == (status == 500)
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_comes() -> None:
+    async with connected() as (reader, writer):
+        writer.write(ECHO + b"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
+        assert await answer(reader) == (400, b"too large")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\x16\x03\x01 no HTTP\r\n\r\n", 400),
+        (ECHO + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (ECHO + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n", 400),
+        (ECHO + b"X: " + b"x" * 2**17, 431),
+        (posted(b"one", b"Connection: close"), 200),
+        (b"POST /echo HTTP/1.0\r\nContent-Length: 3\r\n\r\none", 200),
+        (posted(b"one", b"Connection: Upgrade", b"Upgrade: h2c"), 200),
+    ],
+)
+async def test_after_what_leaves_no_way_on_the_connection_is_closed(request_: bytes, status: int) -> None:
+    async with connected() as (reader, writer):
+        writer.write(request_)
+        assert (await answer(reader))[0] == status
+        assert await is_closed(reader)
+
+
+async def test_a_request_that_does_not_come_to_its_end_is_given_up() -> None:
+    async with connected(request_seconds=0.1) as (reader, writer):
+        writer.write(posted(b"one"))
+        assert await answer(reader) == (200, b"one")
+        writer.write(ECHO + b"Content-Le")
+        assert await is_closed(reader)
+
+
+async def test_a_connection_is_kept_for_long_and_not_for_ever() -> None:
+    async with connected(request_seconds=0.05, idle_seconds=0.5) as (reader, writer):
+        for _ in range(4):
+            await asyncio.sleep(0.2)
+            writer.write(posted(b"one"))
+            assert await answer(reader) == (200, b"one")
+        assert await is_closed(reader)
+
+
+async def test_who_takes_no_answers_is_not_asked_for_more() -> None:
+    count = 0
+
+    def much(_: Body) -> Answer:
+        nonlocal count
+        count += 1
+        return Answer(HTTPStatus.OK, JSON, b"x" * 2**18)
+
+    routes = {b"/echo": Route(much, lambda: Answer(HTTPStatus.BAD_REQUEST, TEXT, b""))}
+    server = await asyncio.get_running_loop().create_server(
+        lambda: PostProtocol(routes, max_body_bytes=MOST_BYTES), "127.0.0.1", 0
+    )
+    async with server, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        for _ in range(100):
+            writer.write(posted(b"one"))
+            await asyncio.sleep(0.001)
+        taken = count
+        assert taken < 90
+        for _ in range(100):
+            assert (await answer(reader))[0] == 200
+        writer.close()
+    assert count == 100
