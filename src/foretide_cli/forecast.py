@@ -8,22 +8,24 @@ from collections.abc import Mapping
 
 import msgspec
 
+from foretide.placement.completion import quantile_seconds
 from foretide.placement.order import Order
 from foretide.placement.speed import class_speeds
 from foretide.prediction import Prediction
 from foretide_cli.cluster import Seen
 from foretide_cli.known import Known, known_predictions
 from foretide_cli.now import Now, expected_now
-from foretide_kube.kinds.aiworkload import AIWorkload
+from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec
 from foretide_kube.published import features_of
 
 
 class OfClass(msgspec.Struct, frozen=True, kw_only=True):
     """One task on an idle node of a class that has the image; None where nothing is known.
 
-    Upper bounds are 95 % quantiles. ``memory_bytes`` is what it needs at most, ``energy_joules`` what its work took
-    where that was measured, ``speed`` by the class's probe, 1 for the fastest. ``nodes`` are those of the class, of
-    which ``ready_nodes`` take Pods now; None where nobody may count them.
+    As many of a hundred tasks as the workload asks for (`Forecast.percentile`) keep to quantiles. ``memory_bytes`` is
+    what it needs at most, ``energy_joules`` what its work took where that was measured, ``speed`` by the class's probe,
+    1 for the fastest. ``nodes`` are those of the class, of which ``ready_nodes`` are Ready; None where nobody may count
+    them.
     """
 
     node_class: str
@@ -32,9 +34,9 @@ class OfClass(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None = None
     startup_seconds: float | None = None
     work_seconds: float | None = None
-    work_upper_seconds: float | None = None
+    work_quantile_seconds: float | None = None
     completion_seconds: float | None = None
-    completion_upper_seconds: float | None = None
+    completion_quantile_seconds: float | None = None
     memory_bytes: int | None = None
     energy_joules: float | None = None
     speed: float | None = None
@@ -50,6 +52,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     name: str
     inferences: int
+    percentile: int
     deadline_seconds: float | None
     knowledge: str
     warnings: tuple[str, ...]
@@ -78,10 +81,11 @@ def forecast(workload: AIWorkload, seen: Seen, *, order: Order, now_seconds: flo
         namespace=workload.metadata.namespace,
         name=workload.metadata.name,
         inferences=workload.spec.inferences,
+        percentile=workload.spec.objective.percentile,
         deadline_seconds=None if deadline is None else deadline / 1e3,
         knowledge=known.words,
         warnings=tuple(filter(None, (known.warning, _unselected(workload, seen, selected)))),
-        classes=_classes(workload.spec.inferences, predictions, selected, seen, _energies(known, seen)),
+        classes=_classes(workload.spec, predictions, selected, seen, _energies(known, seen)),
         now=now,
     )
 
@@ -93,7 +97,11 @@ def _unselected(workload: AIWorkload, seen: Seen, selected: set[str]) -> str:
 
 
 def _classes(
-    inferences: int, predictions: Mapping[str, Prediction], selected: set[str], seen: Seen, energies: Mapping[str, int]
+    spec: AIWorkloadSpec,
+    predictions: Mapping[str, Prediction],
+    selected: set[str],
+    seen: Seen,
+    energies: Mapping[str, int],
 ) -> tuple[OfClass, ...]:
     """One row for each class, the fastest first, those that nothing is predicted for by speed behind them."""
     probed = {name: features_of(each) for name, each in seen.classes.items() if each.status.probe is not None}
@@ -109,7 +117,7 @@ def _classes(
                 speed=speeds.get(name),
             ),
             predictions.get(name),
-            inferences,
+            spec,
             energies.get(name),
         )
         for name in selected | predictions.keys()
@@ -124,17 +132,19 @@ def _classes(
     return tuple(rows)
 
 
-def _row(row: OfClass, prediction: Prediction | None, inferences: int, energy_microjoules: int | None) -> OfClass:
+def _row(row: OfClass, prediction: Prediction | None, spec: AIWorkloadSpec, energy_microjoules: int | None) -> OfClass:
     if prediction is None:
         return row
+    inferences, percentile = spec.inferences, spec.objective.percentile
+    work, upper = prediction.work_seconds(inferences), prediction.work_seconds(inferences, bound="upper")
     return msgspec.structs.replace(
         row,
         source=prediction.source,
         startup_seconds=prediction.startup_milliseconds / 1e3,
-        work_seconds=prediction.work_seconds(inferences),
-        work_upper_seconds=prediction.work_seconds(inferences, bound="upper"),
+        work_seconds=work,
+        work_quantile_seconds=quantile_seconds(work, upper, percentile),
         completion_seconds=prediction.completion_seconds(inferences),
-        completion_upper_seconds=prediction.completion_seconds(inferences, bound="upper"),
+        completion_quantile_seconds=prediction.completion_quantile_seconds(inferences, percentile),
         memory_bytes=prediction.memory_bytes,
         energy_joules=None if energy_microjoules is None else energy_microjoules * inferences / 1e6,
     )

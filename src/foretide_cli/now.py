@@ -41,8 +41,9 @@ _ASIDE: Final = " (asked for)"
 
 
 class OnNode(msgspec.Struct, frozen=True, kw_only=True):
-    """What one task may expect on a node, in seconds from now; ``upper_seconds`` is the 95 % quantile of its end.
+    """What one task may expect on a node, in seconds from now.
 
+    As many of a hundred as the workload asks for (`Forecast.percentile`) end by ``quantile_seconds``.
     ``tasks`` of those asked about are planned there, and the figures are the first one's; 0 where none is, and they are
     those of one that came after all others. It waits ``wait_seconds`` for room and then ``pull_seconds`` for images.
     """
@@ -54,7 +55,7 @@ class OnNode(msgspec.Struct, frozen=True, kw_only=True):
     pull_seconds: float
     slowdown: float
     end_seconds: float
-    upper_seconds: float
+    quantile_seconds: float
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +68,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None
     wait_seconds: float | None = None
     end_seconds: float | None = None
-    upper_seconds: float | None = None
+    quantile_seconds: float | None = None
     waits_for: str = ""
     reason: str = ""
 
@@ -117,13 +118,14 @@ def expected_now(workload: AIWorkload, seen: Seen, *, order: Order, now_seconds:
         look=looked.append,
     )
     tasks = {each.key: each for each in floor.waiting}
-    found = [
-        (each, None if each.node is None else planned(each, tasks[each.key], seen.nodes[each.node].node_class))
-        for each in made.assignments
-        if each.key in asked
-    ]
+    found: list[tuple[Assignment, Prospect | None]] = []
+    for each in made.assignments:
+        if each.key in asked:
+            node_class = None if each.node is None else seen.nodes[each.node].node_class
+            found.append((each, planned(each, tasks[each.key], node_class, own.percentile)))
     found.sort(key=lambda each: (each[1] is None, each[1].finish_seconds if each[1] else 0.0))
-    nodes = _by_node([each for _, each in found if each is not None], on_each_node(looked[0], tasks[next(iter(asked))]))
+    anywhere = on_each_node(looked[0], tasks[next(iter(asked))], own.percentile)
+    nodes = _by_node([each for _, each in found if each is not None], anywhere)
 
     def waits_for(each: Assignment) -> str:
         return "" if each.waits_for is None or each.waits_for in asked else floor.names.get(each.waits_for, "")
@@ -221,7 +223,7 @@ def _on_node(prospect: Prospect, tasks: int, now_seconds: float) -> OnNode:
         pull_seconds=prospect.pull_seconds,
         slowdown=prospect.slowdown,
         end_seconds=prospect.finish_seconds - now_seconds,
-        upper_seconds=prospect.upper_seconds - now_seconds,
+        quantile_seconds=prospect.quantile_seconds - now_seconds,
     )
 
 
@@ -232,7 +234,7 @@ def _planned(assignment: Assignment, there: Prospect | None, waits_for: str, now
         node=assignment.node,
         wait_seconds=_wait_seconds(there.start_seconds, now_seconds),
         end_seconds=there.finish_seconds - now_seconds,
-        upper_seconds=there.upper_seconds - now_seconds,
+        quantile_seconds=there.quantile_seconds - now_seconds,
         waits_for=waits_for,
         reason=assignment.reason,
     )

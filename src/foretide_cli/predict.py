@@ -71,13 +71,13 @@ def _complain_of_rights(seen: Seen, complain: Callable[[str], object]) -> None:
 def _in_words(found: Forecast, most_nodes: int | None) -> str:
     parts = [f"{found.namespace}/{found.name}, tasks of {found.inferences} inferences: {found.knowledge}"]
     if found.classes:
-        parts.append(_classes(found.classes))
+        parts.append(_classes(found.classes, found.percentile))
     if found.now is not None:
-        parts += [_summary(found, found.now), *_nodes(found.now, most_nodes)]
+        parts += [_summary(found, found.now), *_nodes(found.now, most_nodes, percentile=found.percentile)]
     return "\n\n".join(parts)
 
 
-def _classes(classes: Sequence[OfClass]) -> str:
+def _classes(classes: Sequence[OfClass], percentile: int) -> str:
     """The table of classes; columns in which nothing is known are left out."""
     columns: list[tuple[str, Callable[[OfClass], str]]] = [
         ("class", lambda row: row.node_class),
@@ -85,9 +85,9 @@ def _classes(classes: Sequence[OfClass]) -> str:
         ("nodes ready", lambda row: _UNKNOWN if row.nodes is None else f"{row.ready_nodes}/{row.nodes}"),
         ("start-up s", lambda row: _seconds(row.startup_seconds)),
         ("work s", lambda row: _seconds(row.work_seconds)),
-        ("95 %", lambda row: _seconds(row.work_upper_seconds)),
+        (f"{percentile} %", lambda row: _seconds(row.work_quantile_seconds)),
         ("completion s", lambda row: _seconds(row.completion_seconds)),
-        ("95 %", lambda row: _seconds(row.completion_upper_seconds)),
+        (f"{percentile} %", lambda row: _seconds(row.completion_quantile_seconds)),
         ("memory MiB", lambda row: _mebibytes(row.memory_bytes)),
         ("energy J", lambda row: _seconds(row.energy_joules)),
         ("speed", lambda row: _UNKNOWN if row.speed is None else f"{row.speed:.2f}"),
@@ -101,45 +101,49 @@ def _classes(classes: Sequence[OfClass]) -> str:
 
 def _summary(found: Forecast, now: Now) -> str:
     """What the plan says of the tasks, in some lines."""
-    count, placed = len(now.tasks), [each for each in now.tasks if each.end_seconds is not None]
+    percentile, count = found.percentile, len(now.tasks)
+    placed = [each for each in now.tasks if each.end_seconds is not None]
     head = f"now, {now.waiting} task{'' if now.waiting == 1 else 's'} waiting already"
     if count == 1:
-        lines = [f"{head}: it {_told(placed[0])}" if placed else f"{head}: it has no place"]
+        lines = [f"{head}: it {_told(placed[0], percentile)}" if placed else f"{head}: it has no place"]
     else:
         lines = [f"{head}, {count} tasks at once:"]
         if placed:
-            lines += [f"the first {_told(placed[0])}", f"the last {_told(placed[-1])}"]
+            lines += [f"the first {_told(placed[0], percentile)}", f"the last {_told(placed[-1], percentile)}"]
     for reason, times in Counter(each.reason for each in now.tasks if each.reason).items():
         lines.append(f"{'' if count == 1 else f'{times} of {count}: '}{REASONS.get(reason, reason)}")
     if found.deadline_seconds is not None and placed:
-        lines.append(_deadline(found.deadline_seconds, now.tasks))
+        lines.append(_deadline(found.deadline_seconds, now.tasks, percentile))
     return "\n".join(lines)
 
 
-def _told(task: Planned) -> str:
+def _told(task: Planned, percentile: int) -> str:
     wait = _seconds(task.wait_seconds)
     start = "would start at once" if wait == "0.0" else f"would start in {wait} s"
     after = f", when {task.waits_for} has ended," if task.waits_for else ""
-    end = f"{_seconds(task.end_seconds)} s (95 %: {_seconds(task.upper_seconds)})"
+    end = f"{_seconds(task.end_seconds)} s ({percentile} %: {_seconds(task.quantile_seconds)})"
     return f"{start} on {task.node}{after} and end in {end}"
 
 
-def _deadline(deadline_seconds: float, tasks: Sequence[Planned]) -> str:
+def _deadline(deadline_seconds: float, tasks: Sequence[Planned], percentile: int) -> str:
     likely = sum(each.end_seconds is not None and each.end_seconds <= deadline_seconds for each in tasks)
-    sure = sum(each.upper_seconds is not None and each.upper_seconds <= deadline_seconds for each in tasks)
+    sure = sum(each.quantile_seconds is not None and each.quantile_seconds <= deadline_seconds for each in tasks)
     head = f"the deadline of {deadline_seconds:.1f} s"
     if len(tasks) > 1:
-        return f"{head} is kept by {likely} of {len(tasks)}, by {sure} with 95 %"
-    return f"{head} is {'kept with 95 %' if sure else 'kept if all goes as expected' if likely else 'missed'}"
+        return f"{head} is kept by {likely} of {len(tasks)}, by {sure} with {percentile} %"
+    if sure:
+        return f"{head} is kept with {percentile} %"
+    return f"{head} is {'kept if all goes as expected' if likely else 'missed'}"
 
 
-def _nodes(now: Now, most: int | None) -> list[str]:
+def _nodes(now: Now, most: int | None, *, percentile: int) -> list[str]:
     """The table of nodes, and what it leaves out."""
     if not now.nodes:
         return []
     shown = now.nodes[:most]
     many = len(now.tasks) > 1
-    rows = [["node", "class", *(["planned here"] if many else []), "wait s", "pull s", "slow-down", "end s", "95 %"]]
+    planned = ["planned here"] if many else []
+    rows = [["node", "class", *planned, "wait s", "pull s", "slow-down", "end s", f"{percentile} %"]]
     rows += [
         [
             each.node,
@@ -149,7 +153,7 @@ def _nodes(now: Now, most: int | None) -> list[str]:
             _seconds(each.pull_seconds),
             f"{each.slowdown:.2f}",
             _seconds(each.end_seconds),
-            _seconds(each.upper_seconds),
+            _seconds(each.quantile_seconds),
         ]
         for each in shown
     ]
@@ -157,7 +161,7 @@ def _nodes(now: Now, most: int | None) -> list[str]:
     if len(now.nodes) > len(shown):
         left.append(f"{len(now.nodes) - len(shown)} more, see --nodes all")
     if now.nodes_left_out:
-        left.append(f"{now.nodes_left_out} cannot run it, have no room in sight, or are of a class without prediction")
+        left.append(f"{now.nodes_left_out} left out: cannot run it, no room in sight, or of a class without prediction")
     if not now.images:
         left.append("which image it needs is not known: pulls are not counted")
     return [table(rows, left=2) + "".join(f"\n({words})" for words in left)]

@@ -70,10 +70,20 @@ def test_its_own_predictions_are_told_by_class_with_bounds_memory_and_source() -
     assert told.answer["knowledge"] == "as published for it"
     fast, medium, slow = told.answer["classes"]
     assert (fast["node_class"], medium["node_class"], slow["node_class"]) == ("fast", "medium", "slow")
-    figures = ("source", "startup_seconds", "work_seconds", "work_upper_seconds", "completion_upper_seconds", "nodes")
-    assert [medium[key] for key in figures] == ["Measured", 0.5, 2.7, 3.375, 3.875, 2]
+    assert (medium["source"], medium["nodes"], medium["ready_nodes"]) == ("Measured", 2, 2)
+    assert (medium["startup_seconds"], medium["work_seconds"]) == (0.5, 2.7)
+    assert medium["work_quantile_seconds"] == pytest.approx(3.189, abs=0.001)
+    assert medium["completion_quantile_seconds"] == pytest.approx(3.689, abs=0.001)
     assert medium["memory_bytes"] == 300 * 2**20
     assert told.completions == {"fast": 1.5, "medium": 3.2, "slow": 6.9}
+
+
+def test_bounds_are_those_of_the_percentile_that_is_asked_for() -> None:
+    told = Told(MANIFEST + "  objective: {percentile: 50}\n", workloads=[OWN])
+    for each in told.answer["classes"]:
+        assert each["completion_quantile_seconds"] == each["completion_seconds"]
+    assert "50 %" in told.words
+    assert "90 %" not in told.words
 
 
 def test_the_number_of_inferences_is_that_of_the_manifest() -> None:
@@ -171,7 +181,7 @@ def test_on_an_empty_cluster_it_would_go_to_the_fastest_node_at_once() -> None:
         ("slow-1", 6.95),
         ("slow-2", 6.95),
     ]
-    assert "now, 0 tasks waiting already: it would start at once on fast-1 and end in 1.5 s (95 %: 1.8)" in told.words
+    assert "now, 0 tasks waiting already: it would start at once on fast-1 and end in 1.5 s (90 %: 1.7)" in told.words
 
 
 def test_who_runs_there_is_waited_for_and_named() -> None:
@@ -212,7 +222,7 @@ def test_all_tasks_of_a_job_are_planned_together() -> None:
 @pytest.mark.parametrize(
     ("deadline", "words"),
     [
-        (60_000, "the deadline of 60.0 s is kept with 95 %"),
+        (60_000, "the deadline of 60.0 s is kept with 90 %"),
         (1_700, "the deadline of 1.7 s is kept if all goes as expected"),
         (900, "the deadline of 0.9 s is missed"),
     ],
@@ -224,7 +234,7 @@ def test_whether_the_deadline_would_be_kept_is_said(deadline: int, words: str) -
 
 def test_of_several_tasks_those_that_would_keep_the_deadline_are_counted() -> None:
     words = Told(JOB + "  objective: {deadlineMilliseconds: 3500}\n", workloads=[OWN]).words
-    assert "the deadline of 3.5 s is kept by 6 of 6, by 2 with 95 %" in words
+    assert "the deadline of 3.5 s is kept by 6 of 6, by 2 with 90 %" in words
 
 
 def test_what_fits_on_no_node_is_said_with_what_to_do() -> None:

@@ -20,7 +20,7 @@ PLANNED = Assignment(UID, NOW_SECONDS, "fast-1", NOW_SECONDS + 0.05, NOW_SECONDS
 
 
 def prospect(on: str, seconds: float, *, upper: float = 1.2, pull: float = 0.0) -> Prospect:
-    return Prospect(on, on[:-2], NOW_SECONDS, NOW_SECONDS + seconds, NOW_SECONDS + seconds * upper, pull, 1.0)
+    return Prospect(on, on[:-2], NOW_SECONDS, NOW_SECONDS + seconds, NOW_SECONDS + seconds * upper, 90, pull, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -31,16 +31,16 @@ def prospect(on: str, seconds: float, *, upper: float = 1.2, pull: float = 0.0) 
             PLANNED,
             prospect("fast-1", 12.3),
             prospect("medium-1", 21.7),
-            "planned on fast-1: expected 12.3 s (95 %: 14.8), next best medium-1 21.7 s",
+            "planned on fast-1: expected 12.3 s (90 %: 14.8), next best medium-1 21.7 s",
         ),
-        (gated(), PLANNED, prospect("fast-1", 12.3), None, "planned on fast-1: expected 12.3 s (95 %: 14.8)"),
+        (gated(), PLANNED, prospect("fast-1", 12.3), None, "planned on fast-1: expected 12.3 s (90 %: 14.8)"),
         (
             gated(),
             PLANNED,
             prospect("fast-1", 12.3, pull=10.0),
             prospect("medium-1", 21.7, pull=3.0),
             (
-                "planned on fast-1: expected 12.3 s (95 %: 14.8), 10.0 s of it to pull its image, "
+                "planned on fast-1: expected 12.3 s (90 %: 14.8), 10.0 s of it to pull its image, "
                 "next best medium-1 21.7 s"
             ),
         ),
@@ -49,14 +49,14 @@ def prospect(on: str, seconds: float, *, upper: float = 1.2, pull: float = 0.0) 
             PLANNED,
             prospect("fast-1", 12.3),
             None,
-            "not bound so far: planned on fast-1: expected 12.3 s (95 %: 14.8)",
+            "not bound so far: planned on fast-1: expected 12.3 s (90 %: 14.8)",
         ),
         (
             gated(),
             Assignment(UID, NOW_SECONDS, "fast-1", 1.0, 2.0, reason="WaitBoundReached"),
             prospect("fast-1", 12.3),
             None,
-            "planned on fast-1 (WaitBoundReached): expected 12.3 s (95 %: 14.8)",
+            "planned on fast-1 (WaitBoundReached): expected 12.3 s (90 %: 14.8)",
         ),
         (
             gated(),
@@ -106,11 +106,11 @@ def told(*pods: Any, of: str = "task-1", fleet: Any = None) -> str:
     )
     assignment = next(each for each in made.assignments if each.key == f"uid-{of}")
     node_class = None if assignment.node is None else assignment.node.rpartition("-")[0]
-    return Telling(floor, seen[0]).message(floor.pods[assignment.key], assignment, node_class, NOW_SECONDS)
+    return Telling(floor, seen[0]).message(floor.pods[assignment.key], assignment, node_class, 90, NOW_SECONDS)
 
 
 def test_of_a_plan_the_node_and_the_best_of_another_class_are_told() -> None:
-    assert told(gated()) == "planned on fast-1: expected 1.6 s (95 %: 1.8), next best medium-1 3.3 s"
+    assert told(gated()) == "planned on fast-1: expected 1.6 s (90 %: 1.8), next best medium-1 3.3 s"
 
 
 def test_the_next_best_waits_for_who_is_there_and_counts_it() -> None:
@@ -118,11 +118,11 @@ def test_the_next_best_waits_for_who_is_there_and_counts_it() -> None:
         bound(f"there-{number}", node=name, ago_seconds=0.1) for number, name in enumerate(("medium-1", "medium-2") * 2)
     ]
     words = told(gated(), *crowd)
-    assert words.startswith("planned on fast-1: expected 1.6 s (95 %: 1.8), next best slow-1 7.1 s")
+    assert words.startswith("planned on fast-1: expected 1.6 s (90 %: 1.8), next best slow-1 7.1 s")
 
 
 def test_a_task_that_may_go_to_one_class_has_no_next_best() -> None:
-    assert told(gated(spec=pinned("fast"))) == "planned on fast-1: expected 1.6 s (95 %: 1.8)"
+    assert told(gated(spec=pinned("fast"))) == "planned on fast-1: expected 1.6 s (90 %: 1.8)"
 
 
 def test_a_node_of_no_class_is_told_without_a_time() -> None:

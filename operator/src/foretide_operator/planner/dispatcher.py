@@ -19,7 +19,7 @@ from foretide.placement.plan import Assignment, Plan
 from foretide.placement.pulls import PullTimes
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
-from foretide.prediction import PodPrediction
+from foretide.prediction import USUAL_PERCENTILE, PodPrediction
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.expectations import Expectations
 from foretide_kube.floor import Floor, Node, read_floor
@@ -320,8 +320,10 @@ class Dispatcher:
                 self._metrics.predictions.labels(prediction.node_class, prediction.source).inc()
         else:
             self._metrics.aimed_again.inc()
+        workload = self._workload_of(pod)
+        percent = USUAL_PERCENTILE if workload is None else workload.percentile
         node_class = None if assignment.node is None else self._class_of(assignment.node)
-        self._writer.announce(pod, telling.message(pod, assignment, node_class, now))
+        self._writer.announce(pod, telling.message(pod, assignment, node_class, percent, now))
         return True
 
     def _prediction(self, pod: TaskPod, assignment: Assignment, now: float) -> PodPrediction | None:

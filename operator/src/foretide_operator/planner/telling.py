@@ -25,13 +25,18 @@ class Telling:
         self._placing = placing
         self._tasks: dict[str, Waiting] = {}
 
-    def message(self, pod: TaskPod, assignment: Assignment, node_class: str | None, now_seconds: float) -> str:
-        """What the Event says of ``pod``, as it was before, assigned to a node of ``node_class``."""
+    def message(
+        self, pod: TaskPod, assignment: Assignment, node_class: str | None, percent: int, now_seconds: float
+    ) -> str:
+        """What the Event says of ``pod``, as it was before, assigned to a node of ``node_class``.
+
+        ``percent`` of such tasks end by the bound that is told.
+        """
         if not self._tasks:
             self._tasks = {each.key: each for each in self._floor.waiting}
         task = self._tasks.get(assignment.key)
-        here = None if task is None else planned(assignment, task, node_class)
-        elsewhere = None if task is None or here is None else next_best(self._placing, task, here.node_class)
+        here = None if task is None else planned(assignment, task, node_class, percent)
+        elsewhere = None if task is None or here is None else next_best(self._placing, task, here.node_class, percent)
         return opening_message(pod, assignment, here, elsewhere, now_seconds)
 
 
@@ -50,7 +55,8 @@ def opening_message(
     words = f"{again}planned on {assignment.node}{note}: "
     if here is None:
         return f"{words}how long it takes there is not predicted"
-    words += f"expected {here.finish_seconds - now_seconds:.1f} s (95 %: {here.upper_seconds - now_seconds:.1f})"
+    bound = f"{here.percent} %: {here.quantile_seconds - now_seconds:.1f}"
+    words += f"expected {here.finish_seconds - now_seconds:.1f} s ({bound})"
     if here.pull_seconds >= SHORTEST_TOLD_PULL_SECONDS:
         words += f", {here.pull_seconds:.1f} s of it to pull its image"
     if elsewhere is not None:
