@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from devcluster import Cluster
 from foretide_kube.client import KubeClient
 from foretide_kube.kinds.aiworkload import parse, workload_key
 from foretide_kube.names import AIWORKLOADS, NODES, PODS
+from tests.chart.rights import may
 from tests.cli.small_cluster import MANIFEST
 from tests.cli.test_release import run, until_there
 from tests.extender.cluster_values import NODES as NODE_NAMES
-from tests.extender.real_objects import bind_pod, make_pod, small_cluster
+from tests.extender.real_objects import bind_pod, eventually, make_pod, small_cluster
 from tests.planner.planner_values import READY
 
 pytestmark = pytest.mark.cluster
@@ -48,6 +48,10 @@ def kubeconfig_of(cluster: Cluster, file: Path) -> Path:
     """A kubeconfig of the namespace's service account, which has the role view there."""
     view = ("--clusterrole=view", f"--serviceaccount={NAMESPACE}:default")
     cluster.kubectl("-n", NAMESPACE, "create", "rolebinding", "view", *view)
+    account = f"system:serviceaccount:{NAMESPACE}:default"
+    eventually(
+        lambda: may(cluster, account, "list", f"{AIWORKLOADS.plural}.{AIWORKLOADS.group}", NAMESPACE), "the role"
+    )
     token = cluster.kubectl("-n", NAMESPACE, "create", "token", "default").strip()
     found = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
     found["users"] = [{"name": found["users"][0]["name"], "user": {"token": token}}]
@@ -76,10 +80,8 @@ def test_it_tells_what_its_user_may_see_names_the_missing_rights_and_makes_nothi
     binding = ("--clusterrole=foretide-predict", f"--serviceaccount={NAMESPACE}:default")
     chart_installed.kubectl("create", "clusterrolebinding", "predict-test", *binding)
     try:
-        give_up = time.monotonic() + 20.0
-        while answer["now"] is None:
-            assert time.monotonic() < give_up, "a binding counts some moments after it was made"
-            status, answer, complaints = asked()
+        eventually(lambda: asked()[1]["now"] is not None, "a binding counts some moments after it was made")
+        status, answer, complaints = asked()
     finally:
         chart_installed.kubectl("delete", "clusterrolebinding", "predict-test")
     assert (status, complaints) == (0, "")
