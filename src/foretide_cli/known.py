@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from foretide.prediction import Prediction
 from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec, cpu_millis, workload_key
 from foretide_kube.kinds.common import find_condition
 
-WAY_OUT = (
+WAY_OUT: Final = (
     "apply it, with run.mode None if no task is to start: it is inspected within seconds once its image is on a node, "
     "and predicted then; if not, kubectl describe aiw says why"
 )
+"""What to do where nothing is known of the work."""
 
 
 @dataclass(frozen=True, slots=True)
