@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
-from foretide.placement.completion import LEAST_SECONDS, NodeLoad, completion_seconds, exposure, interference
-from foretide.placement.score import TOP_SCORE, complete, scores
+from foretide.placement.score import TOP_SCORE, scores
 from foretide.placement.task import Task
-from foretide.prediction import Prediction, Source
+from foretide.prediction import Source
+from foretide_extender.reckoning import Reckoning, pull_times
 from foretide_extender.spots import Check, Spot, Spots
 from foretide_extender.state import Snapshot
 from foretide_extender.wire import entry
@@ -56,13 +56,8 @@ class Board:
     def __init__(self, spots: Spots, task: Task) -> None:
         workload = spots.workload
         self._spots = spots
-        self._inferences = 0 if workload is None else workload.inferences_of(task)
-        self._percentile = 50 if workload is None else workload.percentile
-        self._predictions: dict[str, Prediction] = {}
-        for name in () if workload is None else workload.by_class:
-            prediction = None if workload is None else workload.prediction_for(task, name)
-            if prediction is not None:
-                self._predictions[name] = prediction
+        percent = 50 if workload is None else workload.percentile
+        self._reckoning = Reckoning(workload, task, spots.cpu_millis, percent)
         self._reckoned_of: tuple[object, ...] = (None, None, None, None)
         self._alone: Mapping[str | None, float] | None = None
         self._seconds: dict[Spot, float] = {}
@@ -80,14 +75,16 @@ class Board:
         if of[1:] != self._reckoned_of[1:]:
             self._seconds = {spot: known for spot, known in self._seconds.items() if _is_steady(spot)}
             self._reckoned_of = (None, *of[1:])
-        alone = self._alone_by_class(snapshot.speeds)
+        alone = self._reckoning.alone_by_class((spot.node_class for spot in distinct), snapshot.speeds)
         if alone != self._alone:
             self._alone, self._seconds = alone, {}
         if alone is not None:
+            pulls = pull_times(self._spots.image_bytes, snapshot.pull_bytes_per_second)
             for spot in distinct:
                 if spot not in self._seconds:
                     check()
-                    self._seconds[spot] = self._completion(snapshot, spot, alone[spot.node_class], int(now_seconds))
+                    terms = self._reckoning.terms(spot, alone[spot.node_class], pulls, int(now_seconds))
+                    self._seconds[spot] = terms.seconds
             self._seconds[_UNKNOWN] = alone[None]
         for spot in self._seconds.keys() - distinct.keys() - {_UNKNOWN}:
             del self._seconds[spot]
@@ -124,7 +121,7 @@ class Board:
 
     def source(self, spot: Spot) -> Source | Literal["ClassSpeed"]:
         """What the completion at a spot rests on."""
-        prediction = self._predictions.get(spot.node_class or "")
+        prediction = self._reckoning.predictions.get(spot.node_class or "")
         return "ClassSpeed" if prediction is None else prediction.source
 
     def entries(self, best: Spot, most: int = TOP_SCORE) -> Entries:
@@ -143,30 +140,6 @@ class Board:
         least = self._seconds[best]
         found = scores([least, *(max(self._seconds[spot], least) for spot in spots)])[1:]
         return {spot: min(score, most) for spot, score in zip(spots, found, strict=True)}
-
-    def _alone_by_class(self, speeds: Mapping[str, float]) -> Mapping[str | None, float] | None:
-        """What a task takes alone on each class, on one that is not predicted as guessed; None if nothing is known."""
-        predicted = {name: self._alone_seconds(prediction) for name, prediction in self._predictions.items()}
-        classes = list(dict.fromkeys([*predicted, *(spot.node_class for spot in self._spots.distinct), None]))
-        relative = [None if name is None else speeds.get(name) for name in classes]
-        seconds = complete([None if name is None else predicted.get(name) for name in classes], relative)
-        return None if seconds is None else dict(zip(classes, seconds, strict=True))
-
-    def _alone_seconds(self, prediction: Prediction) -> float:
-        return max(prediction.completion_quantile_seconds(self._inferences, self._percentile), LEAST_SECONDS)
-
-    def _completion(self, snapshot: Snapshot, spot: Spot, alone_seconds: float, now_seconds: int) -> float:
-        """What a task takes at a spot with its pull and its company."""
-        cpu_millis, cores, seconds = self._spots.cpu_millis, spot.allocatable_millis, alone_seconds
-        if spot.lacked:
-            seconds += snapshot.images.pull_seconds(spot.lacked, spot.node_class, snapshot.pull_bytes_per_second)
-        if spot.crowd is None and not spot.beside_millis:
-            return seconds
-        prediction = self._predictions.get(spot.node_class or "")
-        load = NodeLoad(cores) if spot.crowd is None else spot.crowd.load(cores, now_seconds)
-        exposed = exposure(spot.beside_millis, load.demand_millis + cpu_millis, cores)
-        seconds *= interference(0.0 if prediction is None else prediction.contention, exposed)
-        return seconds if spot.crowd is None else completion_seconds(seconds, cpu_millis, load)
 
 
 def _is_steady(spot: Spot) -> bool:

@@ -7,7 +7,7 @@ was reckoned for tasks like this one before is taken from ``standings``; without
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from foretide.placement.admission import (
@@ -21,6 +21,7 @@ from foretide.placement.admission import (
 )
 from foretide.placement.score import TOP_SCORE
 from foretide.placement.task import WorkloadPredictions
+from foretide_extender.reckoning import Basis
 from foretide_extender.spots import memory_in_use
 from foretide_extender.standings import Standing, Standings
 from foretide_extender.state import Snapshot
@@ -33,24 +34,29 @@ Source = Literal["Measured", "Learned", "Fallback", "ClassSpeed", "Equal", "Unto
 
 @dataclass(frozen=True, slots=True)
 class FilterAnswer:
-    """``refused`` nodes with the reasons to give; ``reasons`` counts them; ``overruled`` as in `Admission`."""
+    """``refused`` nodes with the reasons to give; ``reasons`` counts them; ``overruled`` as in `Admission`.
+
+    The ``basis`` is None where no node was looked at.
+    """
 
     source: Source
     refused: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     overruled: tuple[str, ...] = ()
+    basis: Basis | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PrioritizeAnswer:
     """The entry of each node by name, `foretide_extender.wire.entry`; None where all scores are equal.
 
-    ``top`` is the node that alone gets the best score, whatever its entry says.
+    ``top`` is the node that alone gets the best score, whatever its entry says. The ``basis`` as in `FilterAnswer`.
     """
 
     source: Source
     entries: Mapping[str, str] | None = None
     top: str | None = None
+    basis: Basis | None = field(default=None, compare=False, repr=False)
 
 
 def is_ours(pod: TaskPod) -> bool:
@@ -77,6 +83,7 @@ def decide_filter(
     if workload is None or not workload.by_class:
         return FilterAnswer("Equal")
     standing = standings.of(snapshot, pod, workload)
+    basis = standing.basis(snapshot, pod, now_seconds)
     demand = Demand(
         workload.inferences_of(pod.task),
         pod.task.memory_limit_bytes,
@@ -90,8 +97,9 @@ def decide_filter(
     if not standing.spots.tight and not any(
         check_memory(each, demand) or check_deadline(each, demand) for each in by_class.values()
     ):
-        return FilterAnswer(source)
-    return _admitted(source, names, _candidates(snapshot, standing, pod, names, by_class), demand, pod.planned_node)
+        return FilterAnswer(source, basis=basis)
+    candidates = _candidates(snapshot, standing, pod, names, by_class)
+    return replace(_admitted(source, names, candidates, demand, pod.planned_node), basis=basis)
 
 
 def _candidates(
@@ -125,13 +133,14 @@ def _admitted(
     by_id = {id(candidate): candidate for candidate in candidates}
     admission = admit([by_id[each] for each in distinct], demand)
     refusal_by_id = dict(zip(distinct, admission.refusals, strict=True))
+    words = {id(refusal): str(refusal) for refusal in admission.refusals}
     refused: dict[str, str] = {}
     reasons: dict[str, int] = {}
     for name, candidate in zip(names, candidates, strict=True):
         refusal = refusal_by_id[id(candidate)]
         if refusal is None or (name == planned and _is_for_deadline(refusal)):
             continue
-        refused[name] = str(refusal)
+        refused[name] = words[id(refusal)]
         reasons[refusal.reason] = reasons.get(refusal.reason, 0) + 1
     return FilterAnswer(source, refused, reasons, admission.overruled)
 
@@ -169,8 +178,11 @@ def decide_prioritize(
     standings = standings or Standings()
     standings.follow(snapshot)
     workload = snapshot.workloads.get((pod.namespace, pod.workload)) if pod.is_task else None
-    board = standings.of(snapshot, pod, workload).board(snapshot, pod, now_seconds)
+    standing = standings.of(snapshot, pod, workload)
+    board = standing.board(snapshot, pod, now_seconds)
+    basis = standing.basis(snapshot, pod, now_seconds)
     best = board.best_of(names)
     if best is None:
-        return PrioritizeAnswer("Equal", top=top)
-    return PrioritizeAnswer(board.source(best), board.entries(best, TOP_SCORE if top is None else TOP_SCORE - 1), top)
+        return PrioritizeAnswer("Equal", top=top, basis=basis)
+    entries = board.entries(best, TOP_SCORE if top is None else TOP_SCORE - 1)
+    return PrioritizeAnswer(board.source(best), entries, top, basis)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from foretide.placement.task import WorkloadPredictions
 from foretide_extender.board import Board
+from foretide_extender.reckoning import Basis
 from foretide_extender.spots import Check, Spots, sizes_of
 from foretide_extender.state import Snapshot, WorkloadKey
 from foretide_kube.task_pods import TaskPod
@@ -57,6 +58,20 @@ class Standing:
             del self._boards[next(iter(self._boards))]
         found.follow(snapshot, now_seconds, self._check)
         return found
+
+    def basis(self, snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> Basis:
+        """What ``pod`` is told rests on, by what is so at a time in seconds since the epoch."""
+        spots = self.spots
+        return Basis(
+            spots.places(),
+            spots.workload,
+            pod.task,
+            spots.cpu_millis,
+            spots.image_bytes,
+            snapshot.speeds,
+            snapshot.pull_bytes_per_second,
+            now_seconds,
+        )
 
 
 class Standings:
