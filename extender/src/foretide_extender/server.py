@@ -31,6 +31,7 @@ from foretide_extender.metrics import Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
 from foretide_extender.reception import Reception
 from foretide_extender.settings import Address
+from foretide_extender.spots import TooLate
 from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot
 from foretide_extender.wire import MalformedRequest, Request, decode, encode_filter, encode_prioritize
@@ -64,10 +65,6 @@ class _Decide(Protocol[_Answer_co]):
 
 class NoState(Exception):  # noqa: N818 - a state, not an error
     """The cluster has not been read yet: there is nothing to rest on."""
-
-
-class _TooLateError(Exception):
-    """A decision took all the time that it has."""
 
 
 class Answerer:
@@ -110,8 +107,8 @@ class Answerer:
         """Reckon for some milliseconds what changed for tasks like those asked about last."""
         self._end_seconds = self._clock_seconds() + _AHEAD_SECONDS
         try:
-            self._standings.prepare(self._snapshot())
-        except (NoState, _TooLateError):
+            self._standings.prepare(self._snapshot(), self._now_seconds())
+        except (NoState, TooLate):
             return
         except Exception:
             log.exception("nothing could be reckoned ahead")
@@ -139,7 +136,7 @@ class Answerer:
         scored = self._decided(verb, request, decide_prioritize, left_seconds) or PrioritizeAnswer("Equal")
         try:
             reply = encode_prioritize(request, scored.entries, scored.top, self._check)
-        except _TooLateError:
+        except TooLate:
             self._metrics.fail_open.labels(verb, "DeadlineExceeded").inc()
             scored = PrioritizeAnswer("Equal")
             reply = encode_prioritize(request, None, None)
@@ -162,7 +159,7 @@ class Answerer:
             decided = decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
         except NoState:
             reason = "NotSynced"
-        except _TooLateError:
+        except TooLate:
             reason = "DeadlineExceeded"
         except Exception:
             log.exception("%s failed open for %s/%s", verb, pod.namespace, pod.name)
@@ -177,7 +174,7 @@ class Answerer:
 
     def _check(self) -> None:
         if self._clock_seconds() > self._end_seconds:
-            raise _TooLateError
+            raise TooLate
 
 
 def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) -> Mapping[bytes, Route]:
