@@ -246,7 +246,7 @@ async def listen_to_scheduler(
     Close it at the end. All bodies that are being received and answers that were not taken have together at most twice
     the bytes of the largest body.
     """
-    reception = Reception(most_bytes=2 * max_body_bytes, gave_up=metrics.gave_up)
+    reception = Reception(most_bytes=2 * max_body_bytes, gave_up=metrics.gave_up, refused=metrics.refused)
 
     def connection() -> PostProtocol:
         return PostProtocol(routes, reception, max_body_bytes=max_body_bytes)
