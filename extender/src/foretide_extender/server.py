@@ -26,6 +26,7 @@ from foretide_extender.decide import (
 )
 from foretide_extender.metrics import Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
+from foretide_extender.records import Records
 from foretide_extender.settings import Address
 from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot
@@ -71,7 +72,7 @@ class _TooLateError(Exception):
 
 
 class Answerer:
-    """Answers one request: decode, decide within the deadline, encode. For one thread.
+    """Answers one request: decode, decide within the deadline, encode, and take note. For one thread.
 
     ``snapshot`` gives the cluster's state, or raises NoState; ``now_seconds`` the time since the epoch and
     ``clock_seconds`` monotonic time. The deadline counts from when the request is read, which cannot be cut short.
@@ -94,6 +95,7 @@ class Answerer:
         self._end_seconds = 0.0
         self._standings = Standings(self._check)
         self._latest: tuple[Body, Request] | None = None
+        self.records = Records()
 
     def answer(self, verb: Verb, body: Body) -> bytes:
         """The reply to ``body``; MalformedRequest if it is no request."""
@@ -125,27 +127,41 @@ class Answerer:
         return request
 
     def _reply(self, verb: Verb, request: Request) -> bytes:
-        if verb == "filter":
-            passed = self._decided(verb, request, decide_filter) or FilterAnswer("Equal")
-            self._metrics.decided(verb, passed.source)
-            for reason, count in passed.reasons.items():
-                self._metrics.refusals.labels(reason).inc(count)
-            for reason in passed.overruled:
-                self._metrics.overruled.labels(reason).inc()
-            return encode_filter(request, passed.refused)
-        scored = self._decided(verb, request, decide_prioritize) or PrioritizeAnswer("Equal")
-        self._metrics.decided(verb, scored.source)
-        return encode_prioritize(request, scored.entries, scored.top)
+        return self._filtered(request) if verb == "filter" else self._prioritized(request)
 
-    def _decided(self, verb: Verb, request: Request, decide: _Decide[_Answer_co]) -> _Answer_co | None:
-        """What is decided; None where nothing is in time, or it goes wrong."""
+    def _filtered(self, request: Request) -> bytes:
+        now_seconds = self._now_seconds()
+        found, failed_open = self._decided("filter", request, decide_filter, now_seconds)
+        if is_ours(request.pod):
+            self.records.filtered(request, found, failed_open, now_seconds)
+        answer = found or FilterAnswer("Equal")
+        self._metrics.decided("filter", answer.source)
+        for reason, count in answer.reasons.items():
+            self._metrics.refusals.labels(reason).inc(count)
+        for reason in answer.overruled:
+            self._metrics.overruled.labels(reason).inc()
+        return encode_filter(request, answer.refused)
+
+    def _prioritized(self, request: Request) -> bytes:
+        now_seconds = self._now_seconds()
+        found, failed_open = self._decided("prioritize", request, decide_prioritize, now_seconds)
+        if is_ours(request.pod):
+            self.records.prioritized(request, found, failed_open, now_seconds)
+        answer = found or PrioritizeAnswer("Equal")
+        self._metrics.decided("prioritize", answer.source)
+        return encode_prioritize(request, answer.entries, answer.top)
+
+    def _decided(
+        self, verb: Verb, request: Request, decide: _Decide[_Answer_co], now_seconds: float
+    ) -> tuple[_Answer_co | None, str]:
+        """What is decided; None where nothing is in time, or it goes wrong, and why."""
         pod, names = request.pod, request.names
         if not is_ours(pod):
-            return decide(_UNTOUCHED, pod, names, 0.0, None)
+            return decide(_UNTOUCHED, pod, names, 0.0, None), ""
         self._end_seconds = self._clock_seconds() + self._deadline_seconds
         reason: str
         try:
-            return decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
+            return decide(self._snapshot(), pod, names, now_seconds, self._standings), ""
         except NoState as error:
             reason = error.reason
         except _TooLateError:
@@ -155,7 +171,7 @@ class Answerer:
             self._standings = Standings(self._check)
             reason = "InternalError"
         self._metrics.fail_open.labels(verb, reason).inc()
-        return None
+        return None, reason
 
     def _check(self) -> None:
         if self._clock_seconds() > self._end_seconds:
