@@ -33,8 +33,9 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ``completion_seconds`` is what the asked percentile of tasks keep to, and by which nodes are compared: the sum of
     alone, pull, contention and sharing. The median and the upper bound (95 %) are reckoned likewise. Start-up and work
     are told apart where they are predicted; else what it takes alone is guessed from other classes (``ClassSpeed``), or
-    the median of all (``Unknown``). Where cores are shared, ``others_cpu_millis`` of ``allocatable_cpu_millis`` are held
-    by what is there, of which ``others`` tasks are expected to end. Without any prediction no time is told.
+    the median of all (``Unknown``). Where it would be slowed, what is there may use ``others_cpu_millis`` of
+    ``allocatable_cpu_millis``, and ``others`` of it are tasks that are expected to end. Without any prediction no time
+    is told.
     """
 
     nodes: list[str]

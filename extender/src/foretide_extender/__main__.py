@@ -11,6 +11,8 @@ import signal
 import sys
 import time
 
+from foretide_extender.access import Access
+from foretide_extender.explain_route import ExplainRoute
 from foretide_extender.metrics import Metrics
 from foretide_extender.server import (
     Answerer,
@@ -61,6 +63,9 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     routes = scheduler_routes(answerer, metrics, max_body_bytes=settings.max_body_bytes)
     server = await listen_to_scheduler(routes, scheduler, max_body_bytes=settings.max_body_bytes)
     app = observe_app(metrics, waiting_for=watches.waiting_for, silent=watches.silent)
+    access = Access(client, clock=time.monotonic)
+    route = ExplainRoute(client, access, answerer.records, snapshot=snapshot, now_seconds=time.time)
+    app.router.add_get("/explain", route.answer)
     runner = await listen_to_observers(app, observe)
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
     while not stopped.is_set():
