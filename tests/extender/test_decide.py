@@ -368,15 +368,19 @@ def test_a_planned_node_that_is_no_candidate_changes_nothing() -> None:
     assert scored(state, pod(annotations={"foretide.dev/planned-node": "gone"})) == scored(state, pod())
 
 
-def test_a_snapshot_is_not_changed_by_what_comes_after() -> None:
+def test_a_snapshot_keeps_its_workloads_and_the_next_tells_of_every_node_that_changed() -> None:
     state = cluster(workload_object())
     before = state.snapshot()
+    fast = before.nodes["fast-1"]
     state.workload_changed(("team", "resnet"), None)
-    state.node_changed("DELETED", facts_of(reduce_node(node_object("fast-1", "fast"))))
+    bind(state, pod_object("busy", node="fast-1"))
+    state.node_changed("DELETED", facts_of(reduce_node(node_object("slow-1", "slow"))))
+    after = state.snapshot()
     assert ("team", "resnet") in before.workloads
-    assert "fast-1" in before.nodes
-    assert "fast-1" not in state.snapshot().nodes
-    assert state.snapshot() is state.snapshot()
+    assert (fast.pods, len(after.nodes["fast-1"].pods)) == ((), 1)
+    assert (set(after.changed), after.after) == ({"fast-1", "slow-1"}, before.moment)
+    assert "slow-1" not in after.nodes
+    assert state.snapshot() is after
 
 
 def test_a_node_that_changes_its_class_is_scored_as_the_new_one() -> None:

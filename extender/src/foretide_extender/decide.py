@@ -112,12 +112,18 @@ def _candidates(
         spot = at.get(name)
         candidate = unknown if spot is None else by_class.get(spot.node_class or "", unknown)
         if name in tight:
-            node = snapshot.nodes[name]
-            # The plan knows what else will be there when the task begins.
-            used = 0 if name == pod.planned_node else memory_in_use(snapshot, node)
-            candidate = Candidate(candidate.prediction, node.allocatable_memory_bytes, used)
+            candidate = _weighed(snapshot, name, candidate, is_planned=name == pod.planned_node)
         found.append(candidate)
     return found
+
+
+def _weighed(snapshot: Snapshot, name: str, candidate: Candidate, *, is_planned: bool) -> Candidate:
+    """A candidate whose memory left is short; of the planned node the plan knows what will be there by then."""
+    node = snapshot.nodes.get(name)
+    if node is None:  # gone since
+        return candidate
+    used = 0 if is_planned else memory_in_use(snapshot, node)
+    return Candidate(candidate.prediction, node.allocatable_memory_bytes, used)
 
 
 def _admitted(

@@ -101,7 +101,7 @@ class Spots:
         self.distinct: dict[Spot, None] = {}
         self.tight: set[str] = set()
         self.changes = 0
-        self.stale: set[str] = set(snapshot.nodes)
+        self.stale: dict[str, None] = dict.fromkeys(snapshot.nodes.copy())
         self.moved: list[str] = []
         self._shared: dict[tuple[object, ...], Spot] = {}
         self._places: Places | None = None
@@ -114,7 +114,7 @@ class Spots:
         """Look again at nodes that changed; raises what ``check`` does, and then goes on from there the next time."""
         looks = 0
         while self.stale:
-            name = self.stale.pop()
+            name, _ = self.stale.popitem()
             node = snapshot.nodes.get(name)
             self._move(name, None if node is None else self._spot(snapshot, node))
             self._weigh(snapshot, name, node)

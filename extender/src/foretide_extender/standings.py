@@ -90,7 +90,7 @@ class Standings:
         if snapshot.after is not self._moment:
             self._kept.clear()
         for standing in self._kept.values():
-            standing.spots.stale |= snapshot.changed
+            standing.spots.stale |= dict.fromkeys(snapshot.changed)
         self._moment = snapshot.moment
 
     def prepare(self, snapshot: Snapshot) -> None:
