@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
+from foretide_cli.explain import explain
 from foretide_cli.release import release
-from foretide_kube.client import ApiError
+from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.connecting import NoWayError, connect
+from foretide_kube.forwarding import get_in_pod
+
+_FEW: Final = 10
+"""So many nodes a table shows if nothing else is asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
     try:
-        return _simulate(options) if options.command == "simulate" else _release(options, parser)
+        match options.command:
+            case "simulate":
+                return _simulate(options)
+            case "explain":
+                return _explain(options)
+            case _:
+                return _release(options, parser)
     except KeyboardInterrupt:
         return 130
 
@@ -42,12 +54,8 @@ def _simulate(options: argparse.Namespace) -> int:
 def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if options.names and options.all_namespaces:
         parser.error("names stand for Pods of one namespace: leave out --all-namespaces, or the names")
-    try:
-        client = connect()
-    except NoWayError as error:
-        return _failed(str(error), status=2)
-    try:
-        return release(
+    return _in_cluster(
+        lambda client: release(
             client,
             None if options.all_namespaces else options.namespace,
             options.names,
@@ -55,6 +63,33 @@ def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
             say=print,
             complain=lambda problem: _failed(problem, status=1),
         )
+    )
+
+
+def _explain(options: argparse.Namespace) -> int:
+    return _in_cluster(
+        lambda client: explain(
+            client,
+            options.namespace,
+            options.name,
+            system_namespace=options.system_namespace,
+            most_nodes=options.nodes,
+            as_json=options.output == "json",
+            get=get_in_pod,
+            say=print,
+            complain=lambda problem: _failed(problem, status=1),
+        )
+    )
+
+
+def _in_cluster(do: Callable[[KubeClient], int]) -> int:
+    """What ``do`` comes to with the cluster that KUBECONFIG names; each way to fail is one line."""
+    try:
+        client = connect()
+    except NoWayError as error:
+        return _failed(str(error), status=2)
+    try:
+        return do(client)
     except ApiError as error:
         return _failed(_in_words(error), status=1)
 
@@ -70,6 +105,21 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--policy", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
     command.add_argument("--audit", action="store_true", help="why the plan left nodes idle, and whether it was right")
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    words = (
+        "Tell why a Pod went where it went: every candidate with its terms, what was refused and why, and the plan. "
+        "docs/explain.md describes the columns, and the rights that it takes."
+    )
+    command = commands.add_parser("explain", help="why a Pod went where it went", description=words)
+    command.add_argument("kind", choices=("pod",), metavar="pod")
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("-n", "--namespace", default="default", metavar="NS", help="the Pod's; default: default")
+    command.add_argument(
+        "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
+    )
+    command.add_argument(
+        "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
+    )
+    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
     where = command.add_mutually_exclusive_group()
@@ -78,6 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--dry-run", action="store_true", help="say which gates would be opened, and open none")
     command.add_argument("names", nargs="*", metavar="NAME", help="only these Pods; default: all that wait")
     return parser
+
+
+def _count(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; write one, as 10, or all")
+    return int(text)
 
 
 def _in_words(error: ApiError) -> str:

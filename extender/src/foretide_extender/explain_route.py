@@ -6,6 +6,7 @@ The API server is asked, and records are put into words, on few threads beside t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -58,9 +59,7 @@ class ExplainRoute:
             return _refused(HTTPStatus.BAD_REQUEST, "write /explain?namespace=NAMESPACE&pod=NAME")
         bearer = _BEARER.fullmatch(request.headers.get("Authorization", ""))
         if bearer is None:
-            return _refused(
-                HTTPStatus.UNAUTHORIZED, "a bearer token is missing: send it as Authorization: Bearer TOKEN"
-            )
+            return _refused(HTTPStatus.UNAUTHORIZED, "a token is missing: send Authorization: Bearer TOKEN")
         if self._waiting >= MOST_WAITING:
             return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many ask at once; try again")
         self._waiting += 1
@@ -74,12 +73,10 @@ class ExplainRoute:
     async def _explained(self, token: str, namespace: str, name: str) -> web.Response:
         loop = asyncio.get_running_loop()
         item = await loop.run_in_executor(self._threads, partial(self._pod, token, namespace, name))
-        snapshot, unknown = None, ""
-        try:
+        snapshot = None
+        with contextlib.suppress(NoState):
             snapshot = self._snapshot()
-        except NoState as state:
-            unknown = state.reason
-        known = Standpoint(self._records.find(namespace, name), snapshot, unknown, self._now_seconds())
+        known = Standpoint(self._records.find(namespace, name), snapshot, self._now_seconds())
 
         def put_into_words() -> tuple[HTTPStatus, bytes]:
             found = explain(namespace, name, item, known)

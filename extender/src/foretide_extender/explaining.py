@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -37,12 +38,11 @@ _NO_STEP: Final = Step()
 class Standpoint(NamedTuple):
     """What an answer is made from: the record of a Pod, None where none is kept, and the cluster as it is now.
 
-    The snapshot is None while nothing is known of the cluster, for the reason ``unknown``.
+    The snapshot is None while nothing is known of the cluster.
     """
 
     record: Record | None
     snapshot: Snapshot | None
-    unknown: str
     now_seconds: float
 
 
@@ -67,7 +67,11 @@ def explain(namespace: str, name: str, item: Object | None, known: Standpoint) -
     why = _undecided_words(pod)
     if pod.is_finished or known.snapshot is None:
         status: Status = "Ended" if pod.is_finished else "NotDecided"
-        words = why if pod.is_finished else f"{why}; what would be decided now is not known ({known.unknown})"
+        words = (
+            why
+            if pod.is_finished
+            else f"{why}; what would be decided now is not known, as the cluster has not been read yet"
+        )
         return Explanation(
             namespace=namespace, pod=name, status=status, message=words, workload=pod.workload, planned=planned
         )
@@ -78,13 +82,16 @@ def explain(namespace: str, name: str, item: Object | None, known: Standpoint) -
 
 def _decided_now(snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> Record:
     """The record of what would be decided of all nodes, as if the Pod were not bound yet."""
-    here = None if pod.node is None else snapshot.nodes.get(pod.node)
-    if here is not None and any(each.uid == pod.uid for each in here.pods):
+    nodes = snapshot.nodes.copy()  # in one step: it follows what happens meanwhile
+    here = None if pod.node is None else nodes.get(pod.node)
+    if here is not None:
+        itself = [each for each in here.pods if each.uid == pod.uid]
         others = tuple(each for each in here.pods if each.uid != pod.uid)
-        free = here.free_millis + sum(cpu_millis_in_use(each) for each in here.pods if each.uid == pod.uid)
-        without = replace(here, pods=others, free_millis=free)
-        snapshot = replace(snapshot, nodes={**snapshot.nodes, here.name: without}, moment=object())
-    records, standings, names = Records(most_bytes=2**40), Standings(), list(snapshot.nodes)
+        nodes[here.name] = replace(
+            here, pods=others, free_millis=here.free_millis + sum(map(cpu_millis_in_use, itself))
+        )
+    snapshot = replace(snapshot, nodes=MappingProxyType(nodes), moment=object())
+    records, standings, names = Records(most_bytes=2**40), Standings(), list(nodes)
     request = Request(pod, names, msgspec.json.encode(names))
     passed = decide_filter(snapshot, pod, names, now_seconds, standings)
     records.filtered(request, passed, "", now_seconds)
