@@ -162,7 +162,8 @@ def test_without_any_prediction_there_are_scores_and_no_seconds() -> None:
     told = extender.explain(item=pod_object(node="slow-1"))
     assert scores_of(told) == scores
     assert {each.completion_seconds for each in told.candidates} == {None}
-    assert [each.score for each in told.candidates] == sorted((each.score for each in told.candidates), reverse=True)
+    ordered = [each.score or 0 for each in told.candidates]
+    assert ordered == sorted(ordered, reverse=True)
     assert told.placed is not None
     assert (told.placed.node, told.placed.regret_seconds) == ("slow-1", None)
 
