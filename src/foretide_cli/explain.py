@@ -147,7 +147,11 @@ def _facts(told: Explanation) -> list[tuple[str, str]]:
         facts.append(("decided", "now, not before" if told.as_of == NOW else told.as_of))
     if told.percentile is not None:
         facts.append(("compared by", f"the seconds that {told.percentile} % of such tasks keep to"))
-    facts += [(verb, _step(step)) for verb, step in (("filter", told.filter), ("scores", told.prioritize)) if step]
+    if told.filter is not None:
+        facts.append(("filter", _step(told.filter)))
+    if told.prioritize is not None:
+        worth = "; a point adds 10 × the extender's weight to a node's total" if told.prioritize.source else ""
+        facts.append(("scores", _step(told.prioritize) + worth))
     if told.overruled:
         facts.append(("set aside", f"{', '.join(told.overruled)}: would have refused all nodes"))
     versions = dict.fromkeys(each.model_version for each in told.candidates if each.model_version)

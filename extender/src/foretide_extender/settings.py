@@ -28,7 +28,7 @@ class Settings:
 
     ``scheduler_address`` (FORETIDE_SCHEDULER_LISTEN, default ``127.0.0.1:8888``): filter and prioritize, for the
     scheduler beside us; it has no authentication, so keep it on the loopback interface.
-    ``observe_address`` (FORETIDE_OBSERVE_LISTEN, default ``:8082``): /metrics, /healthz and /readyz.
+    ``observe_address`` (FORETIDE_OBSERVE_LISTEN, default ``:8082``): /metrics, /healthz, /readyz and /explain.
     ``decision_deadline_seconds`` (FORETIDE_DECISION_DEADLINE_MILLISECONDS, default 50, 1 to 10000): after which an
     answer is given that changes nothing. Keep it well below the scheduler's httpTimeout.
     ``max_body_bytes`` (FORETIDE_MAX_BODY_BYTES, default 2097152, 65536 to 1073741824): the largest request; it costs
