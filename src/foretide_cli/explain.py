@@ -10,7 +10,7 @@ import msgspec
 
 from foretide_cli.tables import table
 from foretide_kube.client import ApiError, KubeClient, Object
-from foretide_kube.explanation import NOW, Candidates, Explanation, Planned, Step
+from foretide_kube.explanation import NOW, Candidates, Explanation, Placed, Planned, Step
 from foretide_kube.forwarding import PodPort
 from foretide_kube.names import PODS
 
@@ -145,6 +145,12 @@ def _facts(told: Explanation) -> list[tuple[str, str]]:
         facts.append(("workload", f"{told.workload}{size}{cores}"))
     if told.as_of:
         facts.append(("decided", "now, not before" if told.as_of == NOW else told.as_of))
+    return facts + _grounds(told) + _planned(told.planned or Planned()) + _placed(told.placed)
+
+
+def _grounds(told: Explanation) -> list[tuple[str, str]]:
+    """What the decision rests on."""
+    facts = []
     if told.percentile is not None:
         facts.append(("compared by", f"the seconds that {told.percentile} % of such tasks keep to"))
     if told.filter is not None:
@@ -155,20 +161,19 @@ def _facts(told: Explanation) -> list[tuple[str, str]]:
     if told.overruled:
         facts.append(("set aside", f"{', '.join(told.overruled)}: would have refused all nodes"))
     versions = dict.fromkeys(each.model_version for each in told.candidates if each.model_version)
-    if versions:
-        facts.append(("model", ", ".join(versions)))
-    if told.planned is not None:
-        facts += _planned(told.planned)
-    if told.placed is not None:
-        placed = told.placed
-        if placed.regret_seconds is None:
-            regret = ""
-        elif placed.regret_seconds:
-            regret = f", {placed.regret_seconds:.1f} s later than on {placed.best_node} by this reckoning"
-        else:
-            regret = ", the best by this reckoning"
-        facts.append(("went to", placed.node + regret))
-    return facts
+    return [*facts, ("model", ", ".join(versions))] if versions else facts
+
+
+def _placed(placed: Placed | None) -> list[tuple[str, str]]:
+    """Where the Pod went."""
+    if placed is None:
+        return []
+    if placed.regret_seconds is None:
+        return [("went to", placed.node)]
+    if not placed.regret_seconds:
+        return [("went to", f"{placed.node}, the best by this reckoning")]
+    later = f"{placed.regret_seconds:.1f} s later than on {placed.best_node}"
+    return [("went to", f"{placed.node}, {later} by this reckoning")]
 
 
 def _step(step: Step) -> str:
