@@ -50,7 +50,7 @@ def explain(namespace: str, name: str, item: Object | None, known: Standpoint) -
     """What is known of the Pod of that name, which is ``item``, or is not there."""
     pod: TaskPod | None = None if item is None else facts_of(reduce_pod(item))
     record = known.record
-    if pod is not None and record is not None and record.uid != pod.uid:
+    if pod is not None and record is not None and record.pod.uid != pod.uid:
         record = None  # a namesake's
     if pod is None and record is None:
         return Explanation(
@@ -110,13 +110,13 @@ def _described(record: Record, status: Status, as_of: str, message: str, pod: Ta
     workload = None if basis is None else basis.workload
     candidates = _unreckoned(record, passed) if basis is None else _candidates(record, basis, passed)
     return Explanation(
-        namespace=record.key[0],
-        pod=record.key[1],
+        namespace=record.pod.namespace,
+        pod=record.pod.name,
         status=status,
         message=message,
         as_of=as_of,
-        workload=record.workload,
-        inferences=None if workload is None else workload.inferences_of(record.task),
+        workload=record.pod.workload,
+        inferences=None if workload is None else workload.inferences_of(record.pod.task),
         percentile=None if workload is None else workload.percentile,
         cpu_millis=None if basis is None or workload is None else basis.cpu_millis,
         filter=_step(record.filter_source, record.filter_failed_open),
@@ -181,7 +181,7 @@ def _candidates(record: Record, basis: Basis, names: Sequence[str]) -> list[Cand
 
 def _terms(record: Record, basis: Basis, spots: Iterable[Spot], percent: int) -> tuple[Reckoning, Mapping[Spot, Terms]]:
     """What a task takes at ``spots``; nothing where nothing tells nodes apart."""
-    reckoning = Reckoning(basis.workload, record.task, basis.cpu_millis, percent)
+    reckoning = Reckoning(basis.workload, record.pod.task, basis.cpu_millis, percent)
     alone = reckoning.alone_by_class((spot.node_class for spot in basis.places.at.values()), basis.speeds)
     if alone is None:
         return reckoning, {}

@@ -9,10 +9,11 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
+from foretide.placement.task import Task
 from foretide_extender.decide import FilterAnswer, PrioritizeAnswer
 from foretide_extender.reckoning import Basis
 from foretide_extender.wire import Request
@@ -23,7 +24,17 @@ MOST_BYTES: Final = 8 * 2**20
 _RECORD_BYTES: Final = 2000
 _NAME_BYTES: Final = 80
 """What a refused node's name takes, beside its place in the map."""
-_Key = tuple[str, str]
+_NOBODY: Final[Mapping[str, str]] = {}
+
+
+class Asked(NamedTuple):
+    """The Pod that was asked about."""
+
+    namespace: str
+    name: str
+    uid: str
+    workload: str
+    task: Task
 
 
 class Record:
@@ -39,34 +50,28 @@ class Record:
         "basis",
         "filter_failed_open",
         "filter_source",
-        "key",
         "overruled",
         "planned",
+        "pod",
         "prioritize_failed_open",
         "prioritize_source",
         "refused",
         "sent",
         "size_bytes",
-        "task",
         "time_seconds",
-        "uid",
-        "workload",
     )
 
-    def __init__(self, request: Request, key: _Key, time_seconds: float) -> None:
+    def __init__(self, request: Request, time_seconds: float) -> None:
         pod = request.pod
-        self.key = key
-        self.uid = pod.uid
-        self.workload = pod.workload
-        self.task = pod.task
+        self.pod = Asked(pod.namespace, pod.name, pod.uid, pod.workload, pod.task)
         self.time_seconds = time_seconds
-        self.sent = b""
+        self.sent = sent = msgspec.json.encode(request.names) if request.whole else request.sent
+        self.size_bytes = _RECORD_BYTES + len(sent)
         self.filter_source = self.filter_failed_open = self.prioritize_source = self.prioritize_failed_open = ""
-        self.refused: Mapping[str, str] = {}
+        self.refused = _NOBODY
         self.overruled: tuple[str, ...] = ()
         self.planned: str | None = None
         self.basis: Basis | None = None
-        self.size_bytes = 0
 
 
 class Records:
@@ -75,7 +80,7 @@ class Records:
     def __init__(self, *, most: int = MOST_RECORDS, most_bytes: int = MOST_BYTES) -> None:
         self._most = most
         self._most_bytes = most_bytes
-        self._kept: dict[_Key, Record] = {}
+        self._kept: dict[tuple[str, str], Record] = {}
         self._uses: dict[int, int] = {}
         self.size_bytes = 0
 
@@ -89,85 +94,89 @@ class Records:
 
     def filtered(self, request: Request, answer: FilterAnswer | None, failed_open: str, now_seconds: float) -> None:
         """Take note of an answer to filter, None where it ``failed_open``, for that reason."""
-        key = request.pod.namespace, request.pod.name
-        if key in self._kept:
-            self._drop(self._kept.pop(key))
-        record = self._kept[key] = Record(request, key, now_seconds)
+        record = Record(request, now_seconds)
         if answer is None:
             record.filter_failed_open = failed_open
         else:
             record.filter_source = answer.source
             record.overruled = answer.overruled
+            record.basis = answer.basis
             if answer.refused:
                 record.refused = answer.refused
-                self._grow(record, _refused_bytes(answer.refused))
-            self._rest(record, answer.basis)
-        self._send(record, request)
-        self._shrink()
+                record.size_bytes += _refused_bytes(answer.refused)
+        self._keep(record)
 
     def prioritized(
         self, request: Request, answer: PrioritizeAnswer | None, failed_open: str, now_seconds: float
     ) -> None:
         """Take note of an answer to prioritize, beside that to filter in the same attempt."""
-        key = request.pod.namespace, request.pod.name
-        record = self._kept.get(key)
-        if record is None or record.uid != request.pod.uid or record.prioritize_source or record.prioritize_failed_open:
-            if record is not None:
-                self._drop(self._kept.pop(key))
-            record = self._kept[key] = Record(request, key, now_seconds)
+        pod = request.pod
+        record = self._kept.get((pod.namespace, pod.name))
+        if (
+            record is None
+            or record.sent is not request.sent
+            or record.pod.uid != pod.uid
+            or record.prioritize_source
+            or record.prioritize_failed_open
+        ):
+            record = self._joined(request, record, now_seconds)
+            self._keep(record)
         record.time_seconds = now_seconds
         if answer is None:
             record.prioritize_failed_open = failed_open
-        else:
-            record.prioritize_source = answer.source
-            record.planned = answer.top
-            self._rest(record, answer.basis)
-        self._send(record, request)
-        self._shrink()
-
-    def _send(self, record: Record, request: Request) -> None:
-        """The names that were asked about; of whole Nodes no more is kept."""
-        sent = msgspec.json.encode(request.names) if request.whole else request.sent
-        if sent is not record.sent:
-            self._grow(record, len(sent) - len(record.sent))
-            record.sent = sent
-
-    def _rest(self, record: Record, basis: Basis | None) -> None:
-        """Have the record rest on ``basis``; what many rest on counts once."""
-        if basis is None:
             return
-        places, before = basis.places, record.basis
-        record.basis = basis
+        record.prioritize_source = answer.source
+        record.planned = answer.top
+        if answer.basis is not record.basis and answer.basis is not None:
+            before, record.basis = record.basis, answer.basis
+            self._hold(answer.basis)
+            if before is not None:
+                self._leave(before)
+
+    def _joined(self, request: Request, before: Record | None, now_seconds: float) -> Record:
+        """A new record, with what was answered to filter if that was for the same attempt."""
+        record = Record(request, now_seconds)
+        if before is None or before.pod.uid != record.pod.uid:
+            return record
+        if before.prioritize_source or before.prioritize_failed_open:
+            return record
+        record.filter_source, record.filter_failed_open = before.filter_source, before.filter_failed_open
+        record.refused, record.overruled, record.basis = before.refused, before.overruled, before.basis
+        record.size_bytes += _refused_bytes(before.refused)
+        return record
+
+    def _keep(self, record: Record) -> None:
+        """Take it in the place of the last one on the same Pod, and let go of the oldest where they are too many."""
+        pod, kept = record.pod, self._kept
+        key = pod.namespace, pod.name
+        before = kept.pop(key, None)
+        kept[key] = record
+        self.size_bytes += record.size_bytes
+        if record.basis is not None:
+            self._hold(record.basis)
         if before is not None:
-            if before.places is places:
-                return
-            self._leave(before)
-        uses = self._uses.get(id(places), 0)
-        self._uses[id(places)] = uses + 1
-        if not uses:
-            self.size_bytes += places.size_bytes
-
-    def _leave(self, basis: Basis) -> None:
-        places = basis.places
-        uses = self._uses[id(places)] - 1
-        if uses:
-            self._uses[id(places)] = uses
-        else:
-            del self._uses[id(places)]
-            self.size_bytes -= places.size_bytes
-
-    def _grow(self, record: Record, size_bytes: int) -> None:
-        record.size_bytes += size_bytes
-        self.size_bytes += size_bytes
+            self._drop(before)
+        while self.size_bytes > self._most_bytes or len(kept) > self._most:
+            self._drop(kept.pop(next(iter(kept))))
 
     def _drop(self, record: Record) -> None:
         self.size_bytes -= record.size_bytes
         if record.basis is not None:
             self._leave(record.basis)
 
-    def _shrink(self) -> None:
-        while len(self._kept) > self._most or self.size_bytes + _RECORD_BYTES * len(self._kept) > self._most_bytes:
-            self._drop(self._kept.pop(next(iter(self._kept))))
+    def _hold(self, basis: Basis) -> None:
+        """What many rest on counts once."""
+        places, known = basis.places, self._uses
+        uses = known[id(places)] = known.get(id(places), 0) + 1
+        if uses == 1:
+            self.size_bytes += places.size_bytes
+
+    def _leave(self, basis: Basis) -> None:
+        places, known = basis.places, self._uses
+        uses = known[id(places)] = known[id(places)] - 1
+        if not uses:
+            del known[id(places)]
+            self.size_bytes -= places.size_bytes
 
 
 def _refused_bytes(refused: Mapping[str, str]) -> int:
