@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
+from foretide.placement.order import Order
 from foretide_cli.explain import explain
+from foretide_cli.manifests import ManifestError, read_workloads
+from foretide_cli.predict import predict
 from foretide_cli.release import release
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.connecting import NoWayError, connect
@@ -28,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match options.command:
             case "simulate":
                 return _simulate(options)
+            case "predict":
+                return _predict(options)
             case "explain":
                 return _explain(options)
             case _:
@@ -60,6 +66,25 @@ def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
             None if options.all_namespaces else options.namespace,
             options.names,
             is_trial=options.dry_run,
+            say=print,
+            complain=lambda problem: _failed(problem, status=1),
+        )
+    )
+
+
+def _predict(options: argparse.Namespace) -> int:
+    try:
+        workloads = read_workloads(options.file, options.namespace, sys.stdin.read)
+    except ManifestError as error:
+        return _failed(str(error), status=2)
+    return _in_cluster(
+        lambda client: predict(
+            client,
+            workloads,
+            order=options.order,
+            most_nodes=options.nodes,
+            as_json=options.output == "json",
+            now_seconds=time.time(),
             say=print,
             complain=lambda problem: _failed(problem, status=1),
         )
@@ -106,6 +131,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--audit", action="store_true", help="why the plan left nodes idle, and whether it was right")
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     words = (
+        "Tell what a task of an AIWorkload takes on each node class, and when it would end on each node now; "
+        "nothing is made. docs/cli.md says where the figures are from."
+    )
+    command = commands.add_parser("predict", help="how long a workload would take, and wait", description=words)
+    command.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="manifest; - for stdin")
+    command.add_argument("-n", "--namespace", metavar="NS", help="of manifests that name none; default: default")
+    command.add_argument(
+        "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
+    )
+    command.add_argument("--order", choices=get_args(Order), default="Balanced", help="planner.order of the chart")
+    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    words = (
         "Tell why a Pod went where it went: every candidate with its terms, what was refused and why, and the plan. "
         "docs/explain.md describes the columns, and the rights that it takes."
     )
@@ -143,6 +180,8 @@ def _in_words(error: ApiError) -> str:
         return f"the API server cannot be reached: {error.message}"
     if error.status == 401:
         return "the API server does not know these credentials (401); check KUBECONFIG"
+    if error.is_not_found:
+        return f"the cluster lacks what is asked for ({error.message}); is Foretide installed there? docs/install.md"
     return f"the API server refused: {error.message or error.reason}"
 
 

@@ -26,7 +26,8 @@ from tests.extender.cluster_values import (
     prediction,
     workload_object,
 )
-from tests.extender.test_decide import ALL, events, have, with_images
+from tests.extender.happening import ALL, events, have
+from tests.extender.test_decide import with_images
 
 
 class Asked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 from foretide.placement.admission import (
     DEADLINE_HOPELESS,
@@ -29,7 +29,12 @@ from foretide_kube.names import ROLE_INSPECT
 from foretide_kube.task_pods import TaskPod
 
 Source = Literal["Measured", "Learned", "Fallback", "ClassSpeed", "Equal", "Untouched"]
-"""What an answer rests on: the prediction for the best node, the speed of its class, nothing, or not our Pod."""
+"""What an answer rests on: predictions, class speed, nothing, or not our Pod.
+
+Of prioritize it is what the best candidate's score rests on, of filter the surest of the workload's predictions.
+"""
+
+_SUREST_FIRST: Final = ("Measured", "Learned", "Fallback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +80,10 @@ def decide_filter(
 
     Raises what the check of ``standings`` does.
     """
-    if not pod.is_task:
-        return FilterAnswer("Untouched")
     standings = standings or Standings()
     standings.follow(snapshot)
+    if not pod.is_task:
+        return FilterAnswer("Untouched")
     workload = snapshot.workloads.get((pod.namespace, pod.workload))
     if workload is None or not workload.by_class:
         return FilterAnswer("Equal")
@@ -91,8 +96,7 @@ def decide_filter(
         workload.percentile,
     )
     predictions = {name: workload.prediction_for(pod.task, name) for name in workload.by_class}
-    sources: list[Source] = [prediction.source for prediction in predictions.values() if prediction is not None]
-    source = sources[0]
+    source = min((each.source for each in predictions.values() if each is not None), key=_SUREST_FIRST.index)
     by_class = {name: Candidate(prediction, None) for name, prediction in predictions.items()}
     if not standing.spots.tight and not any(
         check_memory(each, demand) or check_deadline(each, demand) for each in by_class.values()
@@ -179,7 +183,7 @@ def decide_prioritize(
     standings.follow(snapshot)
     workload = snapshot.workloads.get((pod.namespace, pod.workload)) if pod.is_task else None
     standing = standings.of(snapshot, pod, workload)
-    board = standing.board(snapshot, pod, now_seconds)
+    board = standings.board(snapshot, pod, standing, now_seconds)
     basis = standing.basis(snapshot)
     best = board.best_of(names)
     if best is None:

@@ -136,8 +136,13 @@ def _candidates(record: Record, basis: Basis, names: Sequence[str]) -> list[Cand
     for name in names:
         groups[at.get(name, _UNKNOWN), name == record.planned].append(name)
     spots = dict.fromkeys(spot for spot, _ in groups)
-    by_percent = {each: _terms(record, basis, spots, each) for each in {percent, 50, _UPPER_PERCENT}}
-    reckoning, terms = by_percent[percent]
+    classes = frozenset(spot.node_class for spot in at.values())
+    reckonings = {
+        each: Reckoning(basis.workload, record.pod.task, basis.cpu_millis, each)
+        for each in (percent, 50, _UPPER_PERCENT)
+    }
+    by_percent = {each: _terms(record, basis, reckoning, classes, spots) for each, reckoning in reckonings.items()}
+    reckoning, terms = reckonings[percent], by_percent[percent]
     score_of = _scores(record, terms, spots)
     found = []
     for (spot, is_planned), nodes in groups.items():
@@ -166,8 +171,8 @@ def _candidates(record: Record, basis: Basis, names: Sequence[str]) -> list[Cand
                 pull_seconds=told.pull_seconds,
                 contention_seconds=told.contention_seconds,
                 sharing_seconds=told.sharing_seconds,
-                median_seconds=by_percent[50][1][spot].seconds,
-                upper_seconds=by_percent[_UPPER_PERCENT][1][spot].seconds,
+                median_seconds=by_percent[50][spot].seconds,
+                upper_seconds=by_percent[_UPPER_PERCENT][spot].seconds,
                 others=None if crowd is None else len(crowd.tasks),
                 others_cpu_millis=spot.beside_millis or None
                 if crowd is None
@@ -179,14 +184,15 @@ def _candidates(record: Record, basis: Basis, names: Sequence[str]) -> list[Cand
     return found
 
 
-def _terms(record: Record, basis: Basis, spots: Iterable[Spot], percent: int) -> tuple[Reckoning, Mapping[Spot, Terms]]:
-    """What a task takes at ``spots``; nothing where nothing tells nodes apart."""
-    reckoning = Reckoning(basis.workload, record.pod.task, basis.cpu_millis, percent)
-    alone = reckoning.alone_by_class((spot.node_class for spot in basis.places.at.values()), basis.speeds)
+def _terms(
+    record: Record, basis: Basis, reckoning: Reckoning, classes: Iterable[str | None], spots: Iterable[Spot]
+) -> Mapping[Spot, Terms]:
+    """What a task takes at ``spots``, where nodes are of ``classes``; nothing where nothing tells nodes apart."""
+    alone = reckoning.alone_by_class(classes, basis.speeds)
     if alone is None:
-        return reckoning, {}
+        return {}
     pulls, second = pull_times(basis.image_bytes, basis.pull_bytes_per_second), int(record.time_seconds)
-    return reckoning, {spot: reckoning.terms(spot, alone[spot.node_class], pulls, second) for spot in spots}
+    return {spot: reckoning.terms(spot, alone[spot.node_class], pulls, second) for spot in spots}
 
 
 def _scores(record: Record, terms: Mapping[Spot, Terms], spots: Iterable[Spot]) -> Mapping[Spot, int]:

@@ -28,6 +28,7 @@ from foretide_extender.metrics import Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
 from foretide_extender.records import Records
 from foretide_extender.settings import Address
+from foretide_extender.spots import TooLate
 from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot
 from foretide_extender.wire import MalformedRequest, Request, decode, encode_filter, encode_prioritize
@@ -65,10 +66,6 @@ class NoState(Exception):  # noqa: N818 - a state, not an error
     def __init__(self, reason: Literal["NotSynced", "Stale"]) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class _TooLateError(Exception):
-    """A decision took all the time that it has."""
 
 
 class Answerer:
@@ -109,8 +106,8 @@ class Answerer:
         """Reckon for some milliseconds what changed for tasks like those asked about last."""
         self._end_seconds = self._clock_seconds() + _AHEAD_SECONDS
         try:
-            self._standings.prepare(self._snapshot())
-        except (NoState, _TooLateError):
+            self._standings.prepare(self._snapshot(), self._now_seconds())
+        except (NoState, TooLate):
             return
         except Exception:
             log.exception("nothing could be reckoned ahead")
@@ -164,7 +161,7 @@ class Answerer:
             return decide(self._snapshot(), pod, names, now_seconds, self._standings), ""
         except NoState as error:
             reason = error.reason
-        except _TooLateError:
+        except TooLate:
             reason = "DeadlineExceeded"
         except Exception:
             log.exception("%s failed open for %s/%s", verb, pod.namespace, pod.name)
@@ -175,7 +172,7 @@ class Answerer:
 
     def _check(self) -> None:
         if self._clock_seconds() > self._end_seconds:
-            raise _TooLateError
+            raise TooLate
 
 
 def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) -> Mapping[bytes, Route]:
