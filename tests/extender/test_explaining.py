@@ -215,7 +215,7 @@ def test_one_node_that_is_left_is_told_with_its_terms_though_no_scores_were_aske
 
 
 def test_an_answer_that_failed_open_says_why() -> None:
-    extender = Asked(cluster(workload_object()), deadline_seconds=-1.0)
+    extender = Asked(cluster(workload_object()), deadline_seconds=0.0)
     bind(extender.state, pod_object("there", node="fast-1", cpu="4"))
     extender.decide(pod_object())
     told = extender.explain()
