@@ -20,6 +20,7 @@ from aiohttp import test_utils
 from prometheus_client import CollectorRegistry
 
 from demo.memory import MARKS
+from foretide_extender import server
 from foretide_extender.metrics import Metrics
 from foretide_extender.server import (
     Answerer,
@@ -331,6 +332,35 @@ def test_what_changed_is_reckoned_ahead_so_that_the_next_decision_is_in_time() -
     assert set(refused) == {"slow-1", "slow-2"}
     name = "foretide_extender_fail_open_total"
     assert value(metrics.registry, name, verb="filter", reason="DeadlineExceeded") == 0
+
+
+@pytest.mark.parametrize("verb", ["filter", "prioritize"])
+async def test_what_goes_wrong_while_the_reply_is_written_is_answered_open_and_begun_anew(
+    verb: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = cluster(workload_object(deadline_milliseconds=4000))
+    body = args(pod_object(), names=ALL)
+    fail_open = {"verb": verb, "reason": "InternalError"}
+    async with serving(state.snapshot) as (client, metrics):
+        usual = await post(client, verb, body)
+        encode = getattr(server, f"encode_{verb}")
+        left = [1]
+
+        def broken(*arguments: Any) -> bytes:
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyError
+            found: bytes = encode(*arguments)
+            return found
+
+        monkeypatch.setattr(server, f"encode_{verb}", broken)
+        status, opened = await post(client, verb, body)
+        assert status == 200
+        assert opened["NodeNames"] == ALL if verb == "filter" else {each["Score"] for each in opened} == {0}
+        assert value(metrics.registry, "foretide_extender_fail_open_total", **fail_open) == 1
+        assert value(metrics.registry, "foretide_extender_decisions_total", verb=verb, source="Equal") == 1
+        assert await post(client, verb, body) == usual
+    assert "KeyError" in caplog.text
 
 
 async def test_other_pods_are_answered_without_a_look_at_the_state() -> None:

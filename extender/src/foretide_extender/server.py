@@ -21,7 +21,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from foretide_extender.certificates import Certificates
 from foretide_extender.decide import (
     FilterAnswer,
-    PrioritizeAnswer,
     decide_filter,
     decide_prioritize,
     is_ours,
@@ -132,29 +131,36 @@ class Answerer:
 
     def _filtered(self, request: Request, left_seconds: float, now_seconds: float) -> bytes:
         found, failed_open = self._decided("filter", request, decide_filter, left_seconds, now_seconds)
+        answer = found or FilterAnswer("Equal")
+        try:
+            reply = encode_filter(request, answer.refused)
+        except Exception as error:  # noqa: BLE001 - it is logged, and no reason to hold the scheduler up
+            found, failed_open, answer = None, self._broken("filter", request, error), FilterAnswer("Equal")
+            reply = encode_filter(request, answer.refused)
         if is_ours(request.pod):
             self.records.filtered(request, found, failed_open, now_seconds)
-        answer = found or FilterAnswer("Equal")
         self._metrics.decided("filter", answer.source)
         for reason, count in answer.reasons.items():
             self._metrics.refusals.labels(reason).inc(count)
         for reason in answer.overruled:
             self._metrics.overruled.labels(reason).inc()
-        return encode_filter(request, answer.refused)
+        return reply
 
     def _prioritized(self, request: Request, left_seconds: float, now_seconds: float) -> bytes:
         found, failed_open = self._decided("prioritize", request, decide_prioritize, left_seconds, now_seconds)
-        answer = found or PrioritizeAnswer("Equal")
-        try:
-            reply = encode_prioritize(request, answer.entries, answer.top, self._check)
-        except TooLate:
-            found, failed_open, answer = None, "DeadlineExceeded", PrioritizeAnswer("Equal")
-            self._metrics.fail_open.labels("prioritize", failed_open).inc()
-            reply = encode_prioritize(request, None, None)
+        reply = b""
+        if found is not None:
+            try:
+                reply = encode_prioritize(request, found.entries, found.top, self._check)
+            except TooLate:
+                found, failed_open = None, "DeadlineExceeded"
+                self._metrics.fail_open.labels("prioritize", failed_open).inc()
+            except Exception as error:  # noqa: BLE001 - as above
+                found, failed_open = None, self._broken("prioritize", request, error)
         if is_ours(request.pod):
             self.records.prioritized(request, found, failed_open, now_seconds)
-        self._metrics.decided("prioritize", answer.source)
-        return reply
+        self._metrics.decided("prioritize", "Equal" if found is None else found.source)
+        return encode_prioritize(request, None, None) if found is None else reply
 
     def _decided(
         self, verb: Verb, request: Request, decide: _Decide[_Answer_co], left_seconds: float, now_seconds: float
@@ -175,12 +181,17 @@ class Answerer:
             reason = "NotSynced"
         except TooLate:
             reason = "DeadlineExceeded"
-        except Exception:
-            log.exception("%s failed open for %s/%s", verb, pod.namespace, pod.name)
-            self._standings = Standings(self._check)
-            reason = "InternalError"
+        except Exception as error:  # noqa: BLE001 - as above
+            return None, self._broken(verb, request, error)
         self._metrics.fail_open.labels(verb, reason).inc()
         return None, reason
+
+    def _broken(self, verb: Verb, request: Request, error: Exception) -> str:
+        """Take note of an error that nobody thought of: what is kept may be the cause, and is begun anew."""
+        log.error("%s failed open for %s/%s", verb, request.pod.namespace, request.pod.name, exc_info=error)
+        self._standings = Standings(self._check)
+        self._metrics.fail_open.labels(verb, "InternalError").inc()
+        return "InternalError"
 
     def _check(self) -> None:
         if self._clock_seconds() > self._end_seconds:

@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from foretide.placement.task import WorkloadPredictions
+from foretide.placement.admission import Needs
+from foretide.placement.task import Task, WorkloadPredictions
 from foretide_extender.board import Board, Scale, Words
 from foretide_extender.reckoning import Basis
 from foretide_extender.spots import Check, Crowds, Spots, sizes_of
@@ -52,6 +53,7 @@ class Standing:
         self._images = images
         self._boards: dict[int | None, Board] = {}
         self._basis: Basis | None = None
+        self._needs: dict[int | None, Needs] = {}
 
     def __len__(self) -> int:
         return len(self.spots) + sum(map(len, self._boards.values()))
@@ -65,6 +67,18 @@ class Standing:
                 return False
             self._images = snapshot.images
         return True
+
+    def needs(self, workload: WorkloadPredictions, task: Task) -> Needs:
+        """What a task of ``workload``, which this is for, needs at most."""
+        found = self._needs.get(task.inferences)
+        if found is None:
+            predictions = [workload.prediction_for(task, name) for name in workload.by_class]
+            known = [each for each in predictions if each is not None]
+            found = Needs.of(known, workload.inferences_of(task), workload.percentile)
+            if len(self._needs) >= MOST_BOARDS:
+                del self._needs[next(iter(self._needs))]
+            self._needs[task.inferences] = found
+        return found
 
     def follow(self, snapshot: Snapshot, check: Check) -> None:
         """Have the spots as they are now."""
