@@ -6,6 +6,8 @@ Runs as a program of its own from its source, so it knows nothing but the standa
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -85,7 +87,8 @@ class Observer(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve the ports of the extender for ever."""
+    """Serve the ports of the extender until SIGTERM, which the first process of a container has to heed by itself."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     observer = ThreadingHTTPServer(("", 8082), Observer)
     threading.Thread(target=observer.serve_forever, daemon=True).start()
     ThreadingHTTPServer(("127.0.0.1", 8888), Scheduler).serve_forever()
