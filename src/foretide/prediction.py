@@ -21,9 +21,11 @@ import msgspec
 from foretide.contention import Coefficients, kind_of
 from foretide.memory import Memories
 from foretide.observation import DeviceFeatures, Question, Subject, Table, feature_columns
+from foretide.placement.completion import quantile_seconds
 from foretide.startup import Startups
 
-_LOG_ODDS_OF_END: Final = math.log(0.95 / 0.05)
+USUAL_PERCENTILE: Final = 90
+"""By the time that so many of a hundred tasks keep to nodes are compared, where a workload does not say."""
 
 Source = Literal["Measured", "Learned", "Fallback"]
 """Measured on that class; learned by the model; or a guess where neither was to be had."""
@@ -67,17 +69,12 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return self.startup_milliseconds / 1e3 + self.work_seconds(inferences, bound=bound)
 
     def completion_quantile_seconds(self, inferences: int, percent: int) -> float:
-        """Seconds from bound to the last of ``inferences`` done that ``percent`` of tasks keep to, from 1 to 99.
+        """Seconds from bound to the last of ``inferences`` done that ``percent`` of tasks keep to, from 50 to 99.
 
-        The work is taken as log-logistic through its median and the end of its interval on that side, as
-        `foretide.placement.completion` has what remains of it.
+        The work is log-logistic, as `foretide.placement.completion.quantile_seconds` has it.
         """
-        end = self.work_seconds(inferences, bound="upper" if percent >= 50 else "lower")
-        median = self.work_seconds(inferences)
-        if not median or not end:
-            return self.completion_seconds(inferences)
-        share = abs(math.log(percent / (100 - percent))) / _LOG_ODDS_OF_END
-        return self.startup_milliseconds / 1e3 + median * math.pow(end / median, share)
+        work = quantile_seconds(self.work_seconds(inferences), self.work_seconds(inferences, bound="upper"), percent)
+        return self.startup_milliseconds / 1e3 + work
 
     def scaled_to_cpu(self, *, predicted_millis: int, actual_millis: int) -> Prediction:
         """The prediction for a pod with another CPU limit: time in inverse proportion, marked Fallback.

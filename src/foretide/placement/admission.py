@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from foretide.prediction import Prediction
+from foretide.prediction import USUAL_PERCENTILE, Prediction
 
 MEMORY_LIMIT_TOO_LOW: Final = "PredictedOutOfMemory"
 """The predicted memory exceeds the Pod's limit: it would be OOM-killed."""
@@ -39,7 +39,7 @@ class Demand:
     inferences: int
     memory_limit_bytes: int | None
     seconds_left: float | None
-    percentile: int = 90
+    percentile: int = USUAL_PERCENTILE
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,14 @@ def remaining_of(median_seconds: float, upper_seconds: float, elapsed_seconds: f
     return max(median * math.exp(longer / sharpness) - elapsed_seconds, 0.0)
 
 
+def quantile_seconds(median_seconds: float, upper_seconds: float, percent: int) -> float:
+    """The time that ``percent`` of tasks keep to, from 50 to 99, of one given by its median and upper bound."""
+    if not 0.0 < median_seconds < upper_seconds:
+        return median_seconds
+    log_odds = math.log(percent / (100 - percent))
+    return median_seconds * math.pow(upper_seconds / median_seconds, log_odds / _LOG_ODDS_UPPER)
+
+
 def completion_seconds(alone_seconds: float, cpu_millis: int, load: NodeLoad) -> float:
     """Seconds from now until a task bound now has ended.
 

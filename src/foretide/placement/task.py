@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from foretide.placement.waiting import wait_bound_seconds
-from foretide.prediction import Prediction
+from foretide.prediction import USUAL_PERCENTILE, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class WorkloadPredictions:
     by_class: Mapping[str, Prediction]
     is_service: bool = False
     max_wait_seconds: float | None = None
-    percentile: int = 90
+    percentile: int = USUAL_PERCENTILE
 
     def inferences_of(self, task: Task) -> int:
         """How many inferences ``task`` performs."""

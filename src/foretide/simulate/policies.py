@@ -15,13 +15,20 @@ from typing import Final, Protocol, Required, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from foretide.placement.completion import LEAST_SECONDS, NodeLoad, RunningTask, completion_seconds
+from foretide.placement.completion import (
+    LEAST_SECONDS,
+    NodeLoad,
+    RunningTask,
+    completion_seconds,
+    quantile_seconds,
+)
 from foretide.placement.order import OBJECTIVES
 from foretide.placement.plan import Expected, NodeState, Plan, Running, Waiting
 from foretide.placement.pulls import PullTimes
 from foretide.placement.score import scores
 from foretide.placement.timeline import Lags
 from foretide.placement.together import plan_together
+from foretide.prediction import USUAL_PERCENTILE
 from foretide.simulate.cluster import Places, SimCluster, SimTask
 from foretide.simulate.scheduler import Prefer
 
@@ -87,7 +94,10 @@ def by_completion(foresee: Foresee, _seed: int) -> Prefer:
 
     def prefer(task: SimTask, places: Places, cluster: SimCluster, now_seconds: float) -> Opinion:
         expected = foresee(task)
-        alone = [max(expected[name].median_seconds, LEAST_SECONDS) for name in cluster.class_names]
+        alone = [
+            max(quantile_seconds(each.median_seconds, each.upper_seconds, USUAL_PERCENTILE), LEAST_SECONDS)
+            for each in map(expected.__getitem__, cluster.class_names)
+        ]
         seconds = np.array(alone)[cluster.class_index(places)]
         for index in np.flatnonzero(cluster.is_shared_with(task.cpu_millis, places)):
             place = int(places[index])

@@ -79,7 +79,10 @@ def _fits(facts: Facts, predictions: Sequence[Prediction]) -> Verdict:
         return Verdict(TYPE, "True", "Fits", f"{len(predictions)} node classes can run it")
     inferences = facts.workload.spec.inferences
     deadline_seconds = deadline_milliseconds / 1000
-    sure = [p.node_class for p in predictions if p.completion_seconds(inferences, bound="upper") <= deadline_seconds]
+    percentile = facts.workload.spec.objective.percentile
+    sure = [
+        p.node_class for p in predictions if p.completion_quantile_seconds(inferences, percentile) <= deadline_seconds
+    ]
     if sure:
         return Verdict(TYPE, "True", "MeetsDeadline", f"idle nodes of {', '.join(sure)} meet the deadline")
     likely = [p.node_class for p in predictions if p.completion_seconds(inferences) <= deadline_seconds]
