@@ -43,6 +43,10 @@ ANNOTATION_KEY: Final = "foretide.dev/key"
 GATE_PLAN: Final = "foretide.dev/plan"
 """The scheduling gate behind which tasks wait for the planner."""
 
+RESOURCE_TASK: Final = "foretide.dev/task"
+"""What a task requests for the cluster's own scheduler to ask the extender about it (external mode). No node has it:
+that scheduler, kubelet and we leave it out where it is judged whether a Pod fits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:

@@ -34,7 +34,7 @@ class Metrics:
         )
         self.fail_open = Counter(
             "foretide_extender_fail_open_total",
-            "Requests of ours that were answered without a decision: all nodes pass, scores are equal.",
+            "Requests about tasks that were answered without a decision: all nodes pass, scores are equal.",
             ["verb", "reason"],
             registry=self.registry,
         )
@@ -42,6 +42,12 @@ class Metrics:
             "foretide_extender_decisions_total",
             "Answers by what they rest on: Measured, Learned, Fallback, ClassSpeed, Equal, or Untouched (not our Pod).",
             ["verb", "source"],
+            registry=self.registry,
+        )
+        self.stale_decisions = Counter(
+            "foretide_extender_stale_decisions_total",
+            "Decisions on what was known before the API server fell silent: see foretide_extender_watch_age_seconds.",
+            ["verb"],
             registry=self.registry,
         )
         self.refusals = Counter(
@@ -53,6 +59,12 @@ class Metrics:
         self.overruled = Counter(
             "foretide_extender_overruled_total",
             "Filter calls where a check would have left no node and was set aside, by its reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._connections_given_up = Counter(
+            "foretide_extender_connections_given_up_total",
+            "Connections of the scheduler's port that were closed by the extender, by reason.",
             ["reason"],
             registry=self.registry,
         )
@@ -70,6 +82,10 @@ class Metrics:
     def decided(self, verb: str, source: str) -> None:
         """Count an answer by what it rests on."""
         self.decisions.labels(verb, source).inc()
+
+    def gave_up(self, reason: str) -> None:
+        """Count a connection that was given up."""
+        self._connections_given_up.labels(reason).inc()
 
     def show_watch_ages(self, resources: Sequence[str], age_seconds: Callable[[str], float]) -> None:
         """Show the age of each watch as it is when somebody looks."""

@@ -3,7 +3,7 @@
 A web framework costs several times as much for each request as the answer itself. This keeps to what the protocol
 needs: connections kept alive, bodies of known length or in chunks, ``Expect: 100-continue``, and bounds on what
 a caller may send and how long he may take. An answer is made as soon as its request is there, before anything else is
-read, so that answers come in order.
+read, so that answers come in order; it is told how long its request may have waited for others to be answered.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 
 import httptools
 
+from foretide_extender.reception import Reception
+
 log = logging.getLogger(__name__)
 
 JSON: Final = b"application/json"
@@ -24,8 +26,6 @@ MOST_HEAD_BYTES: Final = 64 * 2**10
 """A longer head of a request is refused."""
 REQUEST_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 3600.0
-_BUFFER_BYTES: Final = 256 * 2**10
-
 
 Body = bytes | bytearray
 """What was posted; a large body is not copied once more to be bytes."""
@@ -40,14 +40,14 @@ class Answer(NamedTuple):
 
 
 class Route(NamedTuple):
-    """What is done with a body that is posted to a path, and with one that is too large."""
+    """What is done with a body that is posted to a path, after so many seconds of waiting; and with one too large."""
 
-    answer: Callable[[Body], Answer]
+    answer: Callable[[Body, float], Answer]
     too_large: Callable[[], Answer]
 
 
 class PostProtocol(asyncio.BufferedProtocol):
-    """One connection; ``routes`` by path, bodies of at most ``max_body_bytes``.
+    """One connection of a ``reception``; ``routes`` by path, bodies of at most ``max_body_bytes``.
 
     A request of which not all has come after ``request_seconds``, and at the latest after twice as long, is given up; a
     connection on which nothing is asked for ``idle_seconds`` is closed.
@@ -56,21 +56,25 @@ class PostProtocol(asyncio.BufferedProtocol):
     def __init__(
         self,
         routes: Mapping[bytes, Route],
+        reception: Reception,
         *,
         max_body_bytes: int,
         request_seconds: float = REQUEST_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._routes = routes
+        self._reception = reception
         self._max_body_bytes = max_body_bytes
         self._request_seconds = request_seconds
         self._longest_idle_seconds = idle_seconds
-        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._large: bytearray | None = None
         self._large_bytes = 0
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
+        self._carrier: asyncio.WriteTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._came_seconds = 0.0
+        self._answered_seconds = 0.0
         self._answered = 0
         self._answered_before = 0
         self._was_asked = False
@@ -80,33 +84,51 @@ class PostProtocol(asyncio.BufferedProtocol):
 
     # What the event loop calls.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to watch the time."""
+    def connection_made(self, transport: asyncio.BaseTransport, carrier: asyncio.WriteTransport | None = None) -> None:
+        """Begin to watch the time; ``carrier`` is what the transport sends through, where it is not a socket's own."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream, not datagrams
-        self._transport = transport
+        self._transport, self._carrier = transport, carrier
+        self._reception.enter(self)
         self._timer = asyncio.get_running_loop().call_later(self._request_seconds, self._look_at_time)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Nothing is left to do."""
         self._transport = None
+        self._reception.leave(self)
         if self._timer is not None:
             self._timer.cancel()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         """Where to put what comes: of a large body, where the whole of it will be."""
-        return self._buffer if self._large is None else memoryview(self._large)[self._large_bytes :]
+        return self._reception.buffer if self._large is None else memoryview(self._large)[self._large_bytes :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read what came, and answer what is whole."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._large is not None:
+        # Who waits for an answer before he asks again cannot have asked before that.
+        self._came_seconds = max(self._reception.came_seconds(), self._answered_seconds)
+        if self._large is None:
+            self._parse(self._reception.buffer[:nbytes])
+        else:
             self._large_bytes += nbytes
             if self._large_bytes == len(self._large):
                 self._complete(self._large)
-            return
+        self._reception.weigh(self)
+
+    def take(self, data: bytes) -> None:
+        """Take what came before anybody asked where to put it."""
+        left = memoryview(data)
+        while left and self._transport is not None and not self._transport.is_closing():
+            buffer = self.get_buffer(len(left))
+            count = min(len(buffer), len(left))
+            buffer[:count] = left[:count]
+            self.buffer_updated(count)
+            left = left[count:]
+
+    def _parse(self, data: memoryview) -> None:
         try:
-            self._parser.feed_data(self._buffer[:nbytes])
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._close()  # nothing else is spoken here
         except httptools.HttpParserError as error:
@@ -114,10 +136,10 @@ class PostProtocol(asyncio.BufferedProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST)
         else:
             if not self._has_head:
-                self._head_bytes += nbytes
+                self._head_bytes += len(data)
                 if self._head_bytes > MOST_HEAD_BYTES:
                     self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-            elif self._is_asked and not self._is_refused and self._length - self._body_bytes > _BUFFER_BYTES:
+            elif self._is_asked and not self._is_refused and self._missing_bytes() > len(self._reception.buffer):
                 self._receive_large()
 
     def pause_writing(self) -> None:
@@ -129,6 +151,24 @@ class PostProtocol(asyncio.BufferedProtocol):
         """Go on."""
         if self._transport is not None:
             self._transport.resume_reading()
+            self._reception.weigh(self)
+
+    # What the reception calls.
+
+    def held_bytes(self) -> int:
+        """How much is held for this connection: of a request that is not whole, and of answers that were not taken."""
+        if self._transport is None:
+            return 0
+        body_bytes = self._body_bytes if self._large is None else len(self._large)
+        received_bytes = body_bytes if self._is_asked and not self._is_refused else 0
+        return received_bytes + self._unsent_bytes(self._transport)
+
+    def give_up(self) -> None:
+        """Let go of what was received and of answers that nobody takes."""
+        self._large = None
+        self._pieces.clear()
+        if self._transport is not None:
+            self._transport.abort()
 
     # What the parser calls.
 
@@ -179,6 +219,9 @@ class PostProtocol(asyncio.BufferedProtocol):
         pieces, self._pieces = self._pieces, []
         self._complete(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
+    def _missing_bytes(self) -> int:
+        return self._length - self._body_bytes
+
     def _receive_large(self) -> None:
         """Have what is left of a large body put where it belongs, past the parser, which would copy it twice."""
         self._large = bytearray(self._length)
@@ -190,9 +233,11 @@ class PostProtocol(asyncio.BufferedProtocol):
     def _complete(self, body: Body) -> None:
         self._is_asked = False
         self._answered += 1
+        self._reception.enter(self)
         is_kept = self._parser.should_keep_alive()
         if not self._is_refused:
             self._send(self._answer(body))
+        self._answered_seconds = asyncio.get_running_loop().time()
         if not is_kept:
             self._close()
         elif self._large is not None:
@@ -206,7 +251,7 @@ class PostProtocol(asyncio.BufferedProtocol):
         if self._parser.get_method() != b"POST":
             return _plain(HTTPStatus.METHOD_NOT_ALLOWED)
         try:
-            return route.answer(body)
+            return route.answer(body, asyncio.get_running_loop().time() - self._came_seconds)
         except Exception:
             log.exception("no answer to %s", self._path.decode(errors="replace"))
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -231,7 +276,12 @@ class PostProtocol(asyncio.BufferedProtocol):
             answer.content_type,
             len(answer.body),
         )
-        self._transport.writelines((head, answer.body))
+        # Not by writelines: that of Python 3.12 and 3.13 never says that too much is unsent, nor is done with no bytes.
+        self._transport.write(b"".join((head, answer.body)))
+
+    def _unsent_bytes(self, transport: asyncio.Transport) -> int:
+        carried_bytes = 0 if self._carrier is None else self._carrier.get_write_buffer_size()
+        return transport.get_write_buffer_size() + carried_bytes
 
     def _close(self) -> None:
         if self._transport is not None:
@@ -243,6 +293,8 @@ class PostProtocol(asyncio.BufferedProtocol):
         self._idle_seconds = self._idle_seconds + self._request_seconds if is_same else 0.0
         is_slow = is_same and self._is_asked and self._was_asked
         self._answered_before, self._was_asked = self._answered, self._is_asked
+        if is_slow:
+            self._reception.gave_up("RequestUnfinished")
         if is_slow or self._idle_seconds >= self._longest_idle_seconds:
             self._close()
         else:
