@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -168,14 +169,100 @@ async def test_a_body_that_is_too_large_is_refused_before_it_comes() -> None:
         (ECHO + b"X: " + b"x" * 2**17, 431),
         (posted(b"one", b"Connection: close"), 200),
         (b"POST /echo HTTP/1.0\r\nContent-Length: 3\r\n\r\none", 200),
-        (posted(b"one", b"Connection: Upgrade", b"Upgrade: h2c"), 200),
+        (posted(b"one", b"Connection: Upgrade", b"Upgrade: h2c"), 400),
+        (ECHO + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 2**17 + b"\r\n", 431),
+        (ECHO + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * 2**17, 431),
+        (ECHO + b"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n", 400),
     ],
 )
 async def test_after_what_leaves_no_way_on_the_connection_is_closed(request_: bytes, status: int) -> None:
     async with connected() as (reader, writer):
-        writer.write(request_)
-        assert (await answer(reader))[0] == status
+        writer.write(request_ + posted(b"next"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert int(head.split()[1]) == status
+        assert b"\r\nConnection: close\r\n" in head
+        length = int(head.partition(b"Content-Length: ")[2].split()[0])
+        await reader.readexactly(length)
         assert await is_closed(reader)
+
+
+@pytest.mark.parametrize("target", [b"/echo?timeout=1s", b"http://extender.example:8888/echo"])
+async def test_a_query_and_a_host_in_what_is_asked_for_change_nothing(target: bytes) -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\none" % target)
+        assert await answer(reader) == (200, b"one")
+
+
+async def test_to_head_there_is_no_body_that_the_next_answer_could_be_taken_for() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"HEAD /echo HTTP/1.1\r\nHost: x\r\n\r\n" + posted(b"next"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b" 405 " in head
+        assert b"\r\nAllow: POST\r\n" in head
+        assert await answer(reader) == (200, b"next")
+
+
+async def test_who_speaks_http_1_0_is_given_no_leave_that_he_would_take_for_the_answer() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"POST /echo HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\none")
+        assert await answer(reader) == (200, b"one")
+
+
+async def test_many_requests_at_once_do_not_count_as_the_head_of_the_next() -> None:
+    async with connected() as (reader, writer):
+        writer.write(posted(b"x") * 2000 + ECHO[:10])
+        for _ in range(2000):
+            assert await answer(reader) == (200, b"x")
+        writer.write(posted(b"next")[10:])
+        assert await answer(reader) == (200, b"next")
+
+
+async def test_a_body_in_many_pieces_takes_little_more_than_its_bytes() -> None:
+    most = 2**19
+    seen: list[Body] = []
+
+    def keep(body: Body, _: float) -> Answer:
+        seen.append(body)
+        return Answer(HTTPStatus.OK, JSON, b"")
+
+    async with serving({b"/echo": Route(keep, lambda: _TOO_LARGE)}, max_body_bytes=most) as (address, _):
+        reader, writer = await asyncio.open_connection(*address)
+        tracemalloc.start()
+        try:
+            writer.write(ECHO + b"Transfer-Encoding: chunked\r\n\r\n")
+            for _ in range(most // 2**14):
+                writer.write(b"8\r\nxxxxxxxx\r\n" * 2**11)
+                await writer.drain()
+            writer.write(b"0\r\n\r\n")
+            assert (await answer(reader))[0] == 200
+            assert tracemalloc.get_traced_memory()[1] < 8 * most
+        finally:
+            tracemalloc.stop()
+            writer.close()
+    assert [bytes(body) for body in seen] == [b"x" * most]
+
+
+async def test_who_takes_no_answer_for_long_is_given_up() -> None:
+    routes = {b"/echo": Route(lambda _, __: Answer(HTTPStatus.OK, JSON, b"x" * 2**24), lambda: _TOO_LARGE)}
+    async with serving(routes, request_seconds=0.1) as (address, given_up):
+        with socket.create_connection(address) as client:
+            client.sendall(posted(b""))
+            await asyncio.sleep(1)
+            assert given_up == {"RequestUnfinished": 1}
+
+
+async def test_what_is_not_spoken_here_is_counted() -> None:
+    refused: list[HTTPStatus] = []
+    reception = Reception(most_bytes=2**30, gave_up=lambda _: None, refused=refused.append)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: PostProtocol(ROUTES, reception, max_body_bytes=MOST_BYTES), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"POST /other HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" + posted(b"one") + b"?\r\n\r\n")
+        assert [(await answer(reader))[0] for _ in range(3)] == [404, 200, 400]
+        writer.close()
+    assert refused == [HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST]
 
 
 async def test_a_request_that_does_not_come_to_its_end_is_given_up() -> None:

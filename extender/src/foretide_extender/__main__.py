@@ -11,7 +11,9 @@ import signal
 import sys
 import time
 
+from foretide_extender.access import Access
 from foretide_extender.certificates import CertificateError, Certificates
+from foretide_extender.explain_route import ExplainRoute
 from foretide_extender.metrics import Metrics
 from foretide_extender.server import (
     Answerer,
@@ -64,6 +66,9 @@ async def serve(settings: Settings, client: KubeClient) -> None:
         routes, metrics, scheduler, max_body_bytes=settings.max_body_bytes, certificates=certificates
     )
     app = observe_app(metrics, waiting_for=watches.waiting_for, stuck=watches.stuck)
+    access = Access(client, clock=time.monotonic)
+    route = ExplainRoute(client, access, answerer.records, snapshot=snapshot, now_seconds=time.time)
+    app.router.add_get("/explain", route.answer)
     runner = await listen_to_observers(app, observe)
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
     while not stopped.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
@@ -68,6 +69,12 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self._http_refusals = Counter(
+            "foretide_extender_http_refusals_total",
+            "Answers of the scheduler's port to what is no call of filter or prioritize, by HTTP status.",
+            ["status"],
+            registry=self.registry,
+        )
         self._watch_age_seconds = Gauge(
             "foretide_extender_watch_age_seconds",
             "Seconds since the API server last said anything of a resource.",
@@ -86,6 +93,10 @@ class Metrics:
     def gave_up(self, reason: str) -> None:
         """Count a connection that was given up."""
         self._connections_given_up.labels(reason).inc()
+
+    def refused(self, status: HTTPStatus) -> None:
+        """Count an answer to what is not spoken here."""
+        self._http_refusals.labels(str(status.value)).inc()
 
     def show_watch_ages(self, resources: Sequence[str], age_seconds: Callable[[str], float]) -> None:
         """Show the age of each watch as it is when somebody looks."""

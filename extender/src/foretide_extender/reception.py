@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import cached_property
+from http import HTTPStatus
 from typing import Final, Literal, Protocol
 
 MOST_CONNECTIONS: Final = 32
@@ -32,7 +33,7 @@ class Connection(Protocol):
 class Reception:
     """At most ``most_connections``, which hold at most ``most_bytes`` unless one alone does.
 
-    ``gave_up`` is told why one is given up.
+    ``gave_up`` is told why one is given up, ``refused`` the status of an answer to what is not spoken here.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class Reception:
         *,
         most_bytes: int,
         gave_up: Callable[[Reason], None],
+        refused: Callable[[HTTPStatus], None] = lambda _: None,
         most_connections: int = MOST_CONNECTIONS,
     ) -> None:
         self.gave_up: Final = gave_up
+        self.refused: Final = refused
         self._most_connections = most_connections
         self._most_bytes = most_bytes
         self._by_use: dict[Connection, None] = {}

@@ -30,6 +30,7 @@ from foretide_extender.handshake import MOST_HANDSHAKES, Handshake
 from foretide_extender.metrics import Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
 from foretide_extender.reception import Reception
+from foretide_extender.records import Records
 from foretide_extender.settings import Address
 from foretide_extender.spots import TooLate
 from foretide_extender.standings import Standings
@@ -68,7 +69,7 @@ class NoState(Exception):  # noqa: N818 - a state, not an error
 
 
 class Answerer:
-    """Answers one request: decode, decide within the deadline, encode. For one thread.
+    """Answers one request: decode, decide within the deadline, encode, and take note. For one thread.
 
     ``snapshot`` gives the cluster's state, or raises NoState, and ``is_stale`` says that it may no longer be so;
     ``now_seconds`` gives the time since the epoch and ``clock_seconds`` monotonic time. The deadline counts from when
@@ -94,6 +95,7 @@ class Answerer:
         self._end_seconds = 0.0
         self._standings = Standings(self._check)
         self._latest: tuple[Body, Request] | None = None
+        self.records = Records()
 
     def answer(self, verb: Verb, body: Body, waited_seconds: float = 0.0) -> bytes:
         """The reply to ``body``, which may have waited for so long; MalformedRequest if it is no request."""
@@ -125,38 +127,50 @@ class Answerer:
         return request
 
     def _reply(self, verb: Verb, request: Request, left_seconds: float) -> bytes:
-        if verb == "filter":
-            passed = self._decided(verb, request, decide_filter, left_seconds) or FilterAnswer("Equal")
-            self._metrics.decided(verb, passed.source)
-            for reason, count in passed.reasons.items():
-                self._metrics.refusals.labels(reason).inc(count)
-            for reason in passed.overruled:
-                self._metrics.overruled.labels(reason).inc()
-            return encode_filter(request, passed.refused)
-        scored = self._decided(verb, request, decide_prioritize, left_seconds) or PrioritizeAnswer("Equal")
+        reply = self._filtered if verb == "filter" else self._prioritized
+        return reply(request, left_seconds, self._now_seconds())
+
+    def _filtered(self, request: Request, left_seconds: float, now_seconds: float) -> bytes:
+        found, failed_open = self._decided("filter", request, decide_filter, left_seconds, now_seconds)
+        if is_ours(request.pod):
+            self.records.filtered(request, found, failed_open, now_seconds)
+        answer = found or FilterAnswer("Equal")
+        self._metrics.decided("filter", answer.source)
+        for reason, count in answer.reasons.items():
+            self._metrics.refusals.labels(reason).inc(count)
+        for reason in answer.overruled:
+            self._metrics.overruled.labels(reason).inc()
+        return encode_filter(request, answer.refused)
+
+    def _prioritized(self, request: Request, left_seconds: float, now_seconds: float) -> bytes:
+        found, failed_open = self._decided("prioritize", request, decide_prioritize, left_seconds, now_seconds)
+        answer = found or PrioritizeAnswer("Equal")
         try:
-            reply = encode_prioritize(request, scored.entries, scored.top, self._check)
+            reply = encode_prioritize(request, answer.entries, answer.top, self._check)
         except TooLate:
-            self._metrics.fail_open.labels(verb, "DeadlineExceeded").inc()
-            scored = PrioritizeAnswer("Equal")
+            found, failed_open, answer = None, "DeadlineExceeded", PrioritizeAnswer("Equal")
+            self._metrics.fail_open.labels("prioritize", failed_open).inc()
             reply = encode_prioritize(request, None, None)
-        self._metrics.decided(verb, scored.source)
+        if is_ours(request.pod):
+            self.records.prioritized(request, found, failed_open, now_seconds)
+        self._metrics.decided("prioritize", answer.source)
         return reply
 
     def _decided(
-        self, verb: Verb, request: Request, decide: _Decide[_Answer_co], left_seconds: float
-    ) -> _Answer_co | None:
-        """What is decided; None where nothing is within the seconds that are left, or it goes wrong."""
+        self, verb: Verb, request: Request, decide: _Decide[_Answer_co], left_seconds: float, now_seconds: float
+    ) -> tuple[_Answer_co | None, str]:
+        """What is decided; None where nothing is within the seconds that are left, or it goes wrong, and why."""
         pod, names = request.pod, request.names
         if not is_ours(pod):
-            return decide(_UNTOUCHED, pod, names, 0.0, None)
-        if left_seconds < 0.0:
-            self._metrics.fail_open.labels(verb, "Overloaded").inc()
-            return None
-        self._end_seconds = self._clock_seconds() + left_seconds
-        reason: str
+            return decide(_UNTOUCHED, pod, names, 0.0, None), ""
+        reason = "Overloaded"
         try:
-            decided = decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
+            if left_seconds >= 0.0:
+                self._end_seconds = self._clock_seconds() + left_seconds
+                decided = decide(self._snapshot(), pod, names, now_seconds, self._standings)
+                if self._is_stale():
+                    self._metrics.stale_decisions.labels(verb).inc()
+                return decided, ""
         except NoState:
             reason = "NotSynced"
         except TooLate:
@@ -165,12 +179,8 @@ class Answerer:
             log.exception("%s failed open for %s/%s", verb, pod.namespace, pod.name)
             self._standings = Standings(self._check)
             reason = "InternalError"
-        else:
-            if self._is_stale():
-                self._metrics.stale_decisions.labels(verb).inc()
-            return decided
         self._metrics.fail_open.labels(verb, reason).inc()
-        return None
+        return None, reason
 
     def _check(self) -> None:
         if self._clock_seconds() > self._end_seconds:
@@ -246,7 +256,7 @@ async def listen_to_scheduler(
     Close it at the end. All bodies that are being received and answers that were not taken have together at most twice
     the bytes of the largest body.
     """
-    reception = Reception(most_bytes=2 * max_body_bytes, gave_up=metrics.gave_up)
+    reception = Reception(most_bytes=2 * max_body_bytes, gave_up=metrics.gave_up, refused=metrics.refused)
 
     def connection() -> PostProtocol:
         return PostProtocol(routes, reception, max_body_bytes=max_body_bytes)

@@ -37,7 +37,7 @@ class Settings:
     there is no authentication, so nothing but the loopback interface is taken.
     ``tls`` (FORETIDE_TLS_CERT, FORETIDE_TLS_KEY, FORETIDE_TLS_CLIENT_CA, default none; all three or none): PEM files by
     which the scheduler's port speaks TLS, with clients that show a certificate which one of the authorities signed.
-    ``observe_address`` (FORETIDE_OBSERVE_LISTEN, default ``:8082``): /metrics, /healthz and /readyz.
+    ``observe_address`` (FORETIDE_OBSERVE_LISTEN, default ``:8082``): /metrics, /healthz, /readyz and /explain.
     ``decision_deadline_seconds`` (FORETIDE_DECISION_DEADLINE_MILLISECONDS, default 50, 1 to 10000): after which an
     answer is given that changes nothing. Keep it well below the scheduler's httpTimeout.
     ``max_body_bytes`` (FORETIDE_MAX_BODY_BYTES, default 2097152, 65536 to 1073741824): the largest request; it costs
