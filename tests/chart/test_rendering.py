@@ -145,6 +145,15 @@ def test_the_scheduler_asks_the_extender_and_goes_on_without_it(default: Rendere
     assert extender["urlPrefix"] == f"http://{listen}"
 
 
+def test_an_extender_that_is_frozen_is_found_out_and_killed_within_ten_seconds(default: Rendered) -> None:
+    probe = default.container("foretide-scheduler", "extender")["livenessProbe"]
+    frozen_just_after_a_probe = probe["periodSeconds"]
+    each_try = max(probe["periodSeconds"], probe["timeoutSeconds"])
+    least_grace_of_kubelet = 2
+    grace = max(least_grace_of_kubelet, probe["terminationGracePeriodSeconds"])
+    assert frozen_just_after_a_probe + each_try * probe["failureThreshold"] + grace <= 10
+
+
 @pytest.mark.parametrize(
     ("version", "tag"), [("1.36.2", "v1.36.2"), ("1.36.0+k3s1", "v1.36.0"), ("v1.36.7-eks-1a2b3c", "v1.36.7")]
 )
