@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import os
 import re
 import sys
 import warnings
@@ -112,10 +113,16 @@ def _stand_in(name: str, functions: tuple[str, ...]) -> ModuleType:
     return module
 
 
+_NO_PICKLE = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "0"}
+"""Makes torch load tensors and nothing else: `torch.export.load` would unpickle whatever else a file holds in their place,
+and with it run whatever code is in it."""
+
+
 def _exported(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
     if request.file is None:
         raise ProfilerError("InvalidArgument", "a torch.export model needs a file", "model.file.path")
     verified_digest(request.file, request.sha256)
+    os.environ.update(_NO_PICKLE)
     try:
         program = torch.export.load(request.file)
     except Exception as error:
