@@ -16,6 +16,7 @@ from types import ModuleType
 
 import torch
 
+from foretide_profiler import torch_int8
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.requests import ModelRequest
@@ -34,6 +35,7 @@ def build(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
 
 def random_batch(shape: tuple[int, ...], data_type: str, device: str) -> torch.Tensor:
     """Seeded random input; integers are 0 or 1, which every vocabulary has."""
+    torch.manual_seed(0)
     kind: torch.dtype = getattr(torch, data_type)
     if kind.is_floating_point:
         return torch.randn(shape, device=device).to(kind)
@@ -41,7 +43,12 @@ def random_batch(shape: tuple[int, ...], data_type: str, device: str) -> torch.T
 
 
 def in_precision(precision: str, module: torch.nn.Module, batch: torch.Tensor) -> tuple[torch.nn.Module, torch.Tensor]:
-    """The module and its batch in fp32 as they are, or both in fp16 or bf16."""
+    """The module and its batch in fp32 as they are, or both in fp16 or bf16, or the module's linear layers in int8.
+
+    Raises ProfilerError PrecisionUnsupported where int8 has nothing to do.
+    """
+    if precision == "int8":
+        return torch_int8.quantise(module), batch
     kind = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(precision)
     if kind is None:
         return module, batch
@@ -114,8 +121,8 @@ def _stand_in(name: str, functions: tuple[str, ...]) -> ModuleType:
 
 
 _NO_PICKLE = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "0"}
-"""Makes torch load tensors and nothing else: `torch.export.load` would unpickle whatever else a file holds in their place,
-and with it run whatever code is in it."""
+"""Makes torch load tensors and nothing else: `torch.export.load` would unpickle whatever else a file holds in their
+place, and with it run whatever code is in it."""
 
 
 def _exported(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:

@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError
+from foretide_profiler.int8 import needs_a_cpu
 from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.nvidia import gpu_in_use
 from foretide_profiler.requests import ModelRequest
@@ -53,7 +54,18 @@ def load(request: ModelRequest, limits: Limits) -> OnnxModel:
     if request.file is None:
         raise ProfilerError("InvalidArgument", "an ONNX model needs a file", "model.file.path")
     digest = verified_digest(request.file, request.sha256)
-    return OnnxModel(open_session(request.file, limits), request, digest)
+    return OnnxModel(open_session(_source(request.file, request.precision), limits), request, digest)
+
+
+def _source(file: Path, precision: str) -> Path | bytes:
+    """The file as it is, or made anew in int8."""
+    if precision != "int8":
+        return file
+    if _PREFERRED[0] in ort.get_available_providers():
+        raise needs_a_cpu(f"onnxruntime {ort.__version__}")
+    from foretide_profiler import onnx_int8  # noqa: PLC0415 - imports onnx
+
+    return onnx_int8.quantised(file)
 
 
 def runtime_name(provider: str) -> str:
