@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from examples.models import make_onnx
 from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult, encode, parse
 from foretide.signature import Signature
-from tests.profiler.conftest import ROOT, Profiler
+from tests.profiler.conftest import ROOT, Profiler, small_model
 
 
 def _file(path: Path) -> list[object]:
@@ -47,6 +47,33 @@ def test_profile_measures_what_parse_believes(profiler: Profiler, model_file: Pa
     assert result.inference.p90 is not None
     assert result.memory_peak_bytes > result.memory_base_bytes
     assert result.environment.runtime.startswith("onnxruntime ")
+
+
+def test_profile_measures_other_batch_sizes_and_a_co_runner_while_time_is_left(
+    profiler: Profiler, model_file: Path
+) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("a co-runner needs a CPU of its own")
+    status, document = profiler(
+        *("profile", *_file(model_file), "--max-seconds", 8, "--min-seconds", 0.3),
+        *("--batch-sizes", "2,8", "--co-runner"),
+    )
+    _, inspected = profiler("inspect", *_file(model_file))
+    result = parse(json.dumps(document).encode(), signature=msgspec.convert(inspected["signature"], Signature))
+    assert status == 0
+    assert isinstance(result, ProfileResult)
+    assert [each.batch_size for each in result.batches] == [2, 8]
+    assert result.interference is not None
+    assert result.environment.threads == len(os.sched_getaffinity(0)) - 1
+
+
+def test_a_model_of_a_fixed_batch_size_is_measured_at_that_one_alone(profiler: Profiler, tmp_path: Path) -> None:
+    file = tmp_path / "fixed.onnx"
+    file.write_bytes(small_model((1, 3, 8, 8)).SerializeToString())
+    status, document = profiler(
+        "profile", *_file(file), "--max-seconds", 3, "--min-seconds", 0.3, "--batch-sizes", "2,8"
+    )
+    assert (status, document.get("batches", [])) == (0, [])
 
 
 def test_run_performs_the_task(profiler: Profiler, model_file: Path) -> None:

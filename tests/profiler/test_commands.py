@@ -29,6 +29,9 @@ class Broken:
     def infer(self) -> object:
         raise self.error
 
+    def feed(self, batch_size: int) -> None:
+        raise NotImplementedError(batch_size)
+
     def accelerator_memory_peak_bytes(self) -> int | None:
         return None
 

@@ -34,6 +34,9 @@ class LoadedModel(Protocol):
     def infer(self) -> object:
         """One forward pass over the batch, ended when this returns."""
 
+    def feed(self, batch_size: int) -> None:
+        """From now on infer batches of this size; raises ProfilerError InputRefused where the model takes no such."""
+
     def accelerator_memory_peak_bytes(self) -> int | None:
         """The most that the runtime allocated on the accelerator, or None."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,17 @@ class OnnxModel:
         self.runtime = runtime_name(provider)
         self.accelerator = _gpu_name() if provider == "CUDAExecutionProvider" else None
         self._session = session
-        self._feeds = {session.get_inputs()[0].name: _batch(session, request)}
+        self._request = request
+        self.feed(request.batch_size)
 
     def infer(self) -> object:
         """Run the session once; onnxruntime returns when the outputs are in host memory."""
         return self._session.run(None, self._feeds)
+
+    def feed(self, batch_size: int) -> None:
+        """Random batches of this size from now on."""
+        batch = _batch(self._session, replace(self._request, batch_size=batch_size))
+        self._feeds = {self._session.get_inputs()[0].name: batch}
 
     def accelerator_memory_peak_bytes(self) -> int | None:
         """Unknown: onnxruntime does not tell."""
