@@ -1,4 +1,4 @@
-"""What is measured while time is left: other batch sizes, and beside a co-runner; nothing of it spoils what is known."""
+"""What is measured while time is left: other batch sizes, and beside a co-runner; none of it spoils what is known."""
 
 from __future__ import annotations
 
