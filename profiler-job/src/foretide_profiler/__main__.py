@@ -17,6 +17,7 @@ from foretide_profiler.arguments import Arguments, parse  # noqa: E402
 from foretide_profiler.cgroups import Limits, read_limits  # noqa: E402
 from foretide_profiler.failures import ProfilerError  # noqa: E402
 from foretide_profiler.requests import Call, InspectCall, ProbeCall, ProfileCall  # noqa: E402
+from foretide_profiler.threads import variables  # noqa: E402
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         result = arguments.result
         limits = _limits(arguments.call)
-        os.environ.update(_thread_variables(limits))
+        os.environ.update(variables(limits))
         stopped = ProfilerError("TimedOut", "stopped before there was anything to report")
         stopping.end_with(lambda: _report(stopped, result))
         return _carry_out(arguments, limits)
@@ -49,21 +50,6 @@ def _limits(call: Call) -> Limits:
         message = f"--co-runner needs a CPU of its own beside the model's, and {millis}m are granted; grant 2 or more"
         raise ProfilerError("InvalidArgument", message, "resources.limits.cpu")
     return left
-
-
-def _thread_variables(limits: Limits) -> dict[str, str]:
-    """What numerical libraries read about threads when they are imported.
-
-    OpenBLAS built on plain threads keeps a pool of its own, whose spinning threads fight those of OpenMP for the same
-    cores: with two each, mobilenet_v3_small took 150 ms on two cores in place of 6. Its pool is left out. OpenMP's own
-    threads sleep while they wait, because a node has other tasks, and spinning would spend the CPU quota.
-    """
-    return {
-        "OMP_NUM_THREADS": str(limits.threads),
-        "MKL_NUM_THREADS": str(limits.threads),
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
 
 
 def _carry_out(arguments: Arguments, limits: Limits) -> int:
