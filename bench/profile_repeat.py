@@ -4,9 +4,9 @@
 
 Runs in the profiler's image, or here where torch is installed (`bench.where_torch_is`). Each model is profiled twice by
 `foretide_profiler` in processes of their own, with `torch.utils.benchmark` between the two on the same module, batch
-and threads, each call ended on the GPU if there is one. Prints medians in microseconds and, as its last line, one JSON object, also written to
-`bench/results/profile-repeat.json`. On a machine that does nothing else the medians over models are to stay within
-5 % from one profile to the next, and within 3 % of `torch.utils.benchmark`.
+and threads, each call ended on the GPU if there is one. Prints medians in microseconds and, as its last line, one JSON
+object, also written to `bench/results/profile-repeat.json`. On a machine that does nothing else the medians over models
+are to stay within 5 % from one profile to the next, and within 3 % of `torch.utils.benchmark`.
 """
 
 from __future__ import annotations
