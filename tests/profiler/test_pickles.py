@@ -44,7 +44,7 @@ from foretide_profiler.failures import ProfilerError
 
 for file in sorted(glob.glob("/tmp/trapped-*.pt2")):
     try:
-        torch_modules.build(parse(["inspect", "--source", "TorchExport", "--file", file]).call.model)
+        torch_modules.build(parse(["inspect", "--source", "TorchExport", "--file", file]).call.model, "cpu")
         print("loaded")
     except ProfilerError as error:
         print(error.reason)

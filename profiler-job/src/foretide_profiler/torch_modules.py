@@ -15,6 +15,7 @@ from functools import partial
 from types import ModuleType
 
 import torch
+from torch.export.passes import move_to_device_pass
 
 from foretide_profiler import torch_int8
 from foretide_profiler.failures import ProfilerError
@@ -23,14 +24,14 @@ from foretide_profiler.requests import ModelRequest
 from foretide_profiler.shapes import check_data_type, matching_shape
 
 
-def build(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
-    """Return the module in evaluation mode and the full shape of its batch, on torch's default device.
+def build(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tuple[int, ...]]:
+    """Return the module in evaluation mode, on this device, and the full shape of its batch.
 
     Raises ProfilerError: UnknownModel, InputRefused, ModelFileMissing, ModelFileInvalid or ModelDigestMismatch.
     """
     if request.source == "TorchVision":
-        return _torchvision(request.name).eval(), (request.batch_size, *(request.input_shape or ()))
-    return _exported(request)
+        return _torchvision(request.name).eval().to(device), (request.batch_size, *(request.input_shape or ()))
+    return _exported(request, device)
 
 
 def random_batch(shape: tuple[int, ...], data_type: str, device: str) -> torch.Tensor:
@@ -125,7 +126,7 @@ _NO_PICKLE = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY
 place, and with it run whatever code is in it."""
 
 
-def _exported(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
+def _exported(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tuple[int, ...]]:
     if request.file is None:
         raise ProfilerError("InvalidArgument", "a torch.export model needs a file", "model.file.path")
     verified_digest(request.file, request.sha256)
@@ -142,4 +143,6 @@ def _exported(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
     wanted = next(node.meta["val"] for node in program.graph.nodes if node.name == names[0])
     check_data_type(request, str(wanted.dtype).removeprefix("torch."))
     declared = [size if isinstance(size, int) else None for size in wanted.shape]
-    return program.module(), matching_shape(request, declared, str(names[0]))
+    shape = matching_shape(request, declared, str(names[0]))
+    # The device of tensors made on the way, as a recurrence's first state, is written into the program.
+    return move_to_device_pass(program, device).module(), shape

@@ -87,8 +87,7 @@ def count(request: ModelRequest) -> Signature:
 def _count_on(device: str, request: ModelRequest) -> Signature:
     # Only an architecture is made of new tensors; a file's are loaded as they are, and moved.
     with torch.device(device) if request.source == "TorchVision" else nullcontext():
-        module, shape = torch_modules.build(request)
-    module = module.to(device)
+        module, shape = torch_modules.build(request, device)
     batch = torch_modules.random_batch(shape, request.data_type, device)
     # In int8 the same operators work on smaller weights.
     in_bytes = torch_int8.weights(module) if request.precision == "int8" else []

@@ -56,9 +56,9 @@ def load(request: ModelRequest, limits: Limits) -> TorchModel:
     if request.precision == "int8" and device != "cpu":
         raise needs_a_cpu(f"torch {torch.__version__}")
     try:
-        module, shape = torch_modules.build(request)
+        module, shape = torch_modules.build(request, device)
         batch = torch_modules.random_batch(shape, request.data_type, device)
-        module, batch = torch_modules.in_precision(request.precision, module.to(device), batch)
+        module, batch = torch_modules.in_precision(request.precision, module, batch)
         return TorchModel(module, batch, request.data_type, digest)
     except torch.OutOfMemoryError as error:
         raise accelerator_is_full(error) from error
