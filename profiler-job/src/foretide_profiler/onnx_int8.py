@@ -36,7 +36,7 @@ def quantised(file: Path) -> bytes:
     from onnxruntime.quantization import quantize_dynamic  # noqa: PLC0415 - of no use to inspection
 
     try:
-        graph = onnx.load(str(file)).graph
+        graph = onnx.load(str(file), load_external_data=False).graph
     except Exception as error:  # onnx and protobuf share no base below Exception
         message = f"the file is not a valid ONNX model: {error}"
         raise ProfilerError("ModelFileInvalid", message, "model.file.path") from error
