@@ -88,7 +88,7 @@ def decide_filter(
     if workload is None or not workload.by_class:
         return FilterAnswer("Equal")
     standing = standings.of(snapshot, pod, workload)
-    basis = standing.basis(snapshot, pod, now_seconds)
+    basis = standing.basis(snapshot)
     demand = Demand(
         workload.inferences_of(pod.task),
         pod.task.memory_limit_bytes,
@@ -184,7 +184,7 @@ def decide_prioritize(
     workload = snapshot.workloads.get((pod.namespace, pod.workload)) if pod.is_task else None
     standing = standings.of(snapshot, pod, workload)
     board = standings.board(snapshot, pod, standing, now_seconds)
-    basis = standing.basis(snapshot, pod, now_seconds)
+    basis = standing.basis(snapshot)
     best = board.best_of(names)
     if best is None:
         return PrioritizeAnswer("Equal", top=top, basis=basis)

@@ -51,6 +51,7 @@ class Standing:
         self._scales = scales
         self._images = images
         self._boards: dict[int | None, Board] = {}
+        self._basis: Basis | None = None
 
     def __len__(self) -> int:
         return len(self.spots) + sum(map(len, self._boards.values()))
@@ -100,19 +101,15 @@ class Standing:
         """Have nothing kept of this elsewhere."""
         self._scales.forget(self._boards.values())
 
-    def basis(self, snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> Basis:
-        """What ``pod`` is told rests on, by what is so at a time in seconds since the epoch."""
-        spots = self.spots
-        return Basis(
-            spots.places(),
-            spots.workload,
-            pod.task,
-            spots.cpu_millis,
-            spots.image_bytes,
-            snapshot.speeds,
-            snapshot.pull_bytes_per_second,
-            now_seconds,
-        )
+    def basis(self, snapshot: Snapshot) -> Basis:
+        """What such tasks are told rests on now."""
+        places, speeds, pulls = self.spots.places(), snapshot.speeds, snapshot.pull_bytes_per_second
+        known, spots = self._basis, self.spots
+        is_same = known is not None and known.places is places and known.speeds is speeds
+        if known is None or not is_same or known.pull_bytes_per_second is not pulls:
+            known = Basis(places, spots.workload, spots.cpu_millis, spots.image_bytes, speeds, pulls)
+            self._basis = known
+        return known
 
 
 class Scales:
