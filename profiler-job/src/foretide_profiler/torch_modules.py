@@ -144,5 +144,11 @@ def _exported(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tupl
     check_data_type(request, str(wanted.dtype).removeprefix("torch."))
     declared = [size if isinstance(size, int) else None for size in wanted.shape]
     shape = matching_shape(request, declared, str(names[0]))
-    # The device of tensors made on the way, as a recurrence's first state, is written into the program.
-    return move_to_device_pass(program, device).module(), shape
+    # The device of tensors made on the way, as a recurrence's first state, is written into the program. So is that the
+    # result of attention can be looked at in another shape, which holds where it was exported and not on every GPU.
+    moved = move_to_device_pass(program, device)
+    for node in moved.graph.nodes:
+        if node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
+    moved.graph_module.recompile()
+    return moved.module(), shape
