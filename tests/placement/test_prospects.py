@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from foretide.placement.pulls import PullTimes
 from foretide.placement.resources import Resources
 from foretide.placement.timeline import Lags
 from foretide.placement.together import plan_together
+from foretide.prediction import Interval, Prediction
 
 ONE = Resources(1000, 2**30)
 IMAGE = frozenset({"registry.example/net:1"})
@@ -55,7 +57,7 @@ def looked(
     return made, seen[0]
 
 
-@pytest.mark.parametrize(("percent", "bound"), [(50, 14.0), (95, 19.0)])
+@pytest.mark.parametrize(("percent", "bound"), [(50, 14.0), (75, 15.634), (95, 19.0), (99, 22.828)])
 def test_the_planned_node_is_told_with_the_bound_that_is_asked_for(percent: int, bound: float) -> None:
     one = task("a", fast=10.0)
     made, _ = looked([one], [node("fast-1", "fast")], runs("fast-1", 4.0))
@@ -63,8 +65,27 @@ def test_the_planned_node_is_told_with_the_bound_that_is_asked_for(percent: int,
     assert prospect is not None
     assert (prospect.start_seconds, prospect.finish_seconds) == (4.0, 14.0)
     assert prospect.percent == percent
-    assert prospect.quantile_seconds == pytest.approx(bound)
+    assert prospect.quantile_seconds == pytest.approx(bound, abs=0.001)
     assert prospect.slowdown == 1.0
+
+
+@pytest.mark.parametrize("percent", [50, 75, 90, 99])
+def test_on_an_idle_node_the_bound_is_the_one_by_which_nodes_are_compared_and_tasks_admitted(percent: int) -> None:
+    work = Interval(lower=20_000, median=50_000, upper=200_000)
+    prediction = Prediction(
+        node_class="fast",
+        work_microseconds_per_inference=work,
+        startup_milliseconds=30_000,
+        memory_bytes=2**28,
+        source="Measured",
+    )
+    one = replace(task("a"), expected={"fast": Expected.of(prediction, 100)})
+    made, _ = looked([one], [node("fast-1", "fast")])
+    prospect = planned(made.assignments[0], one, "fast", percent)
+    assert prospect is not None
+    assert prospect.quantile_seconds == pytest.approx(prediction.completion_quantile_seconds(100, percent))
+    (there,) = on_each_node(looked([], [node("fast-1", "fast")])[1], one, percent)
+    assert there.quantile_seconds == prospect.quantile_seconds
 
 
 def test_where_no_end_is_expected_there_is_nothing_to_tell() -> None:

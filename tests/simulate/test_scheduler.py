@@ -95,6 +95,14 @@ def test_the_extender_counts_more_than_all_plugins() -> None:
         assert Scheduler(prefer=make(as_predicted, 0)).choose(task(), nodes, 0.0) == 0
 
 
+def test_completion_is_compared_by_the_start_up_and_what_nine_of_ten_keep_to_of_the_work() -> None:
+    sites = [NodeState(name, name, Resources(4000, 8 << 30, 110)) for name in ("near", "far")]
+    near = Expected(35.0, 230.0, startup_seconds=30.0)  # 108 s; 142 s if its start-up scattered as its work does
+    one = replace(task(), expected={"near": near, "far": Expected(125.0, 125.0)})
+    first, second = by_completion(as_predicted, 0)(one, np.array([0, 1]), SimCluster(sites, [one], {}), 0.0)
+    assert first > second
+
+
 def test_completion_counts_who_shares_the_cores() -> None:
     nodes = SimCluster(
         [

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from foretide.placement.completion import quantile_seconds
 from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.resources import NOTHING, Resources
 from foretide.placement.timeline import Commitment, Timeline
@@ -48,12 +49,14 @@ class NodeState:
 class Expected:
     """A predicted completion alone, from bound to the container's end: its median and its 95 % quantile.
 
-    ``contention`` is the coefficient by which it takes longer beside others.
+    ``contention`` is the coefficient by which it takes longer beside others. Of both times ``startup_seconds`` are the
+    start-up, which is known without an interval.
     """
 
     median_seconds: float
     upper_seconds: float
     contention: float = 0.0
+    startup_seconds: float = 0.0
 
     @classmethod
     def of(cls, prediction: Prediction, inferences: int) -> Expected:
@@ -62,7 +65,16 @@ class Expected:
             prediction.completion_seconds(inferences),
             prediction.completion_seconds(inferences, bound="upper"),
             prediction.contention,
+            prediction.startup_milliseconds / 1e3,
         )
+
+    def quantile_seconds(self, percent: int) -> float:
+        """The seconds that ``percent`` of such tasks keep to, from 50 to 99: the start-up, and those of the work.
+
+        The same as `foretide.prediction.Prediction.completion_quantile_seconds`.
+        """
+        startup = self.startup_seconds
+        return startup + quantile_seconds(self.median_seconds - startup, self.upper_seconds - startup, percent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from foretide.placement.completion import LEAST_SECONDS, quantile_seconds
+from foretide.placement.completion import LEAST_SECONDS
 from foretide.placement.kinds import class_of
 from foretide.placement.placing import Placing
 from foretide.placement.plan import Assignment, Expected, Waiting
@@ -86,7 +86,7 @@ def _prospect(
     start_seconds, finish_seconds, pull_seconds = span
     alone_seconds = max(expected.median_seconds, LEAST_SECONDS)
     slowdown = max((finish_seconds - start_seconds) / (alone_seconds + pull_seconds), 1.0)
-    beyond_seconds = quantile_seconds(alone_seconds, expected.upper_seconds, percent) - alone_seconds
+    beyond_seconds = max(expected.quantile_seconds(percent) - alone_seconds, 0.0)
     return Prospect(
         node=node,
         node_class=node_class,

@@ -45,7 +45,11 @@ class Learning:
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = {
-                name: Expected(each.median_seconds * factor, each.upper_seconds * factor)
+                name: Expected(
+                    each.median_seconds * factor,
+                    each.upper_seconds * factor,
+                    startup_seconds=each.startup_seconds * factor,
+                )
                 for name, each in task.expected.items()
                 for factor in (factors.get(name, 1.0),)
             }

@@ -20,7 +20,6 @@ from foretide.placement.completion import (
     NodeLoad,
     RunningTask,
     completion_seconds,
-    quantile_seconds,
 )
 from foretide.placement.order import OBJECTIVES
 from foretide.placement.plan import Expected, NodeState, Plan, Running, Waiting
@@ -95,7 +94,7 @@ def by_completion(foresee: Foresee, _seed: int) -> Prefer:
     def prefer(task: SimTask, places: Places, cluster: SimCluster, now_seconds: float) -> Opinion:
         expected = foresee(task)
         alone = [
-            max(quantile_seconds(each.median_seconds, each.upper_seconds, USUAL_PERCENTILE), LEAST_SECONDS)
+            max(each.quantile_seconds(USUAL_PERCENTILE), LEAST_SECONDS)
             for each in map(expected.__getitem__, cluster.class_names)
         ]
         seconds = np.array(alone)[cluster.class_index(places)]

@@ -156,7 +156,9 @@ class Scenario(Part, frozen=True, kw_only=True):
                 name = group.node_class
                 off = errors.draw(chance)
                 work = workload.predicted.get(name, workload.seconds[name] * off)
-                of_workload[name] = Expected(work + startup[name], work * upper + startup[name])
+                of_workload[name] = Expected(
+                    work + startup[name], work * upper + startup[name], startup_seconds=startup[name]
+                )
         return found
 
     def _capacity(self) -> float:
