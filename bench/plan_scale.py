@@ -26,12 +26,12 @@ import msgspec
 
 from bench.machine import machine
 from demo.marks import held, marks_table
+from foretide.placement.expectations import Expectations
 from foretide.placement.plan import Plan
 from foretide.placement.resources import Resources
 from foretide.placement.task import Task, WorkloadPredictions
 from foretide.placement.together import plan_together
 from foretide.prediction import Interval, Prediction
-from foretide_kube.expectations import Expectations
 from foretide_kube.floor import Floor, Node, read_floor
 from foretide_kube.names import GATE_PLAN, LABEL_NODE_CLASS
 from foretide_kube.reduced import NodeFacts
@@ -88,8 +88,6 @@ class Cluster(msgspec.Struct, frozen=True):
             self.pods,
             self.nodes,
             lambda pod: self.workloads.get(pod.workload),
-            tries={},
-            had_room_since={},
             now_seconds=NOW_SECONDS,
             expectations=expectations,
         )

@@ -16,7 +16,7 @@ from foretide_cli.manifests import ManifestError, read_workloads
 from foretide_cli.predict import predict
 from foretide_cli.release import release
 from foretide_kube.client import ApiError, KubeClient
-from foretide_kube.connecting import NoWayError, connect
+from foretide_kube.connecting import NoWayError, connect, own_namespace
 from foretide_kube.forwarding import get_in_pod
 
 _FEW: Final = 10
@@ -63,7 +63,7 @@ def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     return _in_cluster(
         lambda client: release(
             client,
-            None if options.all_namespaces else options.namespace,
+            None if options.all_namespaces else options.namespace or own_namespace(),
             options.names,
             is_trial=options.dry_run,
             say=print,
@@ -74,7 +74,7 @@ def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
 
 def _predict(options: argparse.Namespace) -> int:
     try:
-        workloads = read_workloads(options.file, options.namespace, sys.stdin.read)
+        workloads = read_workloads(options.file, options.namespace, sys.stdin.read, own_namespace)
     except ManifestError as error:
         return _failed(str(error), status=2)
     return _in_cluster(
@@ -84,7 +84,7 @@ def _predict(options: argparse.Namespace) -> int:
             order=options.order,
             most_nodes=options.nodes,
             as_json=options.output == "json",
-            now_seconds=time.time(),
+            clock=time.time,
             say=print,
             complain=lambda problem: _failed(problem, status=1),
         )
@@ -95,7 +95,7 @@ def _explain(options: argparse.Namespace) -> int:
     return _in_cluster(
         lambda client: explain(
             client,
-            options.namespace,
+            options.namespace or own_namespace(),
             options.name,
             system_namespace=options.system_namespace,
             most_nodes=options.nodes,
@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command = commands.add_parser("predict", help="how long a workload would take, and wait", description=words)
     command.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="manifest; - for stdin")
-    command.add_argument("-n", "--namespace", metavar="NS", help="of manifests that name none; default: default")
+    command.add_argument("-n", "--namespace", metavar="NS", help="of manifests that name none; default: as kubectl")
     command.add_argument(
         "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
     )
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("explain", help="why a Pod went where it went", description=words)
     command.add_argument("kind", choices=("pod",), metavar="pod")
     command.add_argument("name", metavar="NAME")
-    command.add_argument("-n", "--namespace", default="default", metavar="NS", help="the Pod's; default: default")
+    command.add_argument("-n", "--namespace", metavar="NS", help="the Pod's; default: as kubectl")
     command.add_argument(
         "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
     )
@@ -160,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
     where = command.add_mutually_exclusive_group()
-    where.add_argument("-n", "--namespace", default="default", metavar="NS", help="of these Pods; default: default")
+    where.add_argument("-n", "--namespace", metavar="NS", help="of these Pods; default: as kubectl")
     where.add_argument("-A", "--all-namespaces", action="store_true", help="the Pods of all namespaces")
     command.add_argument("--dry-run", action="store_true", help="say which gates would be opened, and open none")
     command.add_argument("names", nargs="*", metavar="NAME", help="only these Pods; default: all that wait")
@@ -170,8 +170,8 @@ def _parser() -> argparse.ArgumentParser:
 def _count(text: str) -> int | None:
     if text == "all":
         return None
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number; write one, as 10, or all")
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; write one, as 10, or all")
     return int(text)
 
 

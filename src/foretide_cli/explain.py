@@ -15,7 +15,7 @@ from foretide_kube.forwarding import PodPort
 from foretide_kube.names import PODS
 
 TOKEN_ACCOUNT: Final = "foretide-explain"  # noqa: S105 - its name
-"""May get Pods and nothing else: in its name asks who has no token of his own."""
+"""May get Pods and nothing else: in its name asks who may have a token of it."""
 TOKEN_SECONDS: Final = 600
 """The shortest life of a token that the API server gives."""
 _EXTENDERS: Final = "app.kubernetes.io/name=foretide,app.kubernetes.io/component in (scheduler,extender)"
@@ -51,21 +51,8 @@ def explain(
             f"no extender is ready in namespace {system_namespace}; is Foretide installed there (--system-namespace), "
             f"with scheduler.mode other than none? kubectl -n {system_namespace} get pods"
         )
-    headers = {"Authorization": client.authorization() or f"Bearer {_token(client, system_namespace)}"}
     path = f"/explain?{urlencode({'namespace': namespace, 'pod': name})}"
-    told, problems = [], []
-    for replica in replicas:
-        try:
-            status, body = get(client, replica, path, headers)
-        except ApiError as error:
-            if error.status == 403:
-                raise _lacking(error, "create pods/portforward", system_namespace) from error
-            problems.append(error.message)
-            continue
-        if status in {200, 404} and body[:1] == b"{":
-            told.append(msgspec.json.decode(body, type=Explanation))
-        else:
-            problems.append(f"{replica.pod} answers {status}: {body[:500].decode(errors='replace').strip()}")
+    told, problems = _ask(client, replicas, path, get)
     if not told:
         return complain("; ".join(dict.fromkeys(problems)))
     best = max(told, key=_freshness)
@@ -76,6 +63,31 @@ def explain(
         for problem in problems:
             complain(f"another replica may know more: {problem}")
     return 0
+
+
+def _ask(client: KubeClient, replicas: Sequence[PodPort], path: str, get: Get) -> tuple[list[Explanation], list[str]]:
+    """What each of the replicas, of which there is one at least, says of the Pod, and why some say nothing."""
+    told: list[Explanation] = []
+    problems: list[str] = []
+    namespace = replicas[0].namespace
+    headers = {"Authorization": _authorization(client, namespace)}
+    for replica in replicas:
+        try:
+            status, body = get(client, replica, path, headers)
+        except ApiError as error:
+            if error.status == 403:
+                raise _lacking(error, "create pods/portforward", namespace) from error
+            problems.append(error.message)
+            continue
+        if status not in {200, 404} or body[:1] != b"{":
+            problems.append(f"{replica.pod} answers {status}: {body[:500].decode(errors='replace').strip()}")
+            continue
+        try:
+            told.append(msgspec.json.decode(body, type=Explanation))
+        except msgspec.MsgspecError:
+            what = "answers what this version does not understand; use the foretide of the same release"
+            problems.append(f"{replica.pod} {what}")
+    return told, problems
 
 
 def _freshness(told: Explanation) -> tuple[bool, bool, str]:
@@ -101,8 +113,22 @@ def _ports(pod: Object) -> list[int]:
     return [port["containerPort"] for port in ports if port.get("name") == _PORT]
 
 
+def _authorization(client: KubeClient, namespace: str) -> str:
+    """What the extender is shown: a short-lived token that may get Pods and no more, where one may be asked for.
+
+    The caller's own, which may be allowed anything, only where not: it goes to whatever Pod carries the two labels.
+    """
+    try:
+        return f"Bearer {_token(client, namespace)}"
+    except ApiError as error:
+        own = client.authorization()
+        if own and error.status in {403, 404}:
+            return own
+        raise
+
+
 def _token(client: KubeClient, namespace: str) -> str:
-    """A short-lived token, for who has none of his own (a client certificate cannot be shown to the extender)."""
+    """A token of the account that may get Pods and nothing else."""
     body = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
@@ -131,7 +157,7 @@ def in_words(told: Explanation, most_nodes: int | None) -> str:
         parts.append(_candidates(told.candidates, most_nodes))
     if told.refused:
         rows = [("refused", "why", "nodes")]
-        rows += [(each.reason, each.message, _names(each.nodes)) for each in told.refused[: most_nodes or None]]
+        rows += [(each.reason, each.message, _names(each.nodes)) for each in told.refused[:most_nodes]]
         hidden = len(told.refused) - len(rows) + 1
         parts.append(table(rows, left=3) + (f"\n{hidden} more reasons; --nodes all shows them" if hidden else ""))
     return "\n\n".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -15,11 +15,12 @@ from foretide.prediction import Prediction
 from foretide_cli.cluster import Seen
 from foretide_cli.known import Known, known_predictions
 from foretide_cli.now import Now, expected_now
-from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec
+from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec, memory_bytes
+from foretide_kube.names import NODE_CLASSES
 from foretide_kube.published import features_of
 
 
-class OfClass(msgspec.Struct, frozen=True, kw_only=True):
+class OfClass(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One task on an idle node of a class that has the image; None where nothing is known.
 
     As many of a hundred tasks as the workload asks for (`Forecast.percentile`) keep to quantiles. ``memory_bytes`` is
@@ -42,7 +43,7 @@ class OfClass(msgspec.Struct, frozen=True, kw_only=True):
     speed: float | None = None
 
 
-class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The answer for one workload; ``knowledge`` says where it is from, or why there is none and what to do.
 
     ``warnings`` are what else should be known. ``now`` is None where nothing is predicted, or what a plan is made from
@@ -65,17 +66,16 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
         return any(each.completion_seconds is not None for each in self.classes)
 
 
-def forecast(workload: AIWorkload, seen: Seen, *, order: Order, now_seconds: float) -> Forecast:
-    """What is to be expected of tasks of ``workload`` as of ``now_seconds`` since the epoch."""
+def forecast(workload: AIWorkload, seen: Seen, *, order: Order) -> Forecast:
+    """What is to be expected of tasks of ``workload`` as of what is seen."""
     known = known_predictions(workload, seen.workloads)
     selector = workload.spec.node_class_selector
     selected = {name for name, each in seen.classes.items() if selector.matches(each.metadata.labels)}
-    predictions = {
-        each.node_class: each for each in known.predictions if not seen.classes or each.node_class in selected
-    }
+    is_open = NODE_CLASSES.plural in seen.unread  # whether any class may be selected, for all that is known
+    predictions = {each.node_class: each for each in known.predictions if is_open or each.node_class in selected}
     status = msgspec.structs.replace(workload.status, predictions=tuple(predictions.values()))
     predicted = msgspec.structs.replace(workload, status=status)
-    now = expected_now(predicted, seen, order=order, now_seconds=now_seconds) if predictions and seen.is_whole else None
+    now = expected_now(predicted, seen, order=order) if predictions and seen.is_whole else None
     deadline = workload.spec.objective.deadline_milliseconds
     return Forecast(
         namespace=workload.metadata.namespace,
@@ -83,17 +83,53 @@ def forecast(workload: AIWorkload, seen: Seen, *, order: Order, now_seconds: flo
         inferences=workload.spec.inferences,
         percentile=workload.spec.objective.percentile,
         deadline_seconds=None if deadline is None else deadline / 1e3,
-        knowledge=known.words,
-        warnings=tuple(filter(None, (known.warning, _unselected(workload, seen, selected)))),
+        knowledge=known.words
+        if predictions or not known.predictions
+        else "nothing is predicted for the classes that it selects",
+        warnings=tuple(
+            filter(
+                None,
+                (
+                    known.warning,
+                    "" if is_open else _unselected(workload, seen, selected),
+                    _idle(workload),
+                    _too_little_memory(workload, predictions.values()),
+                ),
+            )
+        ),
         classes=_classes(workload.spec, predictions, selected, seen, _energies(known, seen)),
         now=now,
     )
 
 
 def _unselected(workload: AIWorkload, seen: Seen, selected: set[str]) -> str:
-    if selected or not seen.classes:
+    if selected:
         return ""
+    if not seen.classes:
+        return "there is no NodeClass: label nodes with foretide.dev/node-class=CLASS (docs/install.md)"
     return f"spec.nodeClassSelector of {workload.metadata.name} selects no NodeClass; see kubectl get nclass"
+
+
+def _idle(workload: AIWorkload) -> str:
+    """Why none of its tasks would start."""
+    if workload.spec.suspend:
+        return "spec.suspend is true: no task starts; told is what they would meet if it were false"
+    if workload.spec.run.mode == "Deployment" and workload.spec.run.replica_count == 0:
+        return "spec.run.replicas is 0: no Pod starts; told is what one would meet"
+    return ""
+
+
+def _too_little_memory(workload: AIWorkload, predictions: Collection[Prediction]) -> str:
+    """As the condition Admissible has it."""
+    limit_bytes = memory_bytes(workload.spec)
+    need_bytes = min((each.memory_bytes for each in predictions), default=0)
+    if need_bytes <= limit_bytes:
+        return ""
+    words = "measured" if all(each.source == "Measured" for each in predictions) else "predicted"
+    return (
+        f"{words} need is {need_bytes >> 20} MiB with margin, the limit {limit_bytes >> 20} MiB; "
+        "raise spec.resources.limits.memory"
+    )
 
 
 def _classes(
@@ -112,8 +148,8 @@ def _classes(
         _row(
             OfClass(
                 node_class=name,
-                nodes=nodes[name] if seen.nodes else None,
-                ready_nodes=ready[name] if seen.nodes else None,
+                nodes=nodes[name] if seen.is_counted else None,
+                ready_nodes=ready[name] if seen.is_counted else None,
                 speed=speeds.get(name),
             ),
             predictions.get(name),

@@ -83,13 +83,15 @@ def _rank(workload: AIWorkload, other: AIWorkload) -> tuple[float, bool, bool, s
 def _conflict(spec: AIWorkloadSpec, itself: AIWorkload) -> str:
     """What of a manifest the AIWorkload of its name refuses."""
     there = itself.spec
-    pairs = {
+    pairs: dict[str, tuple[object, object]] = {
         "model": (spec.model, there.model),
         "input": (spec.input, there.input),
         "precision": (spec.precision, there.precision),
         "batchSize": (spec.batch_size, there.batch_size),
         "resources.limits.cpu": (cpu_millis(spec), cpu_millis(there)),
     }
+    if spec.run.mode == there.run.mode == "Job":
+        pairs["run.completions"] = (spec.run.task_count, there.run.task_count)
     changed = [f"spec.{name}" for name, (own, theirs) in pairs.items() if own != theirs]
     if not changed:
         return ""

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Final
 
 import msgspec
 
@@ -19,28 +16,19 @@ from foretide.placement.order import Order
 from foretide.placement.placing import Placing
 from foretide.placement.plan import Assignment, Plan
 from foretide.placement.prospects import Prospect, on_each_node, planned
-from foretide.placement.pulls import NO_IMAGES, PullTimes
+from foretide.placement.pulls import PullTimes
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.timeline import Lags
 from foretide.placement.together import plan_together
+from foretide_cli.asked import asked_about, is_made
 from foretide_cli.cluster import Seen
-from foretide_kube.client import Object
-from foretide_kube.floor import read_floor
-from foretide_kube.images import image_name
+from foretide_kube.floor import Floor, read_floor
 from foretide_kube.kinds.aiworkload import AIWorkload
-from foretide_kube.kinds.common import plain
-from foretide_kube.names import GATE_PLAN, LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUN
 from foretide_kube.published import predictions_of
-from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod, epoch_seconds
 
-MOST_TASKS: Final = 500
-"""More tasks of a workload are not planned in: the last of them would wait for hours anyway."""
-_ASIDE: Final = " (asked for)"
-"""Stands behind the names of workloads that are asked about, which no AIWorkload can have."""
 
-
-class OnNode(msgspec.Struct, frozen=True, kw_only=True):
+class OnNode(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What one task may expect on a node, in seconds from now.
 
     As many of a hundred as the workload asks for (`Forecast.percentile`) end by ``quantile_seconds``.
@@ -58,11 +46,11 @@ class OnNode(msgspec.Struct, frozen=True, kw_only=True):
     quantile_seconds: float
 
 
-class Planned(msgspec.Struct, frozen=True, kw_only=True):
+class Planned(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What the plan says of one task, as in `OnNode`; ``reason`` is why it says nothing, or what is amiss.
 
-    ``waits_for`` names the Pod whose end makes room for it, empty where it need not wait for one or for another of its
-    own kind.
+    Without ``end_seconds`` nothing is predicted for its node. ``waits_for`` names the Pod whose end makes room for it
+    (``namespace/name``), empty where it need not wait for one or for another of its own kind.
     """
 
     node: str | None
@@ -73,36 +61,63 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Now(msgspec.Struct, frozen=True, kw_only=True):
+class Now(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What is to be expected now: of the tasks in the order of their ends, and of each node, the soonest end first.
 
-    ``waiting`` tasks of all workloads wait already; ``nodes_left_out`` cannot run it, by what both say, have no room in
-    sight, or are of a class that it is not predicted for.
+    ``waiting`` tasks of all workloads wait already; of ``tasks_in_all`` those that are not among ``tasks`` come later.
+    ``nodes_left_out`` cannot run it, by what both say, have no room in sight, or are of a class that it is not
+    predicted for. ``notes`` say what is meant and what was guessed.
     """
 
     waiting: int
+    tasks_in_all: int
     tasks: tuple[Planned, ...]
     nodes: tuple[OnNode, ...]
     nodes_left_out: int
     images: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def expected_now(workload: AIWorkload, seen: Seen, *, order: Order, now_seconds: float) -> Now:
-    """What tasks of ``workload``, whose status holds their predictions, would meet at ``now_seconds``."""
-    images = needed_images(workload, seen)
-    count = min(workload.spec.run.tasks_at_once, MOST_TASKS) if workload.spec.run.mode == "Job" else 1
-    asked = {pod.uid: pod for pod in (_task(workload, number, images, now_seconds) for number in range(count))}
-    own = replace(predictions_of(workload), is_service=False)  # of a service: one round of its task
+def expected_now(workload: AIWorkload, seen: Seen, *, order: Order) -> Now:
+    """What tasks of ``workload``, whose status holds their predictions, would meet as of what is seen."""
+    now_seconds, own = seen.now_seconds, predictions_of(workload)
+    asked = asked_about(workload, seen)
+    keys = {pod.uid for pod in asked.pods}
+    pods = {pod.uid: pod for pod in (*seen.pods, *asked.pods)}
 
     def workload_of(pod: TaskPod) -> WorkloadPredictions | None:
-        if pod.uid in asked:
-            return own
-        found = seen.workloads.get((pod.namespace, pod.workload))
+        found = workload if is_made(pod) else seen.workloads.get((pod.namespace, pod.workload))
         return None if found is None else predictions_of(found)
 
-    floor = read_floor(
-        [*seen.pods, *asked.values()], seen.nodes, workload_of, tries={}, had_room_since={}, now_seconds=now_seconds
+    floor = read_floor(pods.values(), seen.nodes, workload_of, now_seconds=now_seconds)
+    made, placing = _plan(floor, order, told_plan(seen.pods, now_seconds), now_seconds)
+    tasks = {each.key: each for each in (*floor.waiting, *floor.pending)}
+    found: list[tuple[Assignment, Prospect | None]] = []
+    for each in (*made.assignments, *made.pending):
+        if each.key in keys:
+            node_class = None if each.node is None else seen.nodes[each.node].node_class
+            found.append((each, planned(each, tasks[each.key], node_class, own.percentile)))
+    found.sort(key=lambda each: (each[1] is None, each[1].finish_seconds if each[1] else 0.0))
+    anywhere = on_each_node(placing, tasks[asked.pods[0].uid], own.percentile)
+    nodes = by_node([each for _, each in found if each is not None], anywhere)
+
+    def waits_for(each: Assignment) -> str:
+        pod = None if each.waits_for in keys else pods.get(each.waits_for or "")
+        return "" if pod is None else f"{pod.namespace}/{pod.name}"
+
+    return Now(
+        waiting=sum(each.key not in keys for each in floor.waiting),
+        tasks_in_all=asked.in_all,
+        tasks=tuple(_planned(each, there, waits_for(each), now_seconds) for each, there in found),
+        nodes=tuple(_on_node(each, number, now_seconds) for each, number in nodes),
+        nodes_left_out=len(seen.nodes) - len(nodes),
+        images=tuple(sorted(asked.images)),
+        notes=asked.notes,
     )
+
+
+def _plan(floor: Floor, order: Order, previous: Plan, now_seconds: float) -> tuple[Plan, Placing]:
+    """The plan as the planner would make it, and what it placed."""
     looked: list[Placing] = []
     made = plan_together(
         floor.waiting,
@@ -113,84 +128,11 @@ def expected_now(workload: AIWorkload, seen: Seen, *, order: Order, now_seconds:
         groups=floor.groups,
         pull_times=PullTimes(floor.image_bytes),
         coming=floor.coming,
-        previous=told_plan(seen.pods, now_seconds),
+        previous=previous,
         order=order,
         look=looked.append,
     )
-    tasks = {each.key: each for each in floor.waiting}
-    found: list[tuple[Assignment, Prospect | None]] = []
-    for each in made.assignments:
-        if each.key in asked:
-            node_class = None if each.node is None else seen.nodes[each.node].node_class
-            found.append((each, planned(each, tasks[each.key], node_class, own.percentile)))
-    found.sort(key=lambda each: (each[1] is None, each[1].finish_seconds if each[1] else 0.0))
-    anywhere = on_each_node(looked[0], tasks[next(iter(asked))], own.percentile)
-    nodes = _by_node([each for _, each in found if each is not None], anywhere)
-
-    def waits_for(each: Assignment) -> str:
-        return "" if each.waits_for is None or each.waits_for in asked else floor.names.get(each.waits_for, "")
-
-    return Now(
-        waiting=len(floor.waiting) - len(asked),
-        tasks=tuple(_planned(each, there, waits_for(each), now_seconds) for each, there in found),
-        nodes=tuple(_on_node(each, number, now_seconds) for each, number in nodes),
-        nodes_left_out=len(seen.nodes) - len(nodes),
-        images=tuple(sorted(images)),
-    )
-
-
-def needed_images(workload: AIWorkload, seen: Seen) -> frozenset[str]:
-    """The images that its tasks will need, as far as that is known: which runner is used, other Pods tell.
-
-    That are its own latest, or else the latest of any that Foretide made for a model of the same source.
-    """
-    key = (workload.metadata.namespace, workload.metadata.name)
-
-    def alike(pod: TaskPod) -> bool:
-        other = seen.workloads.get((pod.namespace, pod.workload))
-        is_onnx = workload.spec.model.source == "ONNX"
-        return other is not None and bool(pod.role) and (other.spec.model.source == "ONNX") == is_onnx
-
-    for is_like in (lambda pod: (pod.namespace, pod.workload) == key, alike):
-        latest = max(filter(is_like, seen.pods), key=lambda pod: pod.created_seconds or 0.0, default=None)
-        if latest is not None:
-            return _mounted(workload) | (
-                latest.images - _mounted(seen.workloads.get((latest.namespace, latest.workload)))
-            )
-        if workload.spec.run.mode == "None":
-            break  # its Pods are the user's own
-    return _mounted(workload)
-
-
-def _mounted(workload: AIWorkload | None) -> frozenset[str]:
-    """The image that its model file lies in."""
-    file = None if workload is None else workload.spec.model.file
-    if file is None or file.volume.image is None:
-        return NO_IMAGES
-    return frozenset({image_name(file.volume.image.reference)})
-
-
-def _task(workload: AIWorkload, number: int, images: frozenset[str], now_seconds: float) -> TaskPod:
-    """A task of ``workload`` as the planner would read it if it were made now."""
-    spec, metadata = workload.spec, workload.metadata
-    template, limits = spec.run.template, spec.resources.limits
-    item: Object = {
-        "metadata": {
-            "name": f"{metadata.name}-{number}",
-            "namespace": metadata.namespace,
-            "uid": f"{metadata.namespace}/{metadata.name}{_ASIDE}/{number:06d}",
-            "labels": {LABEL_WORKLOAD: f"{metadata.name}{_ASIDE}", LABEL_ROLE: ROLE_RUN},
-            "creationTimestamp": datetime.fromtimestamp(now_seconds, UTC).isoformat(),
-        },
-        "spec": {
-            "containers": [{"resources": {"limits": limits, "requests": limits}}],
-            "nodeSelector": dict(template.node_selector),
-            "tolerations": [plain(each) for each in template.tolerations],
-            "schedulingGates": [{"name": GATE_PLAN}],
-        },
-    }
-    pod: TaskPod = facts_of(reduce_pod(item))
-    return msgspec.structs.replace(pod, images=images)
+    return made, looked[0]
 
 
 def told_plan(pods: Iterable[TaskPod], now_seconds: float) -> Plan:
@@ -202,12 +144,13 @@ def told_plan(pods: Iterable[TaskPod], now_seconds: float) -> Plan:
     )
 
 
-def _by_node(here: Sequence[Prospect], each_node: Sequence[Prospect]) -> list[tuple[Prospect, int]]:
+def by_node(here: Sequence[Prospect], each_node: Sequence[Prospect]) -> list[tuple[Prospect, int]]:
     """Of each node what a task may expect there, and how many of those asked about are planned there."""
     counts = Counter(each.node for each in here)
     first = {each.node: each for each in reversed(here)}
     found = [*first.values(), *(each for each in each_node if each.node not in first)]
-    return [(each, counts[each.node]) for each in sorted(found, key=lambda each: (each.finish_seconds, each.node))]
+    found.sort(key=lambda each: (round(each.finish_seconds, 3), -counts[each.node], each.node))
+    return [(each, counts[each.node]) for each in found]
 
 
 def _wait_seconds(start_seconds: float, now_seconds: float) -> float:
@@ -229,7 +172,9 @@ def _on_node(prospect: Prospect, tasks: int, now_seconds: float) -> OnNode:
 
 def _planned(assignment: Assignment, there: Prospect | None, waits_for: str, now_seconds: float) -> Planned:
     if there is None:
-        return Planned(node=assignment.node, waits_for=waits_for, reason=assignment.reason)
+        start = assignment.start_seconds
+        wait = None if start is None else _wait_seconds(start, now_seconds)
+        return Planned(node=assignment.node, wait_seconds=wait, waits_for=waits_for, reason=assignment.reason)
     return Planned(
         node=assignment.node,
         wait_seconds=_wait_seconds(there.start_seconds, now_seconds),

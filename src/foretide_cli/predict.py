@@ -27,9 +27,11 @@ REASONS: Final = {
     NO_ELIGIBLE_NODE: "no node may run it: taints, its node selector, or none is there",
     TOO_LARGE: "it asks for more than any node that may run it has; lower spec.resources.limits",
     NO_ROOM_FORESEEN: "what holds the nodes that may run it is not expected to end",
-    NOT_PREDICTED: "nothing is predicted for the nodes that may run it",
+    NOT_PREDICTED: "no class that it is predicted for has a node that may run it",
     WAIT_BOUND_REACHED: "no room within its wait bound: its gate opens before, and the scheduler holds it until then",
 }
+MOST_AHEAD_SECONDS: Final = 2.0
+"""Where this machine's clock is further off the API server's, that is said."""
 _UNKNOWN: Final = "-"
 _SHOWN_IN_MEBIBYTES: Final = 2**20
 
@@ -41,16 +43,17 @@ def predict(
     order: Order,
     most_nodes: int | None,
     as_json: bool,
-    now_seconds: float,
+    clock: Callable[[], float],
     say: Callable[[str], None],
     complain: Callable[[str], object],
 ) -> int:
     """Print what is expected of each of ``workloads``; 1 if nothing is of one of them.
 
-    ``most_nodes`` is how many nodes a table shows, None for all; JSON has all. ApiError where the cluster says nothing.
+    ``most_nodes`` is how many nodes a table shows, None for all; JSON has all. ``clock`` gives seconds since the epoch.
+    ApiError where the cluster says nothing.
     """
-    seen = see(client, {each.metadata.namespace for each in workloads})
-    found = [forecast(each, seen, order=order, now_seconds=now_seconds) for each in workloads]
+    seen = see(client, {each.metadata.namespace for each in workloads}, clock)
+    found = [forecast(each, seen, order=order) for each in workloads]
     if as_json:
         say(msgspec.json.encode(found).decode())
     else:
@@ -59,6 +62,9 @@ def predict(
         for warning in each.warnings:
             complain(warning)
     _complain_of_rights(seen, complain)
+    if abs(seen.ahead_seconds) > MOST_AHEAD_SECONDS:
+        off = f"{abs(seen.ahead_seconds):.0f} s {'ahead of' if seen.ahead_seconds > 0.0 else 'behind'}"
+        complain(f"this machine's clock is {off} the API server's, which is gone by")
     return 0 if all(each.is_predicted for each in found) else 1
 
 
@@ -101,25 +107,32 @@ def _classes(classes: Sequence[OfClass], percentile: int) -> str:
 
 def _summary(found: Forecast, now: Now) -> str:
     """What the plan says of the tasks, in some lines."""
-    percentile, count = found.percentile, len(now.tasks)
-    placed = [each for each in now.tasks if each.end_seconds is not None]
+    percentile, count, in_all = found.percentile, len(now.tasks), now.tasks_in_all
+    placed = [each for each in now.tasks if each.node is not None]
     head = f"now, {now.waiting} task{'' if now.waiting == 1 else 's'} waiting already"
-    if count == 1:
+    if in_all == 1:
         lines = [f"{head}: it {_told(placed[0], percentile)}" if placed else f"{head}: it has no place"]
     else:
-        lines = [f"{head}, {count} tasks at once:"]
+        later = in_all > count
+        many = f"{count} of {in_all} tasks planned, the others come later" if later else f"{count} tasks at once"
+        lines = [f"{head}, {many}:"]
         if placed:
-            lines += [f"the first {_told(placed[0], percentile)}", f"the last {_told(placed[-1], percentile)}"]
+            lines.append(f"the first {_told(placed[0], percentile)}")
+        if len(placed) > 1:
+            lines.append(f"the last{' of these' if later else ''} {_told(placed[-1], percentile)}")
     for reason, times in Counter(each.reason for each in now.tasks if each.reason).items():
         lines.append(f"{'' if count == 1 else f'{times} of {count}: '}{REASONS.get(reason, reason)}")
-    if found.deadline_seconds is not None and placed:
+    if found.deadline_seconds is not None and any(each.end_seconds is not None for each in placed):
         lines.append(_deadline(found.deadline_seconds, now.tasks, percentile))
-    return "\n".join(lines)
+    return "\n".join([*lines, *now.notes])
 
 
 def _told(task: Planned, percentile: int) -> str:
-    wait = _seconds(task.wait_seconds)
-    start = "would start at once" if wait == "0.0" else f"would start in {wait} s"
+    wait = _seconds(task.wait_seconds or 0.0)
+    when = "at once" if wait == "0.0" else f"in {wait} s"
+    if task.end_seconds is None:
+        return f"would go to {task.node} {when}; how long it takes there is not predicted"
+    start = f"would start {when}"
     after = f", when {task.waits_for} has ended," if task.waits_for else ""
     end = f"{_seconds(task.end_seconds)} s ({percentile} %: {_seconds(task.quantile_seconds)})"
     return f"{start} on {task.node}{after} and end in {end}"
@@ -162,8 +175,6 @@ def _nodes(now: Now, most: int | None, *, percentile: int) -> list[str]:
         left.append(f"{len(now.nodes) - len(shown)} more, see --nodes all")
     if now.nodes_left_out:
         left.append(f"{now.nodes_left_out} left out: cannot run it, no room in sight, or of a class without prediction")
-    if not now.images:
-        left.append("which image it needs is not known: pulls are not counted")
     return [table(rows, left=2) + "".join(f"\n({words})" for words in left)]
 
 

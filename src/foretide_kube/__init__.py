@@ -1,1 +1,1 @@
-"""The one port to Kubernetes: client, watch caches and typed forms of our kinds."""
+"""The one port to Kubernetes: client, caches, typed forms, and Pods and nodes read into what a plan is made from."""

@@ -7,6 +7,7 @@ asynchronous callers use `asyncio.to_thread`. A client may be used by many threa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -84,6 +85,7 @@ class KubeClient:
         self.configuration = api_client.configuration
         """The official package's: where the API server is, and by which credentials it is spoken to."""
         self._pool: urllib3.PoolManager = api_client.rest_client.pool_manager
+        self._answered_date = ""
 
     @classmethod
     def connect(cls, kubeconfig: str | None = None, *, pool_size: int = 16) -> KubeClient:
@@ -104,6 +106,16 @@ class KubeClient:
     def authorization(self) -> str:
         """What stands in the header Authorization, as ``Bearer TOKEN``; empty with a client certificate alone."""
         return self.configuration.get_api_key_with_prefix("authorization", "BearerToken") or ""
+
+    def answered_seconds(self) -> float | None:
+        """When the latest answer was given by the API server's clock, in whole seconds since the epoch.
+
+        None before any, or where it does not say.
+        """
+        try:
+            return parsedate_to_datetime(self._answered_date).timestamp()
+        except ValueError:
+            return None
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
         """One object; ApiError (404) if it is not there."""
@@ -313,6 +325,7 @@ class KubeClient:
                 retries=False,
                 timeout=urllib3.Timeout(connect=5.0, read=timeout_seconds),
             )
+            self._answered_date = response.headers.get("Date", "")
             if response.status >= 400:
                 raise _error(response.status, response.data)
         except (urllib3.exceptions.HTTPError, OSError) as error:

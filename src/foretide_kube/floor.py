@@ -1,9 +1,9 @@
 """From what the API says of Pods and Nodes to the inputs of the plan: what waits, what runs, what has room.
 
 Pure. All Pods count on their nodes, not only ours. What is opened and not bound yet holds the place that was planned
-for it for a while; what then is still not bound (a volume, a quota, an affinity that only the scheduler knows) is
-left out for a while, longer each time, so that its place is not kept idle. A task that somebody else opened, or that
-never had a gate, takes the first room there is: it is pending, and left out alike once there was room for a while.
+for it for a while; what then is still not bound is left out (`foretide.placement.turns`). A task that somebody else
+opened, or that never had a gate, takes the first room there is: it is pending, and left out alike once there was room
+for a while.
 """
 
 from __future__ import annotations
@@ -15,22 +15,18 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from foretide.placement.coming import WINDOW_SECONDS, expected_arrivals
+from foretide.placement.expectations import Expectations
 from foretide.placement.plan import NodeState, Running, Waiting
 from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.resources import Resources
 from foretide.placement.task import WorkloadPredictions
-from foretide_kube.expectations import Expectations
+from foretide.placement.turns import Turns
 from foretide_kube.missing_images import MissingImages
 from foretide_kube.names import GATE_PLAN
 from foretide_kube.places import Places
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod, epoch_seconds
 
-RESERVED_SECONDS: Final = 5.0
-"""So long an opened task keeps the place that was planned for it, and a pending one room that it could have taken; the
-scheduler needs a twentieth of a second."""
-FIRST_PAUSE_SECONDS: Final = 10.0
-LONGEST_PAUSE_SECONDS: Final = 300.0
 _CLOCK_TOLERANCE_SECONDS: Final = 3.0
 
 
@@ -72,20 +68,18 @@ def read_floor(
     nodes: Mapping[str, Node],
     workload_of: Callable[[TaskPod], WorkloadPredictions | None],
     *,
-    tries: Mapping[str, int],
-    had_room_since: Mapping[str, float],
     now_seconds: float,
+    turns: Turns | None = None,
     expectations: Expectations | None = None,
 ) -> Floor:
     """The floor as of ``now_seconds`` since the epoch.
 
-    By UID, ``tries`` says how often each opened Pod was aimed and how often room was kept for each pending one,
-    ``had_room_since`` since when there has been room for a pending one. ``expectations`` are kept between floors.
+    ``turns`` are what is remembered of Pods that could be bound; ``expectations`` are kept between floors.
     """
     expectations = expectations or Expectations()
     expectations.begin_round()
     usable = {name: node for name, node in nodes.items() if node.facts.is_ready}
-    reader = _Reader(usable, workload_of, tries, had_room_since, now_seconds=now_seconds, expectations=expectations)
+    reader = _Reader(usable, workload_of, turns or Turns(), now_seconds=now_seconds, expectations=expectations)
     for pod in pods:
         reader.take(pod)
     lacks, image_bytes = reader.missing.find({name: node.facts.images for name, node in usable.items()})
@@ -128,8 +122,7 @@ class _Reader:
         self,
         nodes: Mapping[str, Node],
         workload_of: Callable[[TaskPod], WorkloadPredictions | None],
-        tries: Mapping[str, int],
-        had_room_since: Mapping[str, float],
+        turns: Turns,
         *,
         now_seconds: float,
         expectations: Expectations,
@@ -137,8 +130,7 @@ class _Reader:
         self._expectations = expectations
         self._nodes = nodes
         self._workload_of = workload_of
-        self._tries = tries
-        self._had_room_since = had_room_since
+        self._turns = turns
         self._now = now_seconds
         self._workloads: dict[tuple[str, str], WorkloadPredictions | None] = {}
         self.places = Places(
@@ -193,7 +185,7 @@ class _Reader:
                 self._take_pending(pod)
 
     def _take_opened(self, pod: TaskPod, node: str, opened_seconds: float) -> None:
-        stand, turn_seconds = _stand(opened_seconds, self._tries.get(pod.uid, 1), self._now)
+        stand, turn_seconds = self._turns.of_opened(pod.uid, opened_seconds, self._now)
         if stand == "again":
             self.waiting.append((pod, self.as_waiting(pod)))
         elif stand == "reserved":
@@ -206,11 +198,7 @@ class _Reader:
             self.turns_seconds.append(turn_seconds)
 
     def _take_pending(self, pod: TaskPod) -> None:
-        since = self._had_room_since.get(pod.uid)
-        if since is None:
-            stand, turn_seconds = "again", None
-        else:
-            stand, turn_seconds = _stand(since, self._tries.get(pod.uid, 1), self._now)
+        stand, turn_seconds = self._turns.of_pending(pod.uid, self._now)
         if stand != "paused":
             self.pending.append((pod, self.as_waiting(pod)))
         if turn_seconds is not None:
@@ -316,15 +304,6 @@ def _opened_seconds(pod: TaskPod, now_seconds: float) -> float | None:
     """When our planner opened a task; None where it is not told of, or before its time: that was not ours."""
     opened = epoch_seconds(pod.plan.opened_time) if pod.plan is not None else None
     return None if opened is None or opened > now_seconds + _CLOCK_TOLERANCE_SECONDS else opened
-
-
-def _stand(since_seconds: float, tries: int, now_seconds: float) -> tuple[str, float | None]:
-    """Where an unbound task that had a place since then stands (reserved, paused or again), and when that changes."""
-    reserved_until = since_seconds + RESERVED_SECONDS
-    if now_seconds < reserved_until:
-        return "reserved", reserved_until
-    again = reserved_until + min(FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE_SECONDS)
-    return ("paused", again) if now_seconds < again else ("again", None)
 
 
 def _node_state(node: Node, pods: Sequence[TaskPod], lacks: frozenset[str]) -> NodeState:

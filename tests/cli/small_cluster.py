@@ -33,9 +33,9 @@ def published(name: str = "resnet", *, namespace: str = "team", spec: Object | N
     return item
 
 
-def nodes(images: Mapping[str, list[Object]]) -> list[Object]:
-    """All nodes, Ready, with the images that they list."""
-    items = [node_object(name, node_class) for name, node_class in NODES.items()]
+def nodes(images: Mapping[str, list[Object]], classes: Mapping[str, str | None] = NODES) -> list[Object]:
+    """Nodes of ``classes``, Ready, with the images that they list."""
+    items = [node_object(name, node_class) for name, node_class in classes.items()]
     for item in items:
         item["status"] |= {"conditions": [READY], "images": images.get(item["metadata"]["name"], [])}
     return items
@@ -50,6 +50,7 @@ class Lister:
         workloads: Iterable[Object] = (),
         pods: Iterable[Object] = (),
         profiles: Iterable[Object] = (),
+        priority_classes: Iterable[Object] = (),
         images: Mapping[str, list[Object]] | None = None,
         refused: Iterable[str] = (),
         everywhere: bool = False,
@@ -60,8 +61,13 @@ class Lister:
             "nodes": nodes(images or {}),
             "pods": list(pods),
             "workloadprofiles": list(profiles),
+            "priorityclasses": list(priority_classes),
         }
+        self.clock_seconds: float | None = None
         self._refused, self._everywhere = frozenset(refused), everywhere
+
+    def answered_seconds(self) -> float | None:
+        return self.clock_seconds
 
     def list_objects_with_version(
         self, resource: Resource, namespace: str | None = None, *, reduce: Callable[[Object], Object]

@@ -156,14 +156,32 @@ def test_the_latest_decision_of_all_replicas_is_told(one: Explanation, two: Expl
     assert msgspec.json.decode(heard.said[0], type=Explanation) == TOLD
     where, path, headers = heard.asked[0]
     assert (where, path) == (PodPort("system", "one", 8082), "/explain?namespace=team&pod=task-1")
-    assert headers == {"Authorization": "Bearer mine"}
+    assert headers == {"Authorization": "Bearer lent"}
     assert len(heard.asked) == 2, "one that is not ready is not asked"
 
 
-def test_who_has_no_token_of_his_own_asks_in_the_name_of_the_account_for_that() -> None:
-    heard = Heard(one=(200, TOLD), two=(200, TOLD))
-    assert heard.run(Api(authorization="")) == 0
-    assert heard.asked[0][2] == {"Authorization": "Bearer lent"}
+def test_ones_own_token_is_shown_only_where_none_of_the_account_for_that_may_be_asked_for() -> None:
+    api, heard = Api(), Heard(one=(200, TOLD), two=(200, TOLD))
+    api.refused = "token"
+    assert heard.run(api) == 0
+    assert heard.asked[0][2] == {"Authorization": "Bearer mine"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"status":"Decided"}',
+        b'{"kind":"Status","code":404}',
+        b"{broken",
+        msgspec.json.encode(TOLD).replace(b'"Learned"', b'"Guessed"'),
+    ],
+)
+def test_what_is_not_understood_is_a_problem_of_that_replica(body: bytes) -> None:
+    heard = Heard(one=(200, body), two=(200, NOT_ASKED))
+    assert heard.run() == 0
+    (complaint,) = heard.complaints
+    assert complaint.endswith("one answers what this version does not understand; use the foretide of the same release")
+    assert Heard(one=(200, body), two=(200, body)).run() == 1
 
 
 def test_a_replica_that_cannot_be_asked_is_named_only_where_it_may_know_more() -> None:

@@ -60,7 +60,18 @@ def test_the_namespace_is_the_manifests_or_the_one_asked_for(own: str | None, as
         (MANIFEST.replace('cpu: "1"', "cpu: much"), ("spec.resources.limits.cpu", "'much'", "500m")),
         (MANIFEST.replace("v1alpha1", "v1"), ("apiVersion: must be foretide.dev/v1alpha1", "'foretide.dev/v1'")),
         (MANIFEST.replace("name: mine,", ""), ("metadata.name: an AIWorkload needs a name",)),
-        (MANIFEST.replace("spec:", "specs:"), ("spec",)),
+        (MANIFEST.replace("spec:", "specs:"), ("mine: specs: there is no such field", "explain aiworkload says")),
+        (MANIFEST.partition("spec:")[0], ("mine: spec: an AIWorkload needs one (found None)", "aiworkload.spec says")),
+        (MANIFEST.replace("name: mine", "name: mine, labls: {}"), ("metadata.labls: there is no such",)),
+        (MANIFEST.replace("name: mine", "name: mine, labels: {a: 1}"), ("metadata.labels", "found")),
+        (MANIFEST.replace("name: mine", "name: Bad Name!"), ("metadata.name: must be text of lower-case",)),
+        (MANIFEST.replace("name: mine", "name: " + "a" * 53), ("metadata.name: has at most 52 characters",)),
+        (MANIFEST.replace("namespace: team", "namespace: 2024"), ("metadata.namespace: must be text", "found 2024")),
+        (MANIFEST.replace("namespace: team", "namespace: a.b"), ("metadata.namespace: must be text",)),
+        (MANIFEST + "  1: 2\n", ("spec.1: there is no such field",)),
+        (MANIFEST + "  inferences: 5\n", ("line 10: 'inferences' stands twice; leave one of them",)),
+        (MANIFEST + "  run: {completions: 3}\n", ("spec.run.completions: needs mode Job", "found 3")),
+        (MANIFEST + "  run: {mode: Job, replicas: 3}\n", ("spec.run.replicas: needs mode Deployment",)),
         (OTHERS, ("no AIWorkload (found: ConfigMap)", "give the manifest that you would apply")),
         ("", ("no AIWorkload (it is empty)",)),
         ("a: [", ("this is no YAML", "line")),
@@ -74,6 +85,19 @@ def test_what_the_api_server_would_refuse_is_refused_with_its_place(text: str, w
     assert message.startswith("-: ")
     assert all(word in message for word in words), message
     assert "\n" not in message
+
+
+def test_an_empty_namespace_is_none_and_then_the_one_of_the_context_holds() -> None:
+    text = MANIFEST.replace("namespace: team", "namespace: ''")
+    assert read(text, "y") == [("y", "mine")]
+    (one,) = read_workloads(["-"], None, lambda: text, lambda: "of-the-context")
+    assert one.metadata.namespace == "of-the-context"
+
+
+def test_what_a_merge_key_brings_along_may_be_set_anew() -> None:
+    text = MANIFEST.replace("  resources:", "  objective: {<<: {percentile: 50}, percentile: 60}\n  resources:")
+    (one,) = read_workloads(["-"], None, lambda: text)
+    assert one.spec.objective.percentile == 60
 
 
 def test_another_namespace_than_asked_for_is_refused_as_kubectl_does() -> None:

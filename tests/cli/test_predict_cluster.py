@@ -71,7 +71,7 @@ def test_it_tells_what_its_user_may_see_names_the_missing_rights_and_makes_nothi
 
     status, answer, complaints = asked()
     assert (status, answer["now"]) == (0, None)
-    assert {each["node_class"]: each["completion_seconds"] for each in answer["classes"]}["fast"] == 1.5
+    assert {each["nodeClass"]: each["completionSeconds"] for each in answer["classes"]}["fast"] == 1.5
     assert answer["knowledge"] == f"as published for {NAMESPACE}/resnet, which does the same work"
     assert "what tasks would meet now is left out; missing rights: " in complaints
     for right in ("list pods in all namespaces", "list nodes", "list nodeclasses.foretide.dev"):
@@ -86,8 +86,8 @@ def test_it_tells_what_its_user_may_see_names_the_missing_rights_and_makes_nothi
         chart_installed.kubectl("delete", "clusterrolebinding", "predict-test")
     assert (status, complaints) == (0, "")
     nodes = {each["node"]: each for each in answer["now"]["nodes"]}
-    assert nodes["fast-1"]["wait_seconds"] > 0.0
-    assert nodes["slow-1"]["wait_seconds"] == 0.0
-    assert {each["node_class"]: each["nodes"] for each in answer["classes"]} == {"fast": 1, "medium": 2, "slow": 2}
+    assert nodes["fast-1"]["waitSeconds"] > 0.0
+    assert nodes["slow-1"]["waitSeconds"] == 0.0
+    assert {each["nodeClass"]: each["nodes"] for each in answer["classes"]} == {"fast": 1, "medium": 2, "slow": 2}
     assert client.find(AIWORKLOADS, "mine", NAMESPACE) is None
     assert {item["metadata"]["name"] for item in client.list_objects(PODS, NAMESPACE)} == {"there-0", "there-1"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -46,3 +47,13 @@ def test_an_answer_that_breaks_off_may_be_asked_for_again(client: KubeClient) ->
             ask()
         assert broken.value.is_transient
         assert broken.value.reason == "NotReached"
+
+
+def test_the_servers_clock_is_known_from_its_latest_answer(client: KubeClient) -> None:
+    assert client.answered_seconds() is None
+    before = int(time.time())
+    with pytest.raises(ApiError):
+        client.get(CONFIG_MAPS, "x", "ns")
+    answered = client.answered_seconds()
+    assert answered is not None
+    assert before <= answered <= time.time()

@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 
 from foretide.placement.plan import NodeState
 from foretide.placement.task import WorkloadPredictions
-from foretide_kube.floor import (
-    FIRST_PAUSE_SECONDS,
-    LONGEST_PAUSE_SECONDS,
-    RESERVED_SECONDS,
-    Floor,
-    Node,
-    latest_open_seconds,
-    read_floor,
-)
+from foretide.placement.turns import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, RESERVED_SECONDS, Turns
+from foretide_kube.floor import Floor, Node, latest_open_seconds, read_floor
 from foretide_kube.missing_images import MOST_IMAGES
 from foretide_kube.task_pods import TaskPod, WrittenPrediction
 from tests.extender.cluster_values import MIB, NOW_SECONDS
@@ -45,8 +38,7 @@ def floor(
         pods,
         nodes() if at is None else at,
         lambda _pod: workload,
-        tries=tries or {},
-        had_room_since=had_room_since or {},
+        turns=Turns(tries or {}, had_room_since or {}),
         now_seconds=now,
     )
 
@@ -351,7 +343,7 @@ def test_a_pod_that_cannot_be_read_counts_with_its_requests_and_the_others_are_p
 
     pods = [bound("b", workload="odd"), gated("g", workload="odd"), gated("p", gates=(), workload="odd"), gated("a")]
     pods += [bound("e", workload="odd", phase="Succeeded", age_seconds=5)]
-    made = read_floor(pods, nodes(), workload, tries={}, had_room_since={}, now_seconds=NOW_SECONDS)
+    made = read_floor(pods, nodes(), workload, now_seconds=NOW_SECONDS)
     assert state(made, "fast-1").in_use.cpu_millis == 1000
     assert (waiting(made), pending(made), running(made)) == (["a", "g"], [], {})
     assert made.waiting[1].expected == {}, "it is opened at once, and the extender places it"
@@ -382,8 +374,6 @@ def test_the_workload_is_the_same_for_all_its_pods_while_they_are_read() -> None
         [gated("a"), gated("b")],
         nodes(),
         lambda _pod: next(versions),
-        tries={},
-        had_room_since={},
         now_seconds=NOW_SECONDS,
     )
     assert made.waiting[0].expected == made.waiting[1].expected

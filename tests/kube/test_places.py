@@ -26,9 +26,7 @@ SMALL = {"slow-1": node("slow-1", "slow", memory="256Mi")}
 def allowed(there: dict[str, Node], **options: Any) -> Collection[str]:
     """The nodes that a task may go to; ``memory_mib`` is what its workload needs."""
     workload = resnet(memory_mib=options.pop("memory_mib", 300))
-    made = read_floor(
-        [gated(**options)], there, lambda _pod: workload, tries={}, had_room_since={}, now_seconds=NOW_SECONDS
-    )
+    made = read_floor([gated(**options)], there, lambda _pod: workload, now_seconds=NOW_SECONDS)
     found = made.groups[made.waiting[0].group]
     return set(there) if found is None else found
 
@@ -51,9 +49,7 @@ def test_a_limit_that_is_too_low_counts_for_the_classes_that_are_predicted() -> 
 def test_tasks_of_different_workloads_that_may_go_to_the_same_nodes_are_one_group() -> None:
     known = {"a": resnet(), "b": resnet(inferences=7)}
     pods = [gated(name, workload=name) for name in known]
-    made = read_floor(
-        pods, nodes() | SMALL, lambda pod: known[pod.workload], tries={}, had_room_since={}, now_seconds=NOW_SECONDS
-    )
+    made = read_floor(pods, nodes() | SMALL, lambda pod: known[pod.workload], now_seconds=NOW_SECONDS)
     assert len(made.groups) == 1
 
 
@@ -89,9 +85,7 @@ def test_the_extender_refuses_no_node_that_is_planned(
     objects = {f"t{index}": gated_object(f"t{index}", **options) for index, options in enumerate(given_tasks)}
     pods = {name: facts_of(reduce_pod(each)) for name, each in objects.items()}
     workload = predictions_of(parse_workload(item))
-    floor = read_floor(
-        pods.values(), there, lambda _pod: workload, tries={}, had_room_since={}, now_seconds=NOW_SECONDS
-    )
+    floor = read_floor(pods.values(), there, lambda _pod: workload, now_seconds=NOW_SECONDS)
     made = plan(floor.waiting, floor.running, floor.nodes, now_seconds=NOW_SECONDS, groups=floor.groups)
     state = extender_state(item, there)
     for each in made.assignments:

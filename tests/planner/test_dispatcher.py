@@ -12,8 +12,9 @@ import pytest
 
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
+from foretide.placement.turns import FIRST_PAUSE_SECONDS, RESERVED_SECONDS
 from foretide_kube.client import ApiError, KubeClient
-from foretide_kube.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
+from foretide_kube.floor import Node
 from foretide_kube.images import ImagesByNode
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
@@ -695,6 +696,22 @@ def test_the_event_tells_the_bound_that_the_workload_asks_for_and_the_next_best_
     (event,) = planning.cluster.events
     assert (event["reason"], event["type"]) == ("Planned", "Normal")
     assert event["message"] == "planned on fast-1: expected 1.6 s (99 %: 2.0), next best slow-1 7.1 s"
+
+
+def test_what_was_opened_keeps_its_place_whatever_becomes_of_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("words")
+
+    monkeypatch.setattr("foretide_operator.planner.telling.next_best", fail)
+    planning = Planning()
+    for name in ("a", "b"):
+        planning.cluster.put(gated_object(name))
+    planning.go()
+    assert sorted(planning.opened()) == ["a", "b"]
+    planning.cluster.put(gated_object("later"))
+    planning.go()
+    assert sorted(planning.opened()) == ["a", "b"], "their places are taken"
+    assert {each["message"] for each in planning.cluster.events} == {"planned on fast-1"}
 
 
 def test_events_wait_until_the_gates_are_open_and_are_told_in_the_end() -> None:

@@ -96,8 +96,6 @@ def told(*pods: Any, of: str = "task-1", fleet: Any = None) -> str:
         pods,
         nodes() if fleet is None else fleet,
         lambda _pod: resnet(slowness=1.03),
-        tries={},
-        had_room_since={},
         now_seconds=NOW_SECONDS,
     )
     seen: list[Placing] = []

@@ -1,1 +1,1 @@
-"""Where a task should go: pure functions from predictions and load to completions, refusals and scores."""
+"""Where a task should go: pure functions from predictions and load to completions, refusals, scores and plans."""

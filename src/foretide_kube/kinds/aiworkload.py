@@ -32,6 +32,7 @@ from foretide_kube.kinds.common import (
     memory_bytes_of,
     plain,
 )
+from foretide_kube.kinds.rules import broken_rules
 from foretide_kube.names import API_VERSION
 
 KIND: Final = "AIWorkload"
@@ -157,7 +158,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def tasks_at_once(self) -> int:
         """Tasks of mode Job that may be at work at once."""
-        return self.task_count if self.parallelism is None else self.parallelism
+        return self.task_count if self.parallelism is None else min(self.parallelism, self.task_count)
 
     @property
     def replica_count(self) -> int:
@@ -265,39 +266,15 @@ class AIWorkload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def parse(obj: Object) -> AIWorkload:
     """An AIWorkload out of a plain object; KindError names the field and the value that do not fit.
 
-    Also refuses, as the API server does, what no single field shows: a name or a file that the source does not
-    take, a volume of no or several kinds, and limits that lack cpu or memory or are no positive quantities.
+    Also refuses, as the API server does, what no single field shows (`foretide_kube.kinds.rules`), and limits that are
+    no positive quantities.
     """
     workload = convert(obj, AIWorkload, KIND)
     name = f"{workload.metadata.namespace}/{workload.metadata.name}"
-    model = workload.spec.model
-    is_named = model.source == "TorchVision"
-    if (model.name is not None) != is_named:
-        raise KindError(
-            KIND, name, "spec.model.name", model.name, f"source {model.source} {_needs(is_needed=is_named)}"
-        )
-    if (model.file is None) != is_named:
-        raise KindError(
-            KIND, name, "spec.model.file", model.file, f"source {model.source} {_needs(is_needed=not is_named)}"
-        )
-    if model.file is not None and len(plain(model.file.volume)) != 1:
-        raise KindError(
-            KIND,
-            name,
-            "spec.model.file.volume",
-            plain(model.file.volume),
-            "set exactly one of configMap, persistentVolumeClaim and image",
-        )
-    limits = workload.spec.resources.limits
-    for resource in ("cpu", "memory"):
-        if resource not in limits:
-            raise KindError(KIND, name, "spec.resources.limits", limits, f"needs {resource}")
-    check_limits(limits, KIND, name, "spec.resources.limits")
+    for field, value, problem in broken_rules(workload):
+        raise KindError(KIND, name, field, value, problem)
+    check_limits(workload.spec.resources.limits, KIND, name, "spec.resources.limits")
     return workload
-
-
-def _needs(*, is_needed: bool) -> str:
-    return "needs it" if is_needed else "takes none"
 
 
 def to_object(workload: AIWorkload) -> Object:

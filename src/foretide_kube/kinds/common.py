@@ -175,9 +175,8 @@ def convert(obj: Object, form: type[_Form], kind: str) -> _Form:
     A null counts as absent, as for the API server.
     """
     metadata = obj.get("metadata")
-    name = (
-        "/".join(filter(None, (metadata.get("namespace"), metadata.get("name")))) if isinstance(metadata, dict) else ""
-    )
+    parts = (metadata.get("namespace"), metadata.get("name")) if isinstance(metadata, dict) else ()
+    name = "/".join(str(each) for each in parts if each)
     found = obj.get("kind", kind)
     if found != kind:
         raise KindError(kind, name or "(no name)", "kind", found, f"must be {kind}")

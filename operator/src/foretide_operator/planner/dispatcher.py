@@ -13,15 +13,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, Protocol
 
+from foretide.placement.expectations import Expectations
 from foretide.placement.order import Order
 from foretide.placement.placing import Placing
 from foretide.placement.plan import Assignment, Plan
 from foretide.placement.pulls import PullTimes
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
+from foretide.placement.turns import Turns
 from foretide.prediction import USUAL_PERCENTILE, PodPrediction
 from foretide_kube.client import KubeClient, Object
-from foretide_kube.expectations import Expectations
 from foretide_kube.floor import Floor, Node, read_floor
 from foretide_kube.images import ImagesByNode
 from foretide_kube.pull_speeds import PullSpeeds
@@ -33,7 +34,7 @@ from foretide_operator.planner.notes import Notes
 from foretide_operator.planner.opening import opening_patch, waiting_patch
 from foretide_operator.planner.patience import Patience
 from foretide_operator.planner.recording import predict
-from foretide_operator.planner.telling import Telling
+from foretide_operator.planner.telling import Telling, bare_message
 from foretide_operator.planner.writing import AwayError, Writer
 
 log = logging.getLogger(__name__)
@@ -227,9 +228,8 @@ class Dispatcher:
                 [pod for pod in pods if pod.node is not None or not self._writer.is_paused(pod)],
                 self._facts.nodes(),
                 self._workload_of,
-                tries={**self._tries, **self._patience.tries},
-                had_room_since=self._patience.since_seconds,
                 now_seconds=now,
+                turns=Turns({**self._tries, **self._patience.tries}, self._patience.since_seconds),
                 expectations=self._expectations,
             )
             made = plan_together(
@@ -270,15 +270,17 @@ class Dispatcher:
             pod = floor.pods[each.key]
             if self._arrivals.is_held(pod.uid, each.node):
                 continue
-            if self._attempt(pod, partial(self._open, pod, each, telling)):
+            if self._attempt(pod, partial(self._open, pod, each)):
                 opened.append(each)
+                self._announce(pod, each, telling)
             else:
                 failed.append(pod)
         for pod in floor.overdue:
             if not self._may_write():
                 break
             bare = Assignment(pod.uid, made.made_seconds, reason=GATED_BY_OTHERS)
-            self._attempt(pod, partial(self._open, pod, bare, telling))
+            if self._attempt(pod, partial(self._open, pod, bare)):
+                self._announce(pod, bare, telling)
         return failed
 
     def _attempt(self, pod: TaskPod, write: Callable[[], bool]) -> bool:
@@ -305,7 +307,7 @@ class Dispatcher:
             return IDLE_SECONDS
         return min(max(floor.looser_until_seconds - self._now_seconds(), 0.0), IDLE_SECONDS)
 
-    def _open(self, pod: TaskPod, assignment: Assignment, telling: Telling) -> bool:
+    def _open(self, pod: TaskPod, assignment: Assignment) -> bool:
         now = self._now_seconds()
         prediction = self._prediction(pod, assignment, now)
         patch = opening_patch(pod, assignment, prediction, now)
@@ -320,11 +322,19 @@ class Dispatcher:
                 self._metrics.predictions.labels(prediction.node_class, prediction.source).inc()
         else:
             self._metrics.aimed_again.inc()
-        workload = self._workload_of(pod)
-        percent = USUAL_PERCENTILE if workload is None else workload.percentile
-        node_class = None if assignment.node is None else self._class_of(assignment.node)
-        self._writer.announce(pod, telling.message(pod, assignment, node_class, percent, now))
         return True
+
+    def _announce(self, pod: TaskPod, assignment: Assignment, telling: Telling) -> None:
+        """Tell what was opened: it is, whatever becomes of the words."""
+        try:
+            workload = self._workload_of(pod)
+            percent = USUAL_PERCENTILE if workload is None else workload.percentile
+            node_class = None if assignment.node is None else self._class_of(assignment.node)
+            words = telling.message(pod, assignment, node_class, percent, self._now_seconds())
+        except Exception:
+            log.exception("%s/%s was opened, but no times are told of it", pod.namespace, pod.name)
+            words = bare_message(pod, assignment)
+        self._writer.announce(pod, words)
 
     def _prediction(self, pod: TaskPod, assignment: Assignment, now: float) -> PodPrediction | None:
         node = self._facts.nodes().get(assignment.node) if assignment.node is not None else None

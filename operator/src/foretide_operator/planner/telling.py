@@ -47,18 +47,25 @@ def opening_message(
 
     The plan is a preference: what scheduler and extender make of it, the Pod's own Events say.
     """
-    again = "" if pod.is_gated else "not bound so far: "
+    words = bare_message(pod, assignment)
     if assignment.node is None:
-        done = again + ("gate opened" if pod.is_gated else "planned again")
-        return f"{done} without a planned node ({assignment.reason}): placed by what is predicted for each node"
-    note = f" ({assignment.reason})" if assignment.reason else ""
-    words = f"{again}planned on {assignment.node}{note}: "
+        return words
     if here is None:
-        return f"{words}how long it takes there is not predicted"
+        return f"{words}: how long it takes there is not predicted"
     bound = f"{here.percent} %: {here.quantile_seconds - now_seconds:.1f}"
-    words += f"expected {here.finish_seconds - now_seconds:.1f} s ({bound})"
+    words += f": expected {here.finish_seconds - now_seconds:.1f} s ({bound})"
     if here.pull_seconds >= SHORTEST_TOLD_PULL_SECONDS:
         words += f", {here.pull_seconds:.1f} s of it to pull its image"
     if elsewhere is not None:
         words += f", next best {elsewhere.node} {elsewhere.finish_seconds - now_seconds:.1f} s"
     return words
+
+
+def bare_message(pod: TaskPod, assignment: Assignment) -> str:
+    """The words without any times."""
+    again = "" if pod.is_gated else "not bound so far: "
+    if assignment.node is None:
+        done = again + ("gate opened" if pod.is_gated else "planned again")
+        return f"{done} without a planned node ({assignment.reason}): placed by what is predicted for each node"
+    note = f" ({assignment.reason})" if assignment.reason else ""
+    return f"{again}planned on {assignment.node}{note}"
