@@ -47,6 +47,7 @@ IN_THE_CLUSTER: dict[str, Rights] = {
         **{f"{kind}.foretide.dev": "list" for kind in ("aiworkloads", "workloadprofiles", "nodeclasses")},
         "pods": "list",
         "nodes": "list",
+        "priorityclasses.scheduling.k8s.io": "list",
     },
 }
 """By ClusterRole."""

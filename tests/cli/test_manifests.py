@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from foretide_cli.manifests import ManifestError, read_workloads
+from foretide_kube.client import Object
 from tests.cli.small_cluster import MANIFEST
+from tests.kinds.objects import changed
+from tests.kinds.test_acceptance import ACCEPTED, REFUSED
 
 OTHERS = """
 apiVersion: v1
@@ -85,6 +91,17 @@ def test_what_the_api_server_would_refuse_is_refused_with_its_place(text: str, w
     assert message.startswith("-: ")
     assert all(word in message for word in words), message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(("what", "item"), [each for each in ACCEPTED if each[1]["kind"] == "AIWorkload"])
+def test_what_the_api_server_takes_is_read(what: str, item: Object) -> None:
+    assert read(json.dumps(item)) == [("default", item["metadata"]["name"])], what
+
+
+@pytest.mark.parametrize(("item", "path", "value"), [each[:3] for each in REFUSED if each[0]["kind"] == "AIWorkload"])
+def test_what_the_api_server_refuses_is_refused(item: Object, path: str, value: Any) -> None:
+    with pytest.raises(ManifestError, match=re.escape(path.rpartition(".")[0] or path)):
+        read(json.dumps(changed(item, path, value)))
 
 
 def test_an_empty_namespace_is_none_and_then_the_one_of_the_context_holds() -> None:

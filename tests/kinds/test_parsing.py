@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -36,6 +37,8 @@ def test_what_is_absent_takes_the_schema_s_default() -> None:
 def test_completions_parallelism_and_replicas_stand_for_one_where_absent() -> None:
     job = aiworkload.parse(changed(torchvision_workload(), "spec.run", {"mode": "Job", "completions": 5})).spec.run
     assert (job.task_count, job.tasks_at_once) == (5, 5)
+    wide = {"mode": "Job", "completions": 3, "parallelism": 10}
+    assert aiworkload.parse(changed(torchvision_workload(), "spec.run", wide)).spec.run.tasks_at_once == 3
     deployment = aiworkload.parse(changed(torchvision_workload(), "spec.run", {"mode": "Deployment"})).spec.run
     assert deployment.replica_count == 1
 
@@ -67,13 +70,21 @@ def test_limits_are_read_exactly() -> None:
         ("spec.resources.limits.memory", True, "spec.resources.limits[...]", "True"),
         ("spec.objective.percentile", 100, "spec.objective.percentile", "100"),
         ("kind", "Pod", "kind", "'Pod'"),
+        ("metadata.namespace", 7, "metadata.namespace", "7"),
+        ("spec.run", {"completions": 3}, "spec.run.completions", "3"),
+        (
+            "spec.run.template",
+            {"tolerations": [{"key": "a", "tolerationSeconds": 5}]},
+            "spec.run.template.tolerations[0]",
+            "'tolerationSeconds': 5",
+        ),
     ],
 )
 def test_an_error_names_the_workload_the_field_and_the_value(path: str, value: Any, field: str, shown: str) -> None:
     with pytest.raises(KindError) as caught:
         aiworkload.parse(changed(torchvision_workload(), path, value))
     assert caught.value.field == field
-    assert str(caught.value).startswith(f"AIWorkload default/classify: {field}: ")
+    assert re.match(rf"AIWorkload \w+/classify: {re.escape(field)}: ", str(caught.value))
     assert shown in str(caught.value)
 
 
