@@ -46,7 +46,7 @@ def _simulate(options: argparse.Namespace) -> int:
     try:
         from foretide_cli.simulate import audit, simulate  # noqa: PLC0415  what the other commands do without
     except ImportError as error:
-        return _failed(f"{error.name} is missing: install foretide[simulate]", status=2)
+        return _failed(f"{error.name} is missing: pip install '.[simulate]' in the checkout of Foretide", status=2)
     do = audit if options.audit else simulate
     return do(
         options.scenario,
