@@ -60,7 +60,7 @@ def asked_about(workload: AIWorkload, seen: Seen) -> Asked:
     if live and mode != "None":
         notes.append(f"{name} has {_tasks(len(live))} already: told is what those of this manifest meet beside")
     if mode == "None":
-        notes.append(f"told is a Pod of your own behind the gate {GATE_PLAN}; without it, it has its turn at once")
+        notes.append(f"told is a Pod of your own behind the gate {GATE_PLAN}; one without it is placed at once")
     images, is_runner_known = needed_images(workload, seen)
     if not is_runner_known:
         notes.append("which image its container runs is not known: to pull that is not counted")

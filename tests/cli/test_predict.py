@@ -411,7 +411,7 @@ def test_tasks_of_that_name_that_are_there_and_others_are_noted(text: str) -> No
 
 
 def test_of_ones_own_pods_it_is_said_that_they_are_taken_to_have_a_gate() -> None:
-    words = "told is a Pod of your own behind the gate foretide.dev/plan; without it, it has its turn at once"
+    words = "told is a Pod of your own behind the gate foretide.dev/plan; one without it is placed at once"
     assert words in Told(workloads=[OWN]).words
     assert words not in Told(JOB, workloads=[OWN]).words
 
