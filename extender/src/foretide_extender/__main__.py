@@ -73,6 +73,8 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
     while not stopped.is_set():
         answerer.look_ahead()
+        if certificates is not None:
+            certificates.look()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _LOOK_AHEAD_SECONDS)
     watches.stop()

@@ -25,7 +25,7 @@ from foretide_extender.decide import (
     decide_prioritize,
     is_ours,
 )
-from foretide_extender.handshake import MOST_HANDSHAKES, Handshake
+from foretide_extender.handshake import MOST_HANDSHAKES, Handshake, Strangers
 from foretide_extender.metrics import Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
 from foretide_extender.reception import Reception
@@ -267,6 +267,7 @@ async def listen_to_scheduler(
     Close it at the end. All bodies that are being received and answers that were not taken have together at most twice
     the bytes of the largest body.
     """
+    loop = asyncio.get_running_loop()
     reception = Reception(most_bytes=2 * max_body_bytes, gave_up=metrics.gave_up, refused=metrics.refused)
 
     def connection() -> PostProtocol:
@@ -274,9 +275,10 @@ async def listen_to_scheduler(
 
     protocol: Callable[[], asyncio.BaseProtocol] = connection
     if certificates is not None:
-        strangers = Reception(most_bytes=0, gave_up=metrics.gave_up, most_connections=MOST_HANDSHAKES)
-        protocol = partial(Handshake, strangers, certificates.context, connection)
-    return await asyncio.get_running_loop().create_server(protocol, address.host or None, address.port)
+        metrics.show_certificates(certificates)
+        unknown = Reception(most_bytes=0, gave_up=metrics.gave_up, most_connections=MOST_HANDSHAKES)
+        protocol = partial(Handshake, Strangers(unknown, loop.time), certificates.context, connection)
+    return await loop.create_server(protocol, address.host or None, address.port)
 
 
 async def listen_to_observers(app: web.Application, address: Address) -> web.AppRunner:
