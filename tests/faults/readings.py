@@ -1,13 +1,15 @@
-"""What the metrics say of the parts, to be held against what was done to them."""
+"""What the metrics and the API say of the parts, to be held against what was done to them."""
 
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from foretide_kube.client import Object
 from foretide_kube.names import SCHEDULER_NAME
 from tests.faults.stage import Stage
 
@@ -66,3 +68,24 @@ def placed(stage: Stage) -> float:
         server = ("--server", f"https://127.0.0.1:{port}", "--insecure-skip-tls-verify")
         readings = Readings(cluster.kubectl(*server, "get", "--raw", "/metrics"))
     return readings.total("scheduler_schedule_attempts_total", profile=SCHEDULER_NAME, result="scheduled")
+
+
+def started_seconds(stage: Stage, part: str) -> float:
+    """When the container of a part was started by its kubelet, in whole seconds since the epoch."""
+    return _epoch_seconds(stage.container(part)["state"]["running"]["startedAt"])
+
+
+def bound_seconds(pods: Sequence[Object]) -> float:
+    """From the first of ``pods`` made to the last one bound, of times in whole seconds."""
+    made = [_epoch_seconds(pod["metadata"]["creationTimestamp"]) for pod in pods]
+    bound = [
+        _epoch_seconds(condition["lastTransitionTime"])
+        for pod in pods
+        for condition in pod["status"]["conditions"]
+        if (condition["type"], condition["status"]) == ("PodScheduled", "True")
+    ]
+    return max(bound) - min(made)
+
+
+def _epoch_seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
