@@ -6,12 +6,16 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from foretide_kube.client import Object
 from foretide_kube.names import SCHEDULER_NAME
 from tests.faults.stage import Stage
+
+RESTARTED_SECONDS: Final = 15.0
+"""After so long a frozen extender has been started anew."""
 
 _EXTENDER_PORT = 8082
 _SCHEDULER_PORT = 10259
@@ -70,9 +74,9 @@ def placed(stage: Stage) -> float:
     return readings.total("scheduler_schedule_attempts_total", profile=SCHEDULER_NAME, result="scheduled")
 
 
-def started_seconds(stage: Stage, part: str) -> float:
-    """When the container of a part was started by its kubelet, in whole seconds since the epoch."""
-    return _epoch_seconds(stage.container(part)["state"]["running"]["startedAt"])
+def container_started_seconds(status: Object) -> float:
+    """When a container was started by its kubelet, in whole seconds since the epoch."""
+    return _epoch_seconds(status["state"]["running"]["startedAt"])
 
 
 def bound_seconds(pods: Sequence[Object]) -> float:

@@ -13,15 +13,20 @@ from foretide_kube.names import DEPLOYMENTS
 from tests.faults import impostor
 from tests.faults.burst import Burst
 from tests.faults.crowd import crowd
-from tests.faults.readings import bound_seconds, failed_probes, of_extender, placed, started_seconds
+from tests.faults.readings import (
+    RESTARTED_SECONDS,
+    bound_seconds,
+    container_started_seconds,
+    failed_probes,
+    of_extender,
+    placed,
+)
 from tests.faults.stage import Stage
 from tests.installed import SYSTEM_NAMESPACE, say
 
 pytestmark = pytest.mark.cluster
 
 SCHEDULER = "foretide-scheduler"
-RESTARTED_SECONDS = 15.0
-"""After so long a frozen extender has been started anew."""
 TIMEOUT_SECONDS = 0.3
 """The scheduler's httpTimeout: a frozen extender costs each Pod two, filter and prioritize."""
 SLACK_SECONDS = 2.0
@@ -59,7 +64,7 @@ def test_a_frozen_extender_costs_each_pod_two_timeouts_until_its_probe_has_it_re
         say(f"frozen: {len(pods.given)} Pods bound after {took_seconds:.0f} s")
         assert took_seconds <= 2 * TIMEOUT_SECONDS * len(pods.given) + SLACK_SECONDS
         wait_back(stage, before["extender"] + 1)
-        restarted_seconds = started_seconds(stage, "extender") - frozen_seconds
+        restarted_seconds = container_started_seconds(stage.container("extender")) - frozen_seconds
         say(f"frozen: extender running again after {restarted_seconds:.1f} s")
         assert restarted_seconds <= RESTARTED_SECONDS
         assert placed(stage) - placed_before == len(pods.given)
