@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from foretide.profiling.turns import Spent
 from foretide.results import InspectResult, ProbeResult, ProfileResult
 from foretide.signature import Signature
 from foretide_kube.client import KubeClient, Object
@@ -26,6 +27,7 @@ from foretide_kube.names import (
 from foretide_kube.readable import readable
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
+from foretide_operator.line import Line
 from foretide_operator.measuring import controller_of, holds_place
 from foretide_operator.nodeclass.facts import Facts as NodeClassFacts
 from foretide_operator.outcome import (
@@ -38,7 +40,9 @@ from foretide_operator.outcome import (
 )
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.settings import Settings
+from foretide_operator.spending import Spending
 from foretide_operator.times import seconds_since
+from foretide_operator.training.table import ObservationTable
 from foretide_operator.workload.facts import Facts as WorkloadFacts
 from foretide_operator.world import World
 
@@ -62,8 +66,14 @@ class Gatherer:
         self._settings = settings
         self._fleet_of: tuple[object, object] | None = None
         self._fleet = Fleet({}, {})
+        self._line = Line(world.workloads)
+        self._spending = Spending(settings)
         self._unfinished_of: object = None
         self._unfinished: tuple[Object, ...] = ()
+
+    def leave_line(self, namespace: str, name: str) -> None:
+        """Let other workloads be measured before one that cannot be looked at."""
+        self._line.leave(namespace, name)
 
     def fleet(self) -> Fleet:
         """The nodes by class, as of now."""
@@ -81,6 +91,8 @@ class Gatherer:
         *,
         ledger: Ledger,
         refusals: Mapping[str, Failed],
+        spent: Spent,
+        trained_time: str,
         seconds_since_written: float,
         now: datetime,
     ) -> WorkloadFacts:
@@ -108,6 +120,9 @@ class Gatherer:
             profiles=tuple(profile for profile in found if profile is not None and profile.spec.workload.key == key),
             measuring=self._measuring(now),
             refusals=refusals,
+            spent=spent,
+            ahead=self._line.ahead_of(namespace, name, spent),
+            trained_time=trained_time,
             run_jobs=tuple(job for job in jobs if _role(job) == ROLE_RUN),
             deployments=tuple(filter(is_alive, self._world.deployments_by_workload.of(namespace, name))),
             run_pods=tuple(pod for pod in pods if _role(pod) in {"", ROLE_RUN}),
@@ -143,6 +158,12 @@ class Gatherer:
             for job in self._world.jobs.snapshot().values()
             if job["metadata"]["namespace"] == self._settings.namespace and _role(job) == ROLE_PROBE and is_alive(job)
         ]
+
+    def spent(self, table: ObservationTable, now: datetime) -> Spent:
+        """What was spent on measurements in the last day."""
+        return self._spending.of(
+            table, self._world.jobs.snapshot(), self._controlling_workload, now_seconds=now.timestamp()
+        )
 
     def _measuring(self, now: datetime) -> Counter[str]:
         """Measurements under way per node class; Jobs are sifted anew only when one changed."""
