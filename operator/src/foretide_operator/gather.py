@@ -40,7 +40,7 @@ from foretide_operator.outcome import (
 )
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.settings import Settings
-from foretide_operator.spending import Spending
+from foretide_operator.spending import Spending, is_unstored
 from foretide_operator.times import seconds_since
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.workload.facts import Facts as WorkloadFacts
@@ -68,8 +68,9 @@ class Gatherer:
         self._fleet = Fleet({}, {})
         self._line = Line(world.workloads)
         self._spending = Spending(settings)
-        self._unfinished_of: object = None
+        self._sifted_of: object = None
         self._unfinished: tuple[Object, ...] = ()
+        self._unstored: tuple[Object, ...] = ()
 
     def leave_line(self, namespace: str, name: str) -> None:
         """Let other workloads be measured before one that cannot be looked at."""
@@ -161,23 +162,28 @@ class Gatherer:
 
     def spent(self, table: ObservationTable, now: datetime) -> Spent:
         """What was spent on measurements in the last day."""
-        return self._spending.of(
-            table, self._world.jobs.snapshot(), self._controlling_workload, now_seconds=now.timestamp()
-        )
+        self._sift_jobs()
+        return self._spending.of(table, self._unstored, self._controlling_workload, now_seconds=now.timestamp())
 
     def _measuring(self, now: datetime) -> Counter[str]:
-        """Measurements under way per node class; Jobs are sifted anew only when one changed."""
-        jobs = self._world.jobs.snapshot()
-        if self._unfinished_of is not jobs:
-            self._unfinished_of = jobs
-            self._unfinished = tuple(
-                job for job in jobs.values() if _role(job) in MEASURING_ROLES and finished_condition(job) is None
-            )
+        """Measurements under way per node class."""
+        self._sift_jobs()
         return Counter(
             job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS, "")
             for job in self._unfinished
             if holds_place(job, self._controlling_workload(job), self._settings, now)
         )
+
+    def _sift_jobs(self) -> None:
+        """Tell the Jobs that measure, and those whose result is not stored, from all others, where one changed."""
+        jobs = self._world.jobs.snapshot()
+        if self._sifted_of is jobs:
+            return
+        self._sifted_of = jobs
+        self._unfinished = tuple(
+            job for job in jobs.values() if _role(job) in MEASURING_ROLES and finished_condition(job) is None
+        )
+        self._unstored = tuple(job for job in jobs.values() if _role(job) == ROLE_PROFILE and is_unstored(job))
 
     def _controlling_workload(self, job: Object) -> Object | None:
         controller = controller_of(job)

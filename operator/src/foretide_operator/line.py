@@ -29,6 +29,9 @@ class Line:
         self._first: dict[str, list[Candidate]] = {}
         self._ranked_by: Spent | None = None
         workloads.add_listener(self._hear)
+        with self._lock:  # what is told meanwhile waits, and is no older than what is read here
+            for key, item in workloads.snapshot().items():
+                self._replace(key, _entries(item))
 
     def ahead_of(self, namespace: str, name: str, spent: Spent) -> Mapping[str, Candidate]:
         """For each class where another workload waits, the one whose turn is next."""
@@ -60,8 +63,7 @@ class Line:
 
     def _hear(self, kind: str, item: Object) -> None:
         key = object_key(item)
-        is_there = kind != "DELETED" and item["metadata"].get("deletionTimestamp") is None
-        entries = _entries(item) if is_there else {}
+        entries = _entries(item) if kind != "DELETED" else {}
         with self._lock:
             self._replace(key, entries)
 
@@ -80,8 +82,10 @@ class Line:
 
 
 def _entries(item: Object) -> dict[str, Candidate]:
-    """The classes that a workload waits for; nothing where its status is not of our making."""
+    """The classes that a workload waits for."""
     namespace, name = object_key(item)
+    if item["metadata"].get("deletionTimestamp") is not None:
+        return {}
     profiles = item.get("status", {}).get("profiles", {})
     return {
         row["nodeClass"]: Candidate(namespace=namespace, name=name, worth=row.get("worthPermille", 0) / 1e3)

@@ -6,14 +6,13 @@ result is not stored: those under way, and those that failed. Probes do not coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from foretide.observation import Observation
 from foretide.profiling.turns import Limits, Measurement, Spent, measuring_seconds, spent
-from foretide_kube.cache import Key
 from foretide_kube.client import Object
-from foretide_kube.names import LABEL_JOB_NODE_CLASS, LABEL_ROLE, ROLE_PROFILE
+from foretide_kube.names import LABEL_JOB_NODE_CLASS
 from foretide_operator.measuring import is_controlled_by
 from foretide_operator.outcome import finished_condition
 from foretide_operator.settings import Settings
@@ -23,7 +22,7 @@ from foretide_operator.training.table import ObservationTable
 STARTING_SECONDS: Final = 30.0
 """A Job that gave no result counts for the longest measurement and so long to start, at most: it may have waited."""
 REST_SECONDS: Final = 10.0
-"""So long a sum holds while the table does not change: who looks at a thousand workloads looks at all Jobs once."""
+"""What was summed up is summed up again after so long though nothing changed: measurements grow older than a day."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -36,33 +35,38 @@ def limits_of(settings: Settings) -> Limits:
 
 
 class Spending:
-    """Sums up anew only when the table changed or time has passed; ``now_seconds`` is since the epoch."""
+    """Sums up anew only when the table or a Job changed, or time has passed; ``now_seconds`` is since the epoch."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stored_of = -1
         self._stored: list[Measurement] = []
-        self._spent_of = (-1, 0.0)
+        self._spent_of: tuple[int, object, float] = (-1, (), 0.0)
         self._spent = Spent()
 
     def of(
         self,
         table: ObservationTable,
-        jobs: Mapping[Key, Object],
+        unstored: Sequence[Object],
         workload_of: Callable[[Object], Object | None],
         *,
         now_seconds: float,
     ) -> Spent:
-        """What was spent in the last day; ``workload_of`` gives the AIWorkload that a Job says it belongs to."""
+        """What was spent in the last day.
+
+        ``unstored`` are profile Jobs (`is_unstored`), the same tuple while they are the same; ``workload_of`` gives the
+        AIWorkload that a Job says it belongs to.
+        """
         if self._stored_of != table.revision:
             self._stored = [_stored(row, limits_of(self._settings)) for row in table.rows if row.origin == "Profile"]
             self._stored_of = table.revision
-        revision, summed_seconds = self._spent_of
-        if revision != table.revision or not 0.0 <= now_seconds - summed_seconds < REST_SECONDS:
-            ours = [job for job in jobs.values() if _is_unstored(job) and is_controlled_by(job, workload_of(job))]
+        revision, jobs, summed_seconds = self._spent_of
+        is_same = revision == table.revision and jobs is unstored
+        if not is_same or not 0.0 <= now_seconds - summed_seconds < REST_SECONDS:
+            ours = [job for job in unstored if is_controlled_by(job, workload_of(job))]
             under_way = filter(None, (self._under_way(job, now_seconds) for job in ours))
             self._spent = spent([*self._stored, *under_way], now_seconds=now_seconds)
-            self._spent_of = (table.revision, now_seconds)
+            self._spent_of = (table.revision, unstored, now_seconds)
         return self._spent
 
     def _under_way(self, job: Object, now_seconds: float) -> Measurement | None:
@@ -81,10 +85,9 @@ class Spending:
         )
 
 
-def _is_unstored(job: Object) -> bool:
-    """Whether it is a profile Job without a stored result: one that has it is given a time to live."""
-    is_profile = job["metadata"].get("labels", {}).get(LABEL_ROLE) == ROLE_PROFILE
-    return is_profile and job.get("spec", {}).get("ttlSecondsAfterFinished") is None
+def is_unstored(job: Object) -> bool:
+    """Whether the result of a profile Job is not stored: one that is stored has its Job given a time to live."""
+    return job.get("spec", {}).get("ttlSecondsAfterFinished") is None
 
 
 def _stored(row: Observation, limits: Limits) -> Measurement:

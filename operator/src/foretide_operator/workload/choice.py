@@ -16,6 +16,7 @@ from foretide.profiling.gain import Option, gains, spread_of, sure_enough_second
 from foretide.profiling.turns import Candidate, measuring_seconds, rank
 from foretide_kube.names import ROLE_PROFILE
 from foretide_operator.attempts import Attempt
+from foretide_operator.jobs import measuring_key
 from foretide_operator.line import WAITING
 from foretide_operator.outcome import Done, Running
 from foretide_operator.spending import limits_of
@@ -204,7 +205,7 @@ def _others(facts: Facts) -> str:
         return ""
     measured = {profile.spec.node_class for profile in facts.profiles}
     for attempt in facts.attempts:
-        if _is_under_way(attempt, facts.key, measured):
+        if _is_under_way(attempt, measuring_key(facts.workload.spec), measured):
             return f"the measurement on {attempt.node_class}"
     trained = parse_time(facts.trained_time)
     for profile in facts.profiles:
@@ -219,4 +220,4 @@ def _is_under_way(attempt: Attempt, key: str, measured: set[str]) -> bool:
     if attempt.role != ROLE_PROFILE or attempt.key != key:
         return False
     is_unstored = isinstance(attempt.outcome, Done) and attempt.node_class not in measured
-    return is_unstored or isinstance(attempt.outcome, Running)
+    return is_unstored or (isinstance(attempt.outcome, Running) and not attempt.outcome.blocked_reason)
