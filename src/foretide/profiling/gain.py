@@ -33,7 +33,7 @@ BUSY: Final = 0.5
 """How likely a class is to have no free node when a task is placed."""
 TURNS: Final = 0.3
 """The share of decisions that are about when a task has its turn, not where it goes."""
-SURE_SHARE: Final = 0.005
+SURE_SHARE: Final = 0.01
 """A prediction is sure enough if measuring would gain less than this share of a task's time on the fastest class."""
 NINETY_PERCENT: Final = 1.645
 """Half the width of a normal distribution's 90 % interval, in standard deviations."""
