@@ -17,7 +17,7 @@ from typing import Final
 
 from bench.plan_scale import Case, make, replanned
 from demo.console import table
-from foretide_operator.planner.expectations import Expectations
+from foretide_kube.expectations import Expectations
 from foretide_operator.planner.garbage import collect_seldom
 
 NODES: Final = 5000

@@ -31,11 +31,11 @@ from foretide.placement.resources import Resources
 from foretide.placement.task import Task, WorkloadPredictions
 from foretide.placement.together import plan_together
 from foretide.prediction import Interval, Prediction
+from foretide_kube.expectations import Expectations
+from foretide_kube.floor import Floor, Node, read_floor
 from foretide_kube.names import GATE_PLAN, LABEL_NODE_CLASS
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod
-from foretide_operator.planner.expectations import Expectations
-from foretide_operator.planner.floor import Floor, Node, read_floor
 from foretide_operator.planner.garbage import collect_seldom
 
 NODES = 1000

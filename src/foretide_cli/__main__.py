@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final, get_args
 
+from foretide.placement.order import Order
+from foretide_cli.manifests import ManifestError, read_workloads
+from foretide_cli.predict import predict
 from foretide_cli.release import release
-from foretide_kube.client import ApiError
+from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.connecting import NoWayError, connect
+
+_FEW: Final = 10
+"""So many nodes a table shows if nothing else is asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
     try:
-        return _simulate(options) if options.command == "simulate" else _release(options, parser)
+        match options.command:
+            case "simulate":
+                return _simulate(options)
+            case "predict":
+                return _predict(options)
+            case _:
+                return _release(options, parser)
     except KeyboardInterrupt:
         return 130
 
@@ -42,12 +56,8 @@ def _simulate(options: argparse.Namespace) -> int:
 def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if options.names and options.all_namespaces:
         parser.error("names stand for Pods of one namespace: leave out --all-namespaces, or the names")
-    try:
-        client = connect()
-    except NoWayError as error:
-        return _failed(str(error), status=2)
-    try:
-        return release(
+    return _in_cluster(
+        lambda client: release(
             client,
             None if options.all_namespaces else options.namespace,
             options.names,
@@ -55,6 +65,36 @@ def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
             say=print,
             complain=lambda problem: _failed(problem, status=1),
         )
+    )
+
+
+def _predict(options: argparse.Namespace) -> int:
+    try:
+        workloads = read_workloads(options.file, options.namespace, sys.stdin.read)
+    except ManifestError as error:
+        return _failed(str(error), status=2)
+    return _in_cluster(
+        lambda client: predict(
+            client,
+            workloads,
+            order=options.order,
+            most_nodes=options.nodes,
+            as_json=options.output == "json",
+            now_seconds=time.time(),
+            say=print,
+            complain=lambda problem: _failed(problem, status=1),
+        )
+    )
+
+
+def _in_cluster(do: Callable[[KubeClient], int]) -> int:
+    """What ``do`` comes to with the cluster that KUBECONFIG names; each way to fail is one line."""
+    try:
+        client = connect()
+    except NoWayError as error:
+        return _failed(str(error), status=2)
+    try:
+        return do(client)
     except ApiError as error:
         return _failed(_in_words(error), status=1)
 
@@ -70,6 +110,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--policy", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
     command.add_argument("--audit", action="store_true", help="why the plan left nodes idle, and whether it was right")
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    words = (
+        "Tell what a task of an AIWorkload takes on each node class, and when it would end on each node now; "
+        "nothing is made. docs/cli.md says where the figures are from."
+    )
+    command = commands.add_parser("predict", help="how long a workload would take, and wait", description=words)
+    command.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="manifest; - for stdin")
+    command.add_argument("-n", "--namespace", metavar="NS", help="of manifests that name none; default: default")
+    command.add_argument(
+        "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
+    )
+    command.add_argument("--order", choices=get_args(Order), default="Balanced", help="planner.order of the chart")
+    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
     where = command.add_mutually_exclusive_group()
@@ -80,11 +132,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; write one, as 10, or all")
+    return int(text)
+
+
 def _in_words(error: ApiError) -> str:
     if error.status == 0:
         return f"the API server cannot be reached: {error.message}"
     if error.status == 401:
         return "the API server does not know these credentials (401); check KUBECONFIG"
+    if error.is_not_found:
+        return f"the cluster lacks what is asked for ({error.message}); is Foretide installed there? docs/install.md"
     return f"the API server refused: {error.message or error.reason}"
 
 

@@ -14,6 +14,7 @@ from foretide.simulate.policies import FORETIDE, Policy, foretide, kubernetes, o
 from foretide.simulate.scenario import Scenario
 from foretide.simulate.summary import Summary, compare
 from foretide.simulate.trace import Trace
+from foretide_cli.tables import table
 
 AUDIT_WORDS: Final[Mapping[str, str]] = {
     "EndsSoonerElsewhere": "ends sooner elsewhere",
@@ -36,9 +37,8 @@ def simulate(
     if as_json:
         say(msgspec.json.encode(found).decode())
     else:
-        say(
-            f"{scenario.name}: {scenario.task_count} tasks, {scenario.tasks_per_second:.2f} a second\n\n{_table(found)}"
-        )
+        head = f"{scenario.name}: {scenario.task_count} tasks, {scenario.tasks_per_second:.2f} a second"
+        say(f"{head}\n\n{_compared(found)}")
     return 0
 
 
@@ -64,7 +64,7 @@ def audit(
         (AUDIT_WORDS[reason], str(count), _percent(found.came_true.get(reason, 0) / count))
         for reason, count in found.idle.items()
     ]
-    say(f"{_aligned(rows)}\n\ngates kept beyond their bound: {len(found.kept_beyond_bound)}")
+    say(f"{table(rows)}\n\ngates kept beyond their bound: {len(found.kept_beyond_bound)}")
     return 0
 
 
@@ -81,7 +81,7 @@ def _read(path: Path) -> Scenario | Trace:
     return Trace.read(path) if path.suffix == ".json" else Scenario.read(path)
 
 
-def _table(found: dict[str, Summary]) -> str:
+def _compared(found: dict[str, Summary]) -> str:
     first = next(iter(found.values())).mean_turnaround_seconds
     rows = [HEADER]
     for name, each in found.items():
@@ -97,18 +97,7 @@ def _table(found: dict[str, Summary]) -> str:
                 _percent(each.regret),
             )
         )
-    return _aligned(rows)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    return table(rows)
 
 
 def _percent(share: float | None) -> str:

@@ -29,7 +29,9 @@ FULL_LIST: Final = 50
 MOST_NAMES: Final = 5
 """So many names of an image a kubelet lists: there may be more."""
 MOST_KEPT: Final = 32
-"""Of so many images it is kept what was found."""
+"""Of so many images it is kept which nodes lack them."""
+MOST_SIZES_KEPT: Final = 512
+"""Of so many images it is kept how large they are."""
 _INTEGERS: Final = "q"
 """64 bits each, which holds a hash and a size."""
 
@@ -101,13 +103,17 @@ class ImagesByNode:
         """Whether ``image`` is missing for sure on the node ``name``."""
         return self.of(name).lack(image, self.size_bytes(image))
 
+    def is_size_known(self, image: str) -> bool:
+        """Whether `size_bytes` need not look through all nodes."""
+        return image in self._sizes
+
     def size_bytes(self, image: str) -> int | None:
         """The largest size of ``image`` that a node tells, since it differs by architecture; None if none does."""
         if image in self._sizes:
             return self._sizes[image]
         told = (each.size_bytes(image) for each in self._by_node.values())
         found = max((size for size in told if size), default=None)
-        self._sizes = _kept(self._sizes) | {image: found}  # in one step: several threads ask
+        self._sizes = _kept(self._sizes, MOST_SIZES_KEPT) | {image: found}  # in one step: several threads ask
         return found
 
     def lacking(self, image: str) -> frozenset[str]:
@@ -117,7 +123,7 @@ class ImagesByNode:
             return known
         size = self.size_bytes(image)
         found = frozenset(name for name, each in self._by_node.items() if each.lack(image, size))
-        self._lacking = _kept(self._lacking) | {image: found}  # as above
+        self._lacking = _kept(self._lacking, MOST_KEPT) | {image: found}  # as above
         return found
 
     def pull_seconds(
@@ -132,9 +138,9 @@ class ImagesByNode:
 _Found = TypeVar("_Found")
 
 
-def _kept(found: dict[str, _Found]) -> dict[str, _Found]:
-    """What was found, as long as it is not too much: images are named by whoever makes Pods."""
-    return found if len(found) < MOST_KEPT else {}
+def _kept(found: dict[str, _Found], most: int) -> dict[str, _Found]:
+    """What was found, the oldest left out where it is too much: images are named by whoever makes Pods."""
+    return found if len(found) < most else dict(list(found.items())[1 - most :])
 
 
 def read_images(listed: Any) -> NodeImages:  # noqa: ANN401 - whatever stands in a Node's status

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_UP, Context, Decimal
+from functools import lru_cache
 from typing import Final
 
 _PATTERN: Final = re.compile(
@@ -37,6 +38,8 @@ _FACTORS: Final[dict[str, Decimal]] = {
 _EXACT: Final = Context(prec=400)
 _MAX_LENGTH: Final = 64
 _LARGEST: Final = 2**63 - 1
+_MOST_KEPT: Final = 1024
+"""Of so many different quantities it is kept what they are: thousands of objects have the same few."""
 
 
 class QuantityError(ValueError):
@@ -62,11 +65,13 @@ def _integer(value: Decimal) -> int:
     return max(min(amount, _LARGEST), -_LARGEST)
 
 
+@lru_cache(maxsize=_MOST_KEPT)
 def whole(quantity: str | int) -> int:
     """The quantity in units (bytes, pieces), rounded up; QuantityError if it is none."""
     return _integer(_parse(quantity))
 
 
+@lru_cache(maxsize=_MOST_KEPT)
 def millis(quantity: str | int) -> int:
     """The quantity in thousandths (milli-CPU), rounded up; QuantityError if it is none."""
     return _integer(_EXACT.scaleb(_parse(quantity), 3))

@@ -8,8 +8,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#reso
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from foretide.placement.resources import Resources
 from foretide_kube.pod_form import ContainerResources, PodSpec, Quantities
@@ -17,57 +16,61 @@ from foretide_kube.quantity import QuantityError, millis, whole
 
 CPU, MEMORY, PODS = "cpu", "memory", "pods"
 
+_Amounts = dict[str, int]
+_NOTHING: Mapping[str, int] = {}
+
 
 def requests_of(spec: PodSpec) -> Resources:
     """What a Pod requests; a quantity that cannot be read counts as nothing."""
-    together = _sum(item.resources for item in spec.containers or ())
-    peak: Counter[str] = Counter()
-    beside: Counter[str] = Counter()
-    for container in spec.init_containers or ():
-        own = _requested(container.resources)
-        if container.restart_policy == "Always":
-            beside += own
-            peak |= beside
-        else:
-            peak |= beside + own
-    total = (together + beside) | peak
-    for name, amount in _requested(spec.resources).items():
-        total[name] = amount
-    return resources_of(total + _amounts(spec.overhead), pods=1)
+    total = _sum(_requested(item.resources) for item in spec.containers or ())
+    if spec.init_containers:
+        beside, peak = _NOTHING, _NOTHING
+        for container in spec.init_containers:
+            own = _sum((beside, _requested(container.resources)))
+            if container.restart_policy == "Always":
+                beside = own
+            peak = _larger(peak, own)
+        total = _larger(_sum((total, beside)), peak)
+    return _resources(_sum((total | _requested(spec.resources), _amounts(spec.overhead))), pods=1)
 
 
 def allocatable_of(quantities: Quantities) -> Resources:
     """What a node has to give; a quantity that cannot be read counts as nothing."""
     amounts = _amounts(quantities)
-    return resources_of(amounts, pods=amounts.pop(PODS, 0))
+    return _resources(amounts, pods=amounts.pop(PODS, 0))
 
 
-def resources_of(amounts: Counter[str], *, pods: int) -> Resources:
+def _resources(amounts: Mapping[str, int], *, pods: int) -> Resources:
     """Amounts by resource name (CPU in thousandths) as `Resources`."""
+    cpu_millis, memory_bytes = amounts.get(CPU, 0), amounts.get(MEMORY, 0)
     extended = {name: amount for name, amount in amounts.items() if name not in {CPU, MEMORY, PODS} and amount > 0}
     return (
-        Resources(amounts[CPU], amounts[MEMORY], pods, extended)
-        if extended
-        else Resources(amounts[CPU], amounts[MEMORY], pods)
+        Resources(cpu_millis, memory_bytes, pods, extended) if extended else Resources(cpu_millis, memory_bytes, pods)
     )
 
 
-def _sum(parts: Iterable[ContainerResources | None]) -> Counter[str]:
-    total: Counter[str] = Counter()
+def _sum(parts: Iterable[Mapping[str, int]]) -> _Amounts:
+    total: _Amounts = {}
     for part in parts:
-        total += _requested(part)
+        for name, amount in part.items():
+            total[name] = total.get(name, 0) + amount
     return total
 
 
-def _requested(resources: ContainerResources | None) -> Counter[str]:
+def _larger(one: Mapping[str, int], other: Mapping[str, int]) -> _Amounts:
+    """Of each resource the larger amount."""
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in one.keys() | other.keys()}
+
+
+def _requested(resources: ContainerResources | None) -> _Amounts:
     """Requests; a limit stands for a request that is not there, as the API server has it."""
     if resources is None:
-        return Counter()
+        return {}
     return _amounts({**(resources.limits or {}), **(resources.requests or {})})
 
 
-def _amounts(quantities: Quantities | None) -> Counter[str]:
-    amounts: Counter[str] = Counter()
+def _amounts(quantities: Quantities | None) -> _Amounts:
+    amounts: _Amounts = {}
     for name, quantity in (quantities or {}).items():
         try:
             amounts[name] = max(millis(quantity) if name == CPU else whole(quantity), 0)

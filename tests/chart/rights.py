@@ -40,6 +40,11 @@ IN_THE_CLUSTER: dict[str, Rights] = {
     "foretide-view": {"aiworkloads.foretide.dev": READ, "workloadprofiles.foretide.dev": READ},
     "foretide-edit": {"aiworkloads.foretide.dev": "create update patch delete deletecollection"},
     "foretide-classes": {"nodeclasses.foretide.dev": READ},
+    "foretide-predict": {
+        **{f"{kind}.foretide.dev": "list" for kind in ("aiworkloads", "workloadprofiles", "nodeclasses")},
+        "pods": "list",
+        "nodes": "list",
+    },
 }
 """By ClusterRole."""
 

@@ -368,15 +368,19 @@ def test_a_planned_node_that_is_no_candidate_changes_nothing() -> None:
     assert scored(state, pod(annotations={"foretide.dev/planned-node": "gone"})) == scored(state, pod())
 
 
-def test_a_snapshot_is_not_changed_by_what_comes_after() -> None:
+def test_a_snapshot_keeps_its_workloads_and_the_next_tells_of_every_node_that_changed() -> None:
     state = cluster(workload_object())
     before = state.snapshot()
+    fast = before.nodes["fast-1"]
     state.workload_changed(("team", "resnet"), None)
-    state.node_changed("DELETED", facts_of(reduce_node(node_object("fast-1", "fast"))))
+    bind(state, pod_object("busy", node="fast-1"))
+    state.node_changed("DELETED", facts_of(reduce_node(node_object("slow-1", "slow"))))
+    after = state.snapshot()
     assert ("team", "resnet") in before.workloads
-    assert "fast-1" in before.nodes
-    assert "fast-1" not in state.snapshot().nodes
-    assert state.snapshot() is state.snapshot()
+    assert (fast.pods, len(after.nodes["fast-1"].pods)) == ((), 1)
+    assert (set(after.changed), after.after) == ({"fast-1", "slow-1"}, before.moment)
+    assert "slow-1" not in after.nodes
+    assert state.snapshot() is after
 
 
 def test_a_node_that_changes_its_class_is_scored_as_the_new_one() -> None:
@@ -428,97 +432,3 @@ def test_every_name_asked_is_answered_and_one_always_passes(
     assert not candidates or len(passed.refused) < len(candidates)
     found = scored(state, task, candidates, now=NOW_SECONDS + later)
     assert all(type(score) is int and 0 <= score <= 10 for score in found.values())
-
-
-def imaged(images: tuple[str, ...], *arguments: Any, **options: Any) -> dict[str, Any]:
-    """A node that lists images."""
-    item = node_object(*arguments, **options)
-    item["status"]["images"] = [{"names": [image], "sizeBytes": {"x": 400, "base": 1}[image] * MIB} for image in images]
-    return item
-
-
-def begun(phase: str, *arguments: Any, **options: Any) -> dict[str, Any]:
-    """A Pod whose container runs where its phase is that."""
-    item = pod_object(*arguments, phase=phase, **options)
-    if phase == "Running":
-        item["status"]["containerStatuses"] = [{"state": {"running": {"startedAt": CREATED_TIME}}}]
-    return item
-
-
-events = st.lists(
-    st.one_of(
-        st.tuples(
-            st.sampled_from(["ADDED", "MODIFIED", "DELETED"]),
-            st.builds(
-                begun,
-                st.sampled_from(["Running", "Pending", "Succeeded"]),
-                st.sampled_from("abcdefgh"),
-                node=st.sampled_from(ALL),
-                workload=st.sampled_from(["resnet", "other", "service", None]),
-                cpu=st.sampled_from(["1", "250m", "4"]),
-                memory=st.sampled_from(["64Mi", "900Mi"]),
-            ),
-        ),
-        st.builds(
-            imaged,
-            st.sampled_from([(), ("base",), ("base", "x")]),
-            st.sampled_from([*ALL, "new"]),
-            st.sampled_from(["fast", "slow", None]),
-            cpu=st.sampled_from(["1", "4"]),
-            memory=st.sampled_from(["1Gi", "4Gi"]),
-        ),
-        st.builds(
-            workload_object,
-            st.sampled_from(["resnet", "other"]),
-            classes=st.sampled_from([("fast", "medium", "slow"), ("medium",), ()]),
-            inferences=st.sampled_from([10, 1000]),
-            contention_permille=st.sampled_from([None, 900]),
-            deadline_milliseconds=st.sampled_from([None, 5000]),
-        ),
-        st.sampled_from(["resnet", "fast-1", "medium"]),  # is gone: a workload, a node, a class
-        st.floats(0.1, 30.0),  # seconds pass
-    ),
-    max_size=20,
-)
-
-
-def have(state: ClusterState, event: Any) -> None:
-    """Have one of ``events`` happen."""
-    if isinstance(event, tuple):
-        bind(state, event[1], event[0])
-    elif event == "resnet":
-        state.workload_changed(("team", event), None)
-    elif event == "medium":
-        state.class_changed(event, None)
-    elif event == "fast-1":
-        state.node_changed("DELETED", facts_of(reduce_node(node_object(event, None))))
-    elif "spec" in event:
-        state.workload_changed(("team", event["metadata"]["name"]), facts_of(reduce_workload(event)))
-    else:
-        state.node_changed("MODIFIED", facts_of(reduce_node(event)))
-
-
-@given(events, st.lists(st.sampled_from([*ALL, "new", "unknown"]), unique=True, min_size=1), st.booleans())
-@settings(deadline=None)
-def test_what_is_kept_of_earlier_requests_changes_no_answer(
-    happening: list[Any],
-    candidates: list[str],
-    is_prepared: bool,  # noqa: FBT001
-) -> None:
-    state = cluster(workload_object(), workload_object("other"), workload_object("service", mode="Deployment"))
-    kept, now = Standings(), NOW_SECONDS
-    sizes = [{"foretide.dev/inferences": str(number)} for number in (5, 200)]
-    for event in happening:
-        if isinstance(event, float):
-            now += event
-        else:
-            have(state, event)
-        if is_prepared:
-            kept.prepare(state.snapshot())
-        for asked in (pod(), pod(workload="other", cpu="2"), pod(annotations=sizes[0]), pod(annotations=sizes[1])):
-            snapshot = state.snapshot()
-            found = decide_filter(snapshot, asked, candidates, now, kept)
-            assert found == decide_filter(snapshot, asked, candidates, now)
-            assert scored(state, asked, candidates, now=now, standings=kept) == scored(
-                state, asked, candidates, now=now
-            )

@@ -138,6 +138,8 @@ async def test_whole_nodes_are_answered_as_whole_nodes_byte_for_byte_and_without
         (b"null", "WrongForm"),
         (b"{}", "WrongForm"),
         (b'{"Pod":null,"NodeNames":[]}', "WrongForm"),
+        (b'{"Pod":{"metadata":{}},"Nodes":true}', "WrongForm"),
+        (b'{"Pod":{"metadata":{}},"Nodes":1234}', "WrongForm"),
         (b'{"Pod":{"metadata":{}}}', "NodesMissing"),
         (b'{"Pod":{"metadata":{}},"Nodes":null,"NodeNames":null}', "NodesMissing"),
         (b'{"Pod":{"metadata":{}},"NodeNames":[1]}', "WrongForm"),

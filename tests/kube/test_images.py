@@ -14,6 +14,7 @@ from foretide_kube.images import (
     LONGEST_NAME,
     MOST_KEPT,
     MOST_NAMES,
+    MOST_SIZES_KEPT,
     NO_LIST,
     ImagesByNode,
     NodeImages,
@@ -101,7 +102,10 @@ def test_what_is_found_is_the_same_however_much_was_asked_and_little_of_it_is_ke
             assert images.lacking(f"registry.example/{number}:1") == {"has", "lacks"}
         assert images.lacking(NET) == {"lacks"}
         assert images.size_bytes(NET) == 200 * MIB
-    assert max(len(images._sizes), len(images._lacking)) <= MOST_KEPT
+    assert len(images._lacking) <= MOST_KEPT
+    for number in range(2 * MOST_SIZES_KEPT):
+        assert images.size_bytes(f"registry.example/{number}:1") is None
+    assert len(images._sizes) <= MOST_SIZES_KEPT
 
 
 @pytest.mark.parametrize("size", [-1, 0, True, 1.5, "5", None, LARGEST_IMAGE_BYTES + 1, 10**400])

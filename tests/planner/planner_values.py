@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foretide.placement.task import WorkloadPredictions
+from foretide_kube.floor import Node
 from foretide_kube.names import ANNOTATION_PLAN, ANNOTATION_PLANNED_NODE, GATE_PLAN
 from foretide_kube.reduced import facts_of, reduce_node, reduce_pod
 from foretide_kube.task_pods import TaskPod
-from foretide_operator.planner.floor import Node
 from tests.extender.cluster_values import FACTORS, NODES, NOW_SECONDS, node_object, pod_object, prediction, workload
 
 READY = {"type": "Ready", "status": "True"}

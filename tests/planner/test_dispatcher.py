@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +13,12 @@ import pytest
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
 from foretide_kube.client import ApiError, KubeClient
+from foretide_kube.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
 from foretide_kube.images import ImagesByNode
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner import dispatcher as dispatching
 from foretide_operator.planner.dispatcher import IDLE_SECONDS, LONGEST_TICK_SECONDS, Dispatcher
-from foretide_operator.planner.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS, Node
 from foretide_operator.planner.health import HUNG_SECONDS
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.notes import NOTES_PER_SECOND
@@ -684,6 +685,16 @@ def test_a_planner_that_cannot_plan_shows_no_life_until_it_can(monkeypatch: pyte
     planning.leads = True
     planning.go()
     assert planning.opened() == ["a"]
+
+
+def test_the_event_tells_the_bound_that_the_workload_asks_for_and_the_next_best_class() -> None:
+    planning = Planning(FAST | {"slow-1": node("slow-1", "slow")})
+    planning.cluster.workload_known = dataclasses.replace(resnet(slowness=1.03), percentile=99)
+    planning.add("a")
+    planning.go_until_quiet()
+    (event,) = planning.cluster.events
+    assert (event["reason"], event["type"]) == ("Planned", "Normal")
+    assert event["message"] == "planned on fast-1: expected 1.6 s (99 %: 2.0), next best slow-1 7.1 s"
 
 
 def test_events_wait_until_the_gates_are_open_and_are_told_in_the_end() -> None:

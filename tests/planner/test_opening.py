@@ -17,7 +17,6 @@ from foretide_operator.planner.opening import (
     SHIFT_SECONDS,
     Told,
     is_news,
-    opening_message,
     opening_patch,
     waiting_patch,
 )
@@ -140,12 +139,3 @@ def test_after_a_restart_the_pod_itself_says_what_was_told() -> None:
     assert not is_news(Told.of(again), PLANNED, NOW_SECONDS)
     assert is_news(Told.of(gated()), PLANNED, NOW_SECONDS)
     assert Told.of(gated(annotations={PLAN: "[1]"})) is None
-
-
-def test_the_event_tells_node_and_time_or_why_there_is_none() -> None:
-    assert opening_message(gated(), PLANNED, NOW_SECONDS) == (
-        "gate opened for node fast-1, where it is expected to end in 1.6 s"
-    )
-    bare = Assignment(UID, NOW_SECONDS, reason="GatedByOthers")
-    assert "(GatedByOthers)" in opening_message(gated(), bare, NOW_SECONDS)
-    assert opening_message(gated(gates=()), PLANNED, NOW_SECONDS).startswith("not bound so far: planned again for node")

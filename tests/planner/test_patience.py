@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from foretide.placement.plan import Assignment, Plan
-from foretide_operator.planner.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS
+from foretide_kube.floor import FIRST_PAUSE_SECONDS, RESERVED_SECONDS
 from foretide_operator.planner.patience import Patience
 from tests.planner.test_dispatcher import Planning
 

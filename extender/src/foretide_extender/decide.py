@@ -7,8 +7,8 @@ was reckoned for tasks like this one before is taken from ``standings``; without
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 from foretide.placement.admission import (
     DEADLINE_HOPELESS,
@@ -21,6 +21,7 @@ from foretide.placement.admission import (
 )
 from foretide.placement.score import TOP_SCORE
 from foretide.placement.task import WorkloadPredictions
+from foretide_extender.reckoning import Basis
 from foretide_extender.spots import memory_in_use
 from foretide_extender.standings import Standing, Standings
 from foretide_extender.state import Snapshot
@@ -28,29 +29,39 @@ from foretide_kube.names import ROLE_INSPECT
 from foretide_kube.task_pods import TaskPod
 
 Source = Literal["Measured", "Learned", "Fallback", "ClassSpeed", "Equal", "Untouched"]
-"""What an answer rests on: the prediction for the best node, the speed of its class, nothing, or not our Pod."""
+"""What an answer rests on: predictions, class speed, nothing, or not our Pod.
+
+Of prioritize it is what the best candidate's score rests on, of filter the surest of the workload's predictions.
+"""
+
+_SUREST_FIRST: Final = ("Measured", "Learned", "Fallback")
 
 
 @dataclass(frozen=True, slots=True)
 class FilterAnswer:
-    """``refused`` nodes with the reasons to give; ``reasons`` counts them; ``overruled`` as in `Admission`."""
+    """``refused`` nodes with the reasons to give; ``reasons`` counts them; ``overruled`` as in `Admission`.
+
+    The ``basis`` is None where no node was looked at.
+    """
 
     source: Source
     refused: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     overruled: tuple[str, ...] = ()
+    basis: Basis | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PrioritizeAnswer:
     """The entry of each node by name, `foretide_extender.wire.entry`; None where all scores are equal.
 
-    ``top`` is the node that alone gets the best score, whatever its entry says.
+    ``top`` is the node that alone gets the best score, whatever its entry says. The ``basis`` as in `FilterAnswer`.
     """
 
     source: Source
     entries: Mapping[str, str] | None = None
     top: str | None = None
+    basis: Basis | None = field(default=None, compare=False, repr=False)
 
 
 def is_ours(pod: TaskPod) -> bool:
@@ -69,14 +80,15 @@ def decide_filter(
 
     Raises what the check of ``standings`` does.
     """
-    if not pod.is_task:
-        return FilterAnswer("Untouched")
     standings = standings or Standings()
     standings.follow(snapshot)
+    if not pod.is_task:
+        return FilterAnswer("Untouched")
     workload = snapshot.workloads.get((pod.namespace, pod.workload))
     if workload is None or not workload.by_class:
         return FilterAnswer("Equal")
     standing = standings.of(snapshot, pod, workload)
+    basis = standing.basis(snapshot, pod, now_seconds)
     demand = Demand(
         workload.inferences_of(pod.task),
         pod.task.memory_limit_bytes,
@@ -84,14 +96,14 @@ def decide_filter(
         workload.percentile,
     )
     predictions = {name: workload.prediction_for(pod.task, name) for name in workload.by_class}
-    sources: list[Source] = [prediction.source for prediction in predictions.values() if prediction is not None]
-    source = sources[0]
+    source = min((each.source for each in predictions.values() if each is not None), key=_SUREST_FIRST.index)
     by_class = {name: Candidate(prediction, None) for name, prediction in predictions.items()}
     if not standing.spots.tight and not any(
         check_memory(each, demand) or check_deadline(each, demand) for each in by_class.values()
     ):
-        return FilterAnswer(source)
-    return _admitted(source, names, _candidates(snapshot, standing, pod, names, by_class), demand, pod.planned_node)
+        return FilterAnswer(source, basis=basis)
+    candidates = _candidates(snapshot, standing, pod, names, by_class)
+    return replace(_admitted(source, names, candidates, demand, pod.planned_node), basis=basis)
 
 
 def _candidates(
@@ -104,12 +116,18 @@ def _candidates(
         spot = at.get(name)
         candidate = unknown if spot is None else by_class.get(spot.node_class or "", unknown)
         if name in tight:
-            node = snapshot.nodes[name]
-            # The plan knows what else will be there when the task begins.
-            used = 0 if name == pod.planned_node else memory_in_use(snapshot, node)
-            candidate = Candidate(candidate.prediction, node.allocatable_memory_bytes, used)
+            candidate = _weighed(snapshot, name, candidate, is_planned=name == pod.planned_node)
         found.append(candidate)
     return found
+
+
+def _weighed(snapshot: Snapshot, name: str, candidate: Candidate, *, is_planned: bool) -> Candidate:
+    """A candidate whose memory left is short; of the planned node the plan knows what will be there by then."""
+    node = snapshot.nodes.get(name)
+    if node is None:  # gone since
+        return candidate
+    used = 0 if is_planned else memory_in_use(snapshot, node)
+    return Candidate(candidate.prediction, node.allocatable_memory_bytes, used)
 
 
 def _admitted(
@@ -119,13 +137,14 @@ def _admitted(
     by_id = {id(candidate): candidate for candidate in candidates}
     admission = admit([by_id[each] for each in distinct], demand)
     refusal_by_id = dict(zip(distinct, admission.refusals, strict=True))
+    words = {id(refusal): str(refusal) for refusal in admission.refusals}
     refused: dict[str, str] = {}
     reasons: dict[str, int] = {}
     for name, candidate in zip(names, candidates, strict=True):
         refusal = refusal_by_id[id(candidate)]
         if refusal is None or (name == planned and _is_for_deadline(refusal)):
             continue
-        refused[name] = str(refusal)
+        refused[name] = words[id(refusal)]
         reasons[refusal.reason] = reasons.get(refusal.reason, 0) + 1
     return FilterAnswer(source, refused, reasons, admission.overruled)
 
@@ -163,8 +182,11 @@ def decide_prioritize(
     standings = standings or Standings()
     standings.follow(snapshot)
     workload = snapshot.workloads.get((pod.namespace, pod.workload)) if pod.is_task else None
-    board = standings.of(snapshot, pod, workload).board(snapshot, pod, now_seconds)
+    standing = standings.of(snapshot, pod, workload)
+    board = standings.board(snapshot, pod, standing, now_seconds)
+    basis = standing.basis(snapshot, pod, now_seconds)
     best = board.best_of(names)
     if best is None:
-        return PrioritizeAnswer("Equal", top=top)
-    return PrioritizeAnswer(board.source(best), board.entries(best, TOP_SCORE if top is None else TOP_SCORE - 1), top)
+        return PrioritizeAnswer("Equal", top=top, basis=basis)
+    entries = board.entries(best, TOP_SCORE if top is None else TOP_SCORE - 1)
+    return PrioritizeAnswer(board.source(best), entries, top, basis)

@@ -27,6 +27,7 @@ from foretide_extender.decide import (
 from foretide_extender.metrics import Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
 from foretide_extender.settings import Address
+from foretide_extender.spots import TooLate
 from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot
 from foretide_extender.wire import MalformedRequest, Request, decode, encode_filter, encode_prioritize
@@ -66,10 +67,6 @@ class NoState(Exception):  # noqa: N818 - a state, not an error
         self.reason = reason
 
 
-class _TooLateError(Exception):
-    """A decision took all the time that it has."""
-
-
 class Answerer:
     """Answers one request: decode, decide within the deadline, encode. For one thread.
 
@@ -107,8 +104,8 @@ class Answerer:
         """Reckon for some milliseconds what changed for tasks like those asked about last."""
         self._end_seconds = self._clock_seconds() + _AHEAD_SECONDS
         try:
-            self._standings.prepare(self._snapshot())
-        except (NoState, _TooLateError):
+            self._standings.prepare(self._snapshot(), self._now_seconds())
+        except (NoState, TooLate):
             return
         except Exception:
             log.exception("nothing could be reckoned ahead")
@@ -148,7 +145,7 @@ class Answerer:
             return decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
         except NoState as error:
             reason = error.reason
-        except _TooLateError:
+        except TooLate:
             reason = "DeadlineExceeded"
         except Exception:
             log.exception("%s failed open for %s/%s", verb, pod.namespace, pod.name)
@@ -159,7 +156,7 @@ class Answerer:
 
     def _check(self) -> None:
         if self._clock_seconds() > self._end_seconds:
-            raise _TooLateError
+            raise TooLate
 
 
 def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: int) -> Mapping[bytes, Route]:

@@ -1,26 +1,35 @@
 """Where nodes stand for tasks of one sort: of a workload, with the same CPU limit and images.
 
 Such tasks differ by no more than their number of inferences. For them most nodes of a class are as good as one another
-and share a *spot*; only nodes whose cores the task would have to share have one of their own. Spots are made when such
-a task is first asked about; from then on only nodes that changed are looked at again.
+and share a *spot*; nodes whose cores the task would have to share do where the same runs on them. Spots are made when
+such a task is first asked about; from then on only nodes that changed are looked at again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from foretide.placement.completion import NodeLoad, RunningTask
 from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.task import WorkloadPredictions
+from foretide_extender.pages import Pages
 from foretide_extender.state import NodeNow, Snapshot, cpu_millis_in_use
 from foretide_kube.task_pods import TaskPod
 
+
+class TooLate(Exception):  # noqa: N818 - a state, not an error
+    """No more time may be spent."""
+
+
 Check = Callable[[], None]
-"""Raises where no more time may be spent."""
+"""Raises `TooLate` where no more time may be spent."""
 
 _LOOKS_BETWEEN_CHECKS: Final = 64
+_SPOT_BYTES: Final = 800
+"""What a spot takes with three tasks in its crowd."""
 
 
 class _Bound(NamedTuple):
@@ -56,8 +65,7 @@ class Spot:
     """What nodes have in common on which a task ends at the same time.
 
     ``allocatable_millis`` and ``beside_millis``, the CPU of the tasks there, are 0 where they do not matter; ``crowd``
-    is what shares the cores of the one node that is like this; ``lacked`` images have to be pulled first. ``names`` are
-    the nodes.
+    is what shares the cores; ``lacked`` images have to be pulled first. ``names`` are the nodes.
     """
 
     node_class: str | None
@@ -70,39 +78,88 @@ class Spot:
     @property
     def likeness(self) -> tuple[object, ...]:
         """What is equal of spots that are one."""
-        return self.node_class, self.allocatable_millis, self.beside_millis, self.lacked
+        return self.node_class, self.allocatable_millis, self.beside_millis, self.lacked, self.crowd
+
+    @property
+    def changes_with_time(self) -> bool:
+        """Whether a task would end there the sooner the later it is: with what is left of others."""
+        return self.crowd is not None and bool(self.crowd.tasks)
+
+
+class Crowds:
+    """What runs on nodes whose cores are asked for by more than they have, put together once for tasks of all sorts."""
+
+    def __init__(self) -> None:
+        self._by_node: dict[str, Crowd] = {}
+
+    def of(self, snapshot: Snapshot, node: NodeNow) -> Crowd:
+        """What runs on ``node``."""
+        found = self._by_node.get(node.name)
+        if found is None:
+            found = self._by_node[node.name] = _crowd(snapshot, node)
+        return found
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Look at nodes anew the next time."""
+        for name in names:
+            self._by_node.pop(name, None)
+
+
+class Places(NamedTuple):
+    """The spot of each node by name, as it was once; ``size_bytes`` is the memory that it shares with none before."""
+
+    at: Mapping[str, Spot]
+    size_bytes: int
 
 
 class Spots:
     """The spots of all nodes.
 
-    ``at`` by node name, the different ones in ``distinct``, which ``changes`` counts the changes of. ``tight`` are the
-    nodes whose memory left is less than what is predicted. Nodes that are ``stale`` are looked at next, those that
-    ``moved`` to another spot are for whoever keeps something of them to take out.
+    ``at`` by node name. Those of them that ``came`` and that are ``gone`` again, and the nodes that ``moved`` to
+    another one, are for whoever keeps something of them to take out. ``tight`` are the nodes whose memory left is less
+    than what is predicted. Nodes that are ``stale`` are looked at next. ``classes`` are those that any node is of, None
+    for nodes of none.
     """
 
     def __init__(
-        self, snapshot: Snapshot, workload: WorkloadPredictions | None, cpu_millis: int, images: frozenset[str]
+        self,
+        snapshot: Snapshot,
+        workload: WorkloadPredictions | None,
+        cpu_millis: int,
+        image_bytes: Mapping[str, int | None],
+        crowds: Crowds,
     ) -> None:
         self.workload = workload
         self.cpu_millis = cpu_millis
-        self.image_bytes = sizes_of(snapshot, images)
+        self.image_bytes = image_bytes
         self.at: dict[str, Spot] = {}
-        self.distinct: dict[Spot, None] = {}
         self.tight: set[str] = set()
-        self.changes = 0
-        self.stale: set[str] = set(snapshot.nodes)
+        self.stale: dict[str, None] = dict.fromkeys(snapshot.nodes.copy())
+        self.came: dict[Spot, None] = {}
+        self.gone: dict[Spot, None] = {}
         self.moved: list[str] = []
-        self._shared: dict[tuple[object, ...], Spot] = {}
+        self.classes: frozenset[str | None] = frozenset()
+        self._spots_of: Counter[str | None] = Counter()
+        self._crowds = crowds
+        self._by_likeness: dict[tuple[object, ...], Spot] = {}
+        self._pages: Pages[Spot] = Pages()
+        self._places: Places | None = None
+        self._new_spots = 0
         by_class = {} if workload is None else workload.by_class
         self._exposed = {name for name, prediction in by_class.items() if prediction.contention}
         self._needed_bytes = {name: prediction.memory_bytes for name, prediction in by_class.items()}
+
+    def __iter__(self) -> Iterator[Spot]:
+        return iter(self._by_likeness.values())
+
+    def __len__(self) -> int:
+        return len(self._by_likeness)
 
     def follow(self, snapshot: Snapshot, check: Check) -> None:
         """Look again at nodes that changed; raises what ``check`` does, and then goes on from there the next time."""
         looks = 0
         while self.stale:
-            name = self.stale.pop()
+            name, _ = self.stale.popitem()
             node = snapshot.nodes.get(name)
             self._move(name, None if node is None else self._spot(snapshot, node))
             self._weigh(snapshot, name, node)
@@ -110,28 +167,47 @@ class Spots:
             if looks % _LOOKS_BETWEEN_CHECKS == 0:
                 check()
 
+    def places(self) -> Places:
+        """Where each node is now, for who wants to know later: never changed, and the same until a node moves."""
+        if self._places is None:
+            at, size_bytes = self._pages.copied()
+            self._places = Places(at, size_bytes + _SPOT_BYTES * self._new_spots)
+            self._new_spots = 0
+        return self._places
+
     def _move(self, name: str, spot: Spot | None) -> None:
         before = self.at.get(name)
-        if before is spot or (before is not None and spot is not None and _are_equal(before, spot)):
+        if before is spot:
             return
         self.moved.append(name)
+        self._places = None
+        self._pages.put(name, spot)
         if before is not None:
             before.names.remove(name)
             if not before.names:
-                self.changes += 1
-                del self.distinct[before]
-                if before.crowd is None:
-                    del self._shared[before.likeness]
+                del self._by_likeness[before.likeness]
+                self._count(before.node_class, -1)
+                if before in self.came:
+                    del self.came[before]
+                else:
+                    self.gone[before] = None
         if spot is None:
             del self.at[name]
             return
         if not spot.names:
-            self.changes += 1
-            self.distinct[spot] = None
-            if spot.crowd is None:
-                self._shared[spot.likeness] = spot
+            self._by_likeness[spot.likeness] = spot
+            self._count(spot.node_class, 1)
+            self.came[spot] = None
+            self._new_spots += 1
         spot.names.add(name)
         self.at[name] = spot
+
+    def _count(self, node_class: str | None, change: int) -> None:
+        self._spots_of[node_class] += change
+        if not self._spots_of[node_class]:
+            del self._spots_of[node_class]
+        if len(self._spots_of) != len(self.classes):
+            self.classes = frozenset(self._spots_of)
 
     def _spot(self, snapshot: Snapshot, node: NodeNow) -> Spot:
         """Where a task would be there: with others like it where there are any."""
@@ -141,12 +217,11 @@ class Spots:
             if node.pods and node_class in self._exposed:
                 beside_millis = _beside_millis(snapshot, node)
             if node.free_millis < self.cpu_millis:
-                crowd = _crowd(snapshot, node)
+                crowd = self._crowds.of(snapshot, node)
             if beside_millis or crowd is not None:
                 cores = node.allocatable_millis
-        like = (node_class, cores, beside_millis, lacked)
-        known = self._shared.get(like) if crowd is None else None
-        return Spot(*like, crowd) if known is None else known
+        like = (node_class, cores, beside_millis, lacked, crowd)
+        return self._by_likeness.get(like) or Spot(*like)
 
     def _lacked(self, snapshot: Snapshot, node: NodeNow) -> frozenset[str]:
         """The images that the node lacks; what a task that has started there needs is there already."""
@@ -167,9 +242,15 @@ class Spots:
             self.tight.add(name)
 
 
-def sizes_of(snapshot: Snapshot, images: frozenset[str]) -> Mapping[str, int | None]:
-    """The sizes of images in bytes, None where no node tells it."""
-    return {image: snapshot.images.size_bytes(image) for image in images}
+def sizes_of(snapshot: Snapshot, images: Iterable[str], check: Check) -> Mapping[str, int | None]:
+    """The sizes of images in bytes, None where no node tells it; raises what ``check`` does."""
+    found = {}
+    for image in images:
+        is_known = snapshot.images.is_size_known(image)
+        found[image] = snapshot.images.size_bytes(image)
+        if not is_known:
+            check()
+    return found
 
 
 def memory_in_use(snapshot: Snapshot, node: NodeNow) -> int:
@@ -182,10 +263,6 @@ def memory_in_use(snapshot: Snapshot, node: NodeNow) -> int:
         limit = pod.task.memory_limit_bytes
         total += max(pod.requests.memory_bytes, predicted if limit is None else min(predicted, limit))
     return total
-
-
-def _are_equal(one: Spot, other: Spot) -> bool:
-    return one.likeness == other.likeness and one.crowd == other.crowd
 
 
 def _beside_millis(snapshot: Snapshot, node: NodeNow) -> int:

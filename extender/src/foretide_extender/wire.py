@@ -84,7 +84,7 @@ def decode(body: bytes | bytearray) -> Request:
         sent = bytes(args.node_names)
         if sent != _NULL:
             return Request(pod, _names_decoder.decode(sent), sent, is_plain=b"\\" not in sent)
-        if memoryview(args.nodes).nbytes == len(_NULL):
+        if memoryview(args.nodes) == memoryview(_NULL):
             raise MalformedRequest("NodesMissing", "NodeNames and Nodes are both null; expected one of them")
         names = [item.metadata.name for item in _nodes_decoder.decode(args.nodes).items or []]
     except msgspec.ValidationError as error:

@@ -11,6 +11,11 @@ Kind = str | None | tuple[str, frozenset[str], frozenset[str]]
 """Nodes of a class, all (None), or those of a class that, of a task's images (the first set), lack just the second."""
 
 
+def class_of(kind: Kind) -> str | None:
+    """The class that all nodes of ``kind`` are of; None where it is of no one class."""
+    return kind[0] if isinstance(kind, tuple) else kind
+
+
 class Kinds:
     """Nodes by place, each with its name and class; ``groups`` as in `foretide.placement.placing.Placing`."""
 

@@ -42,7 +42,7 @@ class Placing:
     ``tasks`` are all that will be. All times are seconds of one clock. ``groups`` gives the names of the nodes that
     tasks of a group may go to; a group that is missing or None may go to all. ``lags`` are those of node classes, with
     defaults where one is missing, ``pull_times`` what images take that nodes lack. Running tasks on nodes that are not
-    among ``nodes`` are left out.
+    among ``nodes`` are left out. ``timelines`` and ``classes`` are those of the nodes, by place.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class Placing:
         for each in running:
             there[each.node].append(each)
         in_order = sorted(nodes, key=lambda node: node.name)
-        self._class_of = [node.node_class for node in in_order]
-        self.pulling = Pulling(pull_times, [node.lacks for node in in_order], self._class_of)
-        self.kinds = Kinds([node.name for node in in_order], self._class_of, groups, self.pulling)
+        self.classes = [node.node_class for node in in_order]
+        self.pulling = Pulling(pull_times, [node.lacks for node in in_order], self.classes)
+        self.kinds = Kinds([node.name for node in in_order], self.classes, groups, self.pulling)
         for place, node in enumerate(in_order):
             self.timelines.append(
                 self._timeline(place, node, there[node.name], lags.get(node.node_class or "", Lags()))
@@ -97,7 +97,7 @@ class Placing:
             found = self._search.best(task.group, shape, paces, latest, spared)
             if found.offer is not None:
                 return self._commit(task, shape, found)
-            found = self._search.best(task.group, shape, paces, math.inf, spared)
+            found = self.best(task, paces)
             if found.offer is not None:
                 return self._commit(task, shape, found, open_seconds=latest, reason=WAIT_BOUND_REACHED)
             return Placed(task.key, latest, self._why_not(task.group, shape))
@@ -135,6 +135,15 @@ class Placing:
                 return self._commit(task, shape, found)
         return Placed(task.key, self._now, self._why_not(task.group, shape))
 
+    def best(self, task: Waiting, paces: Sequence[Pace]) -> Choice:
+        """Where ``task`` would end first at these of its `paces`, whenever that is; nothing is committed."""
+        spared = self._spared(task) if self.pulling.is_needed else None
+        return self._search.best(task.group, self.shape(task), paces, math.inf, spared)
+
+    def offered(self, task: Waiting, place: int) -> Choice | None:
+        """What the node at ``place``, to which it may go, would do for ``task``; nothing is committed."""
+        return self._offered(place, self.shape(task), task, math.inf)
+
     def _is_room_now(self, shape: Shape) -> bool:
         """Whether any node may have room now: False is sure."""
         if self._most_free is None:
@@ -148,7 +157,7 @@ class Placing:
 
     def _offered(self, place: int, shape: Shape, task: Waiting, latest: float) -> Choice | None:
         timeline = self.timelines[place]
-        expected = task.expected.get(self._class_of[place] or "")
+        expected = task.expected.get(self.classes[place] or "")
         if expected is None:
             return None
         alone = max(expected.median_seconds, LEAST_SECONDS)
@@ -256,7 +265,7 @@ class Placing:
         made = self.timelines[place].commit(task.key, shape, found.offer)
         opened = found.offer.open_seconds if open_seconds is None else open_seconds
         placed = Placed(task.key, opened, reason, self.timelines[place], made)
-        known = task.expected.get(self._class_of[place] or "")
+        known = task.expected.get(self.classes[place] or "")
         if self.pulling.is_needed:
             placed.pull_seconds = self.pulling.start(place, task.images, made.start_seconds)
             if known is not None and not known.contention:  # what was counted, as of when it first could start

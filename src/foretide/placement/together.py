@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Final, TypedDict
 
 from foretide.placement.assign import Aim, assign
@@ -46,6 +46,7 @@ def plan_together(
     previous: Plan | None = None,
     pull_times: PullTimes | None = None,
     order: Order = "Balanced",
+    look: Callable[[Placing], object] | None = None,
 ) -> Plan:
     """Plan ``waiting``, which is in order of arrival, so that it is best for all; pure and deterministic.
 
@@ -54,7 +55,8 @@ def plan_together(
     ``pending`` are tasks that no gate keeps and that are not bound, in the order in which they are thought to get room.
     Times, ``groups``, ``lags`` and ``pull_times`` are as in `foretide.placement.placing.Placing`. ``coming`` are tasks
     that may be expected to arrive, at their ``arrival_seconds``: room is left for them where it is worth more than what
-    it costs. ``previous`` is the last plan, which the search goes on from.
+    it costs. ``previous`` is the last plan, which the search goes on from. ``look`` is shown all nodes with what is
+    committed there in the end, for who asks where else a task could go (`foretide.placement.prospects`).
     """
     running = tuple(running)
     placing = Placing(
@@ -78,6 +80,8 @@ def plan_together(
         aims = aiming.aims(level, max(looks, LEAST_LOOKS) * len(level) // len(waiting))
         for index, place in _in_order(level, aims):
             placed[level[index].key] = placing.place(level[index], place)
+    if look is not None:
+        look(placing)
     return Plan(
         tuple(placed[task.key].assignment() for task in waiting),
         now_seconds,

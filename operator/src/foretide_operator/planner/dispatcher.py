@@ -14,24 +14,26 @@ from functools import partial
 from typing import Final, Protocol
 
 from foretide.placement.order import Order
+from foretide.placement.placing import Placing
 from foretide.placement.plan import Assignment, Plan
 from foretide.placement.pulls import PullTimes
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
-from foretide.prediction import PodPrediction
+from foretide.prediction import USUAL_PERCENTILE, PodPrediction
 from foretide_kube.client import KubeClient, Object
+from foretide_kube.expectations import Expectations
+from foretide_kube.floor import Floor, Node, read_floor
 from foretide_kube.images import ImagesByNode
 from foretide_kube.pull_speeds import PullSpeeds
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.arrivals import Arrivals
-from foretide_operator.planner.expectations import Expectations
-from foretide_operator.planner.floor import Floor, Node, read_floor
 from foretide_operator.planner.lags import ReleaseLags
 from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.notes import Notes
-from foretide_operator.planner.opening import opening_message, opening_patch, waiting_patch
+from foretide_operator.planner.opening import opening_patch, waiting_patch
 from foretide_operator.planner.patience import Patience
 from foretide_operator.planner.recording import predict
+from foretide_operator.planner.telling import Telling
 from foretide_operator.planner.writing import AwayError, Writer
 
 log = logging.getLogger(__name__)
@@ -189,12 +191,12 @@ class Dispatcher:
     def turn(self) -> float:
         """Plan once, open what is due, tell some of the rest; the seconds after which to plan again anyway."""
         began = self._clock()
-        floor, made = self._plan()
+        floor, made, placing = self._plan()
         rest_seconds = REST_SHARE * (self._clock() - began)
         tick_seconds = min(max(TICK_SECONDS, rest_seconds), LONGEST_TICK_SECONDS)
         opened: list[Assignment] = []
         try:
-            failed = self._open_due(floor, made, opened)
+            failed = self._open_due(floor, made, Telling(floor, placing), opened)
             if opened or any(self._writer.is_paused(pod) for pod in failed):
                 self._changed.set()  # places were taken, or are free after all; the rest is planned around them
             elif failed:
@@ -215,7 +217,8 @@ class Dispatcher:
             return arriving_seconds
         return min(tick_seconds, again_seconds)
 
-    def _plan(self) -> tuple[Floor, Plan]:
+    def _plan(self) -> tuple[Floor, Plan, Placing]:
+        seen: list[Placing] = []
         with self._metrics.plan_seconds.time():
             now = self._now_seconds()
             pods = self._facts.pods()
@@ -241,13 +244,14 @@ class Dispatcher:
                 coming=floor.coming,
                 previous=self._made,
                 order=self._order,
+                look=seen.append,
             )
         self._made = made
         self._patience.saw(made)
         if floor.unread and floor.unread != self._unread:
             log.error("of these Pods nothing but their requests is known: %s", "; ".join(floor.unread))
         self._unread = floor.unread
-        return floor, made
+        return floor, made, seen[0]
 
     def _forget_all_but(self, uids: set[str]) -> None:
         """Drop what is kept of Pods that are no more: one may have been deleted while it was being written on."""
@@ -257,7 +261,7 @@ class Dispatcher:
         for uid in set(self._tries) - uids:
             self._tries.pop(uid, None)
 
-    def _open_due(self, floor: Floor, made: Plan, opened: list[Assignment]) -> list[TaskPod]:
+    def _open_due(self, floor: Floor, made: Plan, telling: Telling, opened: list[Assignment]) -> list[TaskPod]:
         """Open what is due, as long as this process leads, and add it to ``opened``; those that were not."""
         failed: list[TaskPod] = []
         for each in made.due():
@@ -266,7 +270,7 @@ class Dispatcher:
             pod = floor.pods[each.key]
             if self._arrivals.is_held(pod.uid, each.node):
                 continue
-            if self._attempt(pod, partial(self._open, pod, each)):
+            if self._attempt(pod, partial(self._open, pod, each, telling)):
                 opened.append(each)
             else:
                 failed.append(pod)
@@ -274,7 +278,7 @@ class Dispatcher:
             if not self._may_write():
                 break
             bare = Assignment(pod.uid, made.made_seconds, reason=GATED_BY_OTHERS)
-            self._attempt(pod, partial(self._open, pod, bare))
+            self._attempt(pod, partial(self._open, pod, bare, telling))
         return failed
 
     def _attempt(self, pod: TaskPod, write: Callable[[], bool]) -> bool:
@@ -301,7 +305,7 @@ class Dispatcher:
             return IDLE_SECONDS
         return min(max(floor.looser_until_seconds - self._now_seconds(), 0.0), IDLE_SECONDS)
 
-    def _open(self, pod: TaskPod, assignment: Assignment) -> bool:
+    def _open(self, pod: TaskPod, assignment: Assignment, telling: Telling) -> bool:
         now = self._now_seconds()
         prediction = self._prediction(pod, assignment, now)
         patch = opening_patch(pod, assignment, prediction, now)
@@ -316,7 +320,10 @@ class Dispatcher:
                 self._metrics.predictions.labels(prediction.node_class, prediction.source).inc()
         else:
             self._metrics.aimed_again.inc()
-        self._writer.announce(pod, opening_message(pod, assignment, now))
+        workload = self._workload_of(pod)
+        percent = USUAL_PERCENTILE if workload is None else workload.percentile
+        node_class = None if assignment.node is None else self._class_of(assignment.node)
+        self._writer.announce(pod, telling.message(pod, assignment, node_class, percent, now))
         return True
 
     def _prediction(self, pod: TaskPod, assignment: Assignment, now: float) -> PodPrediction | None:

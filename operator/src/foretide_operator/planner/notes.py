@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from foretide.placement.plan import Assignment, Plan
+from foretide_kube.floor import Floor
 from foretide_kube.task_pods import TaskPod
-from foretide_operator.planner.floor import Floor
 from foretide_operator.planner.opening import Told, is_news
 
 NOTES_PER_SECOND: Final = 5.0

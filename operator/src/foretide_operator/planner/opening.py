@@ -19,8 +19,6 @@ from foretide_kube.task_pods import TaskPod, epoch_seconds
 SHIFT_SECONDS: Final = 3.0
 SHIFT_SHARE: Final = 0.2
 """An expected start is told anew when it moved by more than both, the share being that of the wait ahead."""
-SHORTEST_TOLD_PULL_SECONDS: Final = 0.1
-"""Of a start-up nothing shorter is said to be a pull."""
 REST_SECONDS: Final = 10.0
 """What is told of a waiting Pod is not told anew sooner, however the plan changes."""
 
@@ -89,18 +87,6 @@ def opening_patch(pod: TaskPod, assignment: Assignment, prediction: PodPredictio
         },
     )
     return patch | {"spec": gates_without_ours(pod.gates)} if pod.is_gated else patch
-
-
-def opening_message(pod: TaskPod, assignment: Assignment, now_seconds: float) -> str:
-    """What the Event on the Pod says, ``pod`` being as it was before."""
-    done = "gate opened" if pod.is_gated else "not bound so far: planned again"
-    if assignment.node is None or assignment.finish_seconds is None:
-        return f"{done} without a planned node ({assignment.reason}): placed by what is predicted for each node"
-    seconds = assignment.finish_seconds - now_seconds
-    note = f" ({assignment.reason})" if assignment.reason else ""
-    if assignment.pull_seconds >= SHORTEST_TOLD_PULL_SECONDS:
-        note += f", {assignment.pull_seconds:.1f} s of it to pull its image"
-    return f"{done} for node {assignment.node}, where it is expected to end in {seconds:.1f} s{note}"
 
 
 def _patch(pod: TaskPod, annotations: dict[str, str | None]) -> Object:

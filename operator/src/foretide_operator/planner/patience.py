@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from foretide.placement.plan import Plan
-from foretide_operator.planner.floor import RESERVED_SECONDS
+from foretide_kube.floor import RESERVED_SECONDS
 
 
 class Patience:

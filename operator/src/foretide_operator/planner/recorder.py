@@ -14,10 +14,10 @@ from typing import Final, Protocol
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.images import ImagesByNode
+from foretide_kube.missing_images import missing_for
 from foretide_kube.names import PODS
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.metrics import Metrics
-from foretide_operator.planner.missing import missing_for
 from foretide_operator.planner.recording import (
     NotPredicted,
     annotation_patch,

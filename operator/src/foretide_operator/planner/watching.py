@@ -10,12 +10,12 @@ import msgspec
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.cache import Key, WatchCache, object_key
 from foretide_kube.client import KubeClient, Object
+from foretide_kube.floor import Node
 from foretide_kube.images import NO_LIST, ImagesByNode
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS, Resource
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.reduced import NodeFacts, facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
 from foretide_kube.task_pods import TaskPod
-from foretide_operator.planner.floor import Node
 
 WATCH_SECONDS: Final = 60
 """How long a watch lasts: a quiet one, or one whose connection is dead, is told from its end."""

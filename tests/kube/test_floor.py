@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from foretide.placement.plan import NodeState
 from foretide.placement.task import WorkloadPredictions
-from foretide_kube.task_pods import TaskPod, WrittenPrediction
-from foretide_operator.planner.floor import (
+from foretide_kube.floor import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     RESERVED_SECONDS,
@@ -24,7 +23,8 @@ from foretide_operator.planner.floor import (
     latest_open_seconds,
     read_floor,
 )
-from foretide_operator.planner.missing import MOST_IMAGES
+from foretide_kube.missing_images import MOST_IMAGES
+from foretide_kube.task_pods import TaskPod, WrittenPrediction
 from tests.extender.cluster_values import MIB, NOW_SECONDS
 from tests.extender.cluster_values import workload as workload_of
 from tests.placement.listed import plan

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from foretide_extender.decide import decide_filter
 from foretide_extender.state import ClusterState
+from foretide_kube.floor import Node, read_floor
 from foretide_kube.kinds.aiworkload import parse as parse_workload
 from foretide_kube.names import ANNOTATION_PLANNED_NODE
 from foretide_kube.published import predictions_of
 from foretide_kube.reduced import facts_of, reduce_class, reduce_pod, reduce_workload
-from foretide_operator.planner.floor import Node, read_floor
 from tests.extender.cluster_values import FACTORS, NODES, NOW_SECONDS, class_object, workload_object
 from tests.placement.listed import plan
 from tests.planner.planner_values import gated, gated_object, node, nodes, pinned, resnet

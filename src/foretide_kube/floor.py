@@ -19,12 +19,12 @@ from foretide.placement.plan import NodeState, Running, Waiting
 from foretide.placement.pulls import NO_IMAGES
 from foretide.placement.resources import Resources
 from foretide.placement.task import WorkloadPredictions
+from foretide_kube.expectations import Expectations
+from foretide_kube.missing_images import MissingImages
 from foretide_kube.names import GATE_PLAN
+from foretide_kube.places import Places
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod, epoch_seconds
-from foretide_operator.planner.expectations import Expectations
-from foretide_operator.planner.missing import MissingImages
-from foretide_operator.planner.places import Places
 
 RESERVED_SECONDS: Final = 5.0
 """So long an opened task keeps the place that was planned for it, and a pending one room that it could have taken; the

@@ -1,0 +1,45 @@
+"""A map of nodes that is changed again and again, and of which many former states are kept."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Final, TypeVar
+
+_PAGES: Final = 128
+_Value = TypeVar("_Value")
+
+
+class Pages(Mapping[str, _Value]):
+    """Values by name, in pages: of a copy only those pages take memory of their own that are changed later."""
+
+    def __init__(self, pages: Iterable[dict[str, _Value]] = ()) -> None:
+        self._pages = list(pages) or [{} for _ in range(_PAGES)]
+        self._is_own = bytearray(_PAGES)
+
+    def __getitem__(self, name: str) -> _Value:
+        return self._pages[hash(name) % _PAGES][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._pages)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pages))
+
+    def put(self, name: str, value: _Value | None) -> None:
+        """Have ``value`` from now on; None where there is none any more."""
+        number = hash(name) % _PAGES
+        if not self._is_own[number]:
+            self._pages[number] = self._pages[number].copy()
+            self._is_own[number] = True
+        if value is None:
+            self._pages[number].pop(name, None)
+        else:
+            self._pages[number][name] = value
+
+    def copied(self) -> tuple[Pages[_Value], int]:
+        """What is known now, never to be changed, and the bytes that it shares with no copy before."""
+        size_bytes = sum(sys.getsizeof(page) for page, own in zip(self._pages, self._is_own, strict=True) if own)
+        self._is_own = bytearray(_PAGES)
+        return Pages(self._pages), size_bytes + sys.getsizeof(self._pages)

@@ -1,0 +1,175 @@
+"""`foretide predict`: what a task takes on each node class, and when it would end on each node if it came now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from foretide.placement.order import Order
+from foretide.placement.plan import (
+    NO_ELIGIBLE_NODE,
+    NO_ROOM_FORESEEN,
+    NOT_PREDICTED,
+    TOO_LARGE,
+    WAIT_BOUND_REACHED,
+)
+from foretide_cli.cluster import Seen, see
+from foretide_cli.forecast import Forecast, OfClass, forecast
+from foretide_cli.now import Now, Planned
+from foretide_cli.tables import table
+from foretide_kube.client import KubeClient
+from foretide_kube.kinds.aiworkload import AIWorkload
+
+REASONS: Final = {
+    NO_ELIGIBLE_NODE: "no node may run it: taints, its node selector, or none is there",
+    TOO_LARGE: "it asks for more than any node that may run it has; lower spec.resources.limits",
+    NO_ROOM_FORESEEN: "what holds the nodes that may run it is not expected to end",
+    NOT_PREDICTED: "nothing is predicted for the nodes that may run it",
+    WAIT_BOUND_REACHED: "no room within its wait bound: its gate opens before, and the scheduler holds it until then",
+}
+_UNKNOWN: Final = "-"
+_SHOWN_IN_MEBIBYTES: Final = 2**20
+
+
+def predict(
+    client: KubeClient,
+    workloads: Sequence[AIWorkload],
+    *,
+    order: Order,
+    most_nodes: int | None,
+    as_json: bool,
+    now_seconds: float,
+    say: Callable[[str], None],
+    complain: Callable[[str], object],
+) -> int:
+    """Print what is expected of each of ``workloads``; 1 if nothing is of one of them.
+
+    ``most_nodes`` is how many nodes a table shows, None for all; JSON has all. ApiError where the cluster says nothing.
+    """
+    seen = see(client, {each.metadata.namespace for each in workloads})
+    found = [forecast(each, seen, order=order, now_seconds=now_seconds) for each in workloads]
+    if as_json:
+        say(msgspec.json.encode(found).decode())
+    else:
+        say("\n\n".join(_in_words(each, most_nodes) for each in found))
+    for each in found:
+        for warning in each.warnings:
+            complain(warning)
+    _complain_of_rights(seen, complain)
+    return 0 if all(each.is_predicted for each in found) else 1
+
+
+def _complain_of_rights(seen: Seen, complain: Callable[[str], object]) -> None:
+    if seen.missing:
+        lost = "" if seen.is_whole else "what tasks would meet now is left out; "
+        complain(f"{lost}missing rights: {', '.join(seen.missing)} (ClusterRole foretide-predict gives them)")
+
+
+def _in_words(found: Forecast, most_nodes: int | None) -> str:
+    parts = [f"{found.namespace}/{found.name}, tasks of {found.inferences} inferences: {found.knowledge}"]
+    if found.classes:
+        parts.append(_classes(found.classes, found.percentile))
+    if found.now is not None:
+        parts += [_summary(found, found.now), *_nodes(found.now, most_nodes, percentile=found.percentile)]
+    return "\n\n".join(parts)
+
+
+def _classes(classes: Sequence[OfClass], percentile: int) -> str:
+    """The table of classes; columns in which nothing is known are left out."""
+    columns: list[tuple[str, Callable[[OfClass], str]]] = [
+        ("class", lambda row: row.node_class),
+        ("predicted", lambda row: row.source or _UNKNOWN),
+        ("nodes ready", lambda row: _UNKNOWN if row.nodes is None else f"{row.ready_nodes}/{row.nodes}"),
+        ("start-up s", lambda row: _seconds(row.startup_seconds)),
+        ("work s", lambda row: _seconds(row.work_seconds)),
+        (f"{percentile} %", lambda row: _seconds(row.work_quantile_seconds)),
+        ("completion s", lambda row: _seconds(row.completion_seconds)),
+        (f"{percentile} %", lambda row: _seconds(row.completion_quantile_seconds)),
+        ("memory MiB", lambda row: _mebibytes(row.memory_bytes)),
+        ("energy J", lambda row: _seconds(row.energy_joules)),
+        ("speed", lambda row: _UNKNOWN if row.speed is None else f"{row.speed:.2f}"),
+    ]
+    if all(row.completion_seconds is not None for row in classes):
+        columns.pop()
+    cells = [(title, [shown(row) for row in classes]) for title, shown in columns]
+    kept = [(title, column) for title, column in cells if any(cell != _UNKNOWN for cell in column)]
+    return table([[title for title, _ in kept], *zip(*(column for _, column in kept), strict=True)], left=2)
+
+
+def _summary(found: Forecast, now: Now) -> str:
+    """What the plan says of the tasks, in some lines."""
+    percentile, count = found.percentile, len(now.tasks)
+    placed = [each for each in now.tasks if each.end_seconds is not None]
+    head = f"now, {now.waiting} task{'' if now.waiting == 1 else 's'} waiting already"
+    if count == 1:
+        lines = [f"{head}: it {_told(placed[0], percentile)}" if placed else f"{head}: it has no place"]
+    else:
+        lines = [f"{head}, {count} tasks at once:"]
+        if placed:
+            lines += [f"the first {_told(placed[0], percentile)}", f"the last {_told(placed[-1], percentile)}"]
+    for reason, times in Counter(each.reason for each in now.tasks if each.reason).items():
+        lines.append(f"{'' if count == 1 else f'{times} of {count}: '}{REASONS.get(reason, reason)}")
+    if found.deadline_seconds is not None and placed:
+        lines.append(_deadline(found.deadline_seconds, now.tasks, percentile))
+    return "\n".join(lines)
+
+
+def _told(task: Planned, percentile: int) -> str:
+    wait = _seconds(task.wait_seconds)
+    start = "would start at once" if wait == "0.0" else f"would start in {wait} s"
+    after = f", when {task.waits_for} has ended," if task.waits_for else ""
+    end = f"{_seconds(task.end_seconds)} s ({percentile} %: {_seconds(task.quantile_seconds)})"
+    return f"{start} on {task.node}{after} and end in {end}"
+
+
+def _deadline(deadline_seconds: float, tasks: Sequence[Planned], percentile: int) -> str:
+    likely = sum(each.end_seconds is not None and each.end_seconds <= deadline_seconds for each in tasks)
+    sure = sum(each.quantile_seconds is not None and each.quantile_seconds <= deadline_seconds for each in tasks)
+    head = f"the deadline of {deadline_seconds:.1f} s"
+    if len(tasks) > 1:
+        return f"{head} is kept by {likely} of {len(tasks)}, by {sure} with {percentile} %"
+    if sure:
+        return f"{head} is kept with {percentile} %"
+    return f"{head} is {'kept if all goes as expected' if likely else 'missed'}"
+
+
+def _nodes(now: Now, most: int | None, *, percentile: int) -> list[str]:
+    """The table of nodes, and what it leaves out."""
+    if not now.nodes:
+        return []
+    shown = now.nodes[:most]
+    many = len(now.tasks) > 1
+    planned = ["planned here"] if many else []
+    rows = [["node", "class", *planned, "wait s", "pull s", "slow-down", "end s", f"{percentile} %"]]
+    rows += [
+        [
+            each.node,
+            each.node_class,
+            *([str(each.tasks)] if many else []),
+            _seconds(each.wait_seconds),
+            _seconds(each.pull_seconds),
+            f"{each.slowdown:.2f}",
+            _seconds(each.end_seconds),
+            _seconds(each.quantile_seconds),
+        ]
+        for each in shown
+    ]
+    left = []
+    if len(now.nodes) > len(shown):
+        left.append(f"{len(now.nodes) - len(shown)} more, see --nodes all")
+    if now.nodes_left_out:
+        left.append(f"{now.nodes_left_out} left out: cannot run it, no room in sight, or of a class without prediction")
+    if not now.images:
+        left.append("which image it needs is not known: pulls are not counted")
+    return [table(rows, left=2) + "".join(f"\n({words})" for words in left)]
+
+
+def _seconds(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"{value:.1f}"
+
+
+def _mebibytes(value: int | None) -> str:
+    return _UNKNOWN if value is None else f"{value / _SHOWN_IN_MEBIBYTES:.0f}"

@@ -1,0 +1,86 @@
+"""Manifests as `foretide predict` takes them: what is refused names field, value and way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from foretide_cli.manifests import ManifestError, read_workloads
+from tests.cli.small_cluster import MANIFEST
+
+OTHERS = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+"""
+
+
+def read(text: str, namespace: str | None = None) -> list[tuple[str, str]]:
+    found = read_workloads(["-"], namespace, lambda: text)
+    return [(each.metadata.namespace, each.metadata.name) for each in found]
+
+
+def test_all_workloads_of_all_files_are_read_in_order_and_other_kinds_left_out(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text(MANIFEST + "---" + OTHERS + "---\n")
+    second.write_text(MANIFEST.replace("mine", "second") + "---" + MANIFEST.replace("mine", "third"))
+    found = read_workloads([str(first), str(second)], None, str)
+    assert [each.metadata.name for each in found] == ["mine", "second", "third"]
+    assert found[0].spec.inferences == 100
+
+
+def test_a_list_as_kubectl_gives_it_is_read_without_what_the_cluster_found_out() -> None:
+    item = MANIFEST.replace("\n", "\n    ").replace("    apiVersion", "  - apiVersion", 1)
+    found = read_workloads(
+        ["-"], None, lambda: f"kind: List\nitems:{item.rstrip()}\n    status: {{key: forged, predictions: 7}}\n"
+    )
+    assert [each.status.key for each in found] == [None]
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "found"),
+    [("x", None, "x"), ("x", "x", "x"), (None, "y", "y"), (None, None, "default")],
+)
+def test_the_namespace_is_the_manifests_or_the_one_asked_for(own: str | None, asked: str | None, found: str) -> None:
+    text = MANIFEST.replace("namespace: team", f"namespace: {own}" if own else "")
+    assert read(text, asked) == [(found, "mine")]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (MANIFEST.replace("inferences: 100", "inferences: 0"), ("spec.inferences", "found 0", "kubectl explain")),
+        (
+            MANIFEST.replace("inferences", "inferencs"),
+            ("spec.inferencs: there is no such", "aiworkload.spec says"),
+        ),
+        (MANIFEST + "  run: {template: {tolerations: [{kee: a}]}}", ("spec.run.template.tolerations[0].kee",)),
+        (MANIFEST.replace("name: resnet18", "name: resnet18, file: {}"), ("spec.model.file", "file")),
+        (MANIFEST.replace('cpu: "1"', "cpu: much"), ("spec.resources.limits.cpu", "'much'", "500m")),
+        (MANIFEST.replace("v1alpha1", "v1"), ("apiVersion: must be foretide.dev/v1alpha1", "'foretide.dev/v1'")),
+        (MANIFEST.replace("name: mine,", ""), ("metadata.name: an AIWorkload needs a name",)),
+        (MANIFEST.replace("spec:", "specs:"), ("spec",)),
+        (OTHERS, ("no AIWorkload (found: ConfigMap)", "give the manifest that you would apply")),
+        ("", ("no AIWorkload (it is empty)",)),
+        ("a: [", ("this is no YAML", "line")),
+        ("just words", ("'just words' is no object",)),
+    ],
+)
+def test_what_the_api_server_would_refuse_is_refused_with_its_place(text: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(ManifestError) as refused:
+        read(text)
+    message = str(refused.value)
+    assert message.startswith("-: ")
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+
+
+def test_another_namespace_than_asked_for_is_refused_as_kubectl_does() -> None:
+    with pytest.raises(ManifestError, match="mine is of 'team', asked for is 'other'"):
+        read(MANIFEST, "other")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"none\.yaml: No such file or directory"):
+        read_workloads([str(tmp_path / "none.yaml")], None, str)
