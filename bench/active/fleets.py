@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bench.predict.table import Measured
+from foretide.model.table import Texts
 
 CLASSES = 10
 """Node classes of a cluster."""
@@ -27,8 +30,13 @@ def of_boards(measured: Measured, seed: int) -> Measured:
     return measured.take(np.array([name in chosen for name in measured.table.device]))
 
 
-def arrivals(cluster: Measured, seed: int) -> list[np.ndarray]:
+def arrivals(cluster: Measured, seed: int) -> list[Texts]:
     """The architectures in the order in which they arrive, by group."""
     names = np.array(sorted(set(cluster.architecture)), dtype=object)
     np.random.default_rng(seed).shuffle(names)
     return np.array_split(names, ARRIVALS)
+
+
+def pairs(cluster: Measured, groups: Sequence[Texts]) -> list[int]:
+    """How many pairs there are after each arrival."""
+    return [int(count) for count in np.cumsum([np.isin(cluster.architecture, names).sum() for names in groups])]

@@ -6,23 +6,20 @@ turn each. A workload is measured on one class per turn. A measurement gives the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bench.active.fleets import arrivals
 from bench.predict.table import Measured
 from foretide.model import CompletionTimeModel
-from foretide.model.table import Array, Indices, rows_by
+from foretide.model.table import Array, Indices, Texts, rows_by
 from foretide.observation import Question
 from foretide.prediction import RUN_TO_RUN, fallback_interval
 from foretide.profiling.gain import Option, gains, spread_of, sure_enough_seconds
 from foretide.profiling.turns import Candidate, Limits, measuring_seconds, rank
 from foretide.signature import Signature
 
-SHARE = 0.3
-"""The most of all pairs that are measured."""
 FEWEST_ROWS = 4
 """The model is trained from so many measurements on, as in the cluster."""
 TASK_SECONDS = 30.0
@@ -54,26 +51,37 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The share of pairs measured, the median error on the others, and the regret of placing by all of it: per cent."""
+    """Pairs that have arrived and that were measured; the median error on the others, and the regret, in per cent."""
 
-    measured_share: float
+    arrived: int
+    measured: int
     median_error: float
     regret: float
+
+    @property
+    def measured_share(self) -> float:
+        """Of the pairs that have arrived."""
+        return self.measured / self.arrived
 
 
 Choose = Callable[[State, int], list[int]]
 """The next pairs to measure, no more than so many; none if nothing is worth it."""
 
 
-def replay(cluster: Measured, seed: int, choose: Choose, *, intervals: bool) -> list[Figures]:
-    """Figures after each arrival; ``intervals`` says whether ``choose`` looks at them."""
+def replay(
+    cluster: Measured, groups: Sequence[Texts], choose: Choose, *, most: Sequence[int], intervals: bool
+) -> list[Figures]:
+    """Figures after each arrival of a group of architectures, by when no more than ``most`` pairs are measured.
+
+    ``intervals`` says whether ``choose`` looks at them.
+    """
     measured, arrived = np.zeros(len(cluster), dtype=bool), np.zeros(len(cluster), dtype=bool)
     state = State(cluster, arrived, measured, _guessed(cluster))
     figures = []
-    for names in arrivals(cluster, seed):
+    for names, bound in zip(groups, most, strict=True):
         arrived = state.arrived | np.isin(cluster.architecture, names)
         state = State(cluster, arrived, state.measured, state.told)
-        while room := int(SHARE * arrived.sum()) - int(state.measured.sum()):
+        while (room := bound - int(state.measured.sum())) > 0:
             chosen = choose(state, room)
             if not chosen:
                 break
@@ -191,7 +199,8 @@ def _figures(state: State) -> Figures:
     rest = state.arrived & ~state.measured
     error = np.abs(state.told.median[rest] / state.cluster.seconds[rest] - 1.0)
     return Figures(
-        measured_share=float(state.measured.sum() / state.arrived.sum()),
+        arrived=int(state.arrived.sum()),
+        measured=int(state.measured.sum()),
         median_error=float(np.median(error) * 100),
         regret=_regret(state) * 100,
     )

@@ -73,6 +73,14 @@ def test_who_no_longer_waits_is_deleted_or_cannot_be_looked_at_is_passed() -> No
     assert first(line) is None
 
 
+def test_where_somebody_leaves_the_line_the_next_is_told_once() -> None:
+    api, line = line_of(waiting("a", 5), waiting("b", 9), waiting("c", 7))
+    assert line.next_up(Spent()) == set()
+    api.put(AIWORKLOADS, waiting("b", 9, reason="SureEnough"))
+    assert line.next_up(Spent()) == {("team", "c")}
+    assert line.next_up(Spent()) == set()
+
+
 def test_the_namespace_with_fewer_measurements_in_the_last_day_is_ahead() -> None:
     _, line = line_of(waiting("a", 10**9, namespace="greedy"), waiting("b", 1, namespace="modest"))
     spent = Spent()
@@ -155,11 +163,23 @@ def made(api: MemoryApi) -> list[str]:
     ]
 
 
+def test_everything_that_is_wanted_is_measured_in_the_end_on_every_class() -> None:
+    api = MemoryApi()
+    cluster(api)
+    for number in range(4):
+        other = workload_object(f"w{number}", inferences=10 ** (number + 1))
+        other["metadata"]["namespace"] = f"team-{number % 2}"
+        api.put(AIWORKLOADS, other)
+    live(api, rounds=9)
+    summaries = [item["status"]["profiles"]["summary"] for item in api.all(AIWORKLOADS)]
+    assert summaries == ["measured 2, learned 0 of 2"] * 5
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_pairs_are_measured_in_the_order_of_their_worth_also_if_the_operator_is_killed_between(*, killed: bool) -> None:
     api = MemoryApi()
     api.put(NODES, node("f1", "fast"))
-    for name, inferences in (("a", 10), ("b", 10_000), ("c", 100), ("d", 1_000)):
+    for name, inferences in (("a", 200), ("b", 10_000), ("c", 500), ("d", 2_000)):
         api.put(AIWORKLOADS, workload_object(name, inferences=inferences))
     live(api, rounds=8, killed=killed)
     order = made(api)

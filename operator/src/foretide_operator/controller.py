@@ -160,6 +160,8 @@ class Controller:
             self._written_seconds[key] = self._monotonic()
         if decision.recheck_seconds is not None:
             self._ask(key, decision.recheck_seconds)
+        for namespace, name in self._gatherer.next_up(facts.spent):
+            self._ask(Key("workload", namespace, name))
 
     def _look_at_node_classes(self) -> None:
         now = self._wall()

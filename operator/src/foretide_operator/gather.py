@@ -11,6 +11,7 @@ from typing import Any, Final
 from foretide.profiling.turns import Spent
 from foretide.results import InspectResult, ProbeResult, ProfileResult
 from foretide.signature import Signature
+from foretide_kube.cache import Key as ObjectKey
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import aiworkload, nodeclass, workloadprofile
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
@@ -71,6 +72,10 @@ class Gatherer:
         self._sifted_of: object = None
         self._unfinished: tuple[Object, ...] = ()
         self._unstored: tuple[Object, ...] = ()
+
+    def next_up(self, spent: Spent) -> set[ObjectKey]:
+        """The workloads whose turn to be measured may have come, because another waits no longer."""
+        return self._line.next_up(spent)
 
     def leave_line(self, namespace: str, name: str) -> None:
         """Let other workloads be measured before one that cannot be looked at."""

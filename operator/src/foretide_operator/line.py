@@ -28,6 +28,7 @@ class Line:
         self._entries: dict[Key, dict[str, Candidate]] = {}
         self._first: dict[str, list[Candidate]] = {}
         self._ranked_by: Spent | None = None
+        self._left: set[str] = set()
         workloads.add_listener(self._hear)
         with self._lock:  # what is told meanwhile waits, and is no older than what is read here
             for key, item in workloads.snapshot().items():
@@ -36,9 +37,6 @@ class Line:
     def ahead_of(self, namespace: str, name: str, spent: Spent) -> Mapping[str, Candidate]:
         """For each class where another workload waits, the one whose turn is next."""
         with self._lock:
-            if self._ranked_by is not spent:
-                self._first.clear()
-                self._ranked_by = spent
             out = {}
             for node_class in self._classes:
                 for each in self._first_two(node_class, spent):
@@ -47,12 +45,21 @@ class Line:
                         break
             return out
 
+    def next_up(self, spent: Spent) -> set[Key]:
+        """Who is first now where somebody left the line since this was last asked: their turn may have come."""
+        with self._lock:
+            left, self._left = self._left, set()
+            return {(each.namespace, each.name) for name in left for each in self._first_two(name, spent)[:1]}
+
     def leave(self, namespace: str, name: str) -> None:
         """Let others pass a workload that cannot be looked at, until its status changes."""
         with self._lock:
             self._replace((namespace, name), {})
 
     def _first_two(self, node_class: str, spent: Spent) -> list[Candidate]:
+        if self._ranked_by is not spent:
+            self._first.clear()
+            self._ranked_by = spent
         if node_class not in self._first:
             ranked = sorted(
                 self._classes[node_class].values(),
@@ -79,6 +86,7 @@ class Line:
                 self._classes[node_class][key] = entries[node_class]
             else:
                 del self._classes[node_class][key]
+                self._left.add(node_class)
 
 
 def _entries(item: Object) -> dict[str, Candidate]:
