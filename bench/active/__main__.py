@@ -28,6 +28,8 @@ from bench.predict.table import read
 HERE = Path(__file__).parents[1]
 DATA = HERE / "data" / "mlperf_edge.csv"
 RESULT = HERE / "results" / "active.json"
+FIRST_SEED = 100
+"""Of the clusters reported: on those of seeds below the constants of `foretide.profiling.gain` were chosen."""
 SEEDS = 5
 SHARE = 0.3
 MARKS = {"median_error": 12.0, "regret": 3.0, "measured_share": 0.3}
@@ -42,7 +44,7 @@ def main() -> int:
     measured = read(DATA)
     print(f"{DATA.name}: {len(measured)} rows; {machine()}", flush=True)
     chosen, random = list[list[Figures]](), list[list[Figures]]()
-    for seed in range(options.seeds):
+    for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
         cluster = of_boards(measured, seed)
         print(f"cluster {seed}: {len(set(cluster.table.device))} classes, {len(cluster)} pairs", flush=True)
         groups = arrivals(cluster, seed)

@@ -17,7 +17,7 @@ from foretide.model.table import Array, Indices, Texts, rows_by
 from foretide.observation import Question
 from foretide.prediction import RUN_TO_RUN, fallback_interval
 from foretide.profiling.gain import Option, gains, spread_of, sure_enough_seconds
-from foretide.profiling.turns import Candidate, Limits, measuring_seconds, rank
+from foretide.profiling.turns import Limits, measuring_seconds
 from foretide.signature import Signature
 
 FEWEST_ROWS = 4
@@ -93,15 +93,16 @@ def replay(
 
 
 def by_gain(state: State, room: int) -> list[int]:
-    """What every class would measure next, as the operator chooses it."""
-    cluster, measured = state.cluster, state.measured
+    """What the classes measure next, as the operator chooses it: what is worth most first, one pair a class."""
+    table = state.cluster.table
     worths = _worths(state)
     taken: list[int] = []
-    for _, rows in sorted(rows_by(cluster.table.device).items(), key=lambda item: measured[item[1]].sum()):
-        busy = {cluster.table.workload[row] for row in taken}
-        waiting = [row for row in rows if row in worths and cluster.table.workload[row] not in busy]
-        if waiting and len(taken) < room:
-            taken.append(min(waiting, key=lambda row: rank(_candidate(cluster, row, worths[row]), measurements=0)))
+    for row in sorted(worths, key=lambda row: (-worths[row], row)):
+        if len(taken) == room:
+            break
+        busy = {*table.device[taken], *table.workload[taken]}
+        if table.device[row] not in busy and table.workload[row] not in busy:
+            taken.append(row)
     return taken
 
 
@@ -114,10 +115,6 @@ def at_random(seed: int) -> Choose:
         return list(random.permutation(open_rows)[: min(room, len(set(state.cluster.table.device)))])
 
     return choose
-
-
-def _candidate(cluster: Measured, row: int, worth: float) -> Candidate:
-    return Candidate(namespace="", name=str(cluster.table.workload[row]), worth=worth)
 
 
 def _worths(state: State) -> dict[int, float]:
