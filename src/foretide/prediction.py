@@ -30,6 +30,8 @@ USUAL_PERCENTILE: Final = 90
 Source = Literal["Measured", "Learned", "Fallback"]
 """Measured on that class; learned by the model; or a guess where neither was to be had."""
 
+SUREST_FIRST: Final[tuple[Source, ...]] = ("Measured", "Learned", "Fallback")
+
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
     """A median with the 90 % interval around it, in the unit that the holder names."""

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Final, get_args
 
 from foretide.placement.order import Order
+from foretide_cli.explain import explain
 from foretide_cli.manifests import ManifestError, read_workloads
 from foretide_cli.predict import predict
 from foretide_cli.release import release
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.connecting import NoWayError, connect
+from foretide_kube.forwarding import get_in_pod
 
 _FEW: Final = 10
 """So many nodes a table shows if nothing else is asked for."""
@@ -32,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _simulate(options)
             case "predict":
                 return _predict(options)
+            case "explain":
+                return _explain(options)
             case _:
                 return _release(options, parser)
     except KeyboardInterrupt:
@@ -87,6 +91,22 @@ def _predict(options: argparse.Namespace) -> int:
     )
 
 
+def _explain(options: argparse.Namespace) -> int:
+    return _in_cluster(
+        lambda client: explain(
+            client,
+            options.namespace,
+            options.name,
+            system_namespace=options.system_namespace,
+            most_nodes=options.nodes,
+            as_json=options.output == "json",
+            get=get_in_pod,
+            say=print,
+            complain=lambda problem: _failed(problem, status=1),
+        )
+    )
+
+
 def _in_cluster(do: Callable[[KubeClient], int]) -> int:
     """What ``do`` comes to with the cluster that KUBECONFIG names; each way to fail is one line."""
     try:
@@ -121,6 +141,21 @@ def _parser() -> argparse.ArgumentParser:
         "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
     )
     command.add_argument("--order", choices=get_args(Order), default="Balanced", help="planner.order of the chart")
+    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    words = (
+        "Tell why a Pod went where it went: every candidate with its terms, what was refused and why, and the plan. "
+        "docs/explain.md describes the columns, and the rights that it takes."
+    )
+    command = commands.add_parser("explain", help="why a Pod went where it went", description=words)
+    command.add_argument("kind", choices=("pod",), metavar="pod")
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("-n", "--namespace", default="default", metavar="NS", help="the Pod's; default: default")
+    command.add_argument(
+        "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
+    )
+    command.add_argument(
+        "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
+    )
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)

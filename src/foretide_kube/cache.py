@@ -10,6 +10,7 @@ an object never goes back in time. An object that cannot be read keeps none of t
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -77,6 +78,7 @@ class WatchCache:
         self._synced = threading.Event()
         self._stopped = threading.Event()
         self._last_contact = clock()
+        self._last_move = clock()
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name=f"watch-{resource.plural}", daemon=True)
 
@@ -105,6 +107,14 @@ class WatchCache:
         """Seconds since the server last said anything; the end of a watch, if nothing else, is a word too."""
         return self._clock() - self._last_contact
 
+    def still_seconds(self) -> float:
+        """Seconds since the watching thread last asked or heard anything, be it in vain; infinite once it has ended.
+
+        It asks on at least every ten seconds while the server is away, and hears of the end of a watch that is quiet.
+        """
+        is_over = self._thread.ident is not None and not self._thread.is_alive()
+        return math.inf if is_over else self._clock() - self._last_move
+
     @property
     def unreadable(self) -> int:
         """How many objects could not be read as a whole when last seen."""
@@ -130,6 +140,7 @@ class WatchCache:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
+            self._last_move = self._clock()
             try:
                 self._follow(self._relist())
             except ApiError as error:
@@ -168,6 +179,7 @@ class WatchCache:
     def _follow(self, version: str) -> None:
         while not self._stopped.is_set():
             is_silent, began_seconds = True, self._clock()
+            self._last_move = began_seconds
             for kind, item in self._client.watch(
                 self._resource,
                 self._namespace,
@@ -176,7 +188,7 @@ class WatchCache:
                 field_selector=self._field_selector,
                 timeout_seconds=self._watch_seconds,
             ):
-                self._last_contact = self._clock()
+                self._last_contact = self._last_move = self._clock()
                 is_silent, self._failures = False, 0
                 version = item["metadata"]["resourceVersion"]
                 if kind != "BOOKMARK":

@@ -81,7 +81,8 @@ class KubeClient:
     """Reads and writes objects of any `Resource`."""
 
     def __init__(self, api_client: Any) -> None:  # noqa: ANN401 - the official package is untyped
-        self._configuration = api_client.configuration
+        self.configuration = api_client.configuration
+        """The official package's: where the API server is, and by which credentials it is spoken to."""
         self._pool: urllib3.PoolManager = api_client.rest_client.pool_manager
 
     @classmethod
@@ -99,6 +100,10 @@ class KubeClient:
                 config.load_kube_config(client_configuration=configuration)
         configuration.connection_pool_maxsize = pool_size
         return cls(client.ApiClient(configuration))
+
+    def authorization(self) -> str:
+        """What stands in the header Authorization, as ``Bearer TOKEN``; empty with a client certificate alone."""
+        return self.configuration.get_api_key_with_prefix("authorization", "BearerToken") or ""
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
         """One object; ApiError (404) if it is not there."""
@@ -291,11 +296,11 @@ class KubeClient:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> urllib3.BaseHTTPResponse:
         pairs = [f"{key}={quote(value, safe='')}" for key, value in (query or {}).items() if value]
-        url = self._configuration.host + path + ("?" + "&".join(pairs) if pairs else "")
+        url = self.configuration.host + path + ("?" + "&".join(pairs) if pairs else "")
         headers = {"Accept": "application/json", "User-Agent": "foretide"}
-        token = self._configuration.get_api_key_with_prefix("authorization", "BearerToken")
-        if token:
-            headers["Authorization"] = token
+        authorization = self.authorization()
+        if authorization:
+            headers["Authorization"] = authorization
         if body is not None:
             headers["Content-Type"] = content_type
         try:

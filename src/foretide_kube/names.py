@@ -43,6 +43,10 @@ ANNOTATION_KEY: Final = "foretide.dev/key"
 GATE_PLAN: Final = "foretide.dev/plan"
 """The scheduling gate behind which tasks wait for the planner."""
 
+RESOURCE_TASK: Final = "foretide.dev/task"
+"""What a task requests for the cluster's own scheduler to ask the extender about it (external mode). No node has it:
+that scheduler, kubelet and we leave it out where it is judged whether a Pod fits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -73,6 +77,10 @@ CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
 EVENTS: Final = Resource("", "v1", "events", "Event")
 JOBS: Final = Resource("batch", "v1", "jobs", "Job")
 DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment")
+TOKEN_REVIEWS: Final = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
+SUBJECT_ACCESS_REVIEWS: Final = Resource(
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
+)
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
 MAX_CHILD_NAME: Final = 52

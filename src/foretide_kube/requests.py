@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from foretide.placement.resources import Resources
+from foretide_kube.names import RESOURCE_TASK
 from foretide_kube.pod_form import ContainerResources, PodSpec, Quantities
 from foretide_kube.quantity import QuantityError, millis, whole
 
 CPU, MEMORY, PODS = "cpu", "memory", "pods"
+_NOT_EXTENDED = frozenset({CPU, MEMORY, PODS, RESOURCE_TASK})
 
 _Amounts = dict[str, int]
 _NOTHING: Mapping[str, int] = {}
@@ -41,9 +43,9 @@ def allocatable_of(quantities: Quantities) -> Resources:
 
 
 def _resources(amounts: Mapping[str, int], *, pods: int) -> Resources:
-    """Amounts by resource name (CPU in thousandths) as `Resources`."""
+    """Amounts by resource name (CPU in thousandths) as `Resources`; what marks a task takes nothing of a node."""
     cpu_millis, memory_bytes = amounts.get(CPU, 0), amounts.get(MEMORY, 0)
-    extended = {name: amount for name, amount in amounts.items() if name not in {CPU, MEMORY, PODS} and amount > 0}
+    extended = {name: amount for name, amount in amounts.items() if name not in _NOT_EXTENDED and amount > 0}
     return (
         Resources(cpu_millis, memory_bytes, pods, extended) if extended else Resources(cpu_millis, memory_bytes, pods)
     )

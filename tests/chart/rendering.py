@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,3 +86,27 @@ class Rendered:
 
 def render(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = ()) -> Rendered:
     return Rendered(rendered_text(*values, version=version, files=files))
+
+
+def installation_notes(*values: str) -> str:
+    """What helm says after an installation, which it tells no one without a cluster: rendered as part of an object."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / "foretide"
+        shutil.copytree(CHART, copy)
+        (copy / "templates/NOTES.txt").rename(copy / "notes")
+        (copy / "templates/notes.yaml").write_text(
+            "kind: Notes\nmetadata: {name: notes}\ntext: {{ tpl (.Files.Get `notes`) . | toJson }}\n"
+        )
+        words = ["template", "foretide", str(copy), "--namespace", NAMESPACE, "--kube-version", "1.36.2"]
+        for value in values:
+            words += ["--set", value]
+        text: str = Rendered(helm(*words))["Notes", "notes"]["text"]
+        return text
+
+
+def external_configuration(notes: str) -> Object:
+    """The configuration of kube-scheduler that the notes tell in external mode."""
+    indented = notes[notes.index("     extenders:\n") :]
+    lines = itertools.takewhile(lambda line: line.startswith("     "), indented.splitlines())
+    configuration: Object = yaml.safe_load("\n".join(lines))
+    return configuration

@@ -11,16 +11,31 @@ import pytest
 import yaml
 
 from devcluster import Cluster, binaries
-from foretide_kube.names import SCHEDULER_NAME
+from foretide_extender.settings import Settings as ExtenderSettings
+from foretide_kube.names import RESOURCE_TASK, SCHEDULER_NAME
 from foretide_operator.planner.settings import Settings as PlannerSettings
 from foretide_operator.settings import read_settings
-from tests.chart.rendering import CHART, ROOT, HelmError, Object, Rendered, helm, render, rendered_text
+from tests.chart.rendering import (
+    CHART,
+    ROOT,
+    HelmError,
+    Object,
+    Rendered,
+    external_configuration,
+    helm,
+    installation_notes,
+    render,
+    rendered_text,
+)
 
+EXTERNAL = ("scheduler.mode=external", "scheduler.external.tlsSecret=foretide-tls")
 MODES: list[tuple[str, ...]] = [
     (),
     ("scheduler.mode=none",),
     ("scheduler.replicas=3",),
     ("networkPolicy.enabled=true", "crds.enabled=false"),
+    EXTERNAL,
+    (*EXTERNAL, "networkPolicy.enabled=true", "scheduler.external.clusterIP=10.0.0.9"),
     ("image.registry=registry.example:5000/edge", "image.tag=1.2.3", "image.pullSecrets[0].name=key"),
     ("operator.tolerations[0].operator=Exists", "operator.nodeSelector.disk=ssd"),
 ]
@@ -60,9 +75,9 @@ def test_the_copies_in_the_chart_are_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("deployment", ["foretide-operator", "foretide-scheduler"])
+@pytest.mark.parametrize("deployment", ["foretide-operator", "foretide-scheduler", "foretide-extender"])
 def test_every_pod_meets_restricted_pod_security_and_is_bounded(default: Rendered, deployment: str) -> None:
-    pod = default.pod(deployment)
+    pod = (render(*EXTERNAL) if deployment == "foretide-extender" else default).pod(deployment)
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     for container in pod["containers"]:
@@ -131,6 +146,15 @@ def test_the_scheduler_asks_the_extender_and_goes_on_without_it(default: Rendere
     assert extender["urlPrefix"] == f"http://{listen}"
 
 
+def test_an_extender_that_is_frozen_is_found_out_and_killed_within_ten_seconds(default: Rendered) -> None:
+    probe = default.container("foretide-scheduler", "extender")["livenessProbe"]
+    frozen_just_after_a_probe = probe["periodSeconds"]
+    each_try = max(probe["periodSeconds"], probe["timeoutSeconds"])
+    least_grace_of_kubelet = 2
+    grace = max(least_grace_of_kubelet, probe["terminationGracePeriodSeconds"])
+    assert frozen_just_after_a_probe + each_try * probe["failureThreshold"] + grace <= 10
+
+
 @pytest.mark.parametrize(
     ("version", "tag"), [("1.36.2", "v1.36.2"), ("1.36.0+k3s1", "v1.36.0"), ("v1.36.7-eks-1a2b3c", "v1.36.7")]
 )
@@ -152,6 +176,72 @@ def test_several_schedulers_elect_a_leader_by_a_lease_of_their_own() -> None:
     assert ("PodDisruptionBudget", "foretide-scheduler") in several
     names = [name for rule in several["Role", "foretide-scheduler"]["rules"] for name in rule.get("resourceNames", [])]
     assert names == ["foretide-scheduler"]
+
+
+def test_each_of_several_schedulers_asks_the_extender_beside_it() -> None:
+    several = render("scheduler.replicas=2")
+    (extender,) = several.scheduler_configuration()["extenders"]
+    listen = several.environment("foretide-scheduler", "extender")["FORETIDE_SCHEDULER_LISTEN"]
+    assert extender["urlPrefix"] == f"http://{listen}" == "http://127.0.0.1:8888"
+    assert "Service" not in several.kinds()
+
+
+@pytest.fixture(scope="module")
+def external() -> Rendered:
+    return render(*EXTERNAL)
+
+
+def test_for_the_cluster_s_own_scheduler_the_extender_stands_alone_twice_and_spread(external: Rendered) -> None:
+    assert not [name for _, name in external.objects if "scheduler" in name]
+    spec = external["Deployment", "foretide-extender"]["spec"]
+    assert spec["replicas"] == 2
+    assert [one["name"] for one in spec["template"]["spec"]["containers"]] == ["extender"]
+    selector = spec["selector"]["matchLabels"]
+    assert selector.items() <= spec["template"]["metadata"]["labels"].items()
+    (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"] == selector
+    assert external["PodDisruptionBudget", "foretide-extender"]["spec"]["selector"]["matchLabels"] == selector
+    service = external["Service", "foretide-extender"]["spec"]
+    assert service["selector"] == selector
+    ports = {one["name"]: one["containerPort"] for one in external.container("foretide-extender", "extender")["ports"]}
+    assert [(one["port"], ports[one["targetPort"]]) for one in service["ports"]] == [(8888, 8888)]
+    binding = external["ClusterRoleBinding", "foretide-extender"]
+    assert [one["name"] for one in binding["subjects"]] == ["foretide-extender"]
+    assert ("ServiceAccount", "foretide-extender") in external
+    alone = render(*EXTERNAL, "scheduler.external.replicas=1")
+    assert "PodDisruptionBudget" not in alone.kinds()
+
+
+def test_beyond_its_pod_the_extender_listens_by_tls_alone_with_the_files_of_the_secret(external: Rendered) -> None:
+    settings = ExtenderSettings.read(external.environment("foretide-extender", "extender"))
+    assert settings.scheduler_address.host == ""
+    assert settings.tls is not None
+    (mount,) = external.container("foretide-extender", "extender")["volumeMounts"]
+    (volume,) = external.pod("foretide-extender")["volumes"]
+    assert "subPath" not in mount, "a file mounted by itself is never renewed"
+    assert volume["secret"]["secretName"] == "foretide-tls"
+    mounted = [f"{mount['mountPath']}/{one['path']}" for one in volume["secret"]["items"]]
+    assert [str(path) for path in settings.tls] == mounted
+    assert [one["key"] for one in volume["secret"]["items"]] == ["tls.crt", "tls.key", "ca.crt"]
+    beside = ExtenderSettings.read(render().environment("foretide-scheduler", "extender"))
+    assert (beside.scheduler_address.host, beside.tls) == ("127.0.0.1", None)
+
+
+def test_the_operator_marks_tasks_for_the_cluster_s_own_scheduler_and_gates_them(external: Rendered) -> None:
+    settings = read_settings(external.environment("foretide-operator", "operator"))
+    assert (settings.scheduler_name, settings.external_scheduler, settings.gates) == ("", True, True)
+    assert read_settings(render().environment("foretide-operator", "operator")).external_scheduler is False
+
+
+def test_without_a_secret_the_external_mode_is_refused_with_what_to_do() -> None:
+    with pytest.raises(
+        HelmError, match=r"tlsSecret names no Secret[\s\S]*foretide-system with tls.crt, tls.key and ca.crt"
+    ):
+        render("scheduler.mode=external")
+
+
+def test_the_external_mode_runs_beside_whatever_version_the_cluster_s_scheduler_has() -> None:
+    assert ("Deployment", "foretide-extender") in render(*EXTERNAL, version="1.33.1")
 
 
 def test_a_changed_configuration_starts_the_scheduler_anew() -> None:
@@ -188,7 +278,10 @@ def test_a_version_without_admission_policies_is_refused() -> None:
     [
         ("schedulerr.replicas=2", "schedulerr"),
         ("scheduler.replicas=0", "replicas"),
-        ("scheduler.mode=external", "mode"),
+        ("scheduler.mode=primary", "mode"),
+        ("scheduler.external.tlsSecret=No_Name", "tlsSecret"),
+        ("scheduler.external.clusterIP=somewhere", "clusterIP"),
+        ("scheduler.external.replicas=0", "replicas"),
         ("logLevel=trace", "logLevel"),
         ("profiling.maxSeconds=many", "maxSeconds"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
@@ -257,6 +350,14 @@ def test_the_network_policy_opens_what_is_probed_and_scraped_and_no_more() -> No
     assert "NetworkPolicy" not in render().kinds()
 
 
+def test_the_network_policy_lets_schedulers_come_from_anywhere_and_the_curious_from_where_the_values_say() -> None:
+    values = ("networkPolicy.enabled=true", "networkPolicy.from[0].podSelector.matchLabels.app=prometheus")
+    rendered = render(*EXTERNAL, *values)
+    rules = rendered["NetworkPolicy", "foretide-extender"]["spec"]["ingress"]
+    assert [[one["port"] for one in rule["ports"]] for rule in rules] == [[8888], [8082]]
+    assert [rule.get("from") for rule in rules] == [None, [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]]
+
+
 def test_images_are_pulled_from_where_the_values_say() -> None:
     rendered = render("image.registry=registry.example/edge/", "image.tag=v7", "image.pullSecrets[0].name=key")
     assert rendered.container("foretide-operator", "operator")["image"] == "registry.example/edge/foretide/operator:v7"
@@ -287,6 +388,19 @@ def test_the_real_scheduler_understands_its_configuration(understood: tuple[Obje
     assert [profile["schedulerName"] for profile in written["profiles"]] == [SCHEDULER_NAME]
     assert given["leaderElection"].items() <= written["leaderElection"].items()
     assert given["extenders"][0].items() <= written["extenders"][0].items()
+
+
+@pytest.mark.parametrize("address", ["", "10.0.0.9"])
+def test_the_notes_give_the_configuration_that_the_cluster_s_own_scheduler_needs(address: str) -> None:
+    notes = installation_notes(*EXTERNAL, f"scheduler.external.clusterIP={address}", "scheduler.weight=14")
+    (extender,) = external_configuration(notes)["extenders"]
+    (beside,) = render("scheduler.weight=14").scheduler_configuration()["extenders"]
+    assert [name for name, value in beside.items() if extender[name] != value] == ["urlPrefix"]
+    assert extender["urlPrefix"] == f"https://{address or 'CLUSTER-IP'}:8888"
+    assert extender["enableHTTPS"] is True
+    assert extender["tlsConfig"]["serverName"] == "foretide-extender.foretide-system.svc"
+    assert extender["managedResources"] == [{"name": RESOURCE_TASK, "ignoredByScheduler": True}]
+    assert ("get service foretide-extender" in notes) == (not address)
 
 
 @pytest.mark.cluster

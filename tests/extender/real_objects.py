@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,22 @@ def small_cluster(control_plane: Cluster, namespace: str) -> Iterator[KubeClient
             client.delete(resource, name, namespace if resource.namespaced else None)
 
 
-def make_pod(client: KubeClient, namespace: str, name: str, *, scheduler: str = "nobody", **options: Any) -> str:
-    """Create a Pod for ``scheduler``, by default none that there is, on whatever node; its UID."""
+def make_pod(
+    client: KubeClient,
+    namespace: str,
+    name: str,
+    *,
+    scheduler: str = "nobody",
+    marks: Mapping[str, str] | None = None,
+    **options: Any,
+) -> str:
+    """Create a Pod for ``scheduler``, by default none that there is, on whatever node; its UID.
+
+    ``marks`` are resources that it requests besides.
+    """
     body = pod_object(name, **options)
+    for amounts in body["spec"]["containers"][0]["resources"].values():
+        amounts.update(marks or {})
     metadata = {key: body["metadata"][key] for key in ("name", "labels", "annotations") if body["metadata"][key]}
     spec = {
         **body["spec"],

@@ -20,6 +20,7 @@ from aiohttp import test_utils
 from prometheus_client import CollectorRegistry
 
 from demo.memory import MARKS
+from foretide_extender import server
 from foretide_extender.metrics import Metrics
 from foretide_extender.server import (
     Answerer,
@@ -52,6 +53,7 @@ async def serving(
     *,
     deadline_seconds: float = 5.0,
     clock: Callable[[], float] = time.perf_counter,
+    is_stale: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[tuple[Client, Metrics]]:
     metrics = Metrics()
     answerer = Answerer(
@@ -60,9 +62,10 @@ async def serving(
         deadline_seconds=deadline_seconds,
         now_seconds=lambda: NOW_SECONDS,
         clock_seconds=clock,
+        is_stale=is_stale,
     )
     routes = scheduler_routes(answerer, metrics, max_body_bytes=DEFAULT_MAX_BODY_BYTES)
-    server = await listen_to_scheduler(routes, Address("127.0.0.1", 0), max_body_bytes=DEFAULT_MAX_BODY_BYTES)
+    server = await listen_to_scheduler(routes, metrics, Address("127.0.0.1", 0), max_body_bytes=DEFAULT_MAX_BODY_BYTES)
     port = server.sockets[0].getsockname()[1]
     async with server, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield Client(session, port), metrics
@@ -246,6 +249,68 @@ async def test_a_late_decision_is_answered_open_and_what_it_reckoned_is_kept() -
         assert value(metrics.registry, "foretide_extender_fail_open_total", **fail_open) < 10
 
 
+@pytest.mark.parametrize(("waited_seconds", "is_in_time"), [(0.04, True), (0.06, False)])
+def test_what_has_waited_for_longer_than_a_decision_may_take_is_answered_open(
+    waited_seconds: float,
+    is_in_time: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    metrics = Metrics()
+    answerer = Answerer(
+        cluster(workload_object(deadline_milliseconds=4000)).snapshot,
+        metrics,
+        deadline_seconds=0.05,
+        now_seconds=lambda: NOW_SECONDS,
+        clock_seconds=lambda: 0.0,
+    )
+    reply = msgspec.json.decode(answerer.answer("filter", args(pod_object(), names=ALL), waited_seconds))
+    assert (set(reply["FailedAndUnresolvableNodes"]) == {"slow-1", "slow-2"}) == is_in_time
+    scored = msgspec.json.decode(answerer.answer("prioritize", args(pod_object(), names=ALL), waited_seconds))
+    assert ({item["Score"] for item in scored} == {0}) != is_in_time
+    answerer.answer("filter", args(pod_object(workload=None), names=ALL), waited_seconds)
+    for verb in ("filter", "prioritize"):
+        counted = value(metrics.registry, "foretide_extender_fail_open_total", verb=verb, reason="Overloaded")
+        assert counted == (not is_in_time)
+
+
+async def test_of_requests_that_come_together_those_are_answered_open_that_would_be_late() -> None:
+    state, slow_seconds = cluster(workload_object()), [0.0] * 8 + [0.6]
+
+    def slow() -> Snapshot:
+        if slow_seconds:
+            time.sleep(slow_seconds.pop(0))  # holds the thread, as a decision would that cannot be cut short
+        return state.snapshot()
+
+    async with serving(slow, deadline_seconds=0.5) as (client, metrics):
+        body = args(pod_object(), names=ALL)
+        for _ in range(3):
+            answers = await asyncio.gather(*(post(client, "filter", body) for _ in range(8)))
+            assert all(answer == answers[0] for answer in answers)
+        assert 0 < value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="Overloaded") < 8
+
+
+def test_scores_that_take_too_long_to_write_down_are_left_out_and_soon_are_there_to_be_copied() -> None:
+    state, metrics, seconds = cluster(workload_object()), Metrics(), [0.0]
+    names = [f"node-{number:05d}" for number in range(20_000)]
+    for name in names:
+        state.node_changed("ADDED", facts_of(reduce_node(node_object(name, "slow"))))
+
+    def slow_clock() -> float:
+        seconds[0] += 0.001
+        return seconds[0]
+
+    answerer = Answerer(
+        state.snapshot, metrics, deadline_seconds=60.0, now_seconds=lambda: NOW_SECONDS, clock_seconds=slow_clock
+    )
+    body = args(pod_object(), names=[*names, "fast-1"])
+    answerer.answer("prioritize", args(pod_object(), names=names[:1]))  # has all reckoned that there is to reckon
+    open_, scored = (msgspec.json.decode(answerer.answer("prioritize", body, waited)) for waited in (59.9975, 0.0))
+    assert [item["Host"] for item in open_] == [item["Host"] for item in scored] == [*names, "fast-1"]
+    assert {item["Score"] for item in open_} == {0}
+    assert scored[-1]["Score"] == 10 > scored[0]["Score"]
+    fail_open = {"verb": "prioritize", "reason": "DeadlineExceeded"}
+    assert value(metrics.registry, "foretide_extender_fail_open_total", **fail_open) == 1
+
+
 def test_what_changed_is_reckoned_ahead_so_that_the_next_decision_is_in_time() -> None:
     state, metrics, ticks = cluster(workload_object()), Metrics(), itertools.count()
     answerer = Answerer(
@@ -267,6 +332,35 @@ def test_what_changed_is_reckoned_ahead_so_that_the_next_decision_is_in_time() -
     assert set(refused) == {"slow-1", "slow-2"}
     name = "foretide_extender_fail_open_total"
     assert value(metrics.registry, name, verb="filter", reason="DeadlineExceeded") == 0
+
+
+@pytest.mark.parametrize("verb", ["filter", "prioritize"])
+async def test_what_goes_wrong_while_the_reply_is_written_is_answered_open_and_begun_anew(
+    verb: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = cluster(workload_object(deadline_milliseconds=4000))
+    body = args(pod_object(), names=ALL)
+    fail_open = {"verb": verb, "reason": "InternalError"}
+    async with serving(state.snapshot) as (client, metrics):
+        usual = await post(client, verb, body)
+        encode = getattr(server, f"encode_{verb}")
+        left = [1]
+
+        def broken(*arguments: Any) -> bytes:
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyError
+            found: bytes = encode(*arguments)
+            return found
+
+        monkeypatch.setattr(server, f"encode_{verb}", broken)
+        status, opened = await post(client, verb, body)
+        assert status == 200
+        assert opened["NodeNames"] == ALL if verb == "filter" else {each["Score"] for each in opened} == {0}
+        assert value(metrics.registry, "foretide_extender_fail_open_total", **fail_open) == 1
+        assert value(metrics.registry, "foretide_extender_decisions_total", verb=verb, source="Equal") == 1
+        assert await post(client, verb, body) == usual
+    assert "KeyError" in caplog.text
 
 
 async def test_other_pods_are_answered_without_a_look_at_the_state() -> None:
@@ -306,9 +400,9 @@ async def test_an_error_in_a_decision_fails_open_and_is_counted(caplog: pytest.L
 
 @asynccontextmanager
 async def observing(
-    metrics: Metrics, *, missing: list[str], silent: list[str]
+    metrics: Metrics, *, missing: list[str], stuck: list[str]
 ) -> AsyncIterator[Callable[[str], Awaitable[tuple[int, str]]]]:
-    app = observe_app(metrics, waiting_for=lambda: missing, silent=lambda: silent)
+    app = observe_app(metrics, waiting_for=lambda: missing, stuck=lambda: stuck)
     async with test_utils.TestClient(test_utils.TestServer(app)) as client:
 
         async def get(path: str) -> tuple[int, str]:
@@ -320,13 +414,13 @@ async def observing(
 
 async def test_before_the_first_list_answers_are_open_and_readiness_names_what_is_missing() -> None:
     def not_synced() -> Snapshot:
-        raise NoState("NotSynced")
+        raise NoState
 
     async with serving(not_synced) as (client, metrics):
         assert (await post(client, "filter", args(pod_object(), names=ALL)))[1]["NodeNames"] == ALL
         assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="NotSynced") == 1
         missing = ["pods"]
-        async with observing(metrics, missing=missing, silent=[]) as get:
+        async with observing(metrics, missing=missing, stuck=[]) as get:
             status, text = await get("/readyz")
             assert (status, "pods" in text) == (503, True)
             assert (await get("/healthz"))[0] == 200
@@ -337,19 +431,24 @@ async def test_before_the_first_list_answers_are_open_and_readiness_names_what_i
     assert "foretide_extender_request_duration_seconds_bucket" in text
 
 
-async def test_of_a_state_that_nothing_was_heard_of_for_long_no_node_is_refused_and_both_probes_say_so() -> None:
-    def stale() -> Snapshot:
-        raise NoState("Stale")
-
-    async with serving(stale) as (client, metrics):
+async def test_what_was_known_is_used_on_while_nothing_is_heard_and_counted() -> None:
+    state = cluster(workload_object(deadline_milliseconds=4000))
+    stale = [False]
+    async with serving(state.snapshot, is_stale=lambda: stale[0]) as (client, metrics):
         body = args(pod_object(), names=ALL)
-        assert (await post(client, "filter", body))[1]["NodeNames"] == ALL
-        assert {item["Score"] for item in (await post(client, "prioritize", body))[1]} == {0}
-        assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="Stale") == 1
-        async with observing(metrics, missing=[], silent=["nodes"]) as get:
-            for path in ("/readyz", "/healthz"):
-                status, text = await get(path)
-                assert (status, "nodes" in text) == (503, True)
+        for is_stale in (False, True):
+            stale[0] = is_stale
+            refused = (await post(client, "filter", body))[1]["FailedAndUnresolvableNodes"]
+            assert set(refused) == {"slow-1", "slow-2"}
+            counted = value(metrics.registry, "foretide_extender_stale_decisions_total", verb="filter")
+            assert counted == is_stale
+
+
+async def test_a_watch_that_has_stopped_is_named_by_both_probes() -> None:
+    async with observing(Metrics(), missing=[], stuck=["nodes"]) as get:
+        for path in ("/readyz", "/healthz"):
+            status, text = await get(path)
+            assert (status, "nodes" in text) == (503, True)
 
 
 async def test_an_empty_list_of_nodes_is_answered_with_an_empty_list() -> None:

@@ -13,6 +13,7 @@ from devcluster import Cluster, ClusterSpec, leftovers
 from examples.models import make_onnx
 from foretide_kube.names import AIWORKLOADS
 from tests.e2e.workloads import onnx_workload, put_file
+from tests.faults.crowd import LIMITS
 from tests.faults.stage import Stage
 from tests.installed import Installed, install, say
 
@@ -20,6 +21,7 @@ pytest.register_assert_rewrite("tests.faults.burst")
 
 NAMESPACE = "faults"
 WORKLOAD = "task"
+CROWD_WORKLOAD = "crowd"
 WORK_MICROSECONDS = 1_500_000
 """What a task is to take on the fastest class: long enough to be hit in the middle, and no longer."""
 
@@ -63,3 +65,16 @@ def stage(installed: Installed, model: bytes) -> Iterator[Stage]:
         spec = {"inferences": max(1, round(WORK_MICROSECONDS / fastest))}
         installed.client.patch(AIWORKLOADS, WORKLOAD, {"spec": spec}, NAMESPACE)
         yield found
+
+
+@pytest.fixture(scope="package")
+def crowd_workload(stage: Stage, model: bytes) -> Iterator[str]:
+    """A workload of the crowds alone: what they make of it is not the bursts' concern."""
+    client, namespace = stage.installed.client, stage.namespace
+    manifest = onnx_workload(CROWD_WORKLOAD, model, limits=LIMITS)
+    manifest["spec"]["model"]["file"]["volume"]["configMap"]["name"] = stage.workload_name
+    manifest["spec"] |= {"profiling": {"policy": "Never"}, "objective": {"deadlineMilliseconds": 3_600_000}}
+    client.create(AIWORKLOADS, manifest, namespace)
+    stage.installed.wait_condition(CROWD_WORKLOAD, "Predicted", namespace, status="True")
+    yield CROWD_WORKLOAD
+    client.delete(AIWORKLOADS, CROWD_WORKLOAD, namespace)

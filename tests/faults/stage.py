@@ -95,6 +95,10 @@ class Stage:
         """The status of a part's container."""
         return self._container(part)[1]
 
+    def restarts(self) -> dict[str, int]:
+        """How often the container of each part was restarted in its Pod."""
+        return {part: self.container(part)["restartCount"] for part in PARTS}
+
     def kill(self, part: str) -> None:
         """End all processes of a part at once: kill -9."""
         node, status = self._container(part)
@@ -111,10 +115,14 @@ class Stage:
             with contextlib.suppress(DevclusterError):  # kubelet has replaced it: it did not answer its probe
                 node.signal_container(status["containerID"], signal.SIGCONT)
 
-    def _container(self, part: str) -> tuple[RunningNode, Object]:
-        component, name = PARTS[part]
-        selector = f"app.kubernetes.io/component={component}"
+    def pod_of(self, part: str) -> Object:
+        """The Pod that has a part."""
+        selector = f"app.kubernetes.io/component={PARTS[part][0]}"
         pods = self.installed.client.list_objects(PODS, SYSTEM_NAMESPACE, label_selector=selector)
         (pod,) = [pod for pod in pods if pod["status"]["phase"] == "Running"]
-        (status,) = [each for each in pod["status"]["containerStatuses"] if each["name"] == name]
+        return pod
+
+    def _container(self, part: str) -> tuple[RunningNode, Object]:
+        pod = self.pod_of(part)
+        (status,) = [each for each in pod["status"]["containerStatuses"] if each["name"] == PARTS[part][1]]
         return self.node(pod["spec"]["nodeName"]), status

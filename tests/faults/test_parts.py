@@ -8,12 +8,13 @@ import time
 import pytest
 
 from tests.faults.burst import Burst, is_gated
+from tests.faults.readings import failed_probes, read_extender, reading_extender
 from tests.faults.stage import PARTS, Stage
 
 pytestmark = pytest.mark.cluster
 
 HUNG_SECONDS = 15.0
-AWAY_SECONDS = 30.0
+AWAY_SECONDS = 60.0
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -68,11 +69,15 @@ def test_while_the_planner_is_silent_the_operator_opens_the_gates_and_says_so(st
 
 
 def test_tasks_go_on_and_are_paired_after_the_api_server_was_away(stage: Stage) -> None:
-    with Burst(stage) as burst:
+    restarts, unready = stage.restarts()["extender"], failed_probes(stage, "Readiness")
+    with Burst(stage) as burst, reading_extender(stage) as port:
         burst.give_own()
         burst.give_run()
         burst.wait_under_way()
         with stage.installed.cluster.without_api_server():
             time.sleep(AWAY_SECONDS)
+            silent_seconds = read_extender(port).values("foretide_extender_watch_age_seconds")
         burst.wait_complete()
         burst.check(all_predicted=False)
+    assert min(silent_seconds) > AWAY_SECONDS / 2
+    assert (stage.restarts()["extender"], failed_probes(stage, "Readiness")) == (restarts, unready)

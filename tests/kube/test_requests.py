@@ -54,6 +54,7 @@ def container(cpu: str = "", memory: str = "", **fields: Any) -> dict[str, Any]:
             {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
             Resources(extended={"nvidia.com/gpu": 1}),
         ),
+        ({"containers": [{"resources": {"limits": {"foretide.dev/task": "1", "cpu": "1"}}}]}, Resources(1000)),
         ({"containers": [container("nonsense", "1Gi")]}, Resources(0, 1024 * MIB)),
     ],
 )

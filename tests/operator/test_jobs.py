@@ -26,14 +26,14 @@ OPERATOR = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "foretide-ope
 TORCH = {"source": "TorchVision", "name": "mobilenet_v3_small"}
 
 
-def all_manifests() -> list[Any]:
+def all_manifests(settings: Settings = SETTINGS) -> list[Any]:
     given = workload(run={"mode": "Job", "completions": 3})
     return [
-        inspect_job(given, 1, SETTINGS),
-        profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS),
-        probe_job(FAST, 1, (), SETTINGS, OPERATOR),
-        run_job(given, SETTINGS),
-        run_deployment(given, SETTINGS),
+        inspect_job(given, 1, settings),
+        profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=settings),
+        probe_job(FAST, 1, (), settings, OPERATOR),
+        run_job(given, settings),
+        run_deployment(given, settings),
     ]
 
 
@@ -177,6 +177,18 @@ def test_only_the_tasks_of_a_run_job_wait_behind_the_gate() -> None:
 def test_no_task_waits_where_gates_are_off_or_nobody_would_place_it_by_the_plan(changes: dict[str, Any]) -> None:
     manifest = run_job(workload(run={"mode": "Job"}), dataclasses.replace(SETTINGS, **changes))
     assert "schedulingGates" not in pod(manifest)
+
+
+def test_where_the_cluster_s_own_scheduler_asks_the_extender_tasks_are_marked_for_it_and_what_measures_is_not() -> None:
+    external = dataclasses.replace(SETTINGS, scheduler_name="", external_scheduler=True)
+    for manifest in all_manifests(external):
+        role = manifest["metadata"]["labels"]["foretide.dev/role"]
+        resources = pod(manifest)["containers"][0]["resources"]
+        assert [amounts.get("foretide.dev/task") for amounts in (resources["limits"], resources["requests"])] == (
+            ["1", "1"] if role in {"inspect", "run"} else [None, None]
+        )
+        assert "schedulerName" not in pod(manifest)
+        assert ("schedulingGates" in pod(manifest)) == (role == "run" and manifest["kind"] == "Job")
 
 
 def test_a_deployment_repeats_its_task_and_scales_to_zero_while_suspended() -> None:

@@ -11,6 +11,9 @@ import signal
 import sys
 import time
 
+from foretide_extender.access import Access
+from foretide_extender.certificates import CertificateError, Certificates
+from foretide_extender.explain_route import ExplainRoute
 from foretide_extender.metrics import Metrics
 from foretide_extender.server import (
     Answerer,
@@ -33,16 +36,15 @@ _LOOK_AHEAD_SECONDS = 0.1
 
 
 async def serve(settings: Settings, client: KubeClient) -> None:
-    """Answer until SIGTERM or SIGINT."""
+    """Answer until SIGTERM or SIGINT; CertificateError for files that cannot be used, OSError for a taken address."""
+    certificates = None if settings.tls is None else Certificates(settings.tls)
     metrics, state = Metrics(), ClusterState()
     watches = Watches(client, state, clock=time.monotonic)
     metrics.show_watch_ages(watches.resources, watches.age_seconds)
 
     def snapshot() -> Snapshot:
         if watches.waiting_for():
-            raise NoState("NotSynced")
-        if watches.silent():
-            raise NoState("Stale")
+            raise NoState
         return state.snapshot()
 
     answerer = Answerer(
@@ -51,6 +53,7 @@ async def serve(settings: Settings, client: KubeClient) -> None:
         deadline_seconds=settings.decision_deadline_seconds,
         now_seconds=time.time,
         clock_seconds=time.perf_counter,
+        is_stale=watches.is_stale,
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,8 +62,13 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     watches.start()
     scheduler, observe = settings.scheduler_address, settings.observe_address
     routes = scheduler_routes(answerer, metrics, max_body_bytes=settings.max_body_bytes)
-    server = await listen_to_scheduler(routes, scheduler, max_body_bytes=settings.max_body_bytes)
-    app = observe_app(metrics, waiting_for=watches.waiting_for, silent=watches.silent)
+    server = await listen_to_scheduler(
+        routes, metrics, scheduler, max_body_bytes=settings.max_body_bytes, certificates=certificates
+    )
+    app = observe_app(metrics, waiting_for=watches.waiting_for, stuck=watches.stuck)
+    access = Access(client, clock=time.monotonic)
+    route = ExplainRoute(client, access, answerer.records, snapshot=snapshot, now_seconds=time.time)
+    app.router.add_get("/explain", route.answer)
     runner = await listen_to_observers(app, observe)
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
     while not stopped.is_set():
@@ -92,6 +100,9 @@ def main() -> int:
     gc.freeze()
     try:
         asyncio.run(serve(settings, client))
+    except CertificateError as error:
+        print(f"foretide-extender: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"foretide-extender: cannot listen: {error}", file=sys.stderr)
         return 1

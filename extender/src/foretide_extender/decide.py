@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Literal
 
 from foretide.placement.admission import (
     DEADLINE_HOPELESS,
@@ -16,8 +16,6 @@ from foretide.placement.admission import (
     Demand,
     Refusal,
     admit,
-    check_deadline,
-    check_memory,
 )
 from foretide.placement.score import TOP_SCORE
 from foretide.placement.task import WorkloadPredictions
@@ -33,8 +31,6 @@ Source = Literal["Measured", "Learned", "Fallback", "ClassSpeed", "Equal", "Unto
 
 Of prioritize it is what the best candidate's score rests on, of filter the surest of the workload's predictions.
 """
-
-_SUREST_FIRST: Final = ("Measured", "Learned", "Fallback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +84,19 @@ def decide_filter(
     if workload is None or not workload.by_class:
         return FilterAnswer("Equal")
     standing = standings.of(snapshot, pod, workload)
-    basis = standing.basis(snapshot, pod, now_seconds)
+    basis = standing.basis(snapshot)
     demand = Demand(
         workload.inferences_of(pod.task),
         pod.task.memory_limit_bytes,
         _seconds_left(workload, pod, now_seconds),
         workload.percentile,
     )
-    predictions = {name: workload.prediction_for(pod.task, name) for name in workload.by_class}
-    source = min((each.source for each in predictions.values() if each is not None), key=_SUREST_FIRST.index)
-    by_class = {name: Candidate(prediction, None) for name, prediction in predictions.items()}
-    if not standing.spots.tight and not any(
-        check_memory(each, demand) or check_deadline(each, demand) for each in by_class.values()
-    ):
-        return FilterAnswer(source, basis=basis)
+    needs = standing.needs(workload, pod.task)
+    if not standing.spots.tight and needs.are_within(demand):
+        return FilterAnswer(needs.source, basis=basis)
+    by_class = {name: Candidate(workload.prediction_for(pod.task, name), None) for name in workload.by_class}
     candidates = _candidates(snapshot, standing, pod, names, by_class)
-    return replace(_admitted(source, names, candidates, demand, pod.planned_node), basis=basis)
+    return replace(_admitted(needs.source, names, candidates, demand, pod.planned_node), basis=basis)
 
 
 def _candidates(
@@ -184,7 +177,7 @@ def decide_prioritize(
     workload = snapshot.workloads.get((pod.namespace, pod.workload)) if pod.is_task else None
     standing = standings.of(snapshot, pod, workload)
     board = standings.board(snapshot, pod, standing, now_seconds)
-    basis = standing.basis(snapshot, pod, now_seconds)
+    basis = standing.basis(snapshot)
     best = board.best_of(names)
     if best is None:
         return PrioritizeAnswer("Equal", top=top, basis=basis)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
@@ -34,7 +35,7 @@ class Metrics:
         )
         self.fail_open = Counter(
             "foretide_extender_fail_open_total",
-            "Requests of ours that were answered without a decision: all nodes pass, scores are equal.",
+            "Requests about tasks that were answered without a decision: all nodes pass, scores are equal.",
             ["verb", "reason"],
             registry=self.registry,
         )
@@ -42,6 +43,12 @@ class Metrics:
             "foretide_extender_decisions_total",
             "Answers by what they rest on: Measured, Learned, Fallback, ClassSpeed, Equal, or Untouched (not our Pod).",
             ["verb", "source"],
+            registry=self.registry,
+        )
+        self.stale_decisions = Counter(
+            "foretide_extender_stale_decisions_total",
+            "Decisions on what was known before the API server fell silent: see foretide_extender_watch_age_seconds.",
+            ["verb"],
             registry=self.registry,
         )
         self.refusals = Counter(
@@ -54,6 +61,18 @@ class Metrics:
             "foretide_extender_overruled_total",
             "Filter calls where a check would have left no node and was set aside, by its reason.",
             ["reason"],
+            registry=self.registry,
+        )
+        self._connections_given_up = Counter(
+            "foretide_extender_connections_given_up_total",
+            "Connections of the scheduler's port that were closed by the extender, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._http_refusals = Counter(
+            "foretide_extender_http_refusals_total",
+            "Answers of the scheduler's port to what is no call of filter or prioritize, by HTTP status.",
+            ["status"],
             registry=self.registry,
         )
         self._watch_age_seconds = Gauge(
@@ -70,6 +89,14 @@ class Metrics:
     def decided(self, verb: str, source: str) -> None:
         """Count an answer by what it rests on."""
         self.decisions.labels(verb, source).inc()
+
+    def gave_up(self, reason: str) -> None:
+        """Count a connection that was given up."""
+        self._connections_given_up.labels(reason).inc()
+
+    def refused(self, status: HTTPStatus) -> None:
+        """Count an answer to what is not spoken here."""
+        self._http_refusals.labels(str(status.value)).inc()
 
     def show_watch_ages(self, resources: Sequence[str], age_seconds: Callable[[str], float]) -> None:
         """Show the age of each watch as it is when somebody looks."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, TypeVar
 
-_PAGES: Final = 128
+_PAGES: Final = 64
 _Value = TypeVar("_Value")
 
 
@@ -16,7 +16,7 @@ class Pages(Mapping[str, _Value]):
 
     def __init__(self, pages: Iterable[dict[str, _Value]] = ()) -> None:
         self._pages = list(pages) or [{} for _ in range(_PAGES)]
-        self._is_own = bytearray(_PAGES)
+        self._own: set[int] = set()
 
     def __getitem__(self, name: str) -> _Value:
         return self._pages[hash(name) % _PAGES][name]
@@ -30,9 +30,9 @@ class Pages(Mapping[str, _Value]):
     def put(self, name: str, value: _Value | None) -> None:
         """Have ``value`` from now on; None where there is none any more."""
         number = hash(name) % _PAGES
-        if not self._is_own[number]:
+        if number not in self._own:
             self._pages[number] = self._pages[number].copy()
-            self._is_own[number] = True
+            self._own.add(number)
         if value is None:
             self._pages[number].pop(name, None)
         else:
@@ -40,6 +40,6 @@ class Pages(Mapping[str, _Value]):
 
     def copied(self) -> tuple[Pages[_Value], int]:
         """What is known now, never to be changed, and the bytes that it shares with no copy before."""
-        size_bytes = sum(sys.getsizeof(page) for page, own in zip(self._pages, self._is_own, strict=True) if own)
-        self._is_own = bytearray(_PAGES)
+        size_bytes = sum(sys.getsizeof(self._pages[number]) for number in self._own)
+        self._own = set()
         return Pages(self._pages), size_bytes + sys.getsizeof(self._pages)

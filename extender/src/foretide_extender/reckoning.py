@@ -18,19 +18,17 @@ from foretide_extender.spots import Places, Spot
 
 
 class Basis(NamedTuple):
-    """What a decision rests on, as it was then; the workload is None where nothing is known of it.
+    """What decisions on tasks of one sort rest on, as it was then; the workload is None where nothing is known of it.
 
-    ``speeds`` are relative, by node class; ``now_seconds`` since the epoch.
+    ``speeds`` are relative, by node class.
     """
 
     places: Places
     workload: WorkloadPredictions | None
-    task: Task
     cpu_millis: int
     image_bytes: Mapping[str, int | None]
     speeds: Mapping[str, float]
     pull_bytes_per_second: Mapping[str, float]
-    now_seconds: float
 
 
 class Terms(NamedTuple):

@@ -11,21 +11,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Final, Literal, Protocol, TypeVar
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from foretide_extender.certificates import Certificates
 from foretide_extender.decide import (
     FilterAnswer,
-    PrioritizeAnswer,
     decide_filter,
     decide_prioritize,
     is_ours,
 )
+from foretide_extender.handshake import MOST_HANDSHAKES, Handshake
 from foretide_extender.metrics import Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
+from foretide_extender.reception import Reception
+from foretide_extender.records import Records
 from foretide_extender.settings import Address
 from foretide_extender.spots import TooLate
 from foretide_extender.standings import Standings
@@ -60,18 +64,15 @@ class _Decide(Protocol[_Answer_co]):
 
 
 class NoState(Exception):  # noqa: N818 - a state, not an error
-    """No state of the cluster to rest on: not read yet, or nothing was heard of it for too long."""
-
-    def __init__(self, reason: Literal["NotSynced", "Stale"]) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """The cluster has not been read yet: there is nothing to rest on."""
 
 
 class Answerer:
-    """Answers one request: decode, decide within the deadline, encode. For one thread.
+    """Answers one request: decode, decide within the deadline, encode, and take note. For one thread.
 
-    ``snapshot`` gives the cluster's state, or raises NoState; ``now_seconds`` the time since the epoch and
-    ``clock_seconds`` monotonic time. The deadline counts from when the request is read, which cannot be cut short.
+    ``snapshot`` gives the cluster's state, or raises NoState, and ``is_stale`` says that it may no longer be so;
+    ``now_seconds`` gives the time since the epoch and ``clock_seconds`` monotonic time. The deadline counts from when
+    the request is read, which cannot be cut short, and that much sooner as the request has waited to be read.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class Answerer:
         deadline_seconds: float,
         now_seconds: Callable[[], float],
         clock_seconds: Callable[[], float],
+        is_stale: Callable[[], bool] = lambda: False,
     ) -> None:
         self._snapshot = snapshot
+        self._is_stale = is_stale
         self._metrics = metrics
         self._deadline_seconds = deadline_seconds
         self._now_seconds = now_seconds
@@ -91,12 +94,13 @@ class Answerer:
         self._end_seconds = 0.0
         self._standings = Standings(self._check)
         self._latest: tuple[Body, Request] | None = None
+        self.records = Records()
 
-    def answer(self, verb: Verb, body: Body) -> bytes:
-        """The reply to ``body``; MalformedRequest if it is no request."""
+    def answer(self, verb: Verb, body: Body, waited_seconds: float = 0.0) -> bytes:
+        """The reply to ``body``, which may have waited for so long; MalformedRequest if it is no request."""
         begin = self._clock_seconds()
         request = self._read(body)
-        reply = self._reply(verb, request)
+        reply = self._reply(verb, request, self._deadline_seconds - waited_seconds)
         self._metrics.took(verb, self._clock_seconds() - begin)
         return reply
 
@@ -121,38 +125,73 @@ class Answerer:
             self._latest = body, request
         return request
 
-    def _reply(self, verb: Verb, request: Request) -> bytes:
-        if verb == "filter":
-            passed = self._decided(verb, request, decide_filter) or FilterAnswer("Equal")
-            self._metrics.decided(verb, passed.source)
-            for reason, count in passed.reasons.items():
-                self._metrics.refusals.labels(reason).inc(count)
-            for reason in passed.overruled:
-                self._metrics.overruled.labels(reason).inc()
-            return encode_filter(request, passed.refused)
-        scored = self._decided(verb, request, decide_prioritize) or PrioritizeAnswer("Equal")
-        self._metrics.decided(verb, scored.source)
-        return encode_prioritize(request, scored.entries, scored.top)
+    def _reply(self, verb: Verb, request: Request, left_seconds: float) -> bytes:
+        reply = self._filtered if verb == "filter" else self._prioritized
+        return reply(request, left_seconds, self._now_seconds())
 
-    def _decided(self, verb: Verb, request: Request, decide: _Decide[_Answer_co]) -> _Answer_co | None:
-        """What is decided; None where nothing is in time, or it goes wrong."""
+    def _filtered(self, request: Request, left_seconds: float, now_seconds: float) -> bytes:
+        found, failed_open = self._decided("filter", request, decide_filter, left_seconds, now_seconds)
+        answer = found or FilterAnswer("Equal")
+        try:
+            reply = encode_filter(request, answer.refused)
+        except Exception as error:  # noqa: BLE001 - it is logged, and no reason to hold the scheduler up
+            found, failed_open, answer = None, self._broken("filter", request, error), FilterAnswer("Equal")
+            reply = encode_filter(request, answer.refused)
+        if is_ours(request.pod):
+            self.records.filtered(request, found, failed_open, now_seconds)
+        self._metrics.decided("filter", answer.source)
+        for reason, count in answer.reasons.items():
+            self._metrics.refusals.labels(reason).inc(count)
+        for reason in answer.overruled:
+            self._metrics.overruled.labels(reason).inc()
+        return reply
+
+    def _prioritized(self, request: Request, left_seconds: float, now_seconds: float) -> bytes:
+        found, failed_open = self._decided("prioritize", request, decide_prioritize, left_seconds, now_seconds)
+        reply = b""
+        if found is not None:
+            try:
+                reply = encode_prioritize(request, found.entries, found.top, self._check)
+            except TooLate:
+                found, failed_open = None, "DeadlineExceeded"
+                self._metrics.fail_open.labels("prioritize", failed_open).inc()
+            except Exception as error:  # noqa: BLE001 - as above
+                found, failed_open = None, self._broken("prioritize", request, error)
+        if is_ours(request.pod):
+            self.records.prioritized(request, found, failed_open, now_seconds)
+        self._metrics.decided("prioritize", "Equal" if found is None else found.source)
+        return encode_prioritize(request, None, None) if found is None else reply
+
+    def _decided(
+        self, verb: Verb, request: Request, decide: _Decide[_Answer_co], left_seconds: float, now_seconds: float
+    ) -> tuple[_Answer_co | None, str]:
+        """What is decided; None where nothing is within the seconds that are left, or it goes wrong, and why."""
         pod, names = request.pod, request.names
         if not is_ours(pod):
-            return decide(_UNTOUCHED, pod, names, 0.0, None)
-        self._end_seconds = self._clock_seconds() + self._deadline_seconds
-        reason: str
+            return decide(_UNTOUCHED, pod, names, 0.0, None), ""
+        reason = "Overloaded"
         try:
-            return decide(self._snapshot(), pod, names, self._now_seconds(), self._standings)
-        except NoState as error:
-            reason = error.reason
+            if left_seconds >= 0.0:
+                self._end_seconds = self._clock_seconds() + left_seconds
+                decided = decide(self._snapshot(), pod, names, now_seconds, self._standings)
+                if self._is_stale():
+                    self._metrics.stale_decisions.labels(verb).inc()
+                return decided, ""
+        except NoState:
+            reason = "NotSynced"
         except TooLate:
             reason = "DeadlineExceeded"
-        except Exception:
-            log.exception("%s failed open for %s/%s", verb, pod.namespace, pod.name)
-            self._standings = Standings(self._check)
-            reason = "InternalError"
+        except Exception as error:  # noqa: BLE001 - as above
+            return None, self._broken(verb, request, error)
         self._metrics.fail_open.labels(verb, reason).inc()
-        return None
+        return None, reason
+
+    def _broken(self, verb: Verb, request: Request, error: Exception) -> str:
+        """Take note of an error that nobody thought of: what is kept may be the cause, and is begun anew."""
+        log.error("%s failed open for %s/%s", verb, request.pod.namespace, request.pod.name, exc_info=error)
+        self._standings = Standings(self._check)
+        self._metrics.fail_open.labels(verb, "InternalError").inc()
+        return "InternalError"
 
     def _check(self) -> None:
         if self._clock_seconds() > self._end_seconds:
@@ -168,9 +207,9 @@ def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: in
             log.warning("%s: %s: %s", verb, error.reason, error)
             return Answer(HTTPStatus.BAD_REQUEST, TEXT, f"{error.reason}: {error}\n".encode(errors="replace"))
 
-        def answer(body: Body) -> Answer:
+        def answer(body: Body, waited_seconds: float) -> Answer:
             try:
-                return Answer(HTTPStatus.OK, JSON, answerer.answer(verb, body))
+                return Answer(HTTPStatus.OK, JSON, answerer.answer(verb, body, waited_seconds))
             except MalformedRequest as error:
                 return malformed(error)
 
@@ -183,12 +222,13 @@ def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: in
 
 
 def observe_app(
-    metrics: Metrics, *, waiting_for: Callable[[], Sequence[str]], silent: Callable[[], Sequence[str]]
+    metrics: Metrics, *, waiting_for: Callable[[], Sequence[str]], stuck: Callable[[], Sequence[str]]
 ) -> web.Application:
     """GET /metrics, /healthz and /readyz.
 
-    ``silent`` gives the resources of which nothing was heard for too long: both say so with status 503, because a
-    restart makes dead watches anew. ``waiting_for`` gives those not seen yet, which only readiness waits for.
+    ``stuck`` gives the resources whose watch does nothing any more: both say so with status 503, because a restart
+    makes it anew. That the API server is away is no reason: what is known is used on. ``waiting_for`` gives the
+    resources not seen yet, which only readiness waits for.
     """
 
     async def show_metrics(_: web.Request) -> web.Response:
@@ -196,9 +236,9 @@ def observe_app(
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthy(_: web.Request) -> web.Response:
-        dead = silent()
+        dead = stuck()
         if dead:
-            return web.Response(status=503, text=f"nothing was heard for too long of: {', '.join(dead)}\n")
+            return web.Response(status=503, text=f"the watch has stopped of: {', '.join(dead)}\n")
         return web.Response(text="ok\n")
 
     async def ready(request: web.Request) -> web.Response:
@@ -215,12 +255,28 @@ def observe_app(
 
 
 async def listen_to_scheduler(
-    routes: Mapping[bytes, Route], address: Address, *, max_body_bytes: int
+    routes: Mapping[bytes, Route],
+    metrics: Metrics,
+    address: Address,
+    *,
+    max_body_bytes: int,
+    certificates: Certificates | None = None,
 ) -> asyncio.Server:
-    """Serve what kube-scheduler posts; OSError if the address is taken. Close it at the end."""
-    return await asyncio.get_running_loop().create_server(
-        lambda: PostProtocol(routes, max_body_bytes=max_body_bytes), address.host or None, address.port
-    )
+    """Serve what kube-scheduler posts, by TLS alone if there are ``certificates``; OSError if the address is taken.
+
+    Close it at the end. All bodies that are being received and answers that were not taken have together at most twice
+    the bytes of the largest body.
+    """
+    reception = Reception(most_bytes=2 * max_body_bytes, gave_up=metrics.gave_up, refused=metrics.refused)
+
+    def connection() -> PostProtocol:
+        return PostProtocol(routes, reception, max_body_bytes=max_body_bytes)
+
+    protocol: Callable[[], asyncio.BaseProtocol] = connection
+    if certificates is not None:
+        strangers = Reception(most_bytes=0, gave_up=metrics.gave_up, most_connections=MOST_HANDSHAKES)
+        protocol = partial(Handshake, strangers, certificates.context, connection)
+    return await asyncio.get_running_loop().create_server(protocol, address.host or None, address.port)
 
 
 async def listen_to_observers(app: web.Application, address: Address) -> web.AppRunner:

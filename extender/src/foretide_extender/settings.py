@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
+
+from foretide_extender.certificates import Files
 
 DEFAULT_MAX_BODY_BYTES: Final = 2 * 2**20
 """A Pod of the largest that etcd takes (1.5 MiB) and 5,000 names fit in; so does what it costs into 128 MiB."""
+
+
+_TLS_FILES: Final = ("FORETIDE_TLS_CERT", "FORETIDE_TLS_KEY", "FORETIDE_TLS_CLIENT_CA")
 
 
 class SettingError(ValueError):
@@ -26,9 +33,11 @@ class Address:
 class Settings:
     """How this process runs.
 
-    ``scheduler_address`` (FORETIDE_SCHEDULER_LISTEN, default ``127.0.0.1:8888``): filter and prioritize, for the
-    scheduler beside us; it has no authentication, so keep it on the loopback interface.
-    ``observe_address`` (FORETIDE_OBSERVE_LISTEN, default ``:8082``): /metrics, /healthz and /readyz.
+    ``scheduler_address`` (FORETIDE_SCHEDULER_LISTEN, default ``127.0.0.1:8888``): filter and prioritize. Without TLS
+    there is no authentication, so nothing but the loopback interface is taken.
+    ``tls`` (FORETIDE_TLS_CERT, FORETIDE_TLS_KEY, FORETIDE_TLS_CLIENT_CA, default none; all three or none): PEM files by
+    which the scheduler's port speaks TLS, with clients that show a certificate which one of the authorities signed.
+    ``observe_address`` (FORETIDE_OBSERVE_LISTEN, default ``:8082``): /metrics, /healthz, /readyz and /explain.
     ``decision_deadline_seconds`` (FORETIDE_DECISION_DEADLINE_MILLISECONDS, default 50, 1 to 10000): after which an
     answer is given that changes nothing. Keep it well below the scheduler's httpTimeout.
     ``max_body_bytes`` (FORETIDE_MAX_BODY_BYTES, default 2097152, 65536 to 1073741824): the largest request; it costs
@@ -37,6 +46,7 @@ class Settings:
     """
 
     scheduler_address: Address
+    tls: Files | None
     observe_address: Address
     decision_deadline_seconds: float
     max_body_bytes: int
@@ -45,14 +55,39 @@ class Settings:
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """The settings in ``environment``; SettingError for a value that cannot be used."""
+        tls = _files(environment)
+        scheduler_address = _address(environment, "FORETIDE_SCHEDULER_LISTEN", "127.0.0.1:8888")
+        if tls is None and not _is_loopback(scheduler_address.host):
+            raise SettingError(
+                f"FORETIDE_SCHEDULER_LISTEN is {environment['FORETIDE_SCHEDULER_LISTEN']!r}, where everybody may ask; "
+                f"write 127.0.0.1:PORT, or set {', '.join(_TLS_FILES)}"
+            )
         return cls(
-            scheduler_address=_address(environment, "FORETIDE_SCHEDULER_LISTEN", "127.0.0.1:8888"),
+            scheduler_address=scheduler_address,
+            tls=tls,
             observe_address=_address(environment, "FORETIDE_OBSERVE_LISTEN", ":8082"),
             decision_deadline_seconds=_integer(environment, "FORETIDE_DECISION_DEADLINE_MILLISECONDS", 50, 1, 10_000)
             / 1e3,
             max_body_bytes=_integer(environment, "FORETIDE_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 2**16, 2**30),
             log_level=_choice(environment, "FORETIDE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         )
+
+
+def _files(environment: Mapping[str, str]) -> Files | None:
+    given = [environment.get(name) for name in _TLS_FILES]
+    if not any(given):
+        return None
+    missing = [name for name, value in zip(_TLS_FILES, given, strict=True) if not value]
+    if missing:
+        raise SettingError(f"{', '.join(missing)} must be set as well: TLS needs {', '.join(_TLS_FILES)}")
+    return Files(*(Path(value) for value in given if value))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _address(environment: Mapping[str, str], name: str, default: str) -> Address:

@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from foretide.placement.task import WorkloadPredictions
+from foretide.placement.admission import Needs
+from foretide.placement.task import Task, WorkloadPredictions
 from foretide_extender.board import Board, Scale, Words
 from foretide_extender.reckoning import Basis
 from foretide_extender.spots import Check, Crowds, Spots, sizes_of
@@ -51,6 +52,8 @@ class Standing:
         self._scales = scales
         self._images = images
         self._boards: dict[int | None, Board] = {}
+        self._basis: Basis | None = None
+        self._needs: dict[int | None, Needs] = {}
 
     def __len__(self) -> int:
         return len(self.spots) + sum(map(len, self._boards.values()))
@@ -64,6 +67,18 @@ class Standing:
                 return False
             self._images = snapshot.images
         return True
+
+    def needs(self, workload: WorkloadPredictions, task: Task) -> Needs:
+        """What a task of ``workload``, which this is for, needs at most."""
+        found = self._needs.get(task.inferences)
+        if found is None:
+            predictions = [workload.prediction_for(task, name) for name in workload.by_class]
+            known = [each for each in predictions if each is not None]
+            found = Needs.of(known, workload.inferences_of(task), workload.percentile)
+            if len(self._needs) >= MOST_BOARDS:
+                del self._needs[next(iter(self._needs))]
+            self._needs[task.inferences] = found
+        return found
 
     def follow(self, snapshot: Snapshot, check: Check) -> None:
         """Have the spots as they are now."""
@@ -100,19 +115,15 @@ class Standing:
         """Have nothing kept of this elsewhere."""
         self._scales.forget(self._boards.values())
 
-    def basis(self, snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> Basis:
-        """What ``pod`` is told rests on, by what is so at a time in seconds since the epoch."""
-        spots = self.spots
-        return Basis(
-            spots.places(),
-            spots.workload,
-            pod.task,
-            spots.cpu_millis,
-            spots.image_bytes,
-            snapshot.speeds,
-            snapshot.pull_bytes_per_second,
-            now_seconds,
-        )
+    def basis(self, snapshot: Snapshot) -> Basis:
+        """What such tasks are told rests on now."""
+        places, speeds, pulls = self.spots.places(), snapshot.speeds, snapshot.pull_bytes_per_second
+        known, spots = self._basis, self.spots
+        is_same = known is not None and known.places is places and known.speeds is speeds
+        if known is None or not is_same or known.pull_bytes_per_second is not pulls:
+            known = Basis(places, spots.workload, spots.cpu_millis, spots.image_bytes, speeds, pulls)
+            self._basis = known
+        return known
 
 
 class Scales:

@@ -11,8 +11,10 @@ from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS
 from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
 
-SILENT_SECONDS: Final = 900.0
-"""A watch that heard nothing for so long, not even a bookmark, is dead: the server sends one a minute."""
+STALE_SECONDS: Final = 90.0
+"""What is known of a resource is stale when nothing was heard of it for so long: the server sends a word a minute."""
+STUCK_SECONDS: Final = 600.0
+"""A watch that neither asked nor heard anything for so long hangs: it waits 255 s at most for an answer."""
 
 _IN_FLIGHT = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
@@ -45,11 +47,13 @@ class Watches:
         """The resources that have not been listed yet."""
         return [name for name, cache in self._caches.items() if not cache.is_synced]
 
-    def silent(self) -> list[str]:
-        """The resources that were listed and not heard of for `SILENT_SECONDS`: what is known of them is stale."""
-        return [
-            name for name, cache in self._caches.items() if cache.is_synced and cache.age_seconds() > SILENT_SECONDS
-        ]
+    def is_stale(self) -> bool:
+        """Whether there is a resource that nothing was heard of for `STALE_SECONDS`."""
+        return any(cache.age_seconds() > STALE_SECONDS for cache in self._caches.values())
+
+    def stuck(self) -> list[str]:
+        """The resources whose watch has ended, or done nothing for `STUCK_SECONDS`, be the API server there or away."""
+        return [name for name, cache in self._caches.items() if cache.still_seconds() > STUCK_SECONDS]
 
     def age_seconds(self, resource: str) -> float:
         """Seconds since the API server last said anything of ``resource``."""

@@ -7,7 +7,7 @@ and the bytes of those that pass are sent back as they came, which holds for the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -125,10 +125,13 @@ def entry(name: str, score: int) -> str:
     return f'{{"Host":{_encoder.encode(name).decode()},"Score":{score}}}'
 
 
-def encode_prioritize(request: Request, entries: Mapping[str, str] | None, top: str | None) -> bytes:
+def encode_prioritize(
+    request: Request, entries: Mapping[str, str] | None, top: str | None, check: Callable[[], None] = lambda: None
+) -> bytes:
     """The reply to prioritize: the entry of each node, in order; the same score for all where there are none.
 
-    The node ``top`` gets the best score.
+    The node ``top`` gets the best score. Raises what ``check`` does, which is called again and again where there are
+    thousands of entries.
     """
     names = request.names
     if entries is None and top is None and request.is_plain and names:
@@ -138,6 +141,8 @@ def encode_prioritize(request: Request, entries: Mapping[str, str] | None, top: 
     top_at = -1 if top is None else names.index(top)
     pieces = []
     for begin in range(0, len(names), _NAMES_AT_ONCE):
+        if begin and entries is not None:
+            check()
         found = list(map(entry_of, names[begin : begin + _NAMES_AT_ONCE]))
         if top is not None and begin <= top_at < begin + _NAMES_AT_ONCE:
             found[top_at - begin] = entry(top, TOP_SCORE)

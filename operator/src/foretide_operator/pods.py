@@ -8,7 +8,7 @@ from typing import Final
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.common import LabelSelector, plain
-from foretide_kube.names import GATE_PLAN, LABEL_ROLE, ROLE_PROBE, ROLE_PROFILE
+from foretide_kube.names import GATE_PLAN, LABEL_ROLE, RESOURCE_TASK, ROLE_PROBE, ROLE_PROFILE
 from foretide_operator.settings import Settings
 
 CONTAINER: Final = "profiler"
@@ -91,14 +91,17 @@ def image_of(spec: AIWorkloadSpec, settings: Settings) -> str:
 
 
 def set_scheduler(pod: Object, settings: Settings) -> None:
-    """Have the Pod placed by our scheduler, where it is installed."""
+    """Have the Pod placed by our scheduler where it is installed, or marked for the one that asks our extender."""
     if settings.scheduler_name:
         pod["schedulerName"] = settings.scheduler_name
+    if settings.external_scheduler:
+        for amounts in pod["containers"][0]["resources"].values():
+            amounts[RESOURCE_TASK] = "1"
 
 
 def set_gate(pod: Object, settings: Settings) -> None:
-    """Have the Pod wait for the planner, where gates are on: only our scheduler does as the plan says."""
-    if settings.gates and settings.scheduler_name:
+    """Have the Pod wait for the planner, where gates are on and the scheduler does as the plan says."""
+    if settings.gates and (settings.scheduler_name or settings.external_scheduler):
         pod["schedulingGates"] = [{"name": GATE_PLAN}]
 
 

@@ -19,9 +19,10 @@ class SettingsError(ValueError):
 class Settings:
     """Configuration of the operator; one field per environment variable of docs/operator.md.
 
-    ``scheduler_name`` empty means the cluster's default scheduler. ``gates`` says whether the tasks of run Jobs wait
-    behind the planner's gate, where our scheduler places them. ``profile_*`` and ``probe_max_seconds`` are handed
-    to the profiler; ``job_deadline_seconds`` bounds every inspect, profile and probe Job from outside.
+    ``scheduler_name`` empty means the cluster's default scheduler, and with ``external_scheduler`` that one asks our
+    extender about the Pods marked for it. ``gates`` says whether the tasks of run Jobs wait behind the planner's gate,
+    where either places them. ``profile_*`` and ``probe_max_seconds`` are handed to the profiler;
+    ``job_deadline_seconds`` bounds every inspect, profile and probe Job from outside.
     ``profile_budget_seconds`` of node time a day are spent on the measurements of a node class.
     """
 
@@ -29,6 +30,7 @@ class Settings:
     scheduler_name: str
     image_onnx: str
     image_torch: str
+    external_scheduler: bool = False
     gates: bool = True
     image_pull_policy: str = "IfNotPresent"
     profile_max_seconds: int = 30
@@ -46,6 +48,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         namespace=_text(environment, "FORETIDE_NAMESPACE"),
         scheduler_name=environment.get("FORETIDE_SCHEDULER_NAME", ""),
+        external_scheduler=_one_of(environment, "FORETIDE_EXTERNAL_SCHEDULER", "false", TRUTHS) == "true",
         gates=_one_of(environment, "FORETIDE_GATES", "true", TRUTHS) == "true",
         image_onnx=_text(environment, "FORETIDE_PROFILER_IMAGE_ONNX"),
         image_torch=_text(environment, "FORETIDE_PROFILER_IMAGE_TORCH"),

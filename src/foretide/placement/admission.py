@@ -6,11 +6,11 @@ says so: a Pod must never wait for ever because of a prediction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from foretide.prediction import USUAL_PERCENTILE, Prediction
+from foretide.prediction import SUREST_FIRST, USUAL_PERCENTILE, Prediction, Source
 
 MEMORY_LIMIT_TOO_LOW: Final = "PredictedOutOfMemory"
 """The predicted memory exceeds the Pod's limit: it would be OOM-killed."""
@@ -40,6 +40,33 @@ class Demand:
     memory_limit_bytes: int | None
     seconds_left: float | None
     percentile: int = USUAL_PERCENTILE
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The most that a task needs on any class: memory, and the seconds that a percentile of such tasks keep to.
+
+    ``source`` is that of the surest prediction.
+    """
+
+    memory_bytes: int
+    seconds: float
+    source: Source
+
+    @classmethod
+    def of(cls, predictions: Iterable[Prediction], inferences: int, percentile: int) -> Needs:
+        """By the predictions for all classes; there is at least one."""
+        found = list(predictions)
+        return cls(
+            max(each.memory_bytes for each in found),
+            max(each.completion_quantile_seconds(inferences, percentile) for each in found),
+            min((each.source for each in found), key=SUREST_FIRST.index),
+        )
+
+    def are_within(self, demand: Demand) -> bool:
+        """Whether no class is out for the Pod's limit or the deadline; what nodes have to give is another matter."""
+        limit, left = demand.memory_limit_bytes, demand.seconds_left
+        return (limit is None or self.memory_bytes <= limit) and (left is None or self.seconds <= left)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from bench.extender.connection import head_of
 from foretide_extender.metrics import Metrics
 from foretide_extender.posting import PostProtocol
+from foretide_extender.reception import Reception
 from foretide_extender.server import Answerer, NoState, scheduler_routes
 from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES
 from foretide_extender.state import ClusterState, Snapshot
@@ -94,7 +95,10 @@ async def in_process() -> AsyncIterator[InProcess]:
     logged = _Errors()
     logging.getLogger().addHandler(logged)
     try:
-        yield InProcess(lambda: PostProtocol(routes, max_body_bytes=DEFAULT_MAX_BODY_BYTES), clusters, logged)
+        reception = Reception(most_bytes=2 * DEFAULT_MAX_BODY_BYTES, gave_up=metrics.gave_up)
+        yield InProcess(
+            lambda: PostProtocol(routes, reception, max_body_bytes=DEFAULT_MAX_BODY_BYTES), clusters, logged
+        )
     finally:
         logging.getLogger().removeHandler(logged)
 
@@ -162,6 +166,10 @@ class _Wire(asyncio.Transport):
         """Take what the server sends."""
         self._received += data
         self._more.set()
+
+    def get_write_buffer_size(self) -> int:
+        """All is sent at once."""
+        return 0
 
     def is_closing(self) -> bool:
         """Whether the server closed it."""
@@ -278,4 +286,4 @@ def _absurd(name: str, microseconds: int) -> dict[str, Any]:
 
 
 def _not_synced() -> Snapshot:
-    raise NoState("NotSynced")
+    raise NoState

@@ -4,6 +4,8 @@
   value: {{ .Release.Namespace }}
 - name: FORETIDE_SCHEDULER_NAME
   value: {{ include "foretide.schedulerName" . | quote }}
+- name: FORETIDE_EXTERNAL_SCHEDULER
+  value: {{ eq .Values.scheduler.mode "external" | quote }}
 - name: FORETIDE_GATES
   value: {{ .Values.planner.gates | quote }}
 - name: FORETIDE_PROFILER_IMAGE_ONNX

@@ -14,10 +14,31 @@ profiles:
 - schedulerName: foretide-scheduler
 extenders:
 - urlPrefix: http://127.0.0.1:8888
-  filterVerb: filter
-  prioritizeVerb: prioritize
-  weight: {{ int .Values.scheduler.weight }}
-  nodeCacheCapable: true
-  ignorable: true
-  httpTimeout: 300ms
+  {{- include "foretide.asked" . | nindent 2 }}
+{{- end }}
+
+{{/* How a scheduler asks the extender, wherever that is. */}}
+{{- define "foretide.asked" -}}
+filterVerb: filter
+prioritizeVerb: prioritize
+weight: {{ int .Values.scheduler.weight }}
+nodeCacheCapable: true
+ignorable: true
+httpTimeout: 300ms
+{{- end }}
+
+{{/* What the cluster's own scheduler needs in its configuration, with an address and paths of whoever runs it. */}}
+{{- define "foretide.externalExtender" -}}
+extenders:
+- urlPrefix: https://{{ .Values.scheduler.external.clusterIP | default "CLUSTER-IP" }}:8888
+  enableHTTPS: true
+  tlsConfig:
+    serverName: foretide-extender.{{ .Release.Namespace }}.svc
+    certFile: /etc/kubernetes/foretide/tls.crt
+    keyFile: /etc/kubernetes/foretide/tls.key
+    caFile: /etc/kubernetes/foretide/ca.crt
+  {{- include "foretide.asked" . | nindent 2 }}
+  managedResources:
+  - name: foretide.dev/task
+    ignoredByScheduler: true
 {{- end }}

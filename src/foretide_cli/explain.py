@@ -1,0 +1,241 @@
+"""`foretide explain pod`: why a Pod went where it went, as the extender that was asked about it tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from foretide_cli.tables import table
+from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_kube.explanation import NOW, Candidates, Explanation, Placed, Planned, Step
+from foretide_kube.forwarding import PodPort
+from foretide_kube.names import PODS
+
+TOKEN_ACCOUNT: Final = "foretide-explain"  # noqa: S105 - its name
+"""May get Pods and nothing else: in its name asks who has no token of his own."""
+TOKEN_SECONDS: Final = 600
+"""The shortest life of a token that the API server gives."""
+_EXTENDERS: Final = "app.kubernetes.io/name=foretide,app.kubernetes.io/component in (scheduler,extender)"
+_CONTAINER, _PORT = "extender", "metrics"
+_MOST_NAMES: Final = 3
+_NONE: Final = "-"
+
+
+Get = Callable[[KubeClient, PodPort, str, Mapping[str, str]], tuple[int, bytes]]
+"""As `foretide_kube.forwarding.get_in_pod`."""
+
+
+def explain(
+    client: KubeClient,
+    namespace: str,
+    name: str,
+    *,
+    system_namespace: str,
+    most_nodes: int | None,
+    as_json: bool,
+    get: Get,
+    say: Callable[[str], None],
+    complain: Callable[[str], int],
+) -> int:
+    """Print what is known of a Pod; what ``complain`` gives where nothing is.
+
+    Every replica of the extender in ``system_namespace`` is asked, and the latest decision is told. ``most_nodes`` is
+    how many candidates a table shows, None for all. ApiError where the API server refuses.
+    """
+    replicas = _replicas(client, system_namespace)
+    if not replicas:
+        return complain(
+            f"no extender is ready in namespace {system_namespace}; is Foretide installed there (--system-namespace), "
+            f"with scheduler.mode other than none? kubectl -n {system_namespace} get pods"
+        )
+    headers = {"Authorization": client.authorization() or f"Bearer {_token(client, system_namespace)}"}
+    path = f"/explain?{urlencode({'namespace': namespace, 'pod': name})}"
+    told, problems = [], []
+    for replica in replicas:
+        try:
+            status, body = get(client, replica, path, headers)
+        except ApiError as error:
+            if error.status == 403:
+                raise _lacking(error, "create pods/portforward", system_namespace) from error
+            problems.append(error.message)
+            continue
+        if status in {200, 404} and body[:1] == b"{":
+            told.append(msgspec.json.decode(body, type=Explanation))
+        else:
+            problems.append(f"{replica.pod} answers {status}: {body[:500].decode(errors='replace').strip()}")
+    if not told:
+        return complain("; ".join(dict.fromkeys(problems)))
+    best = max(told, key=_freshness)
+    if best.status == "NotFound":
+        return complain(best.message)
+    say(msgspec.json.encode(best).decode() if as_json else in_words(best, most_nodes))
+    if best.status != "Decided":
+        for problem in problems:
+            complain(f"another replica may know more: {problem}")
+    return 0
+
+
+def _freshness(told: Explanation) -> tuple[bool, bool, str]:
+    """A decision before none, the latest first; what is known of a Pod before nothing."""
+    return told.status == "Decided", told.status != "NotFound", told.as_of or ""
+
+
+def _replicas(client: KubeClient, namespace: str) -> list[PodPort]:
+    """The Pods in which an extender is ready, and its port for observers."""
+    try:
+        pods = client.list_objects(PODS, namespace, label_selector=_EXTENDERS)
+    except ApiError as error:
+        raise _lacking(error, "list pods", namespace) from error
+    return [PodPort(namespace, pod["metadata"]["name"], port) for pod in pods for port in _ports(pod)]
+
+
+def _ports(pod: Object) -> list[int]:
+    running = pod.get("status", {}).get("containerStatuses") or ()
+    if not any(each["name"] == _CONTAINER and each.get("ready") for each in running):
+        return []
+    containers = [each for each in pod["spec"]["containers"] if each["name"] == _CONTAINER]
+    ports = [port for each in containers for port in each.get("ports") or ()]
+    return [port["containerPort"] for port in ports if port.get("name") == _PORT]
+
+
+def _token(client: KubeClient, namespace: str) -> str:
+    """A short-lived token, for who has none of his own (a client certificate cannot be shown to the extender)."""
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": TOKEN_SECONDS},
+    }
+    try:
+        made = client.raw("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/{TOKEN_ACCOUNT}/token", body=body)
+    except ApiError as error:
+        raise _lacking(error, f"create serviceaccounts/token for {TOKEN_ACCOUNT}", namespace) from error
+    token: str = made["status"]["token"]
+    return token
+
+
+def _lacking(error: ApiError, right: str, namespace: str) -> ApiError:
+    """The same error, with the right named where one is missing."""
+    if error.status != 403:
+        return error
+    words = f"the right to {right} in namespace {namespace} is missing (docs/explain.md says who needs which)"
+    return ApiError(error.status, error.reason, words)
+
+
+def in_words(told: Explanation, most_nodes: int | None) -> str:
+    """A header of facts, the best candidates with their terms, and the refused nodes by reason."""
+    parts = [table(_facts(told), left=2)]
+    if told.candidates:
+        parts.append(_candidates(told.candidates, most_nodes))
+    if told.refused:
+        rows = [("refused", "why", "nodes")]
+        rows += [(each.reason, each.message, _names(each.nodes)) for each in told.refused[: most_nodes or None]]
+        hidden = len(told.refused) - len(rows) + 1
+        parts.append(table(rows, left=3) + (f"\n{hidden} more reasons; --nodes all shows them" if hidden else ""))
+    return "\n\n".join(parts)
+
+
+def _facts(told: Explanation) -> list[tuple[str, str]]:
+    facts = [("Pod", f"{told.namespace}/{told.pod}"), ("", told.message)]
+    if told.workload:
+        size = "" if told.inferences is None else f", {told.inferences} inferences"
+        cores = "" if told.cpu_millis is None else f", {told.cpu_millis / 1000:g} CPU"
+        facts.append(("workload", f"{told.workload}{size}{cores}"))
+    if told.as_of:
+        facts.append(("decided", "now, not before" if told.as_of == NOW else told.as_of))
+    return facts + _grounds(told) + _planned(told.planned or Planned()) + _placed(told.placed)
+
+
+def _grounds(told: Explanation) -> list[tuple[str, str]]:
+    """What the decision rests on."""
+    facts = []
+    if told.percentile is not None:
+        facts.append(("compared by", f"the seconds that {told.percentile} % of such tasks keep to"))
+    if told.filter is not None:
+        facts.append(("filter", _step(told.filter)))
+    if told.prioritize is not None:
+        worth = "; a point adds 10 × the extender's weight to a node's total" if told.prioritize.source else ""
+        facts.append(("scores", _step(told.prioritize) + worth))
+    if told.overruled:
+        facts.append(("set aside", f"{', '.join(told.overruled)}: would have refused all nodes"))
+    versions = dict.fromkeys(each.model_version for each in told.candidates if each.model_version)
+    return [*facts, ("model", ", ".join(versions))] if versions else facts
+
+
+def _placed(placed: Placed | None) -> list[tuple[str, str]]:
+    """Where the Pod went."""
+    if placed is None:
+        return []
+    if placed.regret_seconds is None:
+        return [("went to", placed.node)]
+    if not placed.regret_seconds:
+        return [("went to", f"{placed.node}, the best by this reckoning")]
+    later = f"{placed.regret_seconds:.1f} s later than on {placed.best_node}"
+    return [("went to", f"{placed.node}, {later} by this reckoning")]
+
+
+def _step(step: Step) -> str:
+    return f"failed open: {step.failed_open}" if step.failed_open else f"rests on {step.source}"
+
+
+def _planned(planned: Planned) -> list[tuple[str, str]]:
+    plan, prediction = planned.plan, planned.prediction
+    node = planned.node or (plan.node if plan else "") or (prediction.node if prediction else "")
+    facts = [("planned", node)] if node else []
+    if plan is not None:
+        words = [("start", plan.expected_start_time), ("finish", plan.expected_finish_time)]
+        words += [("waits for", plan.waits_for), ("gate opened", plan.opened_time), ("amiss", plan.reason)]
+        facts += [("", f"{what} {value}") for what, value in words if value]
+    if prediction is not None:
+        work = prediction.work_milliseconds
+        seconds = (prediction.startup_milliseconds + work.median) / 1e3
+        upper = (prediction.startup_milliseconds + work.upper) / 1e3
+        facts.append(("", f"expected {seconds:.1f} s on {prediction.node} (95 %: {upper:.1f}), {prediction.source}"))
+    return facts
+
+
+def _candidates(candidates: Sequence[Candidates], most_nodes: int | None) -> str:
+    header = ("node", "class", "source", "score", "seconds", "start-up", "work", "pull", "contention", "sharing")
+    rows: list[tuple[str, ...]] = [(*header, "median", "upper", "others there")]
+    shown = nodes = 0
+    for each in candidates:
+        nodes += len(each.nodes)
+        if most_nodes is None or shown < most_nodes:
+            rows.append(_row(each))
+            shown += len(each.nodes)
+    hidden = nodes - shown
+    return table(rows, left=3) + (f"\n{hidden} more nodes; --nodes all shows them" if hidden > 0 else "")
+
+
+def _row(each: Candidates) -> tuple[str, ...]:
+    work = each.alone_seconds if each.startup_seconds is None else each.work_seconds
+    others = _NONE
+    if each.others_cpu_millis is not None and each.allocatable_cpu_millis:
+        others = f"{each.others_cpu_millis / 1000:g} of {each.allocatable_cpu_millis / 1000:g} CPU"
+    return (
+        _names(each.nodes) + (" (planned)" if each.is_planned else ""),
+        each.node_class or _NONE,
+        each.source,
+        _NONE if each.score is None else str(each.score),
+        _seconds(each.completion_seconds),
+        _seconds(each.startup_seconds),
+        _seconds(work),
+        _seconds(each.pull_seconds),
+        _seconds(each.contention_seconds),
+        _seconds(each.sharing_seconds),
+        _seconds(each.median_seconds),
+        _seconds(each.upper_seconds),
+        others,
+    )
+
+
+def _seconds(seconds: float | None) -> str:
+    return _NONE if seconds is None else f"{seconds:.1f}"
+
+
+def _names(nodes: Sequence[str]) -> str:
+    """Some of the names, and how many there are besides."""
+    more = f" and {len(nodes) - _MOST_NAMES} more" if len(nodes) > _MOST_NAMES else ""
+    return ", ".join(nodes[:_MOST_NAMES]) + more

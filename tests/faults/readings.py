@@ -1,0 +1,68 @@
+"""What the metrics say of the parts, to be held against what was done to them."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from foretide_kube.names import SCHEDULER_NAME
+from tests.faults.stage import Stage
+
+_EXTENDER_PORT = 8082
+_SCHEDULER_PORT = 10259
+
+
+class Readings:
+    """The metrics of one process, as they were when it was asked."""
+
+    def __init__(self, text: str) -> None:
+        self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+    def values(self, name: str, **labels: str) -> list[float]:
+        """What each sample of the name says that has these labels."""
+        wanted = labels.items()
+        return [each.value for each in self._samples if each.name == name and wanted <= each.labels.items()]
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of ``values``; 0 where there is none."""
+        return sum(self.values(name, **labels))
+
+
+@contextmanager
+def reading_extender(stage: Stage) -> Iterator[int]:
+    """Yield a port of 127.0.0.1 where `read_extender` finds the extender that is there now, API server or not."""
+    with stage.installed.cluster.forward(stage.pod_of("extender")["status"]["podIP"], _EXTENDER_PORT) as port:
+        yield port
+
+
+def read_extender(port: int) -> Readings:
+    """What the extender says of itself, or whoever is in its place."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return Readings(answer.read().decode())
+
+
+def of_extender(stage: Stage) -> Readings:
+    """What the extender says of itself now, or whoever is in its place."""
+    with reading_extender(stage) as port:
+        return read_extender(port)
+
+
+def failed_probes(stage: Stage, kind: str) -> float:
+    """How many probes of the extender have failed, as its kubelet counts; ``kind`` is ``Liveness`` or ``Readiness``."""
+    pod = stage.pod_of("extender")
+    path = f"/api/v1/nodes/{pod['spec']['nodeName']}/proxy/metrics/probes"
+    readings = Readings(stage.installed.cluster.kubectl("get", "--raw", path))
+    labels = {"container": "extender", "pod_uid": pod["metadata"]["uid"], "probe_type": kind, "result": "failed"}
+    return readings.total("prober_probe_total", **labels)
+
+
+def placed(stage: Stage) -> float:
+    """How many Pods our scheduler says it has placed, since it was started."""
+    cluster = stage.installed.cluster
+    with cluster.forward(stage.pod_of("scheduler")["status"]["podIP"], _SCHEDULER_PORT) as port:
+        server = ("--server", f"https://127.0.0.1:{port}", "--insecure-skip-tls-verify")
+        readings = Readings(cluster.kubectl(*server, "get", "--raw", "/metrics"))
+    return readings.total("scheduler_schedule_attempts_total", profile=SCHEDULER_NAME, result="scheduled")
