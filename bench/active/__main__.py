@@ -4,8 +4,8 @@
 
 Prints a line per cluster and arrival, and as its last line one JSON object, also written to
 `bench/results/active.json`: the share of pairs measured, and per cent of median error on the others and of regret,
-means over the clusters when all workloads have arrived; by cluster, and on average over the arrivals, too. With
-`--share 1` nothing but the rule of what is sure enough bounds what is measured.
+means over the clusters when all workloads have arrived; by cluster, and as medians over the arrivals (`…_arriving`),
+too. With `--share 1` nothing but the rule of what is sure enough bounds what is measured.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,23 +69,15 @@ def _told(figures: Figures) -> str:
 
 def _summary(chosen: Sequence[Sequence[Figures]], random: Sequence[Sequence[Figures]]) -> dict[str, Any]:
     last = [run[-1] for run in chosen]
-    found: dict[str, Any] = {"measured_share": _mean(each.measured_share for each in last)}
+    found: dict[str, Any] = {"measured_share": round(float(np.mean([each.measured_share for each in last])), 4)}
     for prefix, runs in (("", chosen), ("random_", random)):
-        found |= {f"{prefix}{name}": value for name, value in _means([run[-1] for run in runs]).items()}
-        found[f"{prefix}while_arriving"] = _means([figures for run in runs for figures in run])
-        found[f"{prefix}clusters"] = [asdict(run[-1]) for run in runs]
+        ends = [run[-1] for run in runs]
+        every = [figures for run in runs for figures in run]
+        for name in ("median_error", "regret"):
+            found[f"{prefix}{name}"] = round(float(np.mean([getattr(each, name) for each in ends])), 3)
+            found[f"{prefix}{name}_arriving"] = round(float(np.median([getattr(each, name) for each in every])), 3)
+        found[f"{prefix}clusters"] = [asdict(each) for each in ends]
     return found
-
-
-def _means(figures: Sequence[Figures]) -> dict[str, float]:
-    return {
-        "median_error": _mean(each.median_error for each in figures),
-        "regret": _mean(each.regret for each in figures),
-    }
-
-
-def _mean(values: Iterable[float]) -> float:
-    return round(float(np.mean(list(values))), 3)
 
 
 if __name__ == "__main__":
