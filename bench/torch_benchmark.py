@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-
-import torch
-from torch.utils.benchmark import Timer
 
 from foretide_profiler.arguments import parse
 from foretide_profiler.cgroups import read_limits
 from foretide_profiler.requests import RunCall
-from foretide_profiler.runtimes import torch_runtime
+from foretide_profiler.threads import variables
 
 
 def main(arguments: list[str]) -> int:
@@ -29,6 +27,13 @@ def main(arguments: list[str]) -> int:
     if not isinstance(call, RunCall):
         raise TypeError(f"{call} is no call of run")
     limits = read_limits()
+    os.environ.update(variables(limits))
+
+    import torch  # noqa: PLC0415 - after the threads are set
+    from torch.utils.benchmark import Timer  # noqa: PLC0415
+
+    from foretide_profiler.runtimes import torch_runtime  # noqa: PLC0415
+
     model = torch_runtime.load(call.model, limits)
     for _ in range(3):
         model.infer()

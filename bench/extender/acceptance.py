@@ -6,6 +6,7 @@ when nodes vanish without a reason. Both are told as a `Refused`, with what is w
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -109,6 +110,8 @@ def _read(form: type[_Form], reply: bytes) -> _Form:
 
 def loosely_read(reply: bytes) -> Any:  # noqa: ANN401 - JSON
     """Any JSON, however it is written and however large its numbers are; Refused where it is none."""
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(reply)
     try:
         return json.loads(reply.decode(errors="replace"), parse_constant=_refuse_constant, parse_int=_number)
     except (ValueError, RecursionError) as error:

@@ -1,8 +1,9 @@
 # ruff: noqa: INP001 - a program to run by itself
-"""Builds the two ONNX models of the examples: small enough for a ConfigMap, and of different operators.
+"""Builds the ONNX models of the examples: small enough for a ConfigMap, and of different operators.
 
 `edge-cnn` is made of dense convolutions on an image, `sensor-mixer` of matrix products, normalisations and
-elementwise operators on a window of sensor readings. The bytes are the same on every machine.
+elementwise operators on a window of sensor readings. `token-lstm` and `token-encoder` take a text as a sequence of
+numbers, of any length: a recurrence, and a small transformer. The bytes are the same on every machine.
 
     python examples/models/make_onnx.py DIRECTORY
 """
@@ -31,6 +32,17 @@ MIXER_HIDDEN_TOKENS = 64
 MIXER_HIDDEN_CHANNELS = 192
 MIXER_ROUNDS = 32
 MIXER_CLASSES = 6
+
+VOCABULARY = 256
+TOKEN_CLASSES = 6
+LSTM_WIDTH = 64
+LSTM_HIDDEN = 128
+ENCODER_WIDTH = 128
+ENCODER_HEADS = 4
+ENCODER_HIDDEN = 256
+ENCODER_ROUNDS = 2
+ENCODER_TOKENS = 128
+"""The longest text that the encoder has positions for."""
 
 
 class _Graph:
@@ -96,7 +108,56 @@ def sensor_mixer() -> onnx.ModelProto:
     return _model(graph, (MIXER_TOKENS, MIXER_CHANNELS), value, MIXER_CLASSES)
 
 
-MODELS = {"edge-cnn": edge_cnn, "sensor-mixer": sensor_mixer}
+def token_lstm() -> onnx.ModelProto:
+    """An embedding, an LSTM over the tokens, and a classifier of its last state."""
+    graph, gates = _Graph("token-lstm", "tokens", seed=3), 4 * LSTM_HIDDEN
+    steps = graph.node("Transpose", _embedded(graph, LSTM_WIDTH), perm=[1, 0, 2])
+    weights = graph.weight(1, gates, LSTM_WIDTH), graph.weight(1, gates, LSTM_HIDDEN), graph.weight(1, 2 * gates)
+    states = graph.node("LSTM", steps, *weights, hidden_size=LSTM_HIDDEN)
+    last = graph.node("Gather", states, graph.constant(np.array(-1)), axis=0)
+    last = graph.node("Squeeze", last, graph.constant(np.array([0])))
+    scores = graph.node("Gemm", last, *_linear_weights(graph, LSTM_HIDDEN, TOKEN_CLASSES))
+    return _model(graph, ("length",), scores, TOKEN_CLASSES, TensorProto.INT64)
+
+
+def token_encoder() -> onnx.ModelProto:
+    """An embedding with learned positions, rounds of self-attention and a perceptron, and a classifier of the mean.
+
+    All rounds share their weights, as ALBERT's do.
+    """
+    graph = _Graph("token-encoder", "tokens", seed=4)
+    length = graph.node("Gather", graph.node("Shape", graph.input), graph.constant(np.array([1])))
+    positions = graph.node("Slice", graph.weight(ENCODER_TOKENS, ENCODER_WIDTH), graph.constant(np.array([0])), length)
+    value = graph.node("Add", _embedded(graph, ENCODER_WIDTH), positions)
+    query, key, values, out = (_linear_weights(graph, ENCODER_WIDTH, ENCODER_WIDTH) for _ in range(4))
+    rise = _linear_weights(graph, ENCODER_WIDTH, ENCODER_HIDDEN)
+    fall = _linear_weights(graph, ENCODER_HIDDEN, ENCODER_WIDTH)
+    norm = graph.constant(np.ones(ENCODER_WIDTH, np.float32)), graph.weight(ENCODER_WIDTH)
+    heads = graph.constant(np.array([0, 0, ENCODER_HEADS, -1]))
+    whole = graph.constant(np.array([0, 0, ENCODER_WIDTH]))
+    scale = graph.constant(np.array((ENCODER_HEADS / ENCODER_WIDTH) ** 0.5, np.float32))
+    for _ in range(ENCODER_ROUNDS):
+        parts = [
+            graph.node("Transpose", graph.node("Reshape", _linear(graph, value, each), heads), perm=order)
+            for each, order in ((query, [0, 2, 1, 3]), (key, [0, 2, 3, 1]), (values, [0, 2, 1, 3]))
+        ]
+        shares = graph.node("Softmax", graph.node("Mul", graph.node("MatMul", *parts[:2]), scale), axis=-1)
+        mixed = graph.node("Transpose", graph.node("MatMul", shares, parts[2]), perm=[0, 2, 1, 3])
+        mixed = _linear(graph, graph.node("Reshape", mixed, whole), out)
+        value = graph.node("LayerNormalization", graph.node("Add", value, mixed), *norm, axis=-1)
+        mixed = _linear(graph, graph.node("Relu", _linear(graph, value, rise)), fall)
+        value = graph.node("LayerNormalization", graph.node("Add", value, mixed), *norm, axis=-1)
+    value = graph.node("ReduceMean", value, axes=[1], keepdims=0)
+    scores = graph.node("Gemm", value, *_linear_weights(graph, ENCODER_WIDTH, TOKEN_CLASSES))
+    return _model(graph, ("length",), scores, TOKEN_CLASSES, TensorProto.INT64)
+
+
+MODELS = {
+    "edge-cnn": edge_cnn,
+    "sensor-mixer": sensor_mixer,
+    "token-lstm": token_lstm,
+    "token-encoder": token_encoder,
+}
 
 
 def build(directory: Path) -> dict[str, Path]:
@@ -133,8 +194,23 @@ def _perceptron(graph: _Graph, value: str, weights: tuple[str, ...]) -> str:
     return graph.node("Add", graph.node("MatMul", value, fall), fall_bias)
 
 
-def _model(graph: _Graph, item: tuple[int, ...], output: str, classes: int) -> onnx.ModelProto:
-    batch = [helper.make_tensor_value_info(graph.input, TensorProto.FLOAT, ["batch", *item])]
+def _embedded(graph: _Graph, width: int) -> str:
+    """The tokens of the input, each as its vector."""
+    return graph.node("Gather", graph.weight(VOCABULARY, width), graph.input, axis=0)
+
+
+def _linear_weights(graph: _Graph, inputs: int, outputs: int) -> tuple[str, str]:
+    return graph.weight(inputs, outputs), graph.weight(outputs)
+
+
+def _linear(graph: _Graph, value: str, weights: tuple[str, str]) -> str:
+    return graph.node("Add", graph.node("MatMul", value, weights[0]), weights[1])
+
+
+def _model(
+    graph: _Graph, item: tuple[int | str, ...], output: str, classes: int, data_type: int = TensorProto.FLOAT
+) -> onnx.ModelProto:
+    batch = [helper.make_tensor_value_info(graph.input, data_type, ["batch", *item])]
     scores = [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", classes])]
     model = helper.make_model(
         helper.make_graph(graph.nodes, graph.name, batch, scores, graph.weights),

@@ -55,7 +55,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ``workload`` is ``namespace/name/key`` where key digests the immutable part of the spec; ``precision`` one of
     fp32, fp16, bf16, int8; ``cpu_millis`` the CPU limit it ran under; times as in `foretide.results`.
     ``inference_microseconds`` is the *mean* time of one inference: under a CPU quota times have two peaks, and many
-    inferences take many times the mean, not the median. ``exposure_permille`` is what a task had of others beside it
+    inferences take many times the mean, not the median. ``origin`` Sweep is a profile's time at another batch size than
+    the workload's, of which ``signature`` speaks. ``exposure_permille`` is what a task had of others beside it
     (`foretide.contention`), None where that is not known.
     """
 
@@ -69,7 +70,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     memory_peak_bytes: int | None = None
     exposure_permille: int | None = None
     runtime: Runtime
-    origin: Literal["Profile", "Run"]
+    origin: Literal["Profile", "Sweep", "Run"]
     observed_milliseconds: int
 
 

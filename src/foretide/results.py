@@ -7,14 +7,17 @@ Durations are integers with their unit in the name; times are milliseconds since
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from foretide.signature import Count, Signature
+from foretide.signature import Count, Signature, at_batch_size
 
 SCHEMA: Literal["foretide.dev/result/v1"] = "foretide.dev/result/v1"
 MAX_RESULT_BYTES = 4096
+
+MAX_BATCHES: Final = 8
+"""Batch sizes that one profile tells of besides the workload's own."""
 
 Microseconds = Annotated[int, msgspec.Meta(ge=0, le=86_400_000_000)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
@@ -67,6 +70,32 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     p99: Microseconds | None = None
 
 
+class BatchTime(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The time of one inference at another batch size than the workload's, in microseconds.
+
+    Measured as the workload's own, but for less long: 16 samples and a second are enough.
+    """
+
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=65536)]
+    samples: Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
+    mean: Microseconds
+    median: Microseconds
+    stable: bool
+
+
+class Interference(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What the standard co-runner did to the time of one inference.
+
+    The co-runner is one thread on a CPU of its own that copies memory as fast as it can; ``slowdown_permille`` is the
+    mean time beside it over the mean time alone, in thousandths; ``co_runner_bytes_per_second`` what it read and wrote
+    meanwhile.
+    """
+
+    samples: Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
+    slowdown_permille: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+    co_runner_bytes_per_second: Count
+
+
 class Failure(Document, frozen=True, kw_only=True, tag="Failure"):
     """Why nothing was measured: a CamelCase reason, the field at fault if there is one, and what to do."""
 
@@ -87,7 +116,9 @@ class ProfileResult(Document, frozen=True, kw_only=True, tag="Profile"):
 
     ``inference`` times single calls one after the other. ``load_milliseconds`` runs from the process's first
     statement to the model ready; ``work_begin`` is that moment. Memory is the peak resident size of the process;
-    ``memory_base_bytes`` what it held before the model was loaded.
+    ``memory_base_bytes`` what it held before the model was loaded. All of these are of the workload's own batch size;
+    ``batches`` are times at others, where they were asked for and time was left, and ``interference`` what a co-runner
+    does, where that was asked for.
     """
 
     process_start: EpochMilliseconds
@@ -104,6 +135,8 @@ class ProfileResult(Document, frozen=True, kw_only=True, tag="Profile"):
     accelerator_memory_peak_bytes: Bytes | None = None
     energy_microjoules_per_inference: Count | None = None
     model_sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
+    batches: Annotated[tuple[BatchTime, ...], msgspec.Meta(max_length=MAX_BATCHES)] = ()
+    interference: Interference | None = None
     environment: Environment
 
 
@@ -208,6 +241,7 @@ def parse(
         case ProfileResult():
             _check_times(result)
             _check_profile(result)
+            _check_batches(result, signature)
             _check_speed(signature, result.inference.median, "inference.median", result.environment)
         case RunResult():
             _check_times(result)
@@ -244,7 +278,12 @@ def _check_profile(result: ProfileResult) -> None:
     times = result.inference
     _check_order(times)
     measured = times.samples * times.mean + result.first_inference_microseconds
-    if measured > 1000 * (work_milliseconds + _ROUNDING_MILLISECONDS) + times.samples:
+    measured += sum(batch.samples * batch.mean for batch in result.batches)
+    samples = times.samples + sum(batch.samples for batch in result.batches)
+    if result.interference is not None:
+        measured += result.interference.samples * times.mean * result.interference.slowdown_permille // 1000
+        samples += result.interference.samples * (1 + times.mean // 1000)
+    if measured > 1000 * (work_milliseconds + _ROUNDING_MILLISECONDS) + samples:
         raise _impossible("inference", f"{measured} us of inferences do not fit into {work_milliseconds} ms of work")
     loading = result.work_begin - result.process_start
     if result.load_milliseconds > loading + _ROUNDING_MILLISECONDS:
@@ -254,6 +293,20 @@ def _check_profile(result: ProfileResult) -> None:
         raise _impossible(
             "memoryPeakBytes", f"{result.memory_peak_bytes} is below memoryBaseBytes {result.memory_base_bytes}"
         )
+
+
+def _check_batches(result: ProfileResult, signature: Signature | None) -> None:
+    sizes = [batch.batch_size for batch in result.batches]
+    if signature is not None:
+        sizes.append(signature.batch_size)
+    if len(set(sizes)) < len(sizes):
+        raise _impossible("batches", f"batch sizes {', '.join(map(str, sorted(sizes)))}: one is there twice")
+    for batch in result.batches:
+        if 2 * batch.mean + 2 < batch.median:
+            raise _impossible("batches.mean", f"{batch.mean} is less than half the median {batch.median}")
+        if signature is not None:
+            scaled = at_batch_size(signature, batch.batch_size)
+            _check_speed(scaled, batch.median, "batches.median", result.environment)
 
 
 def _check_order(times: Distribution) -> None:
@@ -347,7 +400,7 @@ def _shortened(value: object, limit: int) -> object:
             plain = {
                 field.encode_name: _shortened(getattr(value, field.name), _bound(value, field.name, limit))
                 for field in msgspec.structs.fields(value)
-                if getattr(value, field.name) is not None
+                if getattr(value, field.name) not in (None, ())
             }
             tag = value.__struct_config__.tag
             return {"kind": tag, **plain} if tag else plain

@@ -44,3 +44,23 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     input_pixels: Count
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 1
     by_kind: dict[OperatorKind, OperatorCost] = msgspec.field(default_factory=dict)
+
+
+def at_batch_size(signature: Signature, batch_size: int) -> Signature:
+    """The signature of the same model fed with other batches: all that is done for each item grows, nothing else."""
+    own = signature.batch_size
+    return msgspec.structs.replace(
+        signature,
+        macs=signature.macs * batch_size // own,
+        activation_bytes=signature.activation_bytes * batch_size // own,
+        peak_activation_bytes=signature.peak_activation_bytes * batch_size // own,
+        batch_size=batch_size,
+        by_kind={
+            kind: OperatorCost(
+                macs=cost.macs * batch_size // own,
+                bytes_written=cost.bytes_written * batch_size // own,
+                count=cost.count,
+            )
+            for kind, cost in signature.by_kind.items()
+        },
+    )

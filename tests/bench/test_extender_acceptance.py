@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.extender.acceptance import Asked, Refused, Verb, check, passed, scores
+from bench.extender.acceptance import Asked, Refused, Verb, check, loosely_read, passed, scores
 
 NODES = [{"metadata": {"name": name}, "status": {"allocatable": {"cpu": "4"}}} for name in ("a", "b")]
 NAMES_ASKED = Asked(["a", "b"], None)
@@ -91,3 +91,10 @@ def test_what_go_would_read_all_the_same_is_no_fault() -> None:
 def test_only_status_200_is_an_answer(verb: Verb) -> None:
     with pytest.raises(Refused, match="status 500"):
         check(verb, NAMES_ASKED, 500, b"broken")
+
+
+def test_what_a_reply_is_about_is_read_as_the_reply_is() -> None:
+    item = b'{"metadata":{"name":"a"},"spec":1' + b"0" * 400 + b"}"
+    reply = b'{"NodeNames":null,"Nodes":{"items":[' + item + b']},"FailedNodes":{},"FailedAndUnresolvableNodes":{}}'
+    nodes = loosely_read(reply)["Nodes"]["items"]
+    assert passed(Asked(["a"], nodes), reply).names == ["a"]

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from foretide.results import (
     MAX_RESULT_BYTES,
+    BatchTime,
     Distribution,
     Environment,
     Failure,
     InspectResult,
+    Interference,
     ProbeResult,
     ProfileResult,
     Result,
@@ -50,6 +52,14 @@ PROFILE = ProfileResult(
     memory_base_bytes=100,
     environment=ENVIRONMENT,
 )
+SWEPT = msgspec.structs.replace(
+    PROFILE,
+    work_end=START + 20_000,
+    batches=tuple(
+        BatchTime(batch_size=2**size, samples=16, mean=10_000, median=9_000, stable=size < 5) for size in range(1, 9)
+    ),
+    interference=Interference(samples=100, slowdown_permille=1_750, co_runner_bytes_per_second=10**10),
+)
 RUN = RunResult(
     process_start=START,
     work_begin=START + 500,
@@ -70,6 +80,7 @@ PROBE = ProbeResult(
 )
 RESULTS: list[Result] = [
     PROFILE,
+    SWEPT,
     RUN,
     PROBE,
     InspectResult(signature=SIGNATURE, model_sha256="a" * 64),
@@ -105,13 +116,21 @@ def test_a_profile_with_any_texts_fits_and_keeps_its_figures(names: list[str], m
     environment = Environment(
         cpu_model=model, instruction_sets=tuple(names), threads=2, runtime=model, governor=model, driver=model
     )
-    result = msgspec.structs.replace(PROFILE, environment=environment, unstable_reason=reason)
+    result = msgspec.structs.replace(SWEPT, environment=environment, unstable_reason=reason)
     data = encode(result)
     assert len(data) <= MAX_RESULT_BYTES
     back = parse(data)
     assert isinstance(back, ProfileResult)
-    assert back.inference == PROFILE.inference
+    assert (back.inference, back.batches) == (SWEPT.inference, SWEPT.batches)
     assert len(back.environment.instruction_sets) == len(names)
+
+
+def test_a_profile_from_before_there_were_batch_sizes_is_read_as_one_without() -> None:
+    document = json.loads(encode(PROFILE))
+    assert document.keys().isdisjoint({"batches", "interference"})
+    back = parse(json.dumps(document).encode())
+    assert isinstance(back, ProfileResult)
+    assert (back.batches, back.interference) == ((), None)
 
 
 def test_texts_with_lone_surrogates_are_written_all_the_same() -> None:
@@ -231,6 +250,31 @@ def test_speed_beyond_any_machine_is_impossible_for_the_signature(result: Result
     with pytest.raises(ResultError) as caught:
         parse(encode(result), signature=huge)
     assert caught.value.reason == "ResultImpossible"
+
+
+@pytest.mark.parametrize(
+    ("batches", "field"),
+    [
+        ([{"batchSize": 2, "samples": 3, "mean": 10, "median": 10, "stable": False}] * 2, "batches"),
+        ([{"batchSize": 1, "samples": 3, "mean": 10_000, "median": 10_000, "stable": False}], "batches"),
+        ([{"batchSize": 2, "samples": 3, "mean": 400, "median": 1000, "stable": False}], "batches.mean"),
+        ([{"batchSize": 65_536, "samples": 3, "mean": 1, "median": 1, "stable": True}], "batches.median"),
+        ([{"batchSize": 2, "samples": 3, "mean": 10**10, "median": 10**10, "stable": True}], "inference"),
+    ],
+)
+def test_other_batch_sizes_that_cannot_be_are_impossible(batches: list[dict[str, Any]], field: str) -> None:
+    document = {**json.loads(encode(PROFILE)), "batches": batches}
+    with pytest.raises(ResultError) as caught:
+        parse(json.dumps(document).encode(), signature=SIGNATURE)
+    assert (caught.value.reason, caught.value.field) == ("ResultImpossible", field)
+
+
+def test_a_co_runner_beside_which_all_took_longer_than_there_was_time_is_impossible() -> None:
+    interference = {"samples": 1000, "slowdownPermille": 2_000_000, "coRunnerBytesPerSecond": 1}
+    document = {**json.loads(encode(PROFILE)), "interference": interference}
+    with pytest.raises(ResultError) as caught:
+        parse(json.dumps(document).encode())
+    assert (caught.value.reason, caught.value.field) == ("ResultImpossible", "inference")
 
 
 @pytest.mark.parametrize("result", [PROFILE, RUN, PROBE], ids=["profile", "run", "probe"])

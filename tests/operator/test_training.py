@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from foretide.model.artefact import ArtefactError
 from foretide.observation import DeviceFeatures, Observation
-from foretide_kube.kinds import completiontimemodel
+from foretide_kube.kinds import aiworkload, completiontimemodel, workloadprofile
 from foretide_kube.kinds.common import find_condition, plain
 from foretide_kube.kinds.completiontimemodel import CompletionTimeModelStatus
+from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_operator.actions import Action, Apply, Delete, WriteStatus
 from foretide_operator.training import artefacts
 from foretide_operator.training import table as tables
@@ -24,6 +25,7 @@ from foretide_operator.training.protocol import ClassReport, TrainingReport, Tra
 from foretide_operator.training.reconcile import Decision, Facts, decide
 from foretide_operator.training.table import ObservationTable, load, store
 from foretide_operator.training.trainer import NotTrained, Trained, Trainer
+from tests.kinds import objects
 from tests.operator.cluster_objects import NOW, NOW_MILLISECONDS, SIGNATURE, uid
 
 
@@ -66,6 +68,31 @@ def stored_after(actions: list[Action], before: list[Any]) -> list[Any]:
         elif isinstance(action, Delete):
             del found[action.name]
     return list(found.values())
+
+
+def profile(batches: list[dict[str, Any]]) -> WorkloadProfile:
+    body = objects.workload_profile()
+    body["spec"]["measurement"]["batches"] = batches
+    return workloadprofile.parse(body)
+
+
+def test_a_profile_is_a_row_for_each_batch_size_that_was_measured_well() -> None:
+    spec = aiworkload.parse(objects.torchvision_workload()).spec
+    times = {"samples": 16, "median": 1, "mean": 40_000, "stable": True}
+    measured = profile([{"batchSize": 4, **times}, {"batchSize": 8, **times, "stable": False}])
+    own, other = tables.profile_rows(measured, spec, SIGNATURE)
+    assert (own.origin, own.signature, own.inference_microseconds) == ("Profile", SIGNATURE, 10_100)
+    assert (other.origin, other.inference_microseconds) == ("Sweep", 40_000)
+    assert (other.signature.batch_size, other.signature.macs) == (4, 4 * SIGNATURE.macs)
+    assert (other.startup_milliseconds, other.memory_peak_bytes) == (None, None)
+    assert (other.workload, other.node_class) == (own.workload, own.node_class)
+    assert len(ObservationTable([own, other])) == 2
+    assert len(load(stored_after(store(ObservationTable([own, other]), [], "ns", None), []))[0]) == 2
+
+
+def test_a_profile_without_other_batch_sizes_is_one_row() -> None:
+    spec = aiworkload.parse(objects.torchvision_workload()).spec
+    assert [row.origin for row in tables.profile_rows(profile([]), spec, SIGNATURE)] == ["Profile"]
 
 
 def test_a_row_is_the_same_however_often_it_is_added() -> None:

@@ -7,7 +7,9 @@ from typing import get_args
 
 import pytest
 
+from foretide import results
 from foretide_kube.kinds import aiworkload
+from foretide_profiler import arguments
 from foretide_profiler.arguments import parse
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.requests import DataType, InspectCall, ModelRequest, ProbeCall, ProfileCall, RunCall, Source
@@ -20,12 +22,19 @@ VISION_REQUEST = ModelRequest("TorchVision", "resnet18", None, None, (3, 224, 22
 def test_the_calls_of_the_contract() -> None:
     assert parse(["inspect", *VISION]).call == InspectCall(VISION_REQUEST)
     assert parse(["profile", *VISION]).call == ProfileCall(VISION_REQUEST, 30.0, 64, 5.0)
+    sweep = parse(["profile", *VISION, "--batch-size", "4", "--batch-sizes", "2,4,8,2", "--co-runner"]).call
+    assert isinstance(sweep, ProfileCall)
+    assert (sweep.batch_sizes, sweep.co_runner) == ((2, 8), True)
     assert parse(["run", *VISION, "--inferences", "500", "--repeat"]).call == RunCall(VISION_REQUEST, 500, repeat=True)
     assert parse(["probe", "--max-seconds", "7.5", "--result", "/r"]).call == ProbeCall(7.5)
     request = parse(["inspect", *FILE, "--sha256", "AB" * 32, "--batch-size", "4", "--data-type", "uint8"])
     assert request.call == InspectCall(
         ModelRequest("ONNX", "", Path("/model/m.onnx"), "ab" * 32, None, "uint8", 4, "fp32")
     )
+
+
+def test_no_more_batch_sizes_are_measured_than_a_result_has_room_for() -> None:
+    assert arguments.MAX_BATCHES == results.MAX_BATCHES
 
 
 def test_what_the_profiler_takes_is_what_an_aiworkload_may_say() -> None:
@@ -59,6 +68,9 @@ def test_what_the_profiler_takes_is_what_an_aiworkload_may_say() -> None:
         (["run", *FILE, "--inferences", "many"], "inferences", "'many'"),
         (["profile", *FILE, "--max-seconds", "nan"], "maxSeconds", "'nan'"),
         (["profile", *FILE, "--min-samples", "2"], "minSamples", "'2'"),
+        (["profile", *FILE, "--batch-sizes", "1,0"], "batchSizes", "'0'"),
+        (["profile", *FILE, "--batch-sizes", ""], "batchSizes", "''"),
+        (["profile", *FILE, "--batch-sizes", "1,2,3,4,5,6,7,8,9"], "batchSizes", "at most 8"),
         (["probe", "--max-seconds", "0"], "maxSeconds", "'0'"),
         (["probe", "--inferences", "5"], "inferences", "--inferences"),
     ],

@@ -15,9 +15,10 @@ import msgspec
 import pytest
 from onnx import TensorProto, helper
 
+from examples.models import make_onnx
 from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult, encode, parse
 from foretide.signature import Signature
-from tests.profiler.conftest import ROOT, Profiler
+from tests.profiler.conftest import ROOT, Profiler, small_model
 
 
 def _file(path: Path) -> list[object]:
@@ -48,12 +49,67 @@ def test_profile_measures_what_parse_believes(profiler: Profiler, model_file: Pa
     assert result.environment.runtime.startswith("onnxruntime ")
 
 
+def test_profile_measures_other_batch_sizes_and_a_co_runner_while_time_is_left(
+    profiler: Profiler, model_file: Path
+) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("a co-runner needs a CPU of its own")
+    status, document = profiler(
+        *("profile", *_file(model_file), "--max-seconds", 8, "--min-seconds", 0.3),
+        *("--batch-sizes", "2,8", "--co-runner"),
+    )
+    _, inspected = profiler("inspect", *_file(model_file))
+    result = parse(json.dumps(document).encode(), signature=msgspec.convert(inspected["signature"], Signature))
+    assert status == 0
+    assert isinstance(result, ProfileResult)
+    assert [each.batch_size for each in result.batches] == [2, 8]
+    assert result.interference is not None
+    assert result.environment.threads == len(os.sched_getaffinity(0)) - 1
+
+
+def test_a_model_of_a_fixed_batch_size_is_measured_at_that_one_alone(profiler: Profiler, tmp_path: Path) -> None:
+    file = tmp_path / "fixed.onnx"
+    file.write_bytes(small_model((1, 3, 8, 8)).SerializeToString())
+    status, document = profiler(
+        "profile", *_file(file), "--max-seconds", 3, "--min-seconds", 0.3, "--batch-sizes", "2,8"
+    )
+    assert (status, document.get("batches", [])) == (0, [])
+
+
 def test_run_performs_the_task(profiler: Profiler, model_file: Path) -> None:
     status, document = profiler("run", *_file(model_file), "--inferences", 25, "--input", "3,8,8")
     result = parse(json.dumps(document).encode())
     assert status == 0
     assert isinstance(result, RunResult)
     assert result.inferences == 25
+
+
+def test_a_sequence_of_any_length_runs_in_int8_as_in_float(profiler: Profiler, tmp_path: Path) -> None:
+    files = make_onnx.build(tmp_path)
+    for name, length, precision in (
+        ("token-lstm", 5, "int8"),
+        ("token-encoder", 77, "int8"),
+        ("token-lstm", 9, "fp32"),
+    ):
+        arguments = ["--input", length, "--data-type", "int64", "--precision", precision, "--batch-size", 3]
+        status, document = profiler("run", *_file(files[name]), *arguments, "--inferences", 2)
+        assert (status, document.get("inferences")) == (0, 2), document
+
+
+@pytest.mark.parametrize("command", ["inspect", "run"])
+def test_int8_of_a_model_without_a_weight_to_quantise_is_refused(
+    profiler: Profiler, tmp_path: Path, command: str
+) -> None:
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "relu", value[:1], value[1:])
+    file = tmp_path / "relu.onnx"
+    file.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+    task = ["--inferences", 1] if command == "run" else []
+    status, document = profiler(command, *_file(file), "--precision", "int8", *task)
+    assert (status, document["reason"], document["field"]) == (1, "PrecisionUnsupported", "precision")
+    assert document["message"].endswith("choose fp32")
 
 
 def test_run_imports_neither_onnx_nor_torch(model_file: Path) -> None:
@@ -93,7 +149,7 @@ def test_a_model_that_cannot_be_used_has_its_reason(
         ([*_file(model_file), "--sha256", "0" * 64], "ModelDigestMismatch", "model.file.sha256", "0" * 64),
         ([*_file(model_file), "--input", "3,9,9"], "InputRefused", "input.shape", "any,3,8,8"),
         ([*_file(model_file), "--data-type", "int64"], "InputRefused", "input.dataType", "float32"),
-        ([*_file(model_file), "--precision", "int8"], "PrecisionUnsupported", "precision", "fp32"),
+        ([*_file(model_file), "--precision", "bf16"], "PrecisionUnsupported", "precision", "choose fp32 or int8"),
     ):
         status, document = profiler(command, *arguments, *task)
         assert (status, document["kind"]) == (1, "Failure")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 
 import pytest
 
-from foretide_profiler import runtimes
+from foretide_profiler import __main__, runtimes, stopping
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.commands import Process, run
 from foretide_profiler.failures import ProfilerError
@@ -29,8 +31,41 @@ class Broken:
     def infer(self) -> object:
         raise self.error
 
+    def feed(self, batch_size: int) -> None:
+        raise NotImplementedError(batch_size)
+
     def accelerator_memory_peak_bytes(self) -> int | None:
         return None
+
+
+@pytest.mark.parametrize(
+    ("granted", "left"),
+    [
+        (Limits(None, None, 4), Limits(None, None, 3)),
+        (Limits(2000, None, 4), Limits(1000, None, 3)),
+        (Limits(1900, None, 4), None),
+        (Limits(None, None, 1), None),
+    ],
+)
+def test_a_co_runner_takes_a_cpu_from_the_model_or_the_call_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], granted: Limits, left: Limits | None
+) -> None:
+    seen: list[Limits] = []
+
+    def load(_request: ModelRequest, limits: Limits) -> Broken:
+        seen.append(limits)
+        return Broken(WRONG_SHAPE)
+
+    monkeypatch.setattr(__main__, "read_limits", lambda: granted)
+    monkeypatch.setattr(runtimes, "load", load)
+    monkeypatch.setattr(stopping, "end_with", lambda _report: None)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    status = __main__.main(["profile", "--source", "ONNX", "--file", "/m", "--co-runner"])
+    document = json.loads(capsys.readouterr().out)
+    if left is None:
+        assert (status, document["reason"], document["field"]) == (2, "InvalidArgument", "resources.limits.cpu")
+        assert "grant 2 or more" in document["message"]
+    assert seen == ([left] if left is not None else [])
 
 
 @pytest.mark.parametrize(

@@ -138,14 +138,54 @@ def test_a_shape_that_an_operator_inside_refuses_is_refused(tmp_path: Path) -> N
     assert (caught.value.reason, caught.value.field) == ("InputRefused", "input.shape")
 
 
+def _text_request(file: Path, *, length: int, batch_size: int = 1, precision: str = "fp32") -> ModelRequest:
+    return ModelRequest("ONNX", "", file, None, (length,), "int64", batch_size, precision)
+
+
+def test_a_recurrence_multiplies_by_its_matrices_at_each_step(tmp_path: Path) -> None:
+    signature = count(_text_request(make_onnx.build(tmp_path)["token-lstm"], length=40, batch_size=3))
+    each_step = 4 * make_onnx.LSTM_HIDDEN * (make_onnx.LSTM_WIDTH + make_onnx.LSTM_HIDDEN)
+    classifier = make_onnx.LSTM_HIDDEN * make_onnx.TOKEN_CLASSES
+    assert signature.by_kind["linear"].macs == 3 * (40 * each_step + classifier)
+    assert (signature.macs, signature.input_pixels) == (signature.by_kind["linear"].macs, 40)
+
+
+@pytest.mark.parametrize("length", [1, 17, 128])
+def test_attention_grows_with_the_square_of_an_open_length_and_all_else_with_the_length(
+    tmp_path: Path, length: int
+) -> None:
+    signature = count(_text_request(make_onnx.build(tmp_path)["token-encoder"], length=length, batch_size=2))
+    width, hidden = make_onnx.ENCODER_WIDTH, make_onnx.ENCODER_HIDDEN
+    rounds = 2 * make_onnx.ENCODER_ROUNDS
+    assert signature.by_kind["attention"].macs == rounds * 2 * length**2 * width
+    classifier = 2 * width * make_onnx.TOKEN_CLASSES
+    assert signature.by_kind["linear"].macs == rounds * length * (4 * width**2 + 2 * width * hidden) + classifier
+
+
+def test_int8_keeps_the_operators_and_a_byte_of_each_weight_that_it_covers(tmp_path: Path) -> None:
+    files = make_onnx.build(tmp_path)
+    width, hidden = make_onnx.LSTM_WIDTH, make_onnx.LSTM_HIDDEN
+    whole = count(_text_request(files["token-lstm"], length=8))
+    small = count(_text_request(files["token-lstm"], length=8, precision="int8"))
+    covered = 4 * hidden * (width + hidden) + hidden * make_onnx.TOKEN_CLASSES
+    assert whole.parameter_bytes - small.parameter_bytes == 3 * covered
+    assert small.by_kind == whole.by_kind
+
+
 def test_the_examples_are_small_and_of_different_kinds(tmp_path: Path) -> None:
     files = make_onnx.build(tmp_path / "a")
     again = make_onnx.build(tmp_path / "b")
     kinds = {}
     for name, file in files.items():
-        assert file.stat().st_size <= 710_000
+        assert file.stat().st_size <= 740_000  # a ConfigMap takes 1 MiB
         assert file.read_bytes() == again[name].read_bytes()
         onnx.checker.check_model(onnx.load(file), full_check=True)
-        by_kind = count(_request(file, shape=None)).by_kind
+        is_text = name.startswith("token")
+        by_kind = count(_text_request(file, length=32) if is_text else _request(file, shape=None)).by_kind
         kinds[name] = max(by_kind, key=lambda kind: by_kind[kind].macs)
-    assert kinds == {"edge-cnn": "denseConvolution", "sensor-mixer": "linear"}
+    assert kinds == {
+        "edge-cnn": "denseConvolution",
+        "sensor-mixer": "linear",
+        "token-lstm": "linear",
+        "token-encoder": "linear",
+    }

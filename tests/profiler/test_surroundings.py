@@ -50,13 +50,42 @@ def test_an_arm_processor_without_a_name(tmp_path: Path) -> None:
 def test_energy_is_the_counters_difference_unless_it_turned_over(
     tmp_path: Path, before: str, after: str, spent: int | None
 ) -> None:
-    package, core = tmp_path / "intel-rapl:0", tmp_path / "intel-rapl:0:0"
-    for zone in (package, core):
-        zone.mkdir()
-        (zone / "energy_uj").write_text(before)
+    package = _zone(tmp_path, "intel-rapl:0", "package-0", before)
     meter = EnergyMeter(None, tmp_path)
     (package / "energy_uj").write_text(after)
     assert meter.spent_microjoules() == spent
+
+
+def test_energy_is_that_of_all_packages_and_of_nothing_that_they_contain_or_that_contains_them(tmp_path: Path) -> None:
+    zones = [
+        _zone(tmp_path, *zone)
+        for zone in (
+            ("intel-rapl:0", "package-0", "10"),
+            ("intel-rapl:0:0", "core", "5"),
+            ("intel-rapl:0:1", "dram", "3"),
+            ("intel-rapl:1", "package-1", "20"),
+            ("intel-rapl:2", "psys", "40"),
+            ("intel-rapl-mmio:0", "package-0", "10"),
+        )
+    ]
+    meter = EnergyMeter(None, tmp_path)
+    for zone in zones:
+        (zone / "energy_uj").write_text("1000")
+    assert meter.spent_microjoules() == 990 + 980
+
+
+def test_energy_of_packages_of_which_one_cannot_be_read_is_none(tmp_path: Path) -> None:
+    _zone(tmp_path, "intel-rapl:0", "package-0", "10")
+    _zone(tmp_path, "intel-rapl:1", "package-1", "not to be read")
+    assert EnergyMeter(None, tmp_path).spent_microjoules() is None
+
+
+def _zone(root: Path, directory: str, name: str, microjoules: str) -> Path:
+    zone = root / directory
+    zone.mkdir()
+    (zone / "name").write_text(f"{name}\n")
+    (zone / "energy_uj").write_text(f"{microjoules}\n")
+    return zone
 
 
 def test_energy_that_nothing_counts_is_none(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from examples.models import make_onnx
 from foretide.results import ProfileResult, RunResult, parse
-from foretide.signature import Signature
+from foretide.signature import OperatorCost, Signature
 from foretide_profiler.counting.onnx_graph import count
 from foretide_profiler.requests import ModelRequest
-from tests.profiler.conftest import InImage, Profiler
+from tests.profiler.conftest import ROOT, InImage, Profiler
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -85,6 +86,86 @@ def test_run_performs_an_architecture_in_half_precision(torch_profiler: Profiler
     assert document["inferences"] == 2
 
 
+def test_int8_keeps_a_byte_of_each_weight_of_a_linear_layer(torch_profiler: Profiler) -> None:
+    whole, small = (
+        torch_profiler("inspect", *_vision("resnet18"), "--precision", precision)[1]["signature"]
+        for precision in ("fp32", "int8")
+    )
+    assert whole["parameterBytes"] - small["parameterBytes"] == 3 * 512 * 1000
+    assert small["byKind"] == whole["byKind"]
+
+
+@pytest.mark.parametrize("name", ["swin_t", "vit_b_16"])
+def test_transformers_run_in_int8(torch_profiler: Profiler, name: str) -> None:
+    status, document = torch_profiler("run", *_vision(name), "--inferences", 1, "--precision", "int8")
+    assert status == 0, document
+
+
+SAME_BY_INT8 = """
+import sys
+import torch
+sys.path.insert(0, "/tmp")
+from make_export import TokenEncoder
+from foretide_profiler.torch_int8 import quantise
+
+torch.manual_seed(0)
+program = torch.export.export(TokenEncoder().eval(), (torch.zeros(2, 16, dtype=torch.int64),))
+tokens = torch.randint(0, 256, (2, 16))
+linear = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 8, bias=False)).eval()
+batch = torch.randn(3, 5, 64)
+with torch.inference_mode():
+    for module, given in ((program.module(), tokens), (linear, batch)):
+        before = module(given)
+        after = quantise(module)(given)
+        print(after.shape == before.shape, float((after - before).norm() / before.norm()))
+"""
+
+
+def test_int8_gives_what_float_gives_within_a_few_per_cent(in_torch_image: InImage) -> None:
+    source = (ROOT / "examples" / "models" / "make_export.py").read_text()
+    done = in_torch_image("python3", "-c", f"open('/tmp/make_export.py', 'w').write({source!r})\n{SAME_BY_INT8}")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) == 2, done.stderr
+    for same_shape, apart in lines:
+        assert same_shape == "True"
+        assert 0.0 < float(apart) < 0.05
+
+
+@pytest.fixture(scope="module")
+def texts(in_torch_image: InImage) -> str:
+    """The sequence models of the examples, exported inside the image; the folder where they lie."""
+    source = (ROOT / "examples" / "models" / "make_export.py").read_text()
+    program = f"{source.partition('if __name__')[0]}\nbuild(Path('/tmp/texts'), 48)"
+    done = in_torch_image("python3", "-c", program)
+    assert done.returncode == 0, done.stderr
+    return "/tmp/texts"
+
+
+@pytest.mark.parametrize("name", ["token-lstm", "token-encoder"])
+def test_torch_and_onnx_count_the_products_of_a_sequence_model_alike(
+    torch_profiler: Profiler, texts: str, tmp_path: Path, name: str
+) -> None:
+    arguments = ["--input", 48, "--data-type", "int64", "--batch-size", 3]
+    status, document = torch_profiler("inspect", "--source", "TorchExport", "--file", f"{texts}/{name}.pt2", *arguments)
+    assert status == 0, document
+    by_torch = msgspec.convert(document["signature"], Signature)
+    file = make_onnx.build(tmp_path)[name]
+    by_onnx = count(ModelRequest("ONNX", "", file, None, (48,), "int64", 3, "fp32"))
+    assert by_torch.macs == by_onnx.macs
+    for kind in ("linear", "attention"):
+        ours, theirs = by_torch.by_kind.get(kind, OperatorCost()), by_onnx.by_kind.get(kind, OperatorCost())
+        assert ours.macs == theirs.macs
+
+
+def test_a_sequence_model_runs_at_any_batch_and_an_open_length_in_int8(torch_profiler: Profiler, texts: str) -> None:
+    for name, length in (("token-lstm", 48), ("token-encoder", 21)):
+        file = ["--source", "TorchExport", "--file", f"{texts}/{name}.pt2", "--data-type", "int64"]
+        status, document = torch_profiler(
+            "run", *file, "--input", length, "--batch-size", 4, "--precision", "int8", "--inferences", 2
+        )
+        assert status == 0, document
+
+
 def test_profile_measures_an_architecture(torch_profiler: Profiler) -> None:
     status, document = torch_profiler(
         "profile", *_vision("mobilenet_v3_small", "3,64,64"), "--max-seconds", 4, "--min-seconds", 0.5
@@ -134,8 +215,8 @@ def test_what_cannot_be_used_has_its_reason(torch_profiler: Profiler, exported: 
         ([*file, exported, "--input", "3,9,9"], "InputRefused", "input.shape", "1,3,8,8"),
         ([*file, exported, "--data-type", "uint8"], "InputRefused", "input.dataType", "float32"),
         ([*file, "/tmp/truncated.pt2"], "ModelFileInvalid", "model.file.path", ""),
-        ([*file, exported, "--precision", "fp16"], "PrecisionUnsupported", "precision", "save the file"),
-        ([*_vision("resnet18"), "--precision", "int8"], "PrecisionUnsupported", "precision", "fp16"),
+        ([*file, exported, "--precision", "fp16"], "PrecisionUnsupported", "precision", "choose fp32 or int8"),
+        ([*_vision("squeezenet1_0"), "--precision", "int8"], "PrecisionUnsupported", "precision", "choose fp32"),
         ([*file, exported, "--sha256", "0" * 64], "ModelDigestMismatch", "model.file.sha256", ""),
     ):
         status, document = torch_profiler("run", *arguments, "--inferences", 1)

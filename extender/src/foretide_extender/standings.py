@@ -28,7 +28,7 @@ MOST_BOARDS: Final = 3
 """For so many numbers of inferences of a sort what is told of nodes is kept."""
 ASKED_FOR_SECONDS: Final = 10.0
 """So long what changes with time is kept up for a board that nobody asks for."""
-MOST_ENTRIES: Final = 300_000
+MOST_ENTRIES: Final = 100_000
 """So many entries of nodes are kept on all boards, about 30 bytes each; their words come on top, once for all."""
 LEAST_SCALES: Final = 4
 """The entries of so many scales are kept however large the cluster."""

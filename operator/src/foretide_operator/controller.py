@@ -214,11 +214,9 @@ class Controller:
             raise done.refused
 
     def _look_at_profiles(self) -> None:
-        rows = []
+        rows: list[Observation] = []
         for item in self._world.profiles.snapshot().values():
-            row = readable(partial(self._row_of, item))
-            if row is not None:
-                rows.append(row)
+            rows += readable(partial(self._rows_of, item)) or []
         for row in sorted(rows, key=lambda item: item.observed_milliseconds):
             self._metrics.profile_measured.labels(row.node_class).set(row.observed_milliseconds / 1000)
         self._table.extend(rows)
@@ -226,16 +224,16 @@ class Controller:
         stored = self._world.config_maps.snapshot().values()
         self._apply(tables.store(self._table, stored, self._settings.namespace, self._owner), self._wall())
 
-    def _row_of(self, item: Object) -> Observation | None:
+    def _rows_of(self, item: Object) -> list[Observation]:
         profile = workloadprofile.parse(item)
         owner = self._world.workloads.get(profile.spec.workload.name, profile.metadata.namespace)
         if owner is None:
-            return None
+            return []
         workload = aiworkload.parse(owner)
         status = workload.status
         if status.signature is None or status.key != profile.spec.workload.key:
-            return None
-        return tables.profile_row(profile, workload.spec, status.signature)
+            return []
+        return tables.profile_rows(profile, workload.spec, status.signature)
 
     def _tell_of_table(self) -> None:
         """Have model and workloads looked at if the table changed since they were last told of it."""

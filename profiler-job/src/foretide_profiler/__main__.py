@@ -16,17 +16,18 @@ from foretide_profiler import stopping  # noqa: E402
 from foretide_profiler.arguments import Arguments, parse  # noqa: E402
 from foretide_profiler.cgroups import Limits, read_limits  # noqa: E402
 from foretide_profiler.failures import ProfilerError  # noqa: E402
-from foretide_profiler.requests import InspectCall, ProbeCall, ProfileCall  # noqa: E402
+from foretide_profiler.requests import Call, InspectCall, ProbeCall, ProfileCall  # noqa: E402
+from foretide_profiler.threads import variables  # noqa: E402
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out the command line; return 0 with a result, 1 with a Failure, 2 for a wrong call."""
-    limits = read_limits()
-    os.environ.update(_thread_variables(limits))
     result: Path | None = None
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         result = arguments.result
+        limits = _limits(arguments.call)
+        os.environ.update(variables(limits))
         stopped = ProfilerError("TimedOut", "stopped before there was anything to report")
         stopping.end_with(lambda: _report(stopped, result))
         return _carry_out(arguments, limits)
@@ -38,19 +39,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(ProfilerError("InternalError", f"{type(error).__name__}: {error}"), result)
 
 
-def _thread_variables(limits: Limits) -> dict[str, str]:
-    """What numerical libraries read about threads when they are imported.
-
-    OpenBLAS built on plain threads keeps a pool of its own, whose spinning threads fight those of OpenMP for the same
-    cores: with two each, mobilenet_v3_small took 150 ms on two cores in place of 6. Its pool is left out. OpenMP's own
-    threads sleep while they wait, because a node has other tasks, and spinning would spend the CPU quota.
-    """
-    return {
-        "OMP_NUM_THREADS": str(limits.threads),
-        "MKL_NUM_THREADS": str(limits.threads),
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
+def _limits(call: Call) -> Limits:
+    """What the model may use: all that is granted, less the CPU of a co-runner."""
+    granted = read_limits()
+    if not isinstance(call, ProfileCall) or not call.co_runner:
+        return granted
+    left = granted.less_one_cpu()
+    if left.cpus < 1 or (left.cpu_millis is not None and left.cpu_millis < 1000):
+        millis = 1000 * granted.cpus if granted.cpu_millis is None else granted.cpu_millis
+        message = f"--co-runner needs a CPU of its own beside the model's, and {millis}m are granted; grant 2 or more"
+        raise ProfilerError("InvalidArgument", message, "resources.limits.cpu")
+    return left
 
 
 def _carry_out(arguments: Arguments, limits: Limits) -> int:

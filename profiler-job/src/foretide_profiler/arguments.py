@@ -22,6 +22,9 @@ from foretide_profiler.requests import (
 )
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+MAX_BATCH_SIZE = 65536
+MAX_BATCHES = 8
+"""As many as a result has room for (`foretide.results`, which is not imported before there is something to report)."""
 MAX_INPUT_ELEMENTS = 2**28
 """One billion bytes of float32: beyond it a shape is surely a slip."""
 
@@ -67,6 +70,8 @@ def _call(options: argparse.Namespace) -> Call:
                 max_seconds=options.max_seconds,
                 min_samples=options.min_samples,
                 min_seconds=options.min_seconds,
+                batch_sizes=tuple(size for size in options.batch_sizes if size != options.batch_size),
+                co_runner=options.co_runner,
             )
 
 
@@ -116,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--max-seconds", type=_seconds, default=seconds)
     profile.add_argument("--min-samples", type=_integer(3, 1_000_000), default=64)
     profile.add_argument("--min-seconds", type=_seconds, default=5.0)
+    profile.add_argument("--batch-sizes", type=_batch_sizes, default=(), help="others to measure, as 2,8,32")
+    profile.add_argument("--co-runner", action="store_true", help="measure beside one as well, on a CPU of its own")
     run.add_argument("--inferences", type=_integer(1, 10**12), required=True)
     run.add_argument("--repeat", action="store_true", help="one round after another until stopped")
     for command in (inspect, profile, run, probe):
@@ -130,7 +137,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--sha256", type=_digest)
     command.add_argument("--input", type=_shape, help="one item without the batch dimension, as 3,224,224")
     command.add_argument("--data-type", choices=get_args(DataType), default="float32")
-    command.add_argument("--batch-size", type=_integer(1, 65536), default=1)
+    command.add_argument("--batch-size", type=_integer(1, MAX_BATCH_SIZE), default=1)
     command.add_argument("--precision", choices=PRECISIONS, default="fp32")
 
 
@@ -144,6 +151,14 @@ def _shape(text: str) -> tuple[int, ...]:
     if not 0 < elements <= MAX_INPUT_ELEMENTS:
         raise argparse.ArgumentTypeError(f"{text!r} has {elements} elements; 1 to {MAX_INPUT_ELEMENTS} are allowed")
     return shape
+
+
+def _batch_sizes(text: str) -> tuple[int, ...]:
+    read_size = _integer(1, MAX_BATCH_SIZE)
+    sizes = tuple(dict.fromkeys(read_size(size) for size in text.split(",")))
+    if len(sizes) > MAX_BATCHES:
+        raise argparse.ArgumentTypeError(f"{text!r} are {len(sizes)} batch sizes; at most {MAX_BATCHES} are measured")
+    return sizes
 
 
 def _digest(text: str) -> str:

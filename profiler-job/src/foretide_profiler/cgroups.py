@@ -36,6 +36,11 @@ class Limits:
         """True where the quota can run out before the scheduling period ends."""
         return self.cpu_millis is not None and self.cpu_millis < 1000 * self.cpus
 
+    def less_one_cpu(self) -> Limits:
+        """What is left where something else is given a CPU of its own."""
+        millis = None if self.cpu_millis is None else self.cpu_millis - 1000
+        return Limits(cpu_millis=millis, memory_bytes=self.memory_bytes, cpus=self.cpus - 1)
+
 
 def read_limits(root: Path = Path("/")) -> Limits:
     """Read the tightest limits on the way from this process's cgroup up to the mount."""

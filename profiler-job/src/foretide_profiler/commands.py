@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from foretide.results import Distribution, InspectResult, ProfileResult, RunResult
 from foretide_profiler import runtimes
 from foretide_profiler.cgroups import Limits, throttled_periods
 from foretide_profiler.energy import EnergyMeter
 from foretide_profiler.environment import describe
+from foretide_profiler.exploring import Allowance, Findings, Own, interfere, sweep
 from foretide_profiler.failures import ProfilerError, accelerator_is_full
-from foretide_profiler.measuring import Clock, Measurement, Plan, measure, why_unstable
+from foretide_profiler.measuring import SECOND, Clock, Measurement, Plan, measure, why_unstable
 from foretide_profiler.memory import peak_resident_bytes, resident_bytes
 from foretide_profiler.nvidia import SLOWED_BY_HEAT_OR_FAULT, GpuState, gpu_in_use
 from foretide_profiler.order_statistics import P90_SAMPLES, P99_SAMPLES, Durations
@@ -47,30 +48,59 @@ def inspect(call: InspectCall) -> InspectResult:
     return InspectResult(signature=signature, model_sha256=digest)
 
 
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What is read besides durations when the workload's own batch size has been measured."""
+
+    gpu: GpuState
+    throttled_periods: int | None
+    spent_microjoules: int | None
+    memory_peak_bytes: int
+    accelerator_memory_peak_bytes: int | None
+
+
 def profile(call: ProfileCall, process: Process) -> ProfileResult:
     """Measure the model; an interrupted measurement is reported as unstable if it has samples enough."""
     base = resident_bytes()
     model = _load(call.model, process)
-    begin = process.now()
+    begin, loaded_bytes = process.now(), resident_bytes()
     progress(f"loaded on {model.runtime} in {begin - process.start} ms")
     gpu = gpu_in_use(model.accelerator_uuid) if model.accelerator is not None else None
     plan = Plan(call.max_seconds, call.min_samples, call.min_seconds, is_throttled=process.limits.is_throttled)
-    measurement = Measurement()
+    measurement, findings = Measurement(), Findings()
     throttled_before, energy = throttled_periods(), EnergyMeter(gpu)
-    interrupted = ""
+
+    def read() -> _Figures:
+        return _Figures(
+            gpu=gpu.state() if gpu is not None else GpuState(),
+            throttled_periods=throttled_periods(),
+            spent_microjoules=energy.spent_microjoules(),
+            memory_peak_bytes=max(base, peak_resident_bytes()),
+            accelerator_memory_peak_bytes=model.accelerator_memory_peak_bytes(),
+        )
+
+    figures: _Figures | None = None
+    end = time.perf_counter_ns() + int(call.max_seconds * SECOND)
     try:
         with interruptible():
             measure(_checked(model, call.model), plan, time.perf_counter_ns, measurement)
+            figures = read()
+            allowance = Allowance(
+                time.perf_counter_ns, end, process.limits.memory_bytes, is_throttled=process.limits.is_throttled
+            )
+            mean = measurement.durations.total_nanoseconds / measurement.durations.count
+            own = Own(call.model.batch_size, mean, loaded_bytes, figures.memory_peak_bytes)
+            _explore(call, model, own, allowance, findings)
     except Stopped:
         if not measurement.is_reportable:
             raise ProfilerError("TimedOut", "stopped before there were samples enough") from None
-        interrupted = "TimedOut: stopped before the measurement was complete"
-    state = gpu.state() if gpu is not None else GpuState()
-    throttled_after, spent = throttled_periods(), energy.spent_microjoules()
+    interrupted = "" if figures is not None else "TimedOut: stopped before the measurement was complete"
+    seen = figures or read()
     calls = 1 + measurement.warm_up_inferences + measurement.durations.count
-    reason = interrupted or why_unstable(measurement, plan) or _why_throttled(state)
-    if throttled_before is not None and throttled_after is not None and throttled_after > throttled_before:
-        progress(f"the CPU quota ran out in {throttled_after - throttled_before} scheduling periods")
+    reason = interrupted or why_unstable(measurement, plan) or _why_throttled(seen.gpu)
+    stalls = None if throttled_before is None else (seen.throttled_periods or throttled_before) - throttled_before
+    if stalls:
+        progress(f"the CPU quota ran out in {stalls} scheduling periods")
     return ProfileResult(
         process_start=process.start,
         work_begin=begin,
@@ -81,13 +111,27 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
         inference=distribution(measurement.durations),
         stable=not reason,
         unstable_reason=reason,
-        memory_peak_bytes=max(base, peak_resident_bytes()),
+        memory_peak_bytes=seen.memory_peak_bytes,
         memory_base_bytes=base,
-        accelerator_memory_peak_bytes=model.accelerator_memory_peak_bytes(),
-        energy_microjoules_per_inference=None if spent is None else spent // calls,
+        accelerator_memory_peak_bytes=seen.accelerator_memory_peak_bytes,
+        energy_microjoules_per_inference=None if seen.spent_microjoules is None else seen.spent_microjoules // calls,
         model_sha256=model.sha256,
-        environment=describe(process.limits, model.runtime, model.accelerator, state),
+        batches=tuple(findings.batches),
+        interference=findings.interference,
+        environment=describe(process.limits, model.runtime, model.accelerator, seen.gpu),
     )
+
+
+def _explore(call: ProfileCall, model: LoadedModel, own: Own, allowance: Allowance, findings: Findings) -> None:
+    """Spend the time that is left on what was asked for besides."""
+    if call.co_runner:
+        interfere(_checked(model, call.model), own, allowance, findings, parts=1 + len(call.batch_sizes))
+
+    def at_batch_size(size: int) -> Callable[[], object]:
+        model.feed(size)
+        return _checked(model, replace(call.model, batch_size=size))
+
+    sweep(at_batch_size, call.batch_sizes, own, allowance, findings)
 
 
 def _why_throttled(state: GpuState) -> str:

@@ -10,12 +10,15 @@ POWERCAP = Path("/sys/class/powercap")
 
 
 class EnergyMeter:
-    """Adds up the processor packages that RAPL counts, and the GPU where one is used."""
+    """Adds up the processor packages that RAPL counts, and the GPU where one is used.
+
+    Counters are found as Linux shows them: https://docs.kernel.org/power/powercap/powercap.html. Since 2020 they are
+    root's to read, so a container that is not root sees them only where the node's administrator lets it.
+    """
 
     def __init__(self, gpu: Gpu | None, powercap: Path = POWERCAP) -> None:
         self._gpu = gpu
-        self._packages = sorted(powercap.glob("intel-rapl:[0-9]*"))
-        self._packages = [package for package in self._packages if package.name.count(":") == 1]
+        self._packages = [zone for zone in sorted(powercap.glob("intel-rapl:[0-9]*")) if _is_package(zone)]
         self._start = self._read()
 
     def spent_microjoules(self) -> int | None:
@@ -31,6 +34,14 @@ class EnergyMeter:
             counts.append(self._gpu.energy_microjoules())
         known = [count for count in counts if count is not None]
         return sum(known) if known and len(known) == len(counts) else None
+
+
+def _is_package(zone: Path) -> bool:
+    """Whether it is a whole processor: its cores and memory are zones within, and `psys` counts all packages again."""
+    try:
+        return (zone / "name").read_text().startswith("package")
+    except OSError:
+        return False
 
 
 def _microjoules(package: Path) -> int | None:

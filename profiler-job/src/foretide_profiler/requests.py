@@ -37,12 +37,18 @@ class InspectCall:
 
 @dataclass(frozen=True, slots=True)
 class ProfileCall:
-    """Measure single inferences until there are enough, or ``max_seconds`` have gone by."""
+    """Measure single inferences until there are enough, or ``max_seconds`` have gone by.
+
+    While time is left, other ``batch_sizes`` are measured too. With ``co_runner``, a CPU is kept from the model and
+    given to a thread that strains the memory, and the time beside it is measured as well.
+    """
 
     model: ModelRequest
     max_seconds: float
     min_samples: int
     min_seconds: float
+    batch_sizes: tuple[int, ...] = ()
+    co_runner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

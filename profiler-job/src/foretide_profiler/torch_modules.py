@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import os
 import re
 import sys
 import warnings
@@ -14,25 +15,28 @@ from functools import partial
 from types import ModuleType
 
 import torch
+from torch.export.passes import move_to_device_pass
 
+from foretide_profiler import torch_int8
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.requests import ModelRequest
 from foretide_profiler.shapes import check_data_type, matching_shape
 
 
-def build(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
-    """Return the module in evaluation mode and the full shape of its batch, on torch's default device.
+def build(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tuple[int, ...]]:
+    """Return the module in evaluation mode, on this device, and the full shape of its batch.
 
     Raises ProfilerError: UnknownModel, InputRefused, ModelFileMissing, ModelFileInvalid or ModelDigestMismatch.
     """
     if request.source == "TorchVision":
-        return _torchvision(request.name).eval(), (request.batch_size, *(request.input_shape or ()))
-    return _exported(request)
+        return _torchvision(request.name).eval().to(device), (request.batch_size, *(request.input_shape or ()))
+    return _exported(request, device)
 
 
 def random_batch(shape: tuple[int, ...], data_type: str, device: str) -> torch.Tensor:
     """Seeded random input; integers are 0 or 1, which every vocabulary has."""
+    torch.manual_seed(0)
     kind: torch.dtype = getattr(torch, data_type)
     if kind.is_floating_point:
         return torch.randn(shape, device=device).to(kind)
@@ -40,7 +44,12 @@ def random_batch(shape: tuple[int, ...], data_type: str, device: str) -> torch.T
 
 
 def in_precision(precision: str, module: torch.nn.Module, batch: torch.Tensor) -> tuple[torch.nn.Module, torch.Tensor]:
-    """The module and its batch in fp32 as they are, or both in fp16 or bf16."""
+    """The module and its batch in fp32 as they are, or both in fp16 or bf16, or the module's linear layers in int8.
+
+    Raises ProfilerError PrecisionUnsupported where int8 has nothing to do.
+    """
+    if precision == "int8":
+        return torch_int8.quantise(module), batch
     kind = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(precision)
     if kind is None:
         return module, batch
@@ -112,10 +121,16 @@ def _stand_in(name: str, functions: tuple[str, ...]) -> ModuleType:
     return module
 
 
-def _exported(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
+_NO_PICKLE = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "0"}
+"""Makes torch load tensors and nothing else: `torch.export.load` would unpickle whatever else a file holds in their
+place, and with it run whatever code is in it."""
+
+
+def _exported(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tuple[int, ...]]:
     if request.file is None:
         raise ProfilerError("InvalidArgument", "a torch.export model needs a file", "model.file.path")
     verified_digest(request.file, request.sha256)
+    os.environ.update(_NO_PICKLE)
     try:
         program = torch.export.load(request.file)
     except Exception as error:
@@ -128,4 +143,12 @@ def _exported(request: ModelRequest) -> tuple[torch.nn.Module, tuple[int, ...]]:
     wanted = next(node.meta["val"] for node in program.graph.nodes if node.name == names[0])
     check_data_type(request, str(wanted.dtype).removeprefix("torch."))
     declared = [size if isinstance(size, int) else None for size in wanted.shape]
-    return program.module(), matching_shape(request, declared, str(names[0]))
+    shape = matching_shape(request, declared, str(names[0]))
+    # The device of tensors made on the way, as a recurrence's first state, is written into the program. So is that the
+    # result of attention can be looked at in another shape, which holds where it was exported and not on every GPU.
+    moved = move_to_device_pass(program, device)
+    for node in moved.graph.nodes:
+        if node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
+    moved.graph_module.recompile()
+    return moved.module(), shape

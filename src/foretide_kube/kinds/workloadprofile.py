@@ -6,7 +6,16 @@ from typing import Annotated, Final
 
 import msgspec
 
-from foretide.results import Bytes, Environment, Microseconds, Milliseconds, ProfileResult
+from foretide.results import (
+    MAX_BATCHES,
+    BatchTime,
+    Bytes,
+    Environment,
+    Interference,
+    Microseconds,
+    Milliseconds,
+    ProfileResult,
+)
 from foretide_kube.kinds.common import (
     Conditions,
     Count,
@@ -45,7 +54,8 @@ class InferenceTime(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The figures that the profiler reported; meanings as in `foretide.results.ProfileResult`.
 
-    What tasks ran beside it the profiler cannot see: the operator adds that, and calls the measurement unstable for it.
+    What tasks ran beside it the profiler cannot see: the operator adds that, calls the measurement unstable for it, and
+    leaves out what it says of other batch sizes and of interference.
     """
 
     samples: Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
@@ -60,6 +70,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     accelerator_memory_peak_bytes: Bytes | None = None
     energy_microjoules_per_inference: Count | None = None
     model_sha256: Sha256 | None = None
+    batches: Annotated[tuple[BatchTime, ...], msgspec.Meta(max_length=MAX_BATCHES)] = ()
+    interference: Interference | None = None
     environment: Environment
 
     @classmethod
@@ -84,6 +96,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             accelerator_memory_peak_bytes=result.accelerator_memory_peak_bytes,
             energy_microjoules_per_inference=result.energy_microjoules_per_inference,
             model_sha256=result.model_sha256,
+            batches=result.batches if not co_runners else (),
+            interference=result.interference if not co_runners else None,
             environment=msgspec.structs.replace(result.environment, co_runners=co_runners),
         )
 

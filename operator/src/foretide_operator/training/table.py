@@ -10,9 +10,11 @@ import base64
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from foretide.observation import Observation
 from foretide.observation_table import ROWS_PER_PAIR, ShardEncoder, ShardError, decode_shards, thin
-from foretide.signature import Signature
+from foretide.signature import Signature, at_batch_size
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
@@ -29,11 +31,14 @@ KEPT_ROWS: Final = 18_000
 _DATA: Final = "rows.jsonl.gz"
 
 _Pair = tuple[str, str]
-_Identity = tuple[str, str, str, int]
+_Identity = tuple[str, str, str, int, int]
 
 
 class ObservationTable:
-    """Rows by (workload, node class, origin, time of observation), bounded by `foretide.observation_table.thin`."""
+    """Rows by (workload, node class, origin, time of observation, batch size).
+
+    Bounded by `foretide.observation_table.thin`.
+    """
 
     def __init__(self, rows: Iterable[Observation] = ()) -> None:
         self._pairs: dict[_Pair, list[Observation]] = {}
@@ -85,14 +90,14 @@ class ObservationTable:
         return None if {_identity(row) for row in kept} == known.keys() else kept
 
 
-def profile_row(profile: WorkloadProfile, spec: AIWorkloadSpec, signature: Signature) -> Observation | None:
-    """The row that a WorkloadProfile is; None if its time cannot be read."""
+def profile_rows(profile: WorkloadProfile, spec: AIWorkloadSpec, signature: Signature) -> list[Observation]:
+    """The rows that a WorkloadProfile is: one, and one for each other batch size; none if its time cannot be read."""
     measured = epoch_milliseconds(profile.spec.measured_time)
     if measured is None:
-        return None
+        return []
     measurement = profile.spec.measurement
     metadata = profile.metadata
-    return Observation(
+    own = Observation(
         workload=workload_column(metadata.namespace, profile.spec.workload.name, profile.spec.workload.key),
         node_class=profile.spec.node_class,
         signature=signature,
@@ -105,6 +110,21 @@ def profile_row(profile: WorkloadProfile, spec: AIWorkloadSpec, signature: Signa
         origin="Profile",
         observed_milliseconds=measured,
     )
+    return [
+        own,
+        *(
+            msgspec.structs.replace(
+                own,
+                signature=at_batch_size(signature, batch.batch_size),
+                inference_microseconds=max(1, batch.mean),
+                startup_milliseconds=None,
+                memory_peak_bytes=None,
+                origin="Sweep",
+            )
+            for batch in measurement.batches
+            if batch.stable and batch.batch_size != signature.batch_size
+        ),
+    ]
 
 
 def load(config_maps: Iterable[Object]) -> tuple[ObservationTable, list[ShardError]]:
@@ -149,4 +169,4 @@ def _by_pair(rows: Iterable[Observation]) -> dict[_Pair, list[Observation]]:
 
 
 def _identity(row: Observation) -> _Identity:
-    return row.workload, row.node_class, row.origin, row.observed_milliseconds
+    return row.workload, row.node_class, row.origin, row.observed_milliseconds, row.signature.batch_size

@@ -12,8 +12,10 @@ from onnx import shape_inference
 from onnx.inliner import inline_local_functions
 
 from foretide.signature import OperatorKind, Signature
+from foretide_profiler import onnx_int8
 from foretide_profiler.counting.tally import Tally
 from foretide_profiler.failures import ProfilerError
+from foretide_profiler.int8 import SAVED_BYTES_PER_WEIGHT, nothing_to_quantise
 from foretide_profiler.requests import ModelRequest
 from foretide_profiler.shapes import check_data_type, matching_shape
 
@@ -75,7 +77,7 @@ def count(request: ModelRequest) -> Signature:
     except Exception as error:
         message = f"the model refuses an input of shape {','.join(map(str, item))}: {error}"
         raise ProfilerError("InputRefused", message, "input.shape") from error
-    tally, parameter_bytes = Tally(), sum(map(_tensor_bytes, model.graph.initializer))
+    tally, parameter_bytes = Tally(), _parameter_bytes(model.graph, request.precision)
     _tally_graph(model.graph, tally)
     family = next((entry.value for entry in model.metadata_props if entry.key == "family"), "")
     return tally.signature(family[:64] or tally.dominating_kind(), parameter_bytes, item, request.batch_size)
@@ -200,6 +202,18 @@ _COSTS: dict[str, Callable[[_Operands], tuple[OperatorKind, int]]] = {
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrence),
     **dict.fromkeys(("Attention", "MultiHeadAttention"), _fused_attention),
 }
+
+
+def _parameter_bytes(graph: onnx.GraphProto, precision: str) -> int:
+    """What the constants take; those that int8 covers a byte each. Raises ProfilerError where it covers none."""
+    whole = sum(map(_tensor_bytes, graph.initializer))
+    if precision != "int8":
+        return whole
+    covered = onnx_int8.weights(graph)
+    if not covered:
+        raise nothing_to_quantise()
+    elements: int = sum(math.prod(tensor.dims) for tensor in graph.initializer if tensor.name in covered)
+    return whole - SAVED_BYTES_PER_WEIGHT * elements
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape | None:

@@ -19,24 +19,30 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from foretide.signature import OperatorKind, Signature
-from foretide_profiler import torch_modules
+from foretide_profiler import torch_int8, torch_modules
 from foretide_profiler.counting.tally import Tally
 from foretide_profiler.failures import ProfilerError
+from foretide_profiler.int8 import SAVED_BYTES_PER_WEIGHT, nothing_to_quantise
 from foretide_profiler.requests import ModelRequest
 
 Tree = Any
 """Whatever an operator of torch takes or gives: tensors, numbers, and sequences of them."""
 
 LINEAR = frozenset({"aten.mm", "aten.addmm"})
-ATTENTION = frozenset(
+PRODUCTS_OF_ACTIVATIONS = frozenset({"aten.bmm", "aten.baddbmm"})
+WHOLE_ATTENTION = frozenset(
     {
-        "aten.bmm",
-        "aten.baddbmm",
+        "aten.scaled_dot_product_attention",
         "aten._scaled_dot_product_flash_attention_for_cpu",
         "aten._scaled_dot_product_flash_attention",
         "aten._scaled_dot_product_efficient_attention",
+        "aten._scaled_dot_product_cudnn_attention",
     }
 )
+"""Of query, key and value; how a device performs it is no matter of the model."""
+RECURRENCES = frozenset({"aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu"})
+"""Counted whole, as ONNX does: a runtime performs them so, and taken apart they are as many operators as steps."""
+COUNTED_WHOLE = {"aten.linear"} | RECURRENCES | WHOLE_ATTENTION
 NORMALIZATION = frozenset(
     {
         "aten.native_batch_norm",
@@ -81,17 +87,23 @@ def count(request: ModelRequest) -> Signature:
 def _count_on(device: str, request: ModelRequest) -> Signature:
     # Only an architecture is made of new tensors; a file's are loaded as they are, and moved.
     with torch.device(device) if request.source == "TorchVision" else nullcontext():
-        module, shape = torch_modules.build(request)
-    module = module.to(device)
+        module, shape = torch_modules.build(request, device)
     batch = torch_modules.random_batch(shape, request.data_type, device)
-    module, batch = torch_modules.in_precision(request.precision, module, batch)
+    # In int8 the same operators work on smaller weights.
+    in_bytes = torch_int8.weights(module) if request.precision == "int8" else []
+    if request.precision == "int8" and not in_bytes:
+        raise nothing_to_quantise()
+    if not in_bytes:
+        module, batch = torch_modules.in_precision(request.precision, module, batch)
     tally = Tally()
     counter = _Counter(tally, batch)
-    with torch.no_grad(), counter:
+    # Outside inference mode autograd takes composite operators apart before they are seen, recurrences among them.
+    with torch.inference_mode(), counter:
         module(batch)
     name = torch_modules.family(request.name) if request.name else tally.dominating_kind()
     parameters = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
     parameter_bytes = sum(tensor.numel() * tensor.element_size() for tensor in parameters.values())
+    parameter_bytes -= SAVED_BYTES_PER_WEIGHT * sum({id(tensor): tensor.numel() for tensor in in_bytes}.values())
     return tally.signature(name[:64], parameter_bytes, shape[1:], request.batch_size)
 
 
@@ -106,7 +118,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[misc]
 
     def __torch_dispatch__(self, func: OpOverload, types: Tree, args: Tree = (), kwargs: Tree = None) -> Tree:
         kwargs = kwargs or {}
-        if func.overloadpacket not in flop_registry:
+        if func.overloadpacket not in flop_registry and str(func.overloadpacket) not in COUNTED_WHOLE:
             with self:
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
@@ -128,8 +140,9 @@ class _Counter(TorchDispatchMode):  # type: ignore[misc]
             self._tally.release(self._live.pop(storage))
         for tensor in made:
             self._hold(tensor)
+        written = sum(tensor.numel() * tensor.element_size() for tensor in outputs)
         kind, macs = _cost(func, args, kwargs, outputs)
-        self._tally.add(kind, macs, sum(tensor.numel() * tensor.element_size() for tensor in outputs))
+        self._tally.add(kind, macs, written)
 
     def _hold(self, tensor: torch.Tensor) -> None:
         storage, size = StorageWeakRef(tensor.untyped_storage()), tensor.untyped_storage().nbytes()
@@ -141,10 +154,17 @@ def _cost(func: OpOverload, args: Tree, kwargs: Tree, outputs: list[torch.Tensor
     name = str(func.overloadpacket)
     if name == "aten.convolution":
         return _convolution(args, outputs[0])
-    if name in LINEAR | ATTENTION:
+    if name in LINEAR | PRODUCTS_OF_ACTIVATIONS:
         result = outputs[0] if len(outputs) == 1 else tuple(outputs)
         macs = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result) // 2
         return ("linear" if name in LINEAR else "attention"), macs
+    if name in WHOLE_ATTENTION:
+        query, key, value = args[:3]
+        return "attention", query.shape[:-1].numel() * key.shape[-2] * (key.shape[-1] + value.shape[-1])
+    if name == "aten.linear":
+        return "linear", args[0].shape[:-1].numel() * args[1].numel()
+    if name in RECURRENCES:
+        return "linear", _recurrence(args)
     if name in NORMALIZATION:
         return "normalization", 0
     is_elementwise = torch.Tag.pointwise in func.tags or name in UNTAGGED_ELEMENTWISE
@@ -158,6 +178,13 @@ def _convolution(args: Tree, output: torch.Tensor) -> tuple[OperatorKind, int]:
     is_depthwise = groups > 1 and (weight.shape[0] if is_transposed else groups * weight.shape[1]) == groups
     macs = swept.numel() * math.prod(weight.shape[1:])
     return ("depthwiseConvolution" if is_depthwise else "denseConvolution"), macs
+
+
+def _recurrence(args: Tree) -> int:
+    """Arguments: input (items and steps, features), states, parameters: each step multiplies by each matrix once."""
+    steps: int = args[0].shape[:-1].numel()
+    elements: int = sum(tensor.numel() for tensor in args[2] if tensor.ndim == 2)
+    return steps * elements
 
 
 def _tensors(tree: Tree) -> Iterator[torch.Tensor]:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError
-from foretide_profiler.requests import ModelRequest
+from foretide_profiler.requests import ModelRequest, Source
 
 
 class LoadedModel(Protocol):
@@ -34,23 +34,30 @@ class LoadedModel(Protocol):
     def infer(self) -> object:
         """One forward pass over the batch, ended when this returns."""
 
+    def feed(self, batch_size: int) -> None:
+        """From now on infer batches of this size; raises ProfilerError InputRefused where the model takes no such."""
+
     def accelerator_memory_peak_bytes(self) -> int | None:
         """The most that the runtime allocated on the accelerator, or None."""
 
 
-HALF_PRECISIONS: Final = ("fp16", "bf16")
-"""In which an architecture by name can be made; a file computes in the types that it was saved with."""
+PRECISIONS: Final[dict[Source, tuple[str, ...]]] = {
+    "TorchVision": ("fp32", "fp16", "bf16", "int8"),
+    "TorchExport": ("fp32", "int8"),
+    "ONNX": ("fp32", "int8"),
+}
+"""In which a source can be had: an architecture is made in any type, a file computes in those that it was saved in."""
 
 
 def check_precision(request: ModelRequest) -> None:
     """Raise ProfilerError PrecisionUnsupported for a precision that the source cannot be had in."""
-    if request.precision == "fp32" or (request.source == "TorchVision" and request.precision in HALF_PRECISIONS):
-        return
-    choices = (
-        "fp32, fp16 or bf16" if request.source == "TorchVision" else "fp32, and save the file in the types it needs"
-    )
-    message = f"{request.source} in {request.precision} is not supported; choose {choices}"
-    raise ProfilerError("PrecisionUnsupported", message, "precision")
+    choices = PRECISIONS[request.source]
+    if request.precision not in choices:
+        message = (
+            f"precision {request.precision} is not to be had of a file; choose {' or '.join(choices)}: "
+            f"a file saved in {request.precision} computes in it under fp32 too"
+        )
+        raise ProfilerError("PrecisionUnsupported", message, "precision")
 
 
 def load(request: ModelRequest, limits: Limits) -> LoadedModel:

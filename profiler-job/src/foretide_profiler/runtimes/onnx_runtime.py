@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnxruntime as ort
 
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError
+from foretide_profiler.int8 import needs_a_cpu
 from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.nvidia import gpu_in_use
 from foretide_profiler.requests import ModelRequest
@@ -37,11 +39,17 @@ class OnnxModel:
         self.runtime = runtime_name(provider)
         self.accelerator = _gpu_name() if provider == "CUDAExecutionProvider" else None
         self._session = session
-        self._feeds = {session.get_inputs()[0].name: _batch(session, request)}
+        self._request = request
+        self.feed(request.batch_size)
 
     def infer(self) -> object:
         """Run the session once; onnxruntime returns when the outputs are in host memory."""
         return self._session.run(None, self._feeds)
+
+    def feed(self, batch_size: int) -> None:
+        """Random batches of this size from now on."""
+        batch = _batch(self._session, replace(self._request, batch_size=batch_size))
+        self._feeds = {self._session.get_inputs()[0].name: batch}
 
     def accelerator_memory_peak_bytes(self) -> int | None:
         """Unknown: onnxruntime does not tell."""
@@ -53,7 +61,18 @@ def load(request: ModelRequest, limits: Limits) -> OnnxModel:
     if request.file is None:
         raise ProfilerError("InvalidArgument", "an ONNX model needs a file", "model.file.path")
     digest = verified_digest(request.file, request.sha256)
-    return OnnxModel(open_session(request.file, limits), request, digest)
+    return OnnxModel(open_session(_source(request.file, request.precision), limits), request, digest)
+
+
+def _source(file: Path, precision: str) -> Path | bytes:
+    """The file as it is, or made anew in int8."""
+    if precision != "int8":
+        return file
+    if _PREFERRED[0] in ort.get_available_providers():
+        raise needs_a_cpu(f"onnxruntime {ort.__version__}")
+    from foretide_profiler import onnx_int8  # noqa: PLC0415 - imports onnx
+
+    return onnx_int8.quantised(file)
 
 
 def runtime_name(provider: str) -> str:

@@ -7,6 +7,7 @@ import torch
 from foretide_profiler import torch_modules
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError, accelerator_is_full
+from foretide_profiler.int8 import needs_a_cpu
 from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.requests import ModelRequest
 
@@ -17,10 +18,11 @@ class TorchModel:
     accelerator: str | None
     accelerator_uuid: str | None
 
-    def __init__(self, module: torch.nn.Module, batch: torch.Tensor, sha256: str | None) -> None:
+    def __init__(self, module: torch.nn.Module, batch: torch.Tensor, data_type: str, sha256: str | None) -> None:
         self.sha256 = sha256
         self._module = module
         self._batch = batch
+        self._data_type = data_type
         self._is_on_gpu = batch.is_cuda
         self.accelerator = torch.cuda.get_device_name() if self._is_on_gpu else None
         self.accelerator_uuid = f"GPU-{torch.cuda.get_device_properties().uuid}" if self._is_on_gpu else None
@@ -35,6 +37,11 @@ class TorchModel:
                 torch.cuda.synchronize()
             return output
 
+    def feed(self, batch_size: int) -> None:
+        """Random batches of this size from now on; a module that takes none such says so at the inference."""
+        batch, shape = self._batch, (batch_size, *self._batch.shape[1:])
+        self._batch = torch_modules.random_batch(shape, self._data_type, batch.device.type).to(batch.dtype)
+
     def accelerator_memory_peak_bytes(self) -> int | None:
         """The allocator's peak on the GPU."""
         return int(torch.cuda.max_memory_allocated()) if self._is_on_gpu else None
@@ -46,10 +53,13 @@ def load(request: ModelRequest, limits: Limits) -> TorchModel:
     torch.set_num_interop_threads(1)
     digest = verified_digest(request.file, request.sha256) if request.file is not None else None
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if request.precision == "int8" and device != "cpu":
+        raise needs_a_cpu(f"torch {torch.__version__}")
     try:
-        module, shape = torch_modules.build(request)
+        module, shape = torch_modules.build(request, device)
         batch = torch_modules.random_batch(shape, request.data_type, device)
-        return TorchModel(*torch_modules.in_precision(request.precision, module.to(device), batch), digest)
+        module, batch = torch_modules.in_precision(request.precision, module, batch)
+        return TorchModel(module, batch, request.data_type, digest)
     except torch.OutOfMemoryError as error:
         raise accelerator_is_full(error) from error
     except MemoryError as error:
