@@ -131,7 +131,7 @@ def _described(record: Record, status: Status, as_of: str, message: str, pod: Ta
 def _candidates(record: Record, basis: Basis, names: Sequence[str]) -> list[Candidates]:
     """The candidates with their terms, best first."""
     percent = 50 if basis.workload is None else basis.workload.percentile
-    at = basis.places.at
+    at = basis.places
     groups: dict[tuple[Spot, bool], list[str]] = defaultdict(list)
     for name in names:
         groups[at.get(name, _UNKNOWN), name == record.planned].append(name)
