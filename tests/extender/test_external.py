@@ -105,3 +105,15 @@ def is_refused(port: int, authority: Authority) -> bool:
         except OSError:
             return True
     return False
+
+
+@pytest.mark.usefixtures("client")
+def test_certificates_that_cannot_be_used_any_more_are_told_of_though_nobody_connects(
+    control_plane: Cluster, tmp_path: Path, authority: Authority
+) -> None:
+    files = authority.server()
+    with extender(control_plane, files, tmp_path / "extender.log") as (_, observe):
+        name = "foretide_extender_certificate_reload_failed"
+        assert f"{name} 0.0" in fetch(observe, "/metrics")[1]
+        files.certificate.write_text("no certificate")
+        eventually(lambda: f"{name} 1.0" in fetch(observe, "/metrics")[1], "the failure told")
