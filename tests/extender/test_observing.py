@@ -117,8 +117,26 @@ async def test_of_too_many_connections_the_one_used_longest_ago_makes_way_and_pr
     ],
     ids=["a long field", "many fields", "a long address"],
 )
-async def test_a_head_that_is_larger_than_anybody_needs_is_refused(head: bytes) -> None:
+async def test_a_head_that_is_larger_than_anybody_needs_is_refused_and_fills_no_log(
+    head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async with listening() as port:
         stream = await send(port, head)
         assert await status(stream) in {400, 431}
         stream[1].close()
+    assert not caplog.records
+
+
+async def test_an_error_of_the_extender_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> list[str]:
+        raise RuntimeError("probes are broken")
+
+    app = observe_app(Metrics(), waiting_for=list, stuck=broken)
+    runner = await listen_to_observers(app, Address("127.0.0.1", 0))
+    try:
+        stream = await send(runner.addresses[0][1], PROBE % b"")
+        assert await status(stream) == 500
+        stream[1].close()
+    finally:
+        await runner.cleanup()
+    assert "probes are broken" in caplog.text

@@ -7,11 +7,13 @@ they send or do not take, and one that is slow makes way for one that is not.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -19,6 +21,8 @@ from foretide_extender.background import Background
 from foretide_extender.metrics import Metrics
 from foretide_extender.reception import Reception
 from foretide_extender.settings import Address
+
+log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS: Final = 64
 """At once; of more, the one that was used longest ago is closed."""
@@ -74,6 +78,7 @@ async def listen_to_observers(app: web.Application, address: Address) -> web.App
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=log,
         handler_cancellation=True,
         keepalive_timeout=IDLE_SECONDS,
         lingering_time=_LINGERING_SECONDS,
@@ -85,6 +90,14 @@ async def listen_to_observers(app: web.Application, address: Address) -> web.App
     await runner.setup()
     await _Site(runner, address).start()
     return runner
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether an error is one of the extender: whoever speaks no HTTP is told so, and fills no log with it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+log.addFilter(_is_ours)
 
 
 @web.middleware
