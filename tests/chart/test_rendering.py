@@ -95,7 +95,7 @@ def test_operator_and_planner_understand_their_environment() -> None:
     rendered = render(
         "image.registry=registry.example", "image.tag=v7", "image.pullPolicy=Always", "logLevel=DEBUG",
         "profiling.maxSeconds=11", "profiling.minSamples=1000000", "profiling.minSeconds=3", "profiling.perClass=2",
-        "profiling.probeMaxSeconds=5", "profiling.jobDeadlineSeconds=900",
+        "profiling.probeMaxSeconds=5", "profiling.jobDeadlineSeconds=900", "profiling.budgetSecondsPerDay=1800",
         "planner.order=FairShare",
     )  # fmt: skip
     settings = read_settings(rendered.environment("foretide-operator", "operator"))
@@ -109,6 +109,7 @@ def test_operator_and_planner_understand_their_environment() -> None:
         1_000_000,
         3,
     )
+    assert settings.profile_budget_seconds == 1800
     assert (settings.profiles_per_class, settings.probe_max_seconds, settings.job_deadline_seconds) == (2, 5, 900)
     planner = PlannerSettings.read(rendered.environment("foretide-operator", "planner"))
     assert (planner.namespace, planner.log_level, planner.pod_uid) == ("foretide-system", "DEBUG", "metadata.uid")

@@ -61,7 +61,7 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     )
     app = observe_app(metrics, waiting_for=watches.waiting_for, stuck=watches.stuck)
     access = Access(client, clock=time.monotonic)
-    route = ExplainRoute(access, answerer.records, snapshot=snapshot, now_seconds=time.time, clock=time.monotonic)
+    route = ExplainRoute(access, answerer.records, snapshot=answerer.look, now_seconds=time.time, clock=time.monotonic)
     app.router.add_get("/explain", route.answer)
     runner = await listen_to_observers(app, observe)
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)

@@ -29,7 +29,7 @@ def candidates(record: Record, names: Sequence[str], pace: Check) -> list[Candid
     if basis is None:
         return _unreckoned(record, names)
     percent = 50 if basis.workload is None else basis.workload.percentile
-    at = basis.places.at
+    at = basis.places
     groups: dict[tuple[Spot, bool], list[str]] = defaultdict(list)
     for name in names:
         groups[at.get(name, _UNKNOWN), name == record.planned].append(name)

@@ -9,8 +9,9 @@ the next goes on from there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Final, Literal, Protocol, TypeVar
@@ -101,11 +102,20 @@ class Answerer:
         self._metrics.took(verb, self._clock_seconds() - begin)
         return reply
 
+    def look(self) -> Snapshot:
+        """The cluster as it is now, which what is kept follows: whoever else took snapshots would break their chain.
+
+        Raises NoState.
+        """
+        snapshot = self._snapshot()
+        self._standings.follow(snapshot)
+        return snapshot
+
     def look_ahead(self) -> None:
         """Reckon for some milliseconds what changed for tasks like those asked about last."""
         self._end_seconds = self._clock_seconds() + _AHEAD_SECONDS
         try:
-            self._standings.prepare(self._snapshot(), self._now_seconds())
+            self._standings.prepare(self.look(), self._now_seconds())
         except (NoState, TooLate):
             return
         except Exception:
@@ -135,7 +145,8 @@ class Answerer:
             found, failed_open, answer = None, self._broken("filter", request, error), FilterAnswer("Equal")
             reply = encode_filter(request, answer.refused)
         if is_ours(request.pod):
-            self.records.filtered(request, found, failed_open, now_seconds)
+            with self._noting():
+                self.records.filtered(request, found, failed_open, now_seconds)
         self._metrics.decided("filter", answer.source)
         for reason, count in answer.reasons.items():
             self._metrics.refusals.labels(reason).inc(count)
@@ -155,7 +166,8 @@ class Answerer:
             except Exception as error:  # noqa: BLE001 - as above
                 found, failed_open = None, self._broken("prioritize", request, error)
         if is_ours(request.pod):
-            self.records.prioritized(request, found, failed_open, now_seconds)
+            with self._noting():
+                self.records.prioritized(request, found, failed_open, now_seconds)
         self._metrics.decided("prioritize", "Equal" if found is None else found.source)
         return encode_prioritize(request, None, None) if found is None else reply
 
@@ -170,7 +182,7 @@ class Answerer:
         try:
             if left_seconds >= 0.0:
                 self._end_seconds = self._clock_seconds() + left_seconds
-                decided = decide(self._snapshot(), pod, names, now_seconds, self._standings)
+                decided = decide(self.look(), pod, names, now_seconds, self._standings)
                 if self._is_stale():
                     self._metrics.stale_decisions.labels(verb).inc()
                 return decided, ""
@@ -182,6 +194,15 @@ class Answerer:
             return None, self._broken(verb, request, error)
         self._metrics.fail_open.labels(verb, reason).inc()
         return None, reason
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """No answer is lost since it could not be taken note of."""
+        try:
+            yield
+        except Exception:
+            log.exception("what was decided could not be kept; all that was is forgotten")
+            self.records.clear()
 
     def _broken(self, verb: Verb, request: Request, error: Exception) -> str:
         """Take note of an error that nobody thought of: what is kept may be the cause, and is begun anew."""
