@@ -10,7 +10,7 @@ import msgspec
 
 from foretide_cli.tables import table
 from foretide_kube.client import ApiError, KubeClient, Object
-from foretide_kube.explanation import NOW, Candidates, Explanation, Placed, Planned, Step
+from foretide_kube.explanation import AUDIENCE, NOW, Candidates, Explanation, Placed, Planned, Step
 from foretide_kube.forwarding import PodPort
 from foretide_kube.names import PODS
 
@@ -106,7 +106,7 @@ def _token(client: KubeClient, namespace: str) -> str:
     body = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
-        "spec": {"expirationSeconds": TOKEN_SECONDS},
+        "spec": {"audiences": [AUDIENCE], "expirationSeconds": TOKEN_SECONDS},
     }
     try:
         made = client.raw("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/{TOKEN_ACCOUNT}/token", body=body)

@@ -79,7 +79,7 @@ class Api:
 
     def raw(self, method: str, path: str, *, body: Object) -> Object:
         assert (method, path) == ("POST", f"/api/v1/namespaces/system/serviceaccounts/{TOKEN_ACCOUNT}/token")
-        assert body["spec"]["expirationSeconds"] == 600
+        assert body["spec"] == {"audiences": ["foretide-explain"], "expirationSeconds": 600}
         if self.refused == "token":
             raise ApiError(403, "Forbidden", "no")
         return {"status": {"token": "lent"}}

@@ -22,13 +22,13 @@ from prometheus_client import CollectorRegistry
 from demo.memory import MARKS
 from foretide_extender import server
 from foretide_extender.metrics import Metrics
+from foretide_extender.observing import observe_app
 from foretide_extender.records import Records
 from foretide_extender.server import (
     Answerer,
     NoState,
     Verb,
     listen_to_scheduler,
-    observe_app,
     scheduler_routes,
 )
 from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES, Address

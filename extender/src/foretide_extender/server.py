@@ -1,4 +1,4 @@
-"""The two ports: filter and prioritize for the scheduler, metrics and health for everybody else.
+"""The port for the scheduler: filter and prioritize.
 
 kube-scheduler waits for every answer before it looks at the next Pod, so an answer that changes nothing is better
 than a late one: a decision looks at the clock as it goes on, and when the deadline passes first, or anything goes
@@ -15,9 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Final, Literal, Protocol, TypeVar
-
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from foretide_extender.certificates import Certificates
 from foretide_extender.decide import (
@@ -242,39 +239,6 @@ def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: in
     return {b"/filter": route("filter"), b"/prioritize": route("prioritize")}
 
 
-def observe_app(
-    metrics: Metrics, *, waiting_for: Callable[[], Sequence[str]], stuck: Callable[[], Sequence[str]]
-) -> web.Application:
-    """GET /metrics, /healthz and /readyz.
-
-    ``stuck`` gives the resources whose watch does nothing any more: both say so with status 503, because a restart
-    makes it anew. That the API server is away is no reason: what is known is used on. ``waiting_for`` gives the
-    resources not seen yet, which only readiness waits for.
-    """
-
-    async def show_metrics(_: web.Request) -> web.Response:
-        body = await asyncio.to_thread(generate_latest, metrics.registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def healthy(_: web.Request) -> web.Response:
-        dead = stuck()
-        if dead:
-            return web.Response(status=503, text=f"the watch has stopped of: {', '.join(dead)}\n")
-        return web.Response(text="ok\n")
-
-    async def ready(request: web.Request) -> web.Response:
-        missing = waiting_for()
-        if missing:
-            return web.Response(status=503, text=f"not listed yet: {', '.join(missing)}\n")
-        return await healthy(request)
-
-    app = web.Application()
-    app.router.add_get("/metrics", show_metrics)
-    app.router.add_get("/healthz", healthy)
-    app.router.add_get("/readyz", ready)
-    return app
-
-
 async def listen_to_scheduler(
     routes: Mapping[bytes, Route],
     metrics: Metrics,
@@ -300,11 +264,3 @@ async def listen_to_scheduler(
         unknown = Reception(most_bytes=0, gave_up=metrics.gave_up, most_connections=MOST_HANDSHAKES)
         protocol = partial(Handshake, Strangers(unknown, loop.time), certificates.context, connection)
     return await loop.create_server(protocol, address.host or None, address.port)
-
-
-async def listen_to_observers(app: web.Application, address: Address) -> web.AppRunner:
-    """Serve what `observe_app` made; OSError if the address is taken. Clean the runner up at the end."""
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, address.host or None, address.port).start()
-    return runner
