@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast fuzz soak lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-profile bench-placement bench-orders bench-scale bench-waves bench-burst
+.PHONY: help demo test test-fast fuzz soak lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-profile bench-placement bench-orders bench-scale bench-waves bench-burst
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -100,6 +100,9 @@ bench-profile: $(READY) ## Whether the profiler says the same twice, and the sam
 
 bench-predict: $(READY) ## Errors of the completion-time model, of simpler ones and of its parts (CSV=path: another table)
 	@$(BIN)/python -m bench.predict $(CSV)
+
+bench-active: $(READY) ## Errors and regret with 30 % of public pairs measured, chosen by gain and at random (SEEDS=5)
+	@$(BIN)/python -m bench.active $(if $(SEEDS),--seeds $(SEEDS))
 
 bench-placement: $(READY) ## Policies side by side in simulation, on three fleets under three loads
 	@$(BIN)/python -m bench.placement

@@ -10,12 +10,12 @@ import msgspec
 
 from foretide_cli.tables import table
 from foretide_kube.client import ApiError, KubeClient, Object
-from foretide_kube.explanation import NOW, Candidates, Explanation, Placed, Planned, Step
+from foretide_kube.explanation import AUDIENCE, NOW, Candidates, Explanation, Placed, Planned, Step
 from foretide_kube.forwarding import PodPort
 from foretide_kube.names import PODS
 
 TOKEN_ACCOUNT: Final = "foretide-explain"  # noqa: S105 - its name
-"""May get Pods and nothing else: in its name asks who may have a token of it."""
+"""In its name is asked, by who may have a token of it."""
 TOKEN_SECONDS: Final = 600
 """The shortest life of a token that the API server gives."""
 _EXTENDERS: Final = "app.kubernetes.io/name=foretide,app.kubernetes.io/component in (scheduler,extender)"
@@ -70,7 +70,7 @@ def _ask(client: KubeClient, replicas: Sequence[PodPort], path: str, get: Get) -
     told: list[Explanation] = []
     problems: list[str] = []
     namespace = replicas[0].namespace
-    headers = {"Authorization": _authorization(client, namespace)}
+    headers = {"Authorization": f"Bearer {_token(client, namespace)}"}
     for replica in replicas:
         try:
             status, body = get(client, replica, path, headers)
@@ -113,26 +113,15 @@ def _ports(pod: Object) -> list[int]:
     return [port["containerPort"] for port in ports if port.get("name") == _PORT]
 
 
-def _authorization(client: KubeClient, namespace: str) -> str:
-    """What the extender is shown: a short-lived token that may get Pods and no more, where one may be asked for.
-
-    The caller's own, which may be allowed anything, only where not: it goes to whatever Pod carries the two labels.
-    """
-    try:
-        return f"Bearer {_token(client, namespace)}"
-    except ApiError as error:
-        own = client.authorization()
-        if own and error.status in {403, 404}:
-            return own
-        raise
-
-
 def _token(client: KubeClient, namespace: str) -> str:
-    """A token of the account that may get Pods and nothing else."""
+    """A short-lived token that is good for explanations alone: it goes to whatever Pod carries the two labels.
+
+    The caller's own, which may be allowed anything, is shown to nobody.
+    """
     body = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
-        "spec": {"expirationSeconds": TOKEN_SECONDS},
+        "spec": {"audiences": [AUDIENCE], "expirationSeconds": TOKEN_SECONDS},
     }
     try:
         made = client.raw("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/{TOKEN_ACCOUNT}/token", body=body)

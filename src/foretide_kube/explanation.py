@@ -13,8 +13,11 @@ from foretide.prediction import PodPrediction, Source
 from foretide_kube.pod_plan import PodPlan
 
 Status = Literal["Decided", "NotDecided", "Ended", "NotOurs", "NotFound"]
-"""The last decision is told; or, as none is kept, what would be decided now; nothing, for the Pod has ended; it carries
-no label of ours; there is no such Pod."""
+"""The last decision is told; or, as none is kept, what would be decided now, to who may list nodes; nothing, for the
+Pod has ended; it carries no label of ours; there is no such Pod."""
+
+AUDIENCE = "foretide-explain"
+"""For whom a token must be made that is shown to the extender: it is good for nothing else."""
 
 NOW = "now"
 """``as_of`` of what would be decided now."""
@@ -34,8 +37,8 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     alone, pull, contention and sharing. The median and the upper bound (95 %) are reckoned likewise. Start-up and work
     are told apart where they are predicted; else what it takes alone is guessed from other classes (``ClassSpeed``), or
     the median of all (``Unknown``). Where it would be slowed, what is there may use ``others_cpu_millis`` of
-    ``allocatable_cpu_millis``, and ``others`` of it are tasks that are expected to end. Without any prediction no time
-    is told.
+    ``allocatable_cpu_millis``, and ``others`` of it are tasks that are expected to end; both are told to who may list
+    Pods of all namespaces. Without any prediction no time is told.
     """
 
     nodes: list[str]

@@ -106,7 +106,7 @@ def installation_notes(*values: str) -> str:
 
 def external_configuration(notes: str) -> Object:
     """The configuration of kube-scheduler that the notes tell in external mode."""
-    indented = notes[notes.index("     extenders:\n") :]
+    indented = notes[notes.index("     percentageOfNodesToScore: ") :]
     lines = itertools.takewhile(lambda line: line.startswith("     "), indented.splitlines())
     configuration: Object = yaml.safe_load("\n".join(lines))
     return configuration

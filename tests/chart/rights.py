@@ -39,7 +39,7 @@ IN_THE_CLUSTER: dict[str, Rights] = {
         "tokenreviews.authentication.k8s.io": "create",
         "subjectaccessreviews.authorization.k8s.io": "create",
     },
-    "foretide-explain": {"pods": "get"},
+    "foretide-explain": {"pods": "get list", "nodes": "list"},
     "foretide-view": {"aiworkloads.foretide.dev": READ, "workloadprofiles.foretide.dev": READ},
     "foretide-edit": {"aiworkloads.foretide.dev": "create update patch delete deletecollection"},
     "foretide-classes": {"nodeclasses.foretide.dev": READ},

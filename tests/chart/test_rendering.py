@@ -35,7 +35,7 @@ MODES: list[tuple[str, ...]] = [
     ("scheduler.replicas=3",),
     ("networkPolicy.enabled=true", "crds.enabled=false"),
     EXTERNAL,
-    (*EXTERNAL, "networkPolicy.enabled=true", "scheduler.external.clusterIP=10.0.0.9"),
+    (*EXTERNAL, "networkPolicy.enabled=true", "scheduler.external.clusterIP=fd00::10"),
     ("image.registry=registry.example:5000/edge", "image.tag=1.2.3", "image.pullSecrets[0].name=key"),
     ("operator.tolerations[0].operator=Exists", "operator.nodeSelector.disk=ssd"),
 ]
@@ -95,7 +95,7 @@ def test_operator_and_planner_understand_their_environment() -> None:
     rendered = render(
         "image.registry=registry.example", "image.tag=v7", "image.pullPolicy=Always", "logLevel=DEBUG",
         "profiling.maxSeconds=11", "profiling.minSamples=1000000", "profiling.minSeconds=3", "profiling.perClass=2",
-        "profiling.probeMaxSeconds=5", "profiling.jobDeadlineSeconds=900",
+        "profiling.probeMaxSeconds=5", "profiling.jobDeadlineSeconds=900", "profiling.budgetSecondsPerDay=1800",
         "planner.order=FairShare",
     )  # fmt: skip
     settings = read_settings(rendered.environment("foretide-operator", "operator"))
@@ -109,6 +109,7 @@ def test_operator_and_planner_understand_their_environment() -> None:
         1_000_000,
         3,
     )
+    assert settings.profile_budget_seconds == 1800
     assert (settings.profiles_per_class, settings.probe_max_seconds, settings.job_deadline_seconds) == (2, 5, 900)
     planner = PlannerSettings.read(rendered.environment("foretide-operator", "planner"))
     assert (planner.namespace, planner.log_level, planner.pod_uid) == ("foretide-system", "DEBUG", "metadata.uid")
@@ -232,6 +233,12 @@ def test_the_operator_marks_tasks_for_the_cluster_s_own_scheduler_and_gates_them
     assert read_settings(render().environment("foretide-operator", "operator")).external_scheduler is False
 
 
+@pytest.mark.parametrize("address", ["10.0.0.9", "fd00::10", "fd00::"])
+def test_the_service_has_the_address_that_the_values_give(address: str) -> None:
+    rendered = render(*EXTERNAL, f"scheduler.external.clusterIP={address}")
+    assert rendered["Service", "foretide-extender"]["spec"]["clusterIP"] == address
+
+
 def test_without_a_secret_the_external_mode_is_refused_with_what_to_do() -> None:
     with pytest.raises(
         HelmError, match=r"tlsSecret names no Secret[\s\S]*foretide-system with tls.crt, tls.key and ca.crt"
@@ -280,6 +287,9 @@ def test_a_version_without_admission_policies_is_refused() -> None:
         ("scheduler.mode=primary", "mode"),
         ("scheduler.external.tlsSecret=No_Name", "tlsSecret"),
         ("scheduler.external.clusterIP=somewhere", "clusterIP"),
+        ("scheduler.external.clusterIP=fd00::10::", "clusterIP"),
+        ("scheduler.external.clusterIP=10.0.0", "clusterIP"),
+        ("scheduler.external.from=everywhere", "from"),
         ("scheduler.external.replicas=0", "replicas"),
         ("logLevel=trace", "logLevel"),
         ("profiling.maxSeconds=many", "maxSeconds"),
@@ -349,12 +359,18 @@ def test_the_network_policy_opens_what_is_probed_and_scraped_and_no_more() -> No
     assert "NetworkPolicy" not in render().kinds()
 
 
-def test_the_network_policy_lets_schedulers_come_from_anywhere_and_the_curious_from_where_the_values_say() -> None:
+def test_the_network_policy_lets_schedulers_and_the_curious_come_from_where_the_values_say() -> None:
     values = ("networkPolicy.enabled=true", "networkPolicy.from[0].podSelector.matchLabels.app=prometheus")
     rendered = render(*EXTERNAL, *values)
     rules = rendered["NetworkPolicy", "foretide-extender"]["spec"]["ingress"]
     assert [[one["port"] for one in rule["ports"]] for rule in rules] == [[8888], [8082]]
     assert [rule.get("from") for rule in rules] == [None, [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]]
+    bounded = render(*EXTERNAL, *values, "scheduler.external.from[0].ipBlock.cidr=10.0.0.0/28")
+    rules = bounded["NetworkPolicy", "foretide-extender"]["spec"]["ingress"]
+    assert [rule["from"][0] for rule in rules] == [
+        {"ipBlock": {"cidr": "10.0.0.0/28"}},
+        {"podSelector": {"matchLabels": {"app": "prometheus"}}},
+    ]
 
 
 def test_images_are_pulled_from_where_the_values_say() -> None:
@@ -389,13 +405,16 @@ def test_the_real_scheduler_understands_its_configuration(understood: tuple[Obje
     assert given["extenders"][0].items() <= written["extenders"][0].items()
 
 
-@pytest.mark.parametrize("address", ["", "10.0.0.9"])
-def test_the_notes_give_the_configuration_that_the_cluster_s_own_scheduler_needs(address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "host"), [("", "CLUSTER-IP"), ("10.0.0.9", "10.0.0.9"), ("fd00::10", "[fd00::10]")]
+)
+def test_the_notes_give_the_configuration_that_the_cluster_s_own_scheduler_needs(address: str, host: str) -> None:
     notes = installation_notes(*EXTERNAL, f"scheduler.external.clusterIP={address}", "scheduler.weight=14")
-    (extender,) = external_configuration(notes)["extenders"]
-    (beside,) = render("scheduler.weight=14").scheduler_configuration()["extenders"]
+    configuration, secondary = external_configuration(notes), render("scheduler.weight=14").scheduler_configuration()
+    assert configuration["percentageOfNodesToScore"] == secondary["percentageOfNodesToScore"] == 100
+    (extender,), (beside,) = configuration["extenders"], secondary["extenders"]
     assert [name for name, value in beside.items() if extender[name] != value] == ["urlPrefix"]
-    assert extender["urlPrefix"] == f"https://{address or 'CLUSTER-IP'}:8888"
+    assert extender["urlPrefix"] == f"https://{host}:8888"
     assert extender["enableHTTPS"] is True
     assert extender["tlsConfig"]["serverName"] == "foretide-extender.foretide-system.svc"
     assert extender["managedResources"] == [{"name": RESOURCE_TASK, "ignoredByScheduler": True}]

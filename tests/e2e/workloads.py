@@ -27,11 +27,12 @@ def torchvision_workload(name: str, architecture: str, *, shape: list[int] | Non
 
 
 def workload(name: str, model: Object, *, shape: list[int], limits: dict[str, str] | None = None) -> Object:
-    """A workload that runs nothing by itself."""
+    """A workload that is measured on every class and runs nothing by itself."""
     spec: dict[str, Any] = {
         "model": model,
         "input": {"shape": shape},
         "inferences": 20,
+        "profiling": {"policy": "Always"},
         "resources": {"limits": limits or {"cpu": "1", "memory": "384Mi"}},
     }
     return {"apiVersion": AIWORKLOADS.api_version, "kind": "AIWorkload", "metadata": {"name": name}, "spec": spec}

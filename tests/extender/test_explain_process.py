@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from devcluster import Cluster
 from foretide_kube.client import KubeClient
-from foretide_kube.explanation import Explanation
+from foretide_kube.explanation import AUDIENCE, Explanation
 from tests.extender.cluster_values import NODES, pod_object
 from tests.extender.real_objects import bind_pod, eventually, fetch, free_port, make_pod, process, small_cluster
 
@@ -38,8 +38,9 @@ def client(control_plane: Cluster) -> Iterator[KubeClient]:
         yield client
 
 
-def token_of(client: KubeClient, account: str) -> str:
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+def token_of(client: KubeClient, account: str, audiences: Sequence[str] = (AUDIENCE,)) -> str:
+    spec = {"audiences": list(audiences), "expirationSeconds": 600}
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     made = client.raw("POST", f"{ACCOUNTS}/{account}/token", body=body)
     token: str = made["status"]["token"]
     return token
@@ -76,11 +77,14 @@ def test_who_may_get_the_pod_is_told_and_nobody_else(
         asked["metadata"] |= {"namespace": NAMESPACE, "uid": uid}
         body = msgspec.json.encode({"Pod": asked, "Nodes": None, "NodeNames": list(NODES)})
         before = explained()
-        assert (before.status, before.as_of) == ("NotDecided", "now")
+        assert (before.status, before.as_of, before.candidates) == ("NotDecided", None, [])
+        assert "who may list nodes" in before.message
         for verb in ("filter", "prioritize"):
             assert call(port, "POST", f"/{verb}", body)[0] == 200
         decided = explained()
-        assert (decided.status, decided.placed, decided.candidates) == ("Decided", None, before.candidates)
+        assert (decided.status, decided.placed) == ("Decided", None)
+        assert {node for each in decided.candidates for node in each.nodes} == set(NODES)
+        assert {each.others for each in decided.candidates} == {None}
         bind_pod(client, NAMESPACE, "asked", "medium-1")
         placed = explained().placed
         assert placed is not None
@@ -92,6 +96,9 @@ def test_who_may_get_the_pod_is_told_and_nobody_else(
         assert (status, text.decode()) == (403, f"{who} lacks the right to get pods in namespace {NAMESPACE}\n")
         assert call(observe, "GET", path, token=reader[:-8] + "AAAAAAAA")[0] == 401
         assert call(observe, "GET", path)[0] == 401
+        for audiences in ((), ("another",)):
+            status, text = call(observe, "GET", path, token=token_of(client, "reader", audiences))
+            assert (status, AUDIENCE.encode() in text) == (401, True)
         assert call(observe, "GET", "/explain?namespace=kube-system&pod=asked", token=reader)[0] == 403
         assert call(port, "GET", path, token=reader)[0] == 404, "not on the scheduler's port"
         assert fetch(observe, "/metrics")[0] == 200

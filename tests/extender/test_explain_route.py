@@ -13,25 +13,30 @@ import msgspec
 import pytest
 from aiohttp import test_utils, web
 
-from foretide_extender.access import KEPT_SECONDS, MOST_KEPT, Access, Denied
-from foretide_extender.explain_route import MOST_WAITING, ExplainRoute
+from foretide_extender import explain_route
+from foretide_extender.access import KEPT_SECONDS, MOST_KEPT, MOST_QUESTIONS, QUESTIONS_PER_SECOND, Access, Denied
+from foretide_extender.explain_route import MOST_WAITING, NOW_SECONDS, ExplainRoute
+from foretide_extender.explaining import explain
 from foretide_extender.records import Records
 from foretide_kube.client import ApiError, Object
 from foretide_kube.explanation import Explanation
 from foretide_kube.names import SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Resource
-from tests.extender.cluster_values import NOW_SECONDS, cluster, pod_object, workload_object
+from tests.extender.cluster_values import NOW_SECONDS as EPOCH_SECONDS
+from tests.extender.cluster_values import cluster, pod_object, workload_object
 
 PATH = "/explain?namespace=team&pod=task-1"
-ANN = "known-to-the-server"
+ANN = "a.token.known"
+BOB = "b.token.known"
+FOR_THE_SERVER = "a.token.for-the-api-server"
 
 
 class Api:
-    """An API server that knows the token of ``ann``, who may get the Pods of ``team``."""
+    """An API server that knows ``ann`` and ``bob``, who may get the Pods of ``team``; ann may list nodes too."""
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.problem: ApiError | None = None
-        self.allowed = {"team"}
+        self.allowed = {("get", "pods", "team"), ("list", "nodes", "")}
         self.goes_on = threading.Event()
         self.goes_on.set()
 
@@ -43,13 +48,24 @@ class Api:
             raise self.problem
         spec = body["spec"]
         if resource == TOKEN_REVIEWS:
-            user = {"username": "ann", "groups": ["team"], "uid": "7", "extra": {"scopes": ["a"]}}
-            return {"status": {"authenticated": True, "user": user} if spec["token"] == ANN else {"error": "no"}}
+            user = {
+                "username": "bob" if spec["token"] == BOB else "ann",
+                "groups": ["team"],
+                "uid": "7",
+                "extra": {"scopes": ["a"]},
+            }
+            known = {"authenticated": True, "user": user}
+            if spec["token"] == FOR_THE_SERVER:  # as of an authenticator that does not look at audiences
+                return {"status": known}
+            assert spec["audiences"] == ["foretide-explain"]
+            known |= {"audiences": ["foretide-explain"]}
+            return {"status": known if spec["token"] in {ANN, BOB} else {"error": "no such key"}}
         assert resource == SUBJECT_ACCESS_REVIEWS
-        assert (spec["user"], spec["groups"], spec["uid"], spec["extra"]) == ("ann", ["team"], "7", {"scopes": ["a"]})
+        assert (spec["groups"], spec["uid"], spec["extra"]) == (["team"], "7", {"scopes": ["a"]})
         wanted = spec["resourceAttributes"]
-        assert (wanted["verb"], wanted["resource"]) == ("get", "pods")
-        return {"status": {"allowed": wanted["namespace"] in self.allowed}}
+        if spec["user"] == "bob" and wanted["verb"] != "get":
+            return {"status": {"allowed": False}}
+        return {"status": {"allowed": (wanted["verb"], wanted["resource"], wanted["namespace"]) in self.allowed}}
 
     def find(self, _: Resource, name: str, namespace: str) -> Object | None:
         self.asked["pods"] += 1
@@ -64,7 +80,7 @@ def api() -> Api:
 def route_of(api: Api, clock: Callable[[], float] = lambda: 0.0) -> ExplainRoute:
     access = Access(api, clock=clock)  # type: ignore[arg-type]
     snapshot = cluster(workload_object()).snapshot
-    return ExplainRoute(api, access, Records(), snapshot=snapshot, now_seconds=lambda: NOW_SECONDS)  # type: ignore[arg-type]
+    return ExplainRoute(access, Records(), snapshot=snapshot, now_seconds=lambda: EPOCH_SECONDS, clock=clock)
 
 
 def request(token: str) -> web.Request:
@@ -104,7 +120,12 @@ async def test_a_pod_that_is_not_there_is_told_from_one_that_may_not_be_seen(api
 
 
 @pytest.mark.parametrize(
-    ("token", "words"), [(None, b"Authorization: Bearer"), ("unknown", b"does not know this token")]
+    ("token", "words"),
+    [
+        (None, b"Authorization: Bearer"),
+        ("a.token.unknown", b"does not know this token"),
+        (FOR_THE_SERVER, b"was not made for foretide-explain"),
+    ],
 )
 async def test_who_shows_no_token_or_an_unknown_one_is_told_nothing(api: Api, token: str | None, words: bytes) -> None:
     async with serving(api) as client:
@@ -126,19 +147,17 @@ async def test_a_request_that_names_no_pod_is_told_how_to_ask(api: Api, path: st
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (ApiError(0, "NotReached", "timed out"), b"the API server does not answer: timed out"),
-        (
-            ApiError(403, "Forbidden", "tokenreviews is forbidden"),
-            b"the extender's account lacks a right: token",
-        ),
+        (ApiError(0, "NotReached", "10.0.0.1 timed out"), "10.0.0.1 timed out"),
+        (ApiError(403, "Forbidden", "tokenreviews is forbidden"), "tokenreviews is forbidden"),
     ],
 )
-async def test_without_a_word_of_the_api_server_nothing_is_told(api: Api, problem: ApiError, words: bytes) -> None:
+async def test_without_a_word_of_the_api_server_nothing_is_told_and_why_is_in_the_log_alone(
+    api: Api, problem: ApiError, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
     api.problem = problem
     async with serving(api) as client:
-        status, body = await get(client)
-        assert status == 503
-        assert words in body
+        assert await get(client) == (503, b"the API server gives no answer; the extender's log says why\n")
+        assert words in caplog.text
         api.problem = None
         assert (await get(client))[0] == 200, "what was not answered is asked again"
 
@@ -148,33 +167,80 @@ async def test_what_the_api_server_said_is_good_for_some_seconds_and_no_longer(a
     async with serving(api, lambda: seconds[0]) as client:
         for _ in range(3):
             assert (await get(client))[0] == 200
-        assert api.asked["subjectaccessreviews"] == 1
+        assert (api.asked["tokenreviews"], api.asked["subjectaccessreviews"]) == (1, 3)
+        assert (await get(client, "/explain?namespace=team&pod=another"))[0] == 404
+        assert (api.asked["tokenreviews"], api.asked["subjectaccessreviews"]) == (1, 4)
         api.allowed.clear()
         seconds[0] = KEPT_SECONDS + 0.1
         assert (await get(client))[0] == 403
-        api.allowed.add("team")
+        api.allowed.add(("get", "pods", "team"))
         assert (await get(client))[0] == 403
         seconds[0] = 2 * KEPT_SECONDS + 0.2
         assert (await get(client))[0] == 200
 
 
-def test_what_is_kept_of_callers_is_bounded(api: Api) -> None:
-    access = Access(api, clock=lambda: 0.0)  # type: ignore[arg-type]
-    for number in range(MOST_KEPT + 1):
-        with pytest.raises(Denied):
-            access.check(f"unknown-{number}", "team", "task-1")
-    with pytest.raises(Denied):
-        access.check(f"unknown-{MOST_KEPT}", "team", "task-1")
-    assert api.asked["tokenreviews"] == MOST_KEPT + 1
-    with pytest.raises(Denied):
-        access.check("unknown-0", "team", "task-1")
-    assert api.asked["tokenreviews"] == MOST_KEPT + 2
+async def test_what_has_not_the_form_of_a_token_is_refused_without_asking(api: Api) -> None:
+    async with serving(api) as client:
+        for token in ("opaque", "sha256~opaque", "a.token", "a..token", "a.b.c.d", "a.token.k\u00fcnown"):
+            assert (await get(client, token=token))[0] == 401
+    assert not api.asked
+
+
+def test_the_api_server_is_asked_so_often_and_no_more_and_nobody_displaces_what_is_known_of_others(api: Api) -> None:
+    seconds = [0.0]
+    access = Access(api, clock=lambda: seconds[0])  # type: ignore[arg-type]
+    access.look(ANN, "team", "task-1")
+    statuses: Counter[int] = Counter()
+    for number in range(10 * MOST_KEPT):
+        seconds[0] = number * KEPT_SECONDS / (10 * MOST_KEPT)
+        with pytest.raises(Denied) as denied:
+            access.look(f"a.token.unknown-{number}", "team", "task-1")
+        statuses[denied.value.status] += 1
+    assert statuses[503]
+    assert statuses[401] == pytest.approx(MOST_QUESTIONS - 5 + KEPT_SECONDS * QUESTIONS_PER_SECOND, abs=2)
+    assert statuses[401] < MOST_KEPT
+    asked = api.asked["tokenreviews"]
+    seconds[0] = KEPT_SECONDS
+    access.look(ANN, "team", "task-1")
+    assert api.asked["tokenreviews"] == asked
+
+
+async def test_who_is_sent_away_for_too_many_questions_is_told_when_to_come_again(api: Api) -> None:
+    async with serving(api) as client:
+        for number in range(MOST_QUESTIONS):
+            await get(client, token=f"a.token.unknown-{number}")
+        async with client.get(PATH, headers={"Authorization": f"Bearer {ANN}"}) as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "1")
+
+
+async def test_what_would_be_decided_now_is_told_again_for_some_seconds(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reckoned = Counter[str]()
+
+    def counted(namespace: str, name: str, *rest: Any) -> Explanation:
+        reckoned[name] += 1
+        return explain(namespace, name, *rest)
+
+    monkeypatch.setattr(explain_route, "explain", counted)
+    seconds = [0.0]
+    async with serving(api, lambda: seconds[0]) as client:
+        first = await get(client)
+        assert await get(client) == first
+        assert reckoned["task-1"] == 1
+        _, narrow = await get(client, token=BOB)
+        assert msgspec.json.decode(narrow)["candidates"] == [], "what one may see is not told to another"
+        before = reckoned["task-1"]
+        seconds[0] = NOW_SECONDS + 0.1
+        assert await get(client) == first
+    assert reckoned["task-1"] == before + 1
 
 
 async def test_while_the_api_server_is_silent_the_loop_goes_on_and_too_many_are_sent_away(api: Api) -> None:
     api.goes_on.clear()
     route = route_of(api)
-    waiting = [asyncio.create_task(route.answer(request(f"unknown-{number}"))) for number in range(MOST_WAITING)]
+    callers = [request(f"a.token.unknown-{number}") for number in range(MOST_WAITING)]
+    waiting = [asyncio.create_task(route.answer(caller)) for caller in callers]
     try:
         await asyncio.sleep(0)
         refused = await route.answer(request(ANN))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -11,23 +12,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.prediction import PodPrediction
+from foretide_extender.access import Rights
 from foretide_extender.explaining import Standpoint, explain
 from foretide_extender.metrics import Metrics
 from foretide_extender.server import Answerer
 from foretide_extender.state import ClusterState
 from foretide_kube.explanation import Candidates, Explanation, Step
+from foretide_kube.reduced import facts_of, reduce_node
 from tests.extender.cluster_values import (
     MIB,
     NODES,
     NOW_SECONDS,
     bind,
     cluster,
+    node_object,
     pod_object,
     prediction,
     workload_object,
 )
 from tests.extender.happening import ALL, events, have
 from tests.extender.test_decide import with_images
+
+ADMINISTRATOR = Rights(sees_nodes=True, sees_others=True)
+TENANT = Rights(sees_nodes=False, sees_others=False)
 
 
 class Asked:
@@ -56,9 +63,12 @@ class Asked:
         scored = self.ask("prioritize", pod, passed["NodeNames"]) if passed["NodeNames"] else []
         return {each["Host"]: each["Score"] for each in scored}, passed["FailedAndUnresolvableNodes"]
 
-    def explain(self, name: str = "task-1", item: dict[str, Any] | None = None) -> Explanation:
+    def explain(
+        self, name: str = "task-1", item: dict[str, Any] | None = None, rights: Rights = ADMINISTRATOR
+    ) -> Explanation:
         record = self.answerer.records.find("team", name)
-        return explain("team", name, item, Standpoint(record, self.state.snapshot(), self.now))
+        known = Standpoint(record, self.state.snapshot(), self.now, rights)
+        return explain("team", name, item or pod_object(name), known)
 
 
 def scores_of(told: Explanation) -> dict[str, int | None]:
@@ -271,24 +281,63 @@ def test_a_task_that_runs_does_not_stand_in_its_own_way() -> None:
 
 def test_each_pod_of_which_nothing_is_to_be_told_gets_an_answer_that_says_so() -> None:
     extender = Asked(cluster(workload_object()))
-    assert extender.explain("nobody").status == "NotFound"
     assert extender.explain(item=pod_object(workload=None)).status == "NotOurs"
     assert extender.explain(item=pod_object(role="profile")).status == "NotOurs"
     ended = extender.explain(item=pod_object(node="fast-1", phase="Succeeded"))
     assert (ended.status, ended.as_of, ended.candidates) == ("Ended", None, [])
-    unread = explain("team", "task-1", pod_object(), Standpoint(None, None, NOW_SECONDS))
+    unread = explain("team", "task-1", pod_object(), Standpoint(None, None, NOW_SECONDS, ADMINISTRATOR))
     assert (unread.status, unread.as_of) == ("NotDecided", None)
 
 
-def test_a_pod_that_is_gone_is_still_told_and_a_namesake_gets_nothing_of_it() -> None:
+def test_of_a_pod_that_is_gone_nothing_is_told_and_to_a_namesake_neither() -> None:
     extender = Asked(cluster(workload_object()))
     extender.decide(pod_object())
-    gone = extender.explain()
-    assert (gone.status, gone.placed) == ("Decided", None)
-    assert "gone" in gone.message
+    record = extender.answerer.records.find("team", "task-1")
+    gone = explain("team", "task-1", None, Standpoint(record, extender.state.snapshot(), NOW_SECONDS, ADMINISTRATOR))
+    assert gone == Explanation(namespace="team", pod="task-1", status="NotFound", message="there is no Pod team/task-1")
     namesake = pod_object()
     namesake["metadata"]["uid"] = "another"
     assert extender.explain(item=namesake).as_of == "now"
+
+
+def test_who_may_not_list_nodes_is_told_of_no_other_nodes_than_those_of_a_decision() -> None:
+    extender = Asked(cluster(workload_object()))
+    told = extender.explain(rights=Rights(sees_nodes=False, sees_others=True))
+    assert (told.status, told.as_of, told.candidates, told.workload) == ("NotDecided", None, [], "resnet")
+    assert "who may list nodes" in told.message
+    extender.decide(pod_object(), ["medium-1", "slow-1"])
+    assert scores_of(extender.explain(rights=TENANT)).keys() == {"medium-1", "slow-1"}
+
+
+def test_who_may_not_list_the_pods_of_others_is_told_of_no_others_and_of_all_else() -> None:
+    extender = Asked(cluster(workload_object(contention_permille=1000)))
+    bind(extender.state, pod_object("theirs", node="fast-1"))
+    for status in ("NotDecided", "Decided"):
+        told = extender.explain(rights=Rights(sees_nodes=True, sees_others=False))
+        all_of_it = extender.explain()
+        assert told.status == status
+        assert {(each.others, each.others_cpu_millis) for each in told.candidates} == {(None, None)}
+        assert candidate(all_of_it, "fast-1").others_cpu_millis == 1000
+        assert candidate(told, "fast-1").contention_seconds == candidate(all_of_it, "fast-1").contention_seconds
+        extender.decide(pod_object())
+
+
+def test_what_takes_long_asks_again_and_again_whether_to_rest() -> None:
+    state = cluster(workload_object())
+    for number in range(200):
+        bind(state, pod_object(f"busy-{number}", node="fast-1", cpu=f"{number}m"))
+        state.node_changed("ADDED", facts_of(reduce_node(node_object(f"n-{number}", "fast"))))
+        bind(state, pod_object(f"there-{number}", node=f"n-{number}", cpu=f"{5000 + number}m"))
+    extender, names = Asked(state), [*ALL, *(f"n-{number}" for number in range(200))]
+    for decide in (lambda: None, lambda: extender.decide(pod_object(), names)):
+        decide()
+        known = Standpoint(
+            extender.answerer.records.find("team", "task-1"), state.snapshot(), NOW_SECONDS, ADMINISTRATOR
+        )
+        rests: list[None] = []
+        told = explain("team", "task-1", pod_object(), known, partial(rests.append, None))
+        assert len(told.candidates) > 100
+        assert len(rests) > 3 * len(told.candidates)
 
 
 def test_an_inspection_is_told_by_class_speed() -> None:

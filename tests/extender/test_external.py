@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import http.client
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
-from devcluster import Cluster, binaries
+from devcluster import Cluster
 from foretide_extender.certificates import Files
 from foretide_kube.client import KubeClient
 from foretide_kube.names import NODES, PODS, RESOURCE_TASK
-from tests.chart.rendering import external_configuration, installation_notes
 from tests.extender.authority import Authority
+from tests.extender.own_scheduler import SCHEDULER, scheduler
 from tests.extender.real_objects import eventually, fetch, free_port, make_pod, process, small_cluster
 
 pytestmark = pytest.mark.cluster
 
 NAMESPACE = "external-test"
-SCHEDULER = "stands-for-the-default"
+PATIENT = "5s"
+"""How long the scheduler waits for the extender: the machine may be busy."""
 
 
 @pytest.fixture(scope="module")
@@ -54,41 +53,6 @@ def extender(control_plane: Cluster, files: Files, log: Path) -> Iterator[tuple[
         yield port, observe
 
 
-@contextmanager
-def scheduler(control_plane: Cluster, directory: Path, port: int, authority: Authority) -> Iterator[None]:
-    """The stock scheduler with what the chart's notes say, under a name that keeps it off the Pods of others."""
-    notes = installation_notes("scheduler.mode=external", "scheduler.external.tlsSecret=tls")
-    configuration = external_configuration(notes)
-    (asked,) = configuration["extenders"]
-    certificate, key = authority.client()
-    asked["urlPrefix"] = f"https://127.0.0.1:{port}"
-    asked["tlsConfig"] |= {"certFile": str(certificate), "keyFile": str(key), "caFile": str(authority.certificate)}
-    asked["httpTimeout"] = "5s"  # the machine may be busy
-    file = directory / "scheduler.yaml"
-    file.write_text(
-        yaml.safe_dump(
-            {
-                "apiVersion": "kubescheduler.config.k8s.io/v1",
-                "kind": "KubeSchedulerConfiguration",
-                "leaderElection": {"leaderElect": False},
-                "clientConnection": {"kubeconfig": str(control_plane.kubeconfig)},
-                "profiles": [{"schedulerName": SCHEDULER}],
-                **configuration,
-            }
-        )
-    )
-    program = binaries.ensure(["kube-scheduler"], lambda _: None)["kube-scheduler"]
-    with (directory / "scheduler.log").open("wb") as log:
-        running = subprocess.Popen(
-            [program, "--config", file, "--secure-port=0", "--v=5"], stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            yield
-        finally:
-            running.terminate()
-            running.wait(15)
-
-
 def requests(observe: int) -> float:
     """How often the extender was asked."""
     lines = fetch(observe, "/metrics")[1].splitlines()
@@ -113,7 +77,7 @@ def test_marked_pods_are_scored_over_mtls_though_no_node_has_the_resource_and_ot
 ) -> None:
     assert not [node for node in client.list_objects(NODES) if RESOURCE_TASK in node["status"]["allocatable"]]
     with extender(control_plane, authority.server(), tmp_path / "extender.log") as (port, observe):
-        with scheduler(control_plane, tmp_path, port, authority):
+        with scheduler(control_plane, tmp_path, port, authority, http_timeout=PATIENT):
             assert [bound(client, f"marked-{index}", is_marked=True) for index in range(2)] == ["fast-1", "fast-1"]
             assert requests(observe) == 4
             for index in range(3):
@@ -127,7 +91,7 @@ def test_marked_pods_are_scored_over_mtls_though_no_node_has_the_resource_and_ot
 def test_a_marked_pod_finds_a_node_while_the_extender_is_away(
     control_plane: Cluster, client: KubeClient, tmp_path: Path, authority: Authority
 ) -> None:
-    with scheduler(control_plane, tmp_path, free_port(), authority):
+    with scheduler(control_plane, tmp_path, free_port(), authority, http_timeout=PATIENT):
         bound(client, "alone", is_marked=True)
 
 
@@ -141,3 +105,15 @@ def is_refused(port: int, authority: Authority) -> bool:
         except OSError:
             return True
     return False
+
+
+@pytest.mark.usefixtures("client")
+def test_certificates_that_cannot_be_used_any_more_are_told_of_though_nobody_connects(
+    control_plane: Cluster, tmp_path: Path, authority: Authority
+) -> None:
+    files = authority.server()
+    with extender(control_plane, files, tmp_path / "extender.log") as (_, observe):
+        name = "foretide_extender_certificate_reload_failed"
+        assert f"{name} 0.0" in fetch(observe, "/metrics")[1]
+        files.certificate.write_text("no certificate")
+        eventually(lambda: f"{name} 1.0" in fetch(observe, "/metrics")[1], "the failure told")

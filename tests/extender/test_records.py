@@ -110,6 +110,30 @@ def test_decisions_of_10_000_names_each_stay_within_their_bytes(*, is_crowded: b
     assert held_bytes <= 1.25 * MOST_BYTES
 
 
+def test_decisions_on_many_sorts_of_tasks_while_nodes_change_stay_within_their_bytes() -> None:
+    state, standings, records = large(500, is_crowded=True), Standings(), Records()
+    names = sorted(state.snapshot().nodes)
+    decide(Records(), state, request(names=names), standings)
+    tracemalloc.start()
+    try:
+        for number in range(150):
+            item = pod_object(f"task-{number}", cpu=f"{1100 + number}m")
+            asked = decode(msgspec.json.encode({"Pod": item, "Nodes": None, "NodeNames": names}))
+            answer = decide_filter(state.snapshot(), asked.pod, names, NOW_SECONDS, standings)
+            records.filtered(asked, answer, "", NOW_SECONDS)
+            bind(state, pod_object(f"came-{number}", node=names[number]))
+            scored = decide_prioritize(state.snapshot(), asked.pod, names, NOW_SECONDS, standings)
+            records.prioritized(asked, scored, "", NOW_SECONDS)
+        before = tracemalloc.get_traced_memory()[0]
+        told_bytes = records.size_bytes
+        records.clear()
+        freed_bytes = before - tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert told_bytes <= MOST_BYTES
+    assert freed_bytes <= 1.25 * MOST_BYTES
+
+
 def test_nodes_that_are_refused_count_as_well() -> None:
     records = Records()
     refused: dict[str, Any] = {f"edge-{number:05}": f"Reason: {number} of a kind" for number in range(10_000)}

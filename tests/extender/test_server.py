@@ -22,19 +22,20 @@ from prometheus_client import CollectorRegistry
 from demo.memory import MARKS
 from foretide_extender import server
 from foretide_extender.metrics import Metrics
+from foretide_extender.observing import observe_app
+from foretide_extender.records import Records
 from foretide_extender.server import (
     Answerer,
     NoState,
     Verb,
     listen_to_scheduler,
-    observe_app,
     scheduler_routes,
 )
 from foretide_extender.settings import DEFAULT_MAX_BODY_BYTES, Address
 from foretide_extender.state import Snapshot
 from foretide_kube.quantity import whole
 from foretide_kube.reduced import facts_of, reduce_node, reduce_workload
-from tests.extender.cluster_values import NODES, NOW_SECONDS, cluster, node_object, pod_object, workload_object
+from tests.extender.cluster_values import NODES, NOW_SECONDS, bind, cluster, node_object, pod_object, workload_object
 
 JSON = {"Content-Type": "application/json"}
 CHART_VALUES = yaml.safe_load((Path(__file__).parents[2] / "charts/foretide/values.yaml").read_text("utf-8"))
@@ -361,6 +362,40 @@ async def test_what_goes_wrong_while_the_reply_is_written_is_answered_open_and_b
         assert value(metrics.registry, "foretide_extender_decisions_total", verb=verb, source="Equal") == 1
         assert await post(client, verb, body) == usual
     assert "KeyError" in caplog.text
+
+
+async def test_an_answer_that_cannot_be_kept_to_be_explained_is_given_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = cluster(workload_object())
+    body = args(pod_object(), names=ALL)
+
+    def broken(*_: Any) -> None:
+        raise MemoryError
+
+    async with serving(state.snapshot) as (client, metrics):
+        usual = [await post(client, verb, body) for verb in ("filter", "prioritize")]
+        for verb in ("filtered", "prioritized"):
+            monkeypatch.setattr(Records, verb, broken)
+        assert [await post(client, verb, body) for verb in ("filter", "prioritize")] == usual
+        assert value(metrics.registry, "foretide_extender_decisions_total", verb="filter", source="Measured") == 2
+    assert "could not be kept" in caplog.text
+
+
+def test_who_looks_at_the_cluster_beside_leaves_what_is_kept_as_it_is() -> None:
+    state = cluster(workload_object())
+    answerer = Answerer(
+        state.snapshot, Metrics(), deadline_seconds=1.0, now_seconds=lambda: NOW_SECONDS, clock_seconds=time.monotonic
+    )
+    body = args(pod_object(), names=ALL)
+    answerer.answer("prioritize", body)
+    kept = answerer._standings
+    standing = next(iter(kept._kept.values()))
+    for number in range(3):
+        bind(state, pod_object(f"busy-{number}", node="fast-1"))
+        assert len(answerer.look().nodes["fast-1"].pods) == number + 1
+    answerer.answer("prioritize", body)
+    assert list(kept._kept.values()) == [standing]
 
 
 async def test_other_pods_are_answered_without_a_look_at_the_state() -> None:

@@ -37,13 +37,18 @@ class Crowd:
         sorts: tuple[Sort, ...] = SORTS,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
+        scheduler: str = SCHEDULER_NAME,
+        resources: Mapping[str, str] | None = None,
     ) -> None:
-        """Create Pods of each sort, those that are tasks of a workload."""
+        """Create Pods of each sort, those that are tasks of a workload; ``resources`` they ask for besides."""
         for _ in range(of_each):
             for sort in sorts:
                 pod = _pod(f"{self.name}-{sort}-{len(self.given)}", sort, workload)
                 pod["metadata"]["labels"] |= {_LABEL: self.name, **(labels or {})}
                 pod["metadata"]["annotations"] = dict(annotations or {})
+                pod["spec"]["schedulerName"] = scheduler
+                for amounts in pod["spec"]["containers"][0]["resources"].values():
+                    amounts.update(resources or {})
                 self.stage.installed.client.create(PODS, pod, self.stage.namespace)
                 self.given.append(pod["metadata"]["name"])
 
@@ -88,9 +93,9 @@ def _pod(name: str, sort: Sort, workload: str) -> Object:
         "name": "sleeper",
         "image": "foretide/profiler:dev-onnx",
         "command": ["sleep", "600"],
-        "resources": {"requests": _REQUESTS, "limits": limits},
+        "resources": {"requests": dict(_REQUESTS), "limits": dict(limits)},
     }
-    spec: Object = {"schedulerName": SCHEDULER_NAME, "restartPolicy": "Never", "containers": [container]}
+    spec: Object = {"restartPolicy": "Never", "containers": [container]}
     if sort == "gated":
         spec["schedulingGates"] = [{"name": GATE_PLAN}]
     labels = {} if sort == "other" else {LABEL_WORKLOAD: workload}

@@ -1,15 +1,21 @@
-"""What the metrics say of the parts, to be held against what was done to them."""
+"""What the metrics and the API say of the parts, to be held against what was done to them."""
 
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from foretide_kube.client import Object
 from foretide_kube.names import SCHEDULER_NAME
 from tests.faults.stage import Stage
+
+RESTARTED_SECONDS: Final = 15.0
+"""After so long a frozen extender has been started anew."""
 
 _EXTENDER_PORT = 8082
 _SCHEDULER_PORT = 10259
@@ -66,3 +72,24 @@ def placed(stage: Stage) -> float:
         server = ("--server", f"https://127.0.0.1:{port}", "--insecure-skip-tls-verify")
         readings = Readings(cluster.kubectl(*server, "get", "--raw", "/metrics"))
     return readings.total("scheduler_schedule_attempts_total", profile=SCHEDULER_NAME, result="scheduled")
+
+
+def container_started_seconds(status: Object) -> float:
+    """When a container was started by its kubelet, in whole seconds since the epoch."""
+    return _epoch_seconds(status["state"]["running"]["startedAt"])
+
+
+def bound_seconds(pods: Sequence[Object]) -> float:
+    """From the first of ``pods`` made to the last one bound, of times in whole seconds."""
+    made = [_epoch_seconds(pod["metadata"]["creationTimestamp"]) for pod in pods]
+    bound = [
+        _epoch_seconds(condition["lastTransitionTime"])
+        for pod in pods
+        for condition in pod["status"]["conditions"]
+        if (condition["type"], condition["status"]) == ("PodScheduled", "True")
+    ]
+    return max(bound) - min(made)
+
+
+def _epoch_seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

@@ -124,7 +124,7 @@ REFUSED: list[Refusal] = [
     (torchvision_workload(), "spec.resources.limits.cpu", "0", "every limit is a positive quantity"),
     (torchvision_workload(), "spec.resources.limits.memory", "-1Gi", "every limit is a positive quantity"),
     (torchvision_workload(), "spec.resources.limits.gpu", "1", "extended resources (domain/name)"),
-    (torchvision_workload(), "spec.profiling", {"policy": "Auto"}, "supported values"),
+    (torchvision_workload(), "spec.profiling", {"policy": "Sometimes"}, "supported values"),
     (torchvision_workload(), "spec.profiling", {"maxAgeSeconds": 1}, "greater than or equal to 60"),
     (torchvision_workload(), "spec.maxWaitSeconds", 0, "greater than or equal to 1"),
     (torchvision_workload(), "spec.run", {"completions": 3}, "completions and parallelism need mode Job"),
@@ -301,7 +301,18 @@ STATUSES: list[tuple[Object, Any]] = [
                 input_pixels=6,
                 by_kind={"linear": OperatorCost(macs=1, bytes_written=2, count=3)},
             ),
-            profiles=aiworkload.ProfileCounts.of(desired=3, measured=2, failed=0),
+            profiles=aiworkload.Profiles.of(
+                desired=3,
+                measured=2,
+                learned=1,
+                failed=0,
+                classes=(
+                    aiworkload.ClassProfiling(node_class="a", reason="Measured"),
+                    aiworkload.ClassProfiling(
+                        node_class="b", reason="SureEnough", message="m", gain_permille=3, worth_permille=20
+                    ),
+                ),
+            ),
             runs=aiworkload.RunCounts(
                 active=1,
                 succeeded=2,

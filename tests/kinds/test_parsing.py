@@ -29,7 +29,7 @@ def test_what_is_absent_takes_the_schema_s_default() -> None:
     assert spec.input.data_type == "float32"
     assert spec.objective.percentile == 90
     assert spec.objective.deadline_milliseconds is None
-    assert spec.profiling.policy == "Always"
+    assert spec.profiling.policy == "Auto"
     assert spec.run.mode == "None"
     assert spec.node_class_selector.matches({"anything": "at all"})
 

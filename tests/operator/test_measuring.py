@@ -109,7 +109,7 @@ def test_jobs_of_a_tenant_that_wear_our_labels_stop_neither_probe_nor_measuremen
         api.put(JOBS, {**waiting, "status": {"conditions": [{"type": "Suspended", "status": "True"}]}})
     live(api, rounds=5)
     (workload,) = [item for item in api.all(AIWORKLOADS) if item["metadata"]["namespace"] == "team"]
-    assert workload["status"]["profiles"]["summary"] == "2/2"
+    assert workload["status"]["profiles"]["summary"] == "measured 2, learned 0 of 2"
     for item in api.all(NODE_CLASSES):
         conditions = {row["type"]: row["status"] for row in item["status"]["conditions"]}
         assert conditions["Probed"] == "True"

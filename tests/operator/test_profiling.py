@@ -61,7 +61,7 @@ class Measuring:
     def look(self) -> None:
         self.now += timedelta(seconds=STEP_SECONDS)
         self.facts = replace(self.facts, now=self.now)
-        self._apply(decide(self.facts, signature=SIGNATURE, inspection_failed=False).actions)
+        self._apply(decide(self.facts, (), signature=SIGNATURE, inspection_failed=False).actions)
 
     def _apply(self, actions: Sequence[Action]) -> None:
         for action in actions:

@@ -314,7 +314,7 @@ def test_profiled_counts_and_names_what_is_missing() -> None:
     decision = decide(facts(workload=given, attempts=attempts, profiles=(stored_profile(given, "fast"),)), predict)
     assert verdict(decision, "Profiled") == ("False", "OOMKilled")
     assert decision.status.profiles is not None
-    assert decision.status.profiles.summary == "1/2"
+    assert decision.status.profiles.summary == "measured 1, learned 1 of 2"
     assert decision.status.profiles.failed == 1
     assert verdict(decision, "Ready") == ("True", "Predicted")
 

@@ -15,14 +15,8 @@ from foretide_extender.access import Access
 from foretide_extender.certificates import CertificateError, Certificates
 from foretide_extender.explain_route import ExplainRoute
 from foretide_extender.metrics import Metrics
-from foretide_extender.server import (
-    Answerer,
-    NoState,
-    listen_to_observers,
-    listen_to_scheduler,
-    observe_app,
-    scheduler_routes,
-)
+from foretide_extender.observing import listen_to_observers, observe_app
+from foretide_extender.server import Answerer, NoState, listen_to_scheduler, scheduler_routes
 from foretide_extender.settings import SettingError, Settings
 from foretide_extender.state import ClusterState, Snapshot
 from foretide_extender.watching import Watches
@@ -67,12 +61,14 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     )
     app = observe_app(metrics, waiting_for=watches.waiting_for, stuck=watches.stuck)
     access = Access(client, clock=time.monotonic)
-    route = ExplainRoute(client, access, answerer.records, snapshot=snapshot, now_seconds=time.time)
+    route = ExplainRoute(access, answerer.records, snapshot=answerer.look, now_seconds=time.time, clock=time.monotonic)
     app.router.add_get("/explain", route.answer)
     runner = await listen_to_observers(app, observe)
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
     while not stopped.is_set():
         answerer.look_ahead()
+        if certificates is not None:
+            certificates.look()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _LOOK_AHEAD_SECONDS)
     watches.stop()

@@ -1,22 +1,33 @@
 """Who may have a Pod explained: who may read it. The API server is asked, and its word is good for some seconds.
 
-Calls block and belong on a thread of their own.
+A token must be made for this alone (`AUDIENCE`): it comes in clear, and who overhears it can do nothing else with it.
+Who has not shown one yet learns nothing; the log says what went wrong. Calls block and belong on a thread of their own.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from foretide_extender.recent import Recent
 from foretide_kube.client import ApiError, KubeClient, Object
-from foretide_kube.names import SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Resource
+from foretide_kube.explanation import AUDIENCE
+from foretide_kube.names import PODS, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Resource
+
+log = logging.getLogger(__name__)
 
 KEPT_SECONDS: Final = 10.0
-"""So long what the API server said of a caller and a Pod is not asked again."""
+"""So long what the API server said of a caller is not asked again."""
+QUESTIONS_PER_SECOND: Final = 20.0
+"""So many the API server is asked for all callers together; a new caller takes five."""
+MOST_QUESTIONS: Final = 40
+"""So many at once, after a rest."""
 MOST_KEPT: Final = 256
+"""More than are answered within `KEPT_SECONDS`: nobody, however much he asks, has forgotten what is known of others."""
 _ASK_SECONDS: Final = 5.0
 
 
@@ -28,54 +39,125 @@ class Denied(Exception):  # noqa: N818 - an answer, not an error
         self.status = status
 
 
+class Rights(NamedTuple):
+    """What besides the Pod a caller may see: the nodes of the cluster, and the Pods of all namespaces."""
+
+    sees_nodes: bool
+    sees_others: bool
+
+
+class Seen(NamedTuple):
+    """A Pod as it is, None where there is none, and what else who asked may see."""
+
+    item: Object | None
+    rights: Rights
+
+
+class _Refusal(NamedTuple):
+    status: HTTPStatus
+    message: str
+
+
 class Access:
     """Asks the API server who a caller is and what he may do. Any thread may use it; ``clock`` is monotonic seconds."""
 
     def __init__(self, client: KubeClient, *, clock: Callable[[], float]) -> None:
         self._client = client
-        self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[tuple[bytes, str, str], tuple[float, tuple[HTTPStatus, str] | None]] = {}
+        self._kept: Recent[tuple[str, ...], Object | _Refusal] = Recent(KEPT_SECONDS, MOST_KEPT, clock=clock)
+        self._questions = _Allowance(QUESTIONS_PER_SECOND, MOST_QUESTIONS, clock=clock)
 
-    def check(self, token: str, namespace: str, name: str) -> None:
-        """Denied unless the bearer of ``token`` may get the Pod; also where the API server does not say."""
-        key = hashlib.sha256(token.encode()).digest(), namespace, name
+    def look(self, token: str, namespace: str, name: str) -> Seen:
+        """The Pod, for the bearer of ``token`` if he may get it; Denied if not, or if the API server does not say."""
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        caller = self._answer((digest,), lambda: self._caller(token))
+        if isinstance(caller, _Refusal):
+            raise Denied(*caller)
+
+        def refusal(verb: str, resource: str, namespace: str = "", name: str = "") -> _Refusal | None:
+            found = self._answer(
+                (digest, verb, resource, namespace, name),
+                lambda: self._permission(caller, verb, resource, namespace, name),
+            )
+            return found if isinstance(found, _Refusal) else None
+
+        refused = refusal("get", "pods", namespace, name)
+        if refused is not None:
+            raise Denied(*refused)
+        rights = Rights(sees_nodes=refusal("list", "nodes") is None, sees_others=refusal("list", "pods") is None)
+        self._spend()
+        try:
+            return Seen(self._client.find(PODS, name, namespace), rights)
+        except ApiError as error:
+            raise _not_answered("for a Pod", error) from error
+
+    def _answer(self, key: tuple[str, ...], ask: Callable[[], Object | _Refusal]) -> Object | _Refusal:
         with self._lock:
-            known = self._kept.get(key)
-        if known is None or known[0] < self._clock():
-            known = self._clock() + KEPT_SECONDS, self._refusal(token, namespace, name)
+            known = self._kept.find(key)
+        if known is None:
+            known = ask()
             with self._lock:
-                self._kept.pop(key, None)
-                self._kept[key] = known
-                if len(self._kept) > MOST_KEPT:
-                    del self._kept[next(iter(self._kept))]
-        if known[1] is not None:
-            raise Denied(*known[1])
+                self._kept.put(key, known)
+        return known
 
-    def _refusal(self, token: str, namespace: str, name: str) -> tuple[HTTPStatus, str] | None:
-        review = self._ask(TOKEN_REVIEWS, {"token": token})
+    def _caller(self, token: str) -> Object | _Refusal:
+        """Who a review of access is asked for."""
+        review = self._review(TOKEN_REVIEWS, {"token": token, "audiences": [AUDIENCE]})
+        if not review.get("authenticated") or AUDIENCE not in (review.get("audiences") or ()):
+            log.info("a token was refused: %r", review.get("error") or f"it is not for {AUDIENCE}")
+            words = f"the API server does not know this token, it has expired, or it was not made for {AUDIENCE}"
+            return _Refusal(HTTPStatus.UNAUTHORIZED, words)
         user = review.get("user") or {}
-        if not review.get("authenticated"):
-            return HTTPStatus.UNAUTHORIZED, "the API server does not know this token, or it has expired"
-        attributes = {"verb": "get", "version": "v1", "resource": "pods", "namespace": namespace, "name": name}
-        caller = {"user": user.get("username"), "groups": user.get("groups"), "uid": user.get("uid")}
-        spec = {**caller, "extra": user.get("extra"), "resourceAttributes": attributes}
-        if self._ask(SUBJECT_ACCESS_REVIEWS, spec).get("allowed"):
-            return None
-        return HTTPStatus.FORBIDDEN, f"{user.get('username')} lacks the right to get pods in namespace {namespace}"
+        named = {"user": user.get("username"), "groups": user.get("groups"), "uid": user.get("uid")}
+        return {**named, "extra": user.get("extra")}
 
-    def _ask(self, resource: Resource, spec: Object) -> dict[str, Any]:
+    def _permission(self, caller: Object, verb: str, resource: str, namespace: str, name: str) -> Object | _Refusal:
+        attributes = {"verb": verb, "version": "v1", "resource": resource, "namespace": namespace, "name": name}
+        if self._review(SUBJECT_ACCESS_REVIEWS, {**caller, "resourceAttributes": attributes}).get("allowed"):
+            return attributes
+        words = f"{caller['user']} lacks the right to {verb} {resource} in namespace {namespace}"
+        return _Refusal(HTTPStatus.FORBIDDEN, words)
+
+    def _review(self, resource: Resource, spec: Object) -> dict[str, Any]:
         """The status of a review."""
+        self._spend()
         body = {"apiVersion": resource.api_version, "kind": resource.kind, "spec": spec}
         try:
             review = self._client.create(resource, body, timeout_seconds=_ASK_SECONDS)
         except ApiError as error:
-            raise not_answered(error) from error
+            raise _not_answered(f"to a {resource.kind}", error) from error
         return review.get("status") or {}
 
+    def _spend(self) -> None:
+        """Take one of the questions that the API server may be asked; Denied where none is left."""
+        with self._lock:
+            is_left = self._questions.spend()
+        if not is_left:
+            raise Denied(HTTPStatus.SERVICE_UNAVAILABLE, "too many ask at once; try again")
 
-def not_answered(error: ApiError) -> Denied:
-    """What to say where the API server gave no answer to the extender itself."""
-    if error.status == 403:
-        return Denied(HTTPStatus.SERVICE_UNAVAILABLE, f"the extender's account lacks a right: {error.message}")
-    return Denied(HTTPStatus.SERVICE_UNAVAILABLE, f"the API server does not answer: {error.message or error.reason}")
+
+class _Allowance:
+    """Gives out up to ``per_second`` in the long run, and ``most`` at once. For one thread at a time."""
+
+    def __init__(self, per_second: float, most: int, *, clock: Callable[[], float]) -> None:
+        self._per_second = per_second
+        self._most = most
+        self._clock = clock
+        self._left = float(most)
+        self._since_seconds = clock()
+
+    def spend(self) -> bool:
+        """Take one, if one is left."""
+        before_seconds, self._since_seconds = self._since_seconds, self._clock()
+        gained = (self._since_seconds - before_seconds) * self._per_second
+        self._left = min(self._left + gained, self._most)
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+def _not_answered(what: str, error: ApiError) -> Denied:
+    """What to say where the API server gave no answer to the extender itself; why, only the log is told."""
+    log.warning("no answer of the API server %s: %s", what, error)
+    return Denied(HTTPStatus.SERVICE_UNAVAILABLE, "the API server gives no answer; the extender's log says why")

@@ -1,17 +1,28 @@
 """TLS of the scheduler's port: who may connect, and by which certificate this process is known.
 
-The files are those of a mounted Secret, which kubelet replaces when it changes. They are looked at whenever somebody
-connects, so that a renewed certificate needs no restart. What cannot be used keeps the former in force.
+The files are those of a mounted Secret, which kubelet replaces when it changes. They are looked at again and again, so
+that a renewed certificate needs no restart. What cannot be used keeps the former in force, and is tried again: the
+reason may pass without the files changing once more.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from foretide_extender.expiry import soonest_not_after_seconds
 
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 10.0
+"""After so long files that could not be used are tried again."""
+
+_Versions = tuple[tuple[int, int, int] | None, ...]
 
 
 class CertificateError(ValueError):
@@ -27,28 +38,62 @@ class Files(NamedTuple):
 
 
 class Certificates:
-    """The TLS context by ``files`` as they are now; CertificateError where they cannot be used to begin with."""
+    """The TLS context by ``files`` as they are now; CertificateError where they cannot be used to begin with.
 
-    def __init__(self, files: Files) -> None:
+    ``clock`` gives monotonic seconds, ``now_seconds`` those since the epoch. For one thread, but for what is public.
+    ``has_failed`` says that the files have changed and cannot be used; ``not_after_seconds`` when the first certificate
+    in a file expires that is in force, in seconds since the epoch, without those that do not say it.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now_seconds: Callable[[], float] = time.time,
+    ) -> None:
         self._files = files
-        self._seen = _versions(files)
-        self._context = _context(files)
+        self._clock = clock
+        self._now_seconds = now_seconds
+        self._tried = _versions(files)
+        self._tried_seconds = clock()
+        self.has_failed = False
+        self.not_after_seconds: dict[str, float] = {}
+        self._context = self._load()
 
     def context(self) -> ssl.SSLContext:
         """What a new connection is to use."""
-        versions = _versions(self._files)
-        if versions != self._seen:
-            self._seen = versions
-            try:
-                self._context = _context(self._files)
-            except CertificateError:
-                log.exception("the certificates have changed and cannot be used; those from before stay in force")
-            else:
-                log.info("took the changed certificates")
+        self.look()
         return self._context
 
+    def look(self) -> None:
+        """Take the files if they have changed, or could not be used some seconds ago."""
+        versions, now = _versions(self._files), self._clock()
+        has_changed = versions != self._tried
+        if not has_changed and not (self.has_failed and now - self._tried_seconds >= RETRY_SECONDS):
+            return
+        self._tried, self._tried_seconds = versions, now
+        try:
+            self._context = self._load()
+        except CertificateError as error:
+            self.has_failed = True
+            if has_changed:
+                log.error("the certificates have changed, and those from before stay in force: %s", error)  # noqa: TRY400 - one line
+        else:
+            self.has_failed = False
+            log.info("took the changed certificates")
 
-def _versions(files: Files) -> tuple[tuple[int, int, int] | None, ...]:
+    def _load(self) -> ssl.SSLContext:
+        context = _context(self._files)
+        self.not_after_seconds = _not_after_seconds(self._files)
+        for path, seconds in self.not_after_seconds.items():
+            if seconds <= self._now_seconds():
+                expired = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+                log.warning("%s holds a certificate that expired at %s", path, expired)
+        return context
+
+
+def _versions(files: Files) -> _Versions:
     """What changes with each file; None where it is not there."""
     versions: list[tuple[int, int, int] | None] = []
     for path in files:
@@ -59,6 +104,19 @@ def _versions(files: Files) -> tuple[tuple[int, int, int] | None, ...]:
         else:
             versions.append((status.st_ino, status.st_mtime_ns, status.st_size))
     return tuple(versions)
+
+
+def _not_after_seconds(files: Files) -> dict[str, float]:
+    """By path when the first certificate in it expires, in seconds since the epoch."""
+    found: dict[str, float] = {}
+    for path in (files.certificate, files.client_authority):
+        try:
+            seconds = soonest_not_after_seconds(path.read_text(errors="replace"))
+        except OSError:
+            continue
+        if seconds is not None:
+            found[str(path)] = seconds
+    return found
 
 
 def _context(files: Files) -> ssl.SSLContext:

@@ -1,25 +1,26 @@
 """Puts a record into words: every candidate with its terms, what was refused, and what came of it.
 
-It reckons again from what the decision rested on, with the same arithmetic. Other tenants' Pods appear as sums alone.
+It reckons again from what the decision rested on, with the same arithmetic. Other tenants' Pods appear as sums alone,
+and only to who may read them anyway: the sum of one is that one.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from foretide.placement.score import TOP_SCORE, scores
-from foretide.prediction import PodPrediction, Source
+from foretide.prediction import PodPrediction
+from foretide_extender.access import Rights
+from foretide_extender.candidates import candidates
 from foretide_extender.decide import decide_filter, decide_prioritize, is_ours
-from foretide_extender.reckoning import Basis, Reckoning, Terms, pull_times
 from foretide_extender.records import Record, Records
-from foretide_extender.spots import Spot
+from foretide_extender.spots import Check
 from foretide_extender.standings import Standings
 from foretide_extender.state import Snapshot, cpu_millis_in_use
 from foretide_extender.wire import Request
@@ -29,58 +30,68 @@ from foretide_kube.names import ANNOTATION_PREDICTION, LABEL_WORKLOAD
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 
-_UPPER_PERCENT: Final = 95
-_UNSCORED: Final = 0
-_UNKNOWN: Final = Spot(None)
 _NO_STEP: Final = Step()
 
 
 class Standpoint(NamedTuple):
     """What an answer is made from: the record of a Pod, None where none is kept, and the cluster as it is now.
 
-    The snapshot is None while nothing is known of the cluster.
+    The snapshot is None while nothing is known of the cluster. ``rights`` are of who asks.
     """
 
     record: Record | None
     snapshot: Snapshot | None
     now_seconds: float
+    rights: Rights
+
+    def decided_on(self, item: Object) -> Record | None:
+        """The record, if it is of this very Pod and no namesake's: who had the name before may be somebody else."""
+        return self.record if self.record is not None and self.record.pod.uid == item["metadata"].get("uid") else None
 
 
-def explain(namespace: str, name: str, item: Object | None, known: Standpoint) -> Explanation:
-    """What is known of the Pod of that name, which is ``item``, or is not there."""
-    pod: TaskPod | None = None if item is None else facts_of(reduce_pod(item))
-    record = known.record
-    if pod is not None and record is not None and record.pod.uid != pod.uid:
-        record = None  # a namesake's
-    if pod is None and record is None:
-        return Explanation(
-            namespace=namespace, pod=name, status="NotFound", message=f"there is no Pod {namespace}/{name}"
-        )
-    planned = None if item is None or pod is None else _planned(item, pod)
+def explain(
+    namespace: str, name: str, item: Object | None, known: Standpoint, pace: Check = lambda: None
+) -> Explanation:
+    """What is known of the Pod of that name, which is ``item``, or is not there: then nothing.
+
+    ``pace`` is called again and again while much has to be reckoned.
+    """
+    if item is None:
+        words = f"there is no Pod {namespace}/{name}"
+        return Explanation(namespace=namespace, pod=name, status="NotFound", message=words)
+    pod: TaskPod = facts_of(reduce_pod(item))
+    record = known.decided_on(item)
     if record is not None:
-        said = _described(record, "Decided", _time(record.time_seconds), _decided_words(record, pod), pod)
-        return msgspec.structs.replace(said, planned=planned)
-    assert pod is not None  # noqa: S101 - else there is a record
-    if not is_ours(pod):
+        told = _described(record, "Decided", _time(record.time_seconds), _decided_words(record), pod, pace=pace)
+    elif not is_ours(pod):
         words = f"the Pod carries no label {LABEL_WORKLOAD}, or is one that measures: all nodes pass alike"
         return Explanation(namespace=namespace, pod=name, status="NotOurs", message=words)
+    else:
+        told = _undecided(pod, known, pace)
+    if not known.rights.sees_others:
+        alone = [msgspec.structs.replace(each, others=None, others_cpu_millis=None) for each in told.candidates]
+        told = msgspec.structs.replace(told, candidates=alone)
+    return msgspec.structs.replace(told, planned=_planned(item, pod))
+
+
+def _undecided(pod: TaskPod, known: Standpoint, pace: Check) -> Explanation:
+    """What would be decided now, as far as that is known, may be seen, and would be at all."""
     why = _undecided_words(pod)
-    if pod.is_finished or known.snapshot is None:
-        status: Status = "Ended" if pod.is_finished else "NotDecided"
-        words = (
-            why
-            if pod.is_finished
-            else f"{why}; what would be decided now is not known, as the cluster has not been read yet"
-        )
-        return Explanation(
-            namespace=namespace, pod=name, status=status, message=words, workload=pod.workload, planned=planned
-        )
-    words = f"{why}; this would be decided now of all nodes, whether or not kube-scheduler's own filters pass them"
-    said = _described(_decided_now(known.snapshot, pod, known.now_seconds), "NotDecided", NOW, words, pod)
-    return msgspec.structs.replace(said, planned=planned)
+    status: Status = "Ended" if pod.is_finished else "NotDecided"
+    if pod.is_finished:
+        words = why
+    elif known.snapshot is None:
+        words = f"{why}; what would be decided now is not known, as the cluster has not been read yet"
+    elif not known.rights.sees_nodes:
+        words = f"{why}; what would be decided now of all nodes is for who may list nodes"
+    else:
+        words = f"{why}; this would be decided now of all nodes, whether or not kube-scheduler's own filters pass them"
+        record = _decided_now(known.snapshot, pod, known.now_seconds, pace)
+        return _described(record, "NotDecided", NOW, words, pod, pace=pace)
+    return Explanation(namespace=pod.namespace, pod=pod.name, status=status, message=words, workload=pod.workload)
 
 
-def _decided_now(snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> Record:
+def _decided_now(snapshot: Snapshot, pod: TaskPod, now_seconds: float, pace: Check) -> Record:
     """The record of what would be decided of all nodes, as if the Pod were not bound yet."""
     nodes = snapshot.nodes.copy()  # in one step: it follows what happens meanwhile
     here = None if pod.node is None else nodes.get(pod.node)
@@ -91,7 +102,7 @@ def _decided_now(snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> Record
             here, pods=others, free_millis=here.free_millis + sum(map(cpu_millis_in_use, itself))
         )
     snapshot = replace(snapshot, nodes=MappingProxyType(nodes), moment=object())
-    records, standings, names = Records(most_bytes=2**40), Standings(), list(nodes)
+    records, standings, names = Records(most_bytes=2**40), Standings(pace), list(nodes)
     request = Request(pod, names, msgspec.json.encode(names))
     passed = decide_filter(snapshot, pod, names, now_seconds, standings)
     records.filtered(request, passed, "", now_seconds)
@@ -103,12 +114,12 @@ def _decided_now(snapshot: Snapshot, pod: TaskPod, now_seconds: float) -> Record
     return found
 
 
-def _described(record: Record, status: Status, as_of: str, message: str, pod: TaskPod | None) -> Explanation:
+def _described(record: Record, status: Status, as_of: str, message: str, pod: TaskPod, *, pace: Check) -> Explanation:
     names = msgspec.json.decode(record.sent, type=list[str])
     passed = [name for name in names if name not in record.refused]
     basis = record.basis
     workload = None if basis is None else basis.workload
-    candidates = _unreckoned(record, passed) if basis is None else _candidates(record, basis, passed)
+    found = candidates(record, passed, pace)
     return Explanation(
         namespace=record.pod.namespace,
         pod=record.pod.name,
@@ -121,110 +132,11 @@ def _described(record: Record, status: Status, as_of: str, message: str, pod: Ta
         cpu_millis=None if basis is None or workload is None else basis.cpu_millis,
         filter=_step(record.filter_source, record.filter_failed_open),
         prioritize=_step(record.prioritize_source, record.prioritize_failed_open),
-        candidates=candidates,
+        candidates=found,
         refused=_refused(record.refused),
         overruled=list(record.overruled),
-        placed=None if pod is None or pod.node is None else _placed(pod.node, candidates),
+        placed=None if pod.node is None else _placed(pod.node, found),
     )
-
-
-def _candidates(record: Record, basis: Basis, names: Sequence[str]) -> list[Candidates]:
-    """The candidates with their terms, best first."""
-    percent = 50 if basis.workload is None else basis.workload.percentile
-    at = basis.places.at
-    groups: dict[tuple[Spot, bool], list[str]] = defaultdict(list)
-    for name in names:
-        groups[at.get(name, _UNKNOWN), name == record.planned].append(name)
-    spots = dict.fromkeys(spot for spot, _ in groups)
-    classes = frozenset(spot.node_class for spot in at.values())
-    reckonings = {
-        each: Reckoning(basis.workload, record.pod.task, basis.cpu_millis, each)
-        for each in (percent, 50, _UPPER_PERCENT)
-    }
-    by_percent = {each: _terms(record, basis, reckoning, classes, spots) for each, reckoning in reckonings.items()}
-    reckoning, terms = reckonings[percent], by_percent[percent]
-    score_of = _scores(record, terms, spots)
-    found = []
-    for (spot, is_planned), nodes in groups.items():
-        told = terms.get(spot)
-        prediction = reckoning.predictions.get(spot.node_class or "")
-        score = score_of.get(spot)
-        if is_planned and score is not None:
-            score = TOP_SCORE
-        known = Candidates(
-            nodes=sorted(nodes),
-            score=score,
-            is_planned=is_planned,
-            node_class=spot.node_class,
-            source=_source(reckoning, basis, spot.node_class),
-            model_version="" if prediction is None else prediction.model_version,
-        )
-        if told is not None and reckoning.predictions:
-            startup_seconds = None if prediction is None else prediction.startup_milliseconds / 1e3
-            crowd = spot.crowd
-            known = msgspec.structs.replace(
-                known,
-                completion_seconds=told.seconds,
-                alone_seconds=told.alone_seconds,
-                startup_seconds=startup_seconds,
-                work_seconds=None if startup_seconds is None else told.alone_seconds - startup_seconds,
-                pull_seconds=told.pull_seconds,
-                contention_seconds=told.contention_seconds,
-                sharing_seconds=told.sharing_seconds,
-                median_seconds=by_percent[50][spot].seconds,
-                upper_seconds=by_percent[_UPPER_PERCENT][spot].seconds,
-                others=None if crowd is None else len(crowd.tasks),
-                others_cpu_millis=spot.beside_millis or None
-                if crowd is None
-                else crowd.steady_millis + sum(task.cpu_millis for task in crowd.tasks),
-                allocatable_cpu_millis=spot.allocatable_millis or None,
-            )
-        found.append(known)
-    found.sort(key=_order)
-    return found
-
-
-def _terms(
-    record: Record, basis: Basis, reckoning: Reckoning, classes: Iterable[str | None], spots: Iterable[Spot]
-) -> Mapping[Spot, Terms]:
-    """What a task takes at ``spots``, where nodes are of ``classes``; nothing where nothing tells nodes apart."""
-    alone = reckoning.alone_by_class(classes, basis.speeds)
-    if alone is None:
-        return {}
-    pulls, second = pull_times(basis.image_bytes, basis.pull_bytes_per_second), int(record.time_seconds)
-    return {spot: reckoning.terms(spot, alone[spot.node_class], pulls, second) for spot in spots}
-
-
-def _scores(record: Record, terms: Mapping[Spot, Terms], spots: Iterable[Spot]) -> Mapping[Spot, int]:
-    """The scores of the candidates' spots, as they were given; none where no scores were."""
-    if not record.prioritize_source:
-        return {}
-    if record.prioritize_source == "Equal" or not terms:
-        return dict.fromkeys(spots, _UNSCORED)
-    most = TOP_SCORE if record.planned is None else TOP_SCORE - 1
-    ordered = list(spots)
-    found = scores([terms[spot].seconds for spot in ordered])
-    return {spot: min(score, most) for spot, score in zip(ordered, found, strict=True)}
-
-
-def _source(reckoning: Reckoning, basis: Basis, node_class: str | None) -> Source | Literal["ClassSpeed", "Unknown"]:
-    prediction = reckoning.predictions.get(node_class or "")
-    if prediction is not None:
-        return prediction.source
-    is_comparable = not reckoning.predictions or any(name in basis.speeds for name in reckoning.predictions)
-    return "ClassSpeed" if node_class in basis.speeds and is_comparable else "Unknown"
-
-
-def _order(known: Candidates) -> tuple[float, int, str]:
-    """Soonest first; without times by score."""
-    seconds = float("inf") if known.completion_seconds is None else known.completion_seconds
-    return seconds, -(known.score or 0), known.nodes[0]
-
-
-def _unreckoned(record: Record, names: Sequence[str]) -> list[Candidates]:
-    """The candidates where no node was looked at."""
-    score = _UNSCORED if record.prioritize_source else None
-    return [Candidates(nodes=sorted(names), score=score)] if names else []
 
 
 def _refused(refused: Mapping[str, str]) -> list[RefusedNodes]:
@@ -266,15 +178,13 @@ def _planned(item: Object, pod: TaskPod) -> Planned | None:
     return Planned(node=pod.planned_node, plan=pod.plan, prediction=prediction)
 
 
-def _decided_words(record: Record, pod: TaskPod | None) -> str:
+def _decided_words(record: Record) -> str:
     reasons = dict.fromkeys(filter(None, (record.filter_failed_open, record.prioritize_failed_open)))
     words = ["this was decided last"]
     if reasons:
         words = [f"the extender failed open ({', '.join(reasons)}): it let all nodes pass alike"]
     elif not record.prioritize_source:
         words.append("kube-scheduler asked for no scores, as it does where one node is left, or none")
-    if pod is None:
-        words.append("the Pod is gone, and where it went is not known")
     return "; ".join(words)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from foretide_extender.certificates import Certificates
 
 _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
@@ -102,3 +106,29 @@ class Metrics:
         """Show the age of each watch as it is when somebody looks."""
         for resource in resources:
             self._watch_age_seconds.labels(resource).set_function(partial(age_seconds, resource))
+
+    def show_certificates(self, certificates: Certificates) -> None:
+        """Show when the certificates in force expire, and whether changed ones could not be used."""
+        self.registry.register(_CertificateCollector(certificates))
+
+
+class _CertificateCollector(Collector):
+    """Reads of ``certificates`` what holds when somebody looks; files may come and go."""
+
+    def __init__(self, certificates: Certificates) -> None:
+        self._certificates = certificates
+
+    def collect(self) -> Iterator[Metric]:
+        not_after = GaugeMetricFamily(
+            "foretide_extender_certificate_not_after_timestamp_seconds",
+            "When the first certificate expires of those that are in force from a file, in seconds since the epoch.",
+            labels=["file"],
+        )
+        for path, seconds in self._certificates.not_after_seconds.items():
+            not_after.add_metric([path], seconds)
+        yield not_after
+        yield GaugeMetricFamily(
+            "foretide_extender_certificate_reload_failed",
+            "1 while changed certificates cannot be used and those from before stay in force.",
+            value=float(self._certificates.has_failed),
+        )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, TypeVar
 
-_PAGES: Final = 64
+_PAGES: Final = 32
 _Value = TypeVar("_Value")
 
 
@@ -38,8 +37,11 @@ class Pages(Mapping[str, _Value]):
         else:
             self._pages[number][name] = value
 
-    def copied(self) -> tuple[Pages[_Value], int]:
-        """What is known now, never to be changed, and the bytes that it shares with no copy before."""
-        size_bytes = sum(sys.getsizeof(self._pages[number]) for number in self._own)
+    def copied(self) -> Pages[_Value]:
+        """What is known now, never to be changed."""
         self._own = set()
-        return Pages(self._pages), size_bytes + sys.getsizeof(self._pages)
+        return Pages(self._pages)
+
+    def pages(self) -> Iterable[Mapping[str, _Value]]:
+        """What copies share where they are alike."""
+        return self._pages

@@ -16,7 +16,7 @@ MOST_CONNECTIONS: Final = 32
 """A scheduler keeps one or two. Over TLS each takes some 300 KiB."""
 _BUFFER_BYTES: Final = 256 * 2**10
 
-Reason = Literal["TooManyConnections", "TooManyBytes", "RequestUnfinished", "HandshakeFailed"]
+Reason = Literal["TooManyConnections", "TooManyBytes", "RequestUnfinished", "HandshakeFailed", "TooManyHandshakes"]
 """Why a connection was given up."""
 
 

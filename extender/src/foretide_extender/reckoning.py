@@ -14,7 +14,8 @@ from foretide.placement.pulls import PullTimes
 from foretide.placement.score import complete
 from foretide.placement.task import Task, WorkloadPredictions
 from foretide.prediction import Prediction
-from foretide_extender.spots import Places, Spot
+from foretide_extender.pages import Pages
+from foretide_extender.spots import Spot
 
 
 class Basis(NamedTuple):
@@ -23,7 +24,7 @@ class Basis(NamedTuple):
     ``speeds`` are relative, by node class.
     """
 
-    places: Places
+    places: Pages[Spot]
     workload: WorkloadPredictions | None
     cpu_millis: int
     image_bytes: Mapping[str, int | None]

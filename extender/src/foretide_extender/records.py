@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from foretide.placement.task import Task
 from foretide_extender.decide import FilterAnswer, PrioritizeAnswer
 from foretide_extender.reckoning import Basis
+from foretide_extender.spots import Spot
 from foretide_extender.wire import Request
 
 MOST_RECORDS: Final = 1000
@@ -24,6 +25,10 @@ MOST_BYTES: Final = 8 * 2**20
 _RECORD_BYTES: Final = 2000
 _NAME_BYTES: Final = 80
 """What a refused node's name takes, beside its place in the map."""
+_BASIS_BYTES: Final = 1000
+_SPOT_BYTES: Final = 800
+"""What a spot takes with three tasks in its crowd."""
+_PREDICTION_BYTES: Final = 400
 _NOBODY: Final[Mapping[str, str]] = {}
 
 
@@ -43,7 +48,7 @@ class Record:
     ``sent`` is the list of the nodes that were asked about last, in JSON; those ``refused`` in filter may be among
     them. What is told rests on ``basis`` at ``time_seconds`` since the epoch. Each verb's source is empty where it was
     not asked, or failed open, for the reason given. ``planned`` is the node that got the best score since the plan says
-    so. ``size_bytes`` is the memory that it takes, about, without what records share.
+    so. ``size_bytes`` is the memory that it takes, about, without what it rests on.
     """
 
     __slots__ = (
@@ -87,6 +92,12 @@ class Records:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+        self._uses.clear()
+        self.size_bytes = 0
+
     def find(self, namespace: str, name: str) -> Record | None:
         """What was decided on a Pod last; None if nothing was, or it is too long ago."""
         found = self._kept.get((namespace, name))
@@ -111,27 +122,14 @@ class Records:
     ) -> None:
         """Take note of an answer to prioritize, beside that to filter in the same attempt."""
         pod = request.pod
-        record = self._kept.get((pod.namespace, pod.name))
-        if (
-            record is None
-            or record.sent is not request.sent
-            or record.pod.uid != pod.uid
-            or record.prioritize_source
-            or record.prioritize_failed_open
-        ):
-            record = self._joined(request, record, now_seconds)
-            self._keep(record)
-        record.time_seconds = now_seconds
+        record = self._joined(request, self._kept.get((pod.namespace, pod.name)), now_seconds)
         if answer is None:
             record.prioritize_failed_open = failed_open
-            return
-        record.prioritize_source = answer.source
-        record.planned = answer.top
-        if answer.basis is not record.basis and answer.basis is not None:
-            before, record.basis = record.basis, answer.basis
-            self._hold(answer.basis)
-            if before is not None:
-                self._leave(before)
+        else:
+            record.prioritize_source = answer.source
+            record.planned = answer.top
+            record.basis = answer.basis or record.basis
+        self._keep(record)
 
     def _joined(self, request: Request, before: Record | None, now_seconds: float) -> Record:
         """A new record, with what was answered to filter if that was for the same attempt."""
@@ -165,18 +163,43 @@ class Records:
             self._leave(record.basis)
 
     def _hold(self, basis: Basis) -> None:
-        """What many rest on counts once."""
-        places, known = basis.places, self._uses
-        uses = known[id(places)] = known.get(id(places), 0) + 1
-        if uses == 1:
-            self.size_bytes += places.size_bytes
+        """Count what it rests on where no other record rests on the same."""
+        if not self._is_first(basis):
+            return
+        self.size_bytes += _BASIS_BYTES
+        for page in basis.places.pages():
+            if self._is_first(page):
+                self.size_bytes += sys.getsizeof(page)
+                self.size_bytes += _SPOT_BYTES * sum(self._is_first(spot) for spot in _single(page))
+        if basis.workload is not None and self._is_first(basis.workload):
+            self.size_bytes += _PREDICTION_BYTES * len(basis.workload.by_class)
 
     def _leave(self, basis: Basis) -> None:
-        places, known = basis.places, self._uses
-        uses = known[id(places)] = known[id(places)] - 1
+        """The opposite."""
+        if not self._is_last(basis):
+            return
+        self.size_bytes -= _BASIS_BYTES
+        for page in basis.places.pages():
+            if self._is_last(page):
+                self.size_bytes -= sys.getsizeof(page)
+                self.size_bytes -= _SPOT_BYTES * sum(self._is_last(spot) for spot in _single(page))
+        if basis.workload is not None and self._is_last(basis.workload):
+            self.size_bytes -= _PREDICTION_BYTES * len(basis.workload.by_class)
+
+    def _is_first(self, thing: object) -> bool:
+        uses = self._uses[id(thing)] = self._uses.get(id(thing), 0) + 1
+        return uses == 1
+
+    def _is_last(self, thing: object) -> bool:
+        uses = self._uses[id(thing)] = self._uses[id(thing)] - 1
         if not uses:
-            del known[id(places)]
-            self.size_bytes -= places.size_bytes
+            del self._uses[id(thing)]
+        return not uses
+
+
+def _single(page: Mapping[str, Spot]) -> Iterator[Spot]:
+    """The spots that are of one node or a few; there are few others."""
+    return (spot for spot in page.values() if spot.crowd is not None)
 
 
 def _refused_bytes(refused: Mapping[str, str]) -> int:

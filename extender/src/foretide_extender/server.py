@@ -1,4 +1,4 @@
-"""The two ports: filter and prioritize for the scheduler, metrics and health for everybody else.
+"""The port for the scheduler: filter and prioritize.
 
 kube-scheduler waits for every answer before it looks at the next Pod, so an answer that changes nothing is better
 than a late one: a decision looks at the clock as it goes on, and when the deadline passes first, or anything goes
@@ -9,14 +9,12 @@ the next goes on from there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Final, Literal, Protocol, TypeVar
-
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from foretide_extender.certificates import Certificates
 from foretide_extender.decide import (
@@ -25,7 +23,7 @@ from foretide_extender.decide import (
     decide_prioritize,
     is_ours,
 )
-from foretide_extender.handshake import MOST_HANDSHAKES, Handshake
+from foretide_extender.handshake import MOST_HANDSHAKES, Handshake, Strangers
 from foretide_extender.metrics import Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
 from foretide_extender.reception import Reception
@@ -104,11 +102,20 @@ class Answerer:
         self._metrics.took(verb, self._clock_seconds() - begin)
         return reply
 
+    def look(self) -> Snapshot:
+        """The cluster as it is now, which what is kept follows: whoever else took snapshots would break their chain.
+
+        Raises NoState.
+        """
+        snapshot = self._snapshot()
+        self._standings.follow(snapshot)
+        return snapshot
+
     def look_ahead(self) -> None:
         """Reckon for some milliseconds what changed for tasks like those asked about last."""
         self._end_seconds = self._clock_seconds() + _AHEAD_SECONDS
         try:
-            self._standings.prepare(self._snapshot(), self._now_seconds())
+            self._standings.prepare(self.look(), self._now_seconds())
         except (NoState, TooLate):
             return
         except Exception:
@@ -138,7 +145,8 @@ class Answerer:
             found, failed_open, answer = None, self._broken("filter", request, error), FilterAnswer("Equal")
             reply = encode_filter(request, answer.refused)
         if is_ours(request.pod):
-            self.records.filtered(request, found, failed_open, now_seconds)
+            with self._noting():
+                self.records.filtered(request, found, failed_open, now_seconds)
         self._metrics.decided("filter", answer.source)
         for reason, count in answer.reasons.items():
             self._metrics.refusals.labels(reason).inc(count)
@@ -158,7 +166,8 @@ class Answerer:
             except Exception as error:  # noqa: BLE001 - as above
                 found, failed_open = None, self._broken("prioritize", request, error)
         if is_ours(request.pod):
-            self.records.prioritized(request, found, failed_open, now_seconds)
+            with self._noting():
+                self.records.prioritized(request, found, failed_open, now_seconds)
         self._metrics.decided("prioritize", "Equal" if found is None else found.source)
         return encode_prioritize(request, None, None) if found is None else reply
 
@@ -173,7 +182,7 @@ class Answerer:
         try:
             if left_seconds >= 0.0:
                 self._end_seconds = self._clock_seconds() + left_seconds
-                decided = decide(self._snapshot(), pod, names, now_seconds, self._standings)
+                decided = decide(self.look(), pod, names, now_seconds, self._standings)
                 if self._is_stale():
                     self._metrics.stale_decisions.labels(verb).inc()
                 return decided, ""
@@ -185,6 +194,15 @@ class Answerer:
             return None, self._broken(verb, request, error)
         self._metrics.fail_open.labels(verb, reason).inc()
         return None, reason
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """No answer is lost since it could not be taken note of."""
+        try:
+            yield
+        except Exception:
+            log.exception("what was decided could not be kept; all that was is forgotten")
+            self.records.clear()
 
     def _broken(self, verb: Verb, request: Request, error: Exception) -> str:
         """Take note of an error that nobody thought of: what is kept may be the cause, and is begun anew."""
@@ -221,39 +239,6 @@ def scheduler_routes(answerer: Answerer, metrics: Metrics, *, max_body_bytes: in
     return {b"/filter": route("filter"), b"/prioritize": route("prioritize")}
 
 
-def observe_app(
-    metrics: Metrics, *, waiting_for: Callable[[], Sequence[str]], stuck: Callable[[], Sequence[str]]
-) -> web.Application:
-    """GET /metrics, /healthz and /readyz.
-
-    ``stuck`` gives the resources whose watch does nothing any more: both say so with status 503, because a restart
-    makes it anew. That the API server is away is no reason: what is known is used on. ``waiting_for`` gives the
-    resources not seen yet, which only readiness waits for.
-    """
-
-    async def show_metrics(_: web.Request) -> web.Response:
-        body = await asyncio.to_thread(generate_latest, metrics.registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def healthy(_: web.Request) -> web.Response:
-        dead = stuck()
-        if dead:
-            return web.Response(status=503, text=f"the watch has stopped of: {', '.join(dead)}\n")
-        return web.Response(text="ok\n")
-
-    async def ready(request: web.Request) -> web.Response:
-        missing = waiting_for()
-        if missing:
-            return web.Response(status=503, text=f"not listed yet: {', '.join(missing)}\n")
-        return await healthy(request)
-
-    app = web.Application()
-    app.router.add_get("/metrics", show_metrics)
-    app.router.add_get("/healthz", healthy)
-    app.router.add_get("/readyz", ready)
-    return app
-
-
 async def listen_to_scheduler(
     routes: Mapping[bytes, Route],
     metrics: Metrics,
@@ -267,6 +252,7 @@ async def listen_to_scheduler(
     Close it at the end. All bodies that are being received and answers that were not taken have together at most twice
     the bytes of the largest body.
     """
+    loop = asyncio.get_running_loop()
     reception = Reception(most_bytes=2 * max_body_bytes, gave_up=metrics.gave_up, refused=metrics.refused)
 
     def connection() -> PostProtocol:
@@ -274,14 +260,7 @@ async def listen_to_scheduler(
 
     protocol: Callable[[], asyncio.BaseProtocol] = connection
     if certificates is not None:
-        strangers = Reception(most_bytes=0, gave_up=metrics.gave_up, most_connections=MOST_HANDSHAKES)
-        protocol = partial(Handshake, strangers, certificates.context, connection)
-    return await asyncio.get_running_loop().create_server(protocol, address.host or None, address.port)
-
-
-async def listen_to_observers(app: web.Application, address: Address) -> web.AppRunner:
-    """Serve what `observe_app` made; OSError if the address is taken. Clean the runner up at the end."""
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, address.host or None, address.port).start()
-    return runner
+        metrics.show_certificates(certificates)
+        unknown = Reception(most_bytes=0, gave_up=metrics.gave_up, most_connections=MOST_HANDSHAKES)
+        protocol = partial(Handshake, Strangers(unknown, loop.time), certificates.context, connection)
+    return await loop.create_server(protocol, address.host or None, address.port)

@@ -28,8 +28,6 @@ Check = Callable[[], None]
 """Raises `TooLate` where no more time may be spent."""
 
 _LOOKS_BETWEEN_CHECKS: Final = 64
-_SPOT_BYTES: Final = 800
-"""What a spot takes with three tasks in its crowd."""
 
 
 class _Bound(NamedTuple):
@@ -105,13 +103,6 @@ class Crowds:
             self._by_node.pop(name, None)
 
 
-class Places(NamedTuple):
-    """The spot of each node by name, as it was once; ``size_bytes`` is the memory that it shares with none before."""
-
-    at: Mapping[str, Spot]
-    size_bytes: int
-
-
 class Spots:
     """The spots of all nodes.
 
@@ -143,8 +134,7 @@ class Spots:
         self._crowds = crowds
         self._by_likeness: dict[tuple[object, ...], Spot] = {}
         self._pages: Pages[Spot] = Pages()
-        self._places: Places | None = None
-        self._new_spots = 0
+        self._places: Pages[Spot] | None = None
         by_class = {} if workload is None else workload.by_class
         self._exposed = {name for name, prediction in by_class.items() if prediction.contention}
         self._needed_bytes = {name: prediction.memory_bytes for name, prediction in by_class.items()}
@@ -167,12 +157,10 @@ class Spots:
             if looks % _LOOKS_BETWEEN_CHECKS == 0:
                 check()
 
-    def places(self) -> Places:
+    def places(self) -> Pages[Spot]:
         """Where each node is now, for who wants to know later: never changed, and the same until a node moves."""
         if self._places is None:
-            at, size_bytes = self._pages.copied()
-            self._places = Places(at, size_bytes + _SPOT_BYTES * self._new_spots)
-            self._new_spots = 0
+            self._places = self._pages.copied()
         return self._places
 
     def _move(self, name: str, spot: Spot | None) -> None:
@@ -198,7 +186,6 @@ class Spots:
             self._by_likeness[spot.likeness] = spot
             self._count(spot.node_class, 1)
             self.came[spot] = None
-            self._new_spots += 1
         spot.names.add(name)
         self.at[name] = spot
 

@@ -86,6 +86,7 @@ class Controller:
         self._announced: tuple[str, ...] = ()
         self._written_seconds: dict[Key, float] = {}
         self._model = ModelKeeper(client, world, settings, trainer, metrics, monotonic=monotonic)
+        self._knows_model = False
         self._pairer = Pairer(client, world, settings, metrics)
 
     def load(self) -> None:
@@ -109,7 +110,11 @@ class Controller:
         """Look at ``key`` once. Raises what went wrong, to be tried again later."""
         match key.kind:
             case "workload":
-                self._look_at_workload(key)
+                try:
+                    self._look_at_workload(key)
+                except Exception:
+                    self._gatherer.leave_line(key.namespace, key.name)
+                    raise
             case "all-workloads":
                 for namespace, name in self._world.workloads.snapshot():
                     self._ask(Key("workload", namespace, name))
@@ -127,6 +132,8 @@ class Controller:
                 raise ValueError(f"nothing is known of the kind {key.kind}")
 
     def _look_at_workload(self, key: Key) -> None:
+        if not self._knows_model:  # what a stored model is sure of must not be measured because nobody loaded it yet
+            self._look_at_model()
         item = self._world.workloads.get(key.name, key.namespace)
         if item is None or not is_alive(item):
             self._written_seconds.pop(key, None)
@@ -138,6 +145,8 @@ class Controller:
                 item,
                 ledger=self._pairer.ledger,
                 refusals=self._current_refusals(),
+                spent=self._gatherer.spent(self._table, now),
+                trained_time=self._model.trained_time,
                 seconds_since_written=since_written_seconds,
                 now=now,
             )
@@ -151,6 +160,8 @@ class Controller:
             self._written_seconds[key] = self._monotonic()
         if decision.recheck_seconds is not None:
             self._ask(key, decision.recheck_seconds)
+        for namespace, name in self._gatherer.next_up(facts.spent):
+            self._ask(Key("workload", namespace, name))
 
     def _look_at_node_classes(self) -> None:
         now = self._wall()
@@ -186,6 +197,7 @@ class Controller:
     def _look_at_model(self) -> None:
         before = (self._model.version, self._model.coefficients)
         recheck_seconds = self._model.look(self._table, self._devices(), self._owner, self._wall())
+        self._knows_model = True
         if (self._model.version, self._model.coefficients) != before:
             self._ask(WORKLOADS)
         if recheck_seconds is not None:

@@ -8,8 +8,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from foretide.profiling.turns import Spent
 from foretide.results import InspectResult, ProbeResult, ProfileResult
 from foretide.signature import Signature
+from foretide_kube.cache import Key as ObjectKey
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import aiworkload, nodeclass, workloadprofile
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
@@ -26,6 +28,7 @@ from foretide_kube.names import (
 from foretide_kube.readable import readable
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
+from foretide_operator.line import Line
 from foretide_operator.measuring import controller_of, holds_place
 from foretide_operator.nodeclass.facts import Facts as NodeClassFacts
 from foretide_operator.outcome import (
@@ -38,7 +41,9 @@ from foretide_operator.outcome import (
 )
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.settings import Settings
+from foretide_operator.spending import Spending, is_unstored
 from foretide_operator.times import seconds_since
+from foretide_operator.training.table import ObservationTable
 from foretide_operator.workload.facts import Facts as WorkloadFacts
 from foretide_operator.world import World
 
@@ -62,8 +67,19 @@ class Gatherer:
         self._settings = settings
         self._fleet_of: tuple[object, object] | None = None
         self._fleet = Fleet({}, {})
-        self._unfinished_of: object = None
+        self._line = Line(world.workloads)
+        self._spending = Spending(settings)
+        self._sifted_of: object = None
         self._unfinished: tuple[Object, ...] = ()
+        self._unstored: tuple[Object, ...] = ()
+
+    def next_up(self, spent: Spent) -> set[ObjectKey]:
+        """The workloads whose turn to be measured may have come, because another waits no longer."""
+        return self._line.next_up(spent)
+
+    def leave_line(self, namespace: str, name: str) -> None:
+        """Let other workloads be measured before one that cannot be looked at."""
+        self._line.leave(namespace, name)
 
     def fleet(self) -> Fleet:
         """The nodes by class, as of now."""
@@ -81,6 +97,8 @@ class Gatherer:
         *,
         ledger: Ledger,
         refusals: Mapping[str, Failed],
+        spent: Spent,
+        trained_time: str,
         seconds_since_written: float,
         now: datetime,
     ) -> WorkloadFacts:
@@ -108,6 +126,9 @@ class Gatherer:
             profiles=tuple(profile for profile in found if profile is not None and profile.spec.workload.key == key),
             measuring=self._measuring(now),
             refusals=refusals,
+            spent=spent,
+            ahead=self._line.ahead_of(namespace, name, spent),
+            trained_time=trained_time,
             run_jobs=tuple(job for job in jobs if _role(job) == ROLE_RUN),
             deployments=tuple(filter(is_alive, self._world.deployments_by_workload.of(namespace, name))),
             run_pods=tuple(pod for pod in pods if _role(pod) in {"", ROLE_RUN}),
@@ -144,19 +165,30 @@ class Gatherer:
             if job["metadata"]["namespace"] == self._settings.namespace and _role(job) == ROLE_PROBE and is_alive(job)
         ]
 
+    def spent(self, table: ObservationTable, now: datetime) -> Spent:
+        """What was spent on measurements in the last day."""
+        self._sift_jobs()
+        return self._spending.of(table, self._unstored, self._controlling_workload, now_seconds=now.timestamp())
+
     def _measuring(self, now: datetime) -> Counter[str]:
-        """Measurements under way per node class; Jobs are sifted anew only when one changed."""
-        jobs = self._world.jobs.snapshot()
-        if self._unfinished_of is not jobs:
-            self._unfinished_of = jobs
-            self._unfinished = tuple(
-                job for job in jobs.values() if _role(job) in MEASURING_ROLES and finished_condition(job) is None
-            )
+        """Measurements under way per node class."""
+        self._sift_jobs()
         return Counter(
             job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS, "")
             for job in self._unfinished
             if holds_place(job, self._controlling_workload(job), self._settings, now)
         )
+
+    def _sift_jobs(self) -> None:
+        """Tell the Jobs that measure, and those whose result is not stored, from all others, where one changed."""
+        jobs = self._world.jobs.snapshot()
+        if self._sifted_of is jobs:
+            return
+        self._sifted_of = jobs
+        self._unfinished = tuple(
+            job for job in jobs.values() if _role(job) in MEASURING_ROLES and finished_condition(job) is None
+        )
+        self._unstored = tuple(job for job in jobs.values() if _role(job) == ROLE_PROFILE and is_unstored(job))
 
     def _controlling_workload(self, job: Object) -> Object | None:
         controller = controller_of(job)

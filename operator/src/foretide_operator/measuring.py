@@ -25,6 +25,12 @@ def controller_of(item: Object) -> Object | None:
     return next((reference for reference in references if reference.get("controller")), None)
 
 
+def is_controlled_by(job: Object, workload: Object | None) -> bool:
+    """Whether a Job was made for this AIWorkload, and not by someone who only wears our labels."""
+    controller = controller_of(job)
+    return workload is not None and controller is not None and bool(controller["uid"] == workload["metadata"]["uid"])
+
+
 def holds_place(job: Object, workload: Object | None, settings: Settings, now: datetime) -> bool:
     """Whether a profile or probe Job counts as a measurement under way on the class that its label names.
 
@@ -40,5 +46,4 @@ def holds_place(job: Object, workload: Object | None, settings: Settings, now: d
         return False
     if metadata["labels"].get(LABEL_ROLE) == ROLE_PROBE:
         return bool(metadata["namespace"] == settings.namespace)
-    controller = controller_of(job)
-    return workload is not None and controller is not None and controller["uid"] == workload["metadata"]["uid"]
+    return is_controlled_by(job, workload)

@@ -58,6 +58,7 @@ class ModelKeeper:
         self._metrics = metrics
         self._monotonic = monotonic
         self._version = ""
+        self._trained_time = ""
         self._predictor: CompletionTimePredictor | None = None
         self._classes: tuple[ClassErrors, ...] = ()
         self._coefficients: Coefficients = {}
@@ -73,6 +74,11 @@ class ModelKeeper:
     def version(self) -> str:
         """The version in use; empty if none is."""
         return self._version
+
+    @property
+    def trained_time(self) -> str:
+        """When the version in use was trained; empty if none is."""
+        return self._trained_time
 
     @property
     def predictor(self) -> CompletionTimePredictor | None:
@@ -162,6 +168,7 @@ class ModelKeeper:
             log.warning("version %s is not used: %s", active, error)
             return
         self._version = active
+        self._trained_time = version.trained_time
         self._metrics.model_info.info({"version": active})
         trained = parse_time(version.trained_time)
         if trained is not None:

@@ -23,6 +23,7 @@ class Settings:
     extender about the Pods marked for it. ``gates`` says whether the tasks of run Jobs wait behind the planner's gate,
     where either places them. ``profile_*`` and ``probe_max_seconds`` are handed to the profiler;
     ``job_deadline_seconds`` bounds every inspect, profile and probe Job from outside.
+    ``profile_budget_seconds`` of node time a day are spent on the measurements of a node class.
     """
 
     namespace: str
@@ -36,6 +37,7 @@ class Settings:
     profile_min_samples: int = 64
     profile_min_seconds: int = 5
     profiles_per_class: int = 1
+    profile_budget_seconds: int = 3600
     probe_max_seconds: int = 20
     job_deadline_seconds: int = 600
     log_level: str = "INFO"
@@ -55,6 +57,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         profile_min_samples=_number(environment, "FORETIDE_PROFILE_MIN_SAMPLES", 64),
         profile_min_seconds=_number(environment, "FORETIDE_PROFILE_MIN_SECONDS", 5),
         profiles_per_class=_number(environment, "FORETIDE_PROFILES_PER_CLASS", 1),
+        profile_budget_seconds=_number(environment, "FORETIDE_PROFILE_BUDGET_SECONDS", 3600),
         probe_max_seconds=_number(environment, "FORETIDE_PROBE_MAX_SECONDS", 20),
         job_deadline_seconds=_number(environment, "FORETIDE_JOB_DEADLINE_SECONDS", 600),
         log_level=_one_of(environment, "FORETIDE_LOG_LEVEL", "INFO", LOG_LEVELS),

@@ -37,6 +37,7 @@ from foretide_kube.names import API_VERSION
 
 KIND: Final = "AIWorkload"
 MAX_PREDICTIONS: Final = 64
+MAX_PROFILING_MESSAGE: Final = 256
 
 ModelSource = Literal["TorchVision", "ONNX", "TorchExport"]
 DataType = Literal["float32", "float16", "int64", "int32", "uint8"]
@@ -112,7 +113,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Profiling(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Whether the workload is measured, and at what age of a measurement again."""
 
-    policy: Literal["Always", "Never"] = "Always"
+    policy: Literal["Auto", "Always", "Never"] = "Auto"
     max_age_seconds: Annotated[int, msgspec.Meta(ge=60, le=315_360_000)] | None = None
 
 
@@ -183,18 +184,43 @@ class AIWorkloadSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     suspend: bool = False
 
 
-class ProfileCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Node classes to be measured, measured, and failed for good."""
+class ClassProfiling(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Why a node class was measured, is to be, or is not.
+
+    ``gain_permille`` is what measuring would gain a task, in thousandths of its time on the fastest class;
+    ``worth_permille`` what all its tasks lately would gain for a second of measuring, in thousandths of a second.
+    """
+
+    node_class: ClassName
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    message: Annotated[str, msgspec.Meta(max_length=MAX_PROFILING_MESSAGE)] = ""
+    gain_permille: Ratio | None = None
+    worth_permille: Ratio | None = None
+
+
+class Profiles(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Node classes that are selected, measured, predicted by the model, and failed for good; and why, for each."""
 
     desired: SmallCount
     measured: SmallCount
+    learned: SmallCount = 0
     failed: SmallCount
-    summary: Annotated[str, msgspec.Meta(max_length=32)]
+    summary: Annotated[str, msgspec.Meta(max_length=64)]
+    classes: Annotated[tuple[ClassProfiling, ...], msgspec.Meta(max_length=MAX_PREDICTIONS)] = ()
 
     @classmethod
-    def of(cls, *, desired: int, measured: int, failed: int) -> ProfileCounts:
-        """The counts with their summary for printing."""
-        return cls(desired=desired, measured=measured, failed=failed, summary=f"{measured}/{desired}")
+    def of(
+        cls, *, desired: int, measured: int, learned: int, failed: int, classes: tuple[ClassProfiling, ...] = ()
+    ) -> Profiles:
+        """The counts with their summary for printing; of ``classes`` as many as there is room for."""
+        return cls(
+            desired=desired,
+            measured=measured,
+            learned=learned,
+            failed=failed,
+            summary=f"measured {measured}, learned {learned} of {desired}",
+            classes=classes[:MAX_PREDICTIONS],
+        )
 
 
 class RunCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -248,7 +274,7 @@ class AIWorkloadStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     key: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     model_sha256: Sha256 | None = None
     signature: Signature | None = None
-    profiles: ProfileCounts | None = None
+    profiles: Profiles | None = None
     runs: RunCounts | None = None
     actuals: Actuals | None = None
     best: Best | None = None

@@ -22,6 +22,8 @@
   value: {{ .Values.profiling.minSeconds | int | quote }}
 - name: FORETIDE_PROFILES_PER_CLASS
   value: {{ .Values.profiling.perClass | int | quote }}
+- name: FORETIDE_PROFILE_BUDGET_SECONDS
+  value: {{ .Values.profiling.budgetSecondsPerDay | int | quote }}
 - name: FORETIDE_PROBE_MAX_SECONDS
   value: {{ .Values.profiling.probeMaxSeconds | int | quote }}
 - name: FORETIDE_JOB_DEADLINE_SECONDS

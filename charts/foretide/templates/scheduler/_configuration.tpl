@@ -29,8 +29,10 @@ httpTimeout: 300ms
 
 {{/* What the cluster's own scheduler needs in its configuration, with an address and paths of whoever runs it. */}}
 {{- define "foretide.externalExtender" -}}
+{{- $address := .Values.scheduler.external.clusterIP | default "CLUSTER-IP" -}}
+percentageOfNodesToScore: 100
 extenders:
-- urlPrefix: https://{{ .Values.scheduler.external.clusterIP | default "CLUSTER-IP" }}:8888
+- urlPrefix: https://{{ contains ":" $address | ternary (printf "[%s]" $address) $address }}:8888
   enableHTTPS: true
   tlsConfig:
     serverName: foretide-extender.{{ .Release.Namespace }}.svc

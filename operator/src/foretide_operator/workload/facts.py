@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from foretide.profiling.turns import Candidate, Spent
 from foretide.signature import Signature
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import Actuals, AIWorkload, workload_key
@@ -25,7 +26,9 @@ class Facts:
     ``workload_pods`` every Pod of any workload.
     ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key.
     ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
-    are Jobs, by name, that the API server would not take just now. ``seconds_since_written`` is how long ago its
+    are Jobs, by name, that the API server would not take just now. ``spent`` is what a day's measurements took, and
+    ``ahead`` has for each class the first of the other workloads that wait to be measured there. ``trained_time`` is
+    when the model in use was trained, empty if there is none. ``seconds_since_written`` is how long ago its
     status was last written.
     """
 
@@ -37,6 +40,9 @@ class Facts:
     profiles: tuple[WorkloadProfile, ...] = ()
     measuring: Mapping[str, int] = field(default_factory=dict)
     refusals: Mapping[str, Failed] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
+    ahead: Mapping[str, Candidate] = field(default_factory=dict)
+    trained_time: str = ""
     run_jobs: tuple[Object, ...] = ()
     deployments: tuple[Object, ...] = ()
     run_pods: tuple[Object, ...] = ()

@@ -1,15 +1,17 @@
-"""Profiled: the workload measured on every node class that it selects, a bounded number of Jobs per class at a time."""
+"""Profiled: the workload measured where that is wanted (`choice`), a bounded number of Jobs per class at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from foretide.prediction import Prediction
 from foretide.results import ProfileResult
 from foretide.signature import Signature
 from foretide_kube.client import Object
-from foretide_kube.kinds.aiworkload import ProfileCounts, cpu_millis
-from foretide_kube.kinds.common import Metadata, to_time
+from foretide_kube.kinds.aiworkload import MAX_PROFILING_MESSAGE, ClassProfiling, Profiles, cpu_millis
+from foretide_kube.kinds.common import ConditionStatus, Metadata, to_time
 from foretide_kube.kinds.workloadprofile import (
     Measurement,
     WorkloadProfile,
@@ -19,6 +21,7 @@ from foretide_kube.kinds.workloadprofile import (
 )
 from foretide_kube.names import (
     API_VERSION,
+    JOBS,
     LABEL_MANAGED_BY,
     LABEL_WORKLOAD,
     MANAGED_BY,
@@ -31,9 +34,11 @@ from foretide_operator.attempts import Attempt, Step, advance, latest, on_class,
 from foretide_operator.co_runners import co_runners
 from foretide_operator.fleet import ClassMembers, is_ready
 from foretide_operator.jobs import measuring_key, profile_job
+from foretide_operator.line import WAITING
 from foretide_operator.outcome import Done, bound_milliseconds
 from foretide_operator.pairing.ended import task_times
 from foretide_operator.times import from_milliseconds, seconds_since
+from foretide_operator.workload.choice import ONE_AFTER_ANOTHER, SURE_ENOUGH, Choice, behind, choose
 from foretide_operator.workload.facts import Facts
 
 TYPE = "Profiled"
@@ -41,10 +46,10 @@ TYPE = "Profiled"
 
 @dataclass(frozen=True, slots=True)
 class Profiling:
-    """Where measuring stands: counts of classes, and what to do next."""
+    """Where measuring stands: counts of classes with the reason for each, and what to do next."""
 
     verdict: Verdict
-    counts: ProfileCounts
+    profiles: Profiles
     actions: tuple[Action, ...] = ()
     recheck_seconds: float | None = None
 
@@ -52,44 +57,51 @@ class Profiling:
 @dataclass(frozen=True, slots=True)
 class _ClassStand:
     name: str
-    state: str  # Measured | Failed | Active | Waiting
+    state: str  # Measured | Sure | Failed | Active | Waiting
     reason: str = ""
     message: str = ""
     actions: tuple[Action, ...] = ()
     recheck_seconds: float | None = None
 
 
-def decide(facts: Facts, *, signature: Signature | None, inspection_failed: bool) -> Profiling:
-    """The next step towards a measurement on every class."""
+def decide(
+    facts: Facts, predictions: Sequence[Prediction], *, signature: Signature | None, inspection_failed: bool
+) -> Profiling:
+    """The next step towards the measurements that are wanted, given what is predicted for each class."""
     if facts.workload.spec.profiling.policy == "Never":
-        return _none("False", "PolicyNever", "spec.profiling.policy is Never: predictions come from the model alone")
+        return _never(facts, predictions)
     if inspection_failed:
         return _none("False", "NotInspected", "what cannot be inspected is not measured; see Inspected")
     if signature is None:
         return _none("Unknown", "NotInspected", "waiting for the inspection")
     if not facts.classes:
         return _none("False", "NoNodeClass", "spec.nodeClassSelector selects no NodeClass; see kubectl get nclass")
-    started: dict[str, int] = dict(facts.measuring)
-    stands = []
-    for members in facts.classes:
-        stand = _stand(facts, members, room=facts.settings.profiles_per_class - started.get(members.name, 0))
-        stands.append(stand)
+    choices = choose(facts, predictions, lambda name: _profile_on(facts, name) is None or bool(_series(facts, name)))
+    stands = _stands(facts, choices)
     return Profiling(
         _verdict(stands),
-        ProfileCounts.of(
-            desired=len(stands),
-            measured=sum(stand.state == "Measured" for stand in stands),
-            failed=sum(stand.state == "Failed" for stand in stands),
-        ),
+        _profiles(stands, choices, predictions),
         actions=tuple(action for stand in stands for action in stand.actions),
         recheck_seconds=min((s.recheck_seconds for s in stands if s.recheck_seconds is not None), default=None),
     )
 
 
-def _stand(facts: Facts, members: ClassMembers, *, room: int) -> _ClassStand:
+def _stands(facts: Facts, choices: Mapping[str, Choice]) -> list[_ClassStand]:
+    """How it stands with each class, by name; what is worth most has the first chance to begin."""
+    place = {name: number for number, name in enumerate(choices)}
+    stands = []
+    for members in sorted(facts.classes, key=lambda each: place.get(each.name, len(place))):
+        stand = _stand(facts, members, choices.get(members.name))
+        stands.append(stand)
+        if any(isinstance(action, Create) and action.resource == JOBS for action in stand.actions):
+            choices = behind(choices, stand.name, facts)
+    return sorted(stands, key=lambda stand: stand.name)
+
+
+def _stand(facts: Facts, members: ClassMembers, choice: Choice | None) -> _ClassStand:
     name = members.name
-    profile = next((p for p in facts.profiles if p.spec.node_class == name), None)
-    series = _series(facts, profile)
+    profile = _profile_on(facts, name)
+    series = _series(facts, name)
 
     def make(number: int) -> Object:
         return profile_job(
@@ -108,17 +120,29 @@ def _stand(facts: Facts, members: ClassMembers, *, room: int) -> _ClassStand:
         return _ClassStand(name, "Measured", actions=retire(attempt.job) if attempt is not None and ended else ())
     if attempt is None and has_ready_node and not members.fits(facts.workload.spec.resources.limits):
         return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class takes a Pod with these limits")
+    has_room = facts.measuring.get(name, 0) < facts.settings.profiles_per_class
     step = advance(
         on_class(attempt, members.members),
         make,
-        may_start=room > 0 and has_ready_node,
+        may_start=has_room and has_ready_node and (choice is None or choice.may_start),
         refusals=facts.refusals,
         now=facts.now,
     )
-    if not has_ready_node and step.done is None and step.failed is None and not step.is_active:
-        # Whatever the last attempt was: a node that becomes Ready calls for the next look.
-        step = Step(actions=step.actions, reason="NoReadyNode", message="the class has no Ready node")
+    if step.done is None and step.failed is None and not step.is_active:
+        step = _held_back(step, choice, has_ready_node=has_ready_node)
+        if choice is not None and not choice.is_wanted:
+            return _ClassStand(name, "Sure", choice.reason, choice.message, step.actions)
     return _from_step(facts, name, step, old=profile)
+
+
+def _held_back(step: Step, choice: Choice | None, *, has_ready_node: bool) -> Step:
+    """Why nothing is under way: what the class lacks before what the choice says before what became of the last try."""
+    if not has_ready_node:
+        # Whatever the last attempt was: a node that becomes Ready calls for the next look.
+        return Step(actions=step.actions, reason="NoReadyNode", message="the class has no Ready node")
+    if step.reason == WAITING and choice is not None and not choice.may_start:
+        return replace(step, reason=choice.reason, message=choice.message)
+    return step
 
 
 def _from_step(facts: Facts, name: str, step: Step, *, old: WorkloadProfile | None) -> _ClassStand:
@@ -140,9 +164,13 @@ def _from_step(facts: Facts, name: str, step: Step, *, old: WorkloadProfile | No
     )
 
 
-def _series(facts: Facts, profile: WorkloadProfile | None) -> str:
+def _profile_on(facts: Facts, name: str) -> WorkloadProfile | None:
+    return next((profile for profile in facts.profiles if profile.spec.node_class == name), None)
+
+
+def _series(facts: Facts, name: str) -> str:
     """Empty for a first measurement; for one that replaces a measurement too old, the time of that."""
-    limit = facts.workload.spec.profiling.max_age_seconds
+    profile, limit = _profile_on(facts, name), facts.workload.spec.profiling.max_age_seconds
     if profile is None or limit is None or seconds_since(profile.spec.measured_time, facts.now) < limit:
         return ""
     return profile.spec.measured_time
@@ -209,11 +237,13 @@ def _startup_and_end(result: ProfileResult, pod: Object) -> tuple[int, int]:
 
 
 def _verdict(stands: Sequence[_ClassStand]) -> Verdict:
-    measured = sum(stand.state == "Measured" for stand in stands)
-    progress = f"{measured} of {len(stands)} node classes measured"
+    counts = Counter(stand.state for stand in stands)
+    progress = f"{counts['Measured']} of {len(stands)} node classes measured"
+    if counts["Sure"]:
+        progress += f", of {counts['Sure']} enough is known"
     failed = [stand for stand in stands if stand.state == "Failed"]
-    if measured == len(stands):
-        return Verdict(TYPE, "True", "Measured", progress)
+    if counts["Measured"] + counts["Sure"] == len(stands):
+        return Verdict(TYPE, "True", SURE_ENOUGH if counts["Sure"] else "Measured", progress)
     open_stands = [stand for stand in stands if stand.state in {"Active", "Waiting"}]
     details = "; ".join(f"{stand.name}: {stand.reason}: {stand.message}" for stand in [*failed, *open_stands])
     if open_stands:
@@ -222,10 +252,49 @@ def _verdict(stands: Sequence[_ClassStand]) -> Verdict:
 
 
 def _common_reason(stands: Sequence[_ClassStand], otherwise: str) -> str:
-    reasons = {stand.reason for stand in stands} - {"Waiting", "Started"}
+    reasons = {stand.reason for stand in stands} - {WAITING, ONE_AFTER_ANOTHER, "Started"}
     return reasons.pop() if len(reasons) == 1 else otherwise
 
 
-def _none(status: str, reason: str, message: str) -> Profiling:
-    verdict = Verdict(TYPE, "False" if status == "False" else "Unknown", reason, message)
-    return Profiling(verdict, ProfileCounts.of(desired=0, measured=0, failed=0))
+def _profiles(
+    stands: Sequence[_ClassStand], choices: Mapping[str, Choice], predictions: Sequence[Prediction]
+) -> Profiles:
+    measured = {stand.name for stand in stands if stand.state == "Measured"}
+    rows = []
+    for stand in stands:
+        choice = choices.get(stand.name)
+        rows.append(
+            ClassProfiling(
+                node_class=stand.name,
+                reason=stand.reason or stand.state,
+                message=stand.message[:MAX_PROFILING_MESSAGE],
+                gain_permille=None if choice is None else choice.gain_permille,
+                worth_permille=None if choice is None else choice.worth_permille,
+            )
+        )
+    return Profiles.of(
+        desired=len(stands),
+        measured=len(measured),
+        learned=_learned(predictions, measured),
+        failed=sum(stand.state == "Failed" for stand in stands),
+        classes=tuple(rows),
+    )
+
+
+def _learned(predictions: Sequence[Prediction], measured: Collection[str]) -> int:
+    return sum(p.source == "Learned" and p.node_class not in measured for p in predictions)
+
+
+def _never(facts: Facts, predictions: Sequence[Prediction]) -> Profiling:
+    rows = [ClassProfiling(node_class=members.name, reason="PolicyNever") for members in facts.classes]
+    verdict = Verdict(
+        TYPE, "False", "PolicyNever", "spec.profiling.policy is Never: predictions come from the model alone"
+    )
+    learned = _learned(predictions, ())
+    return Profiling(
+        verdict, Profiles.of(desired=len(rows), measured=0, learned=learned, failed=0, classes=tuple(rows))
+    )
+
+
+def _none(status: ConditionStatus, reason: str, message: str) -> Profiling:
+    return Profiling(Verdict(TYPE, status, reason, message), Profiles.of(desired=0, measured=0, learned=0, failed=0))

@@ -37,10 +37,12 @@ class Decision:
 def decide(facts: Facts, predict: Predict) -> Decision:
     """The whole decision about one workload; the status is written last, and only if it changed."""
     inspected = inspection.decide(facts)
-    profiled = profiling.decide(facts, signature=inspected.signature, inspection_failed=inspected.is_failed)
     fresh = predict(facts, inspected.signature) if inspected.signature is not None and facts.classes else ()
     forecast = prediction.decide(
         facts, fresh, inspection_failed=inspected.is_failed, is_inspected=inspected.signature is not None
+    )
+    profiled = profiling.decide(
+        facts, forecast.predictions, signature=inspected.signature, inspection_failed=inspected.is_failed
     )
     admissible = admissibility.decide(facts, forecast.predictions)
     running = run.decide(facts, may_start=_is_published(facts), inspection_failed=inspected.is_failed)
@@ -55,7 +57,7 @@ def decide(facts: Facts, predict: Predict) -> Decision:
         key=facts.key,
         model_sha256=inspected.model_sha256,
         signature=inspected.signature,
-        profiles=profiled.counts,
+        profiles=profiled.profiles,
         runs=running.counts,
         actuals=facts.actuals,
         best=forecast.best,

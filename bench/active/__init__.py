@@ -1,0 +1,1 @@
+"""How well a few chosen measurements foretell the others, beside as many taken at random."""

@@ -1,0 +1,42 @@
+"""Clusters out of the public table: its devices are node classes, workloads arrive a few architectures at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.predict.table import Measured
+from foretide.model.table import Texts
+
+CLASSES = 10
+"""Node classes of a cluster."""
+FEWEST_WORKLOADS = 40
+"""Devices with fewer results than these make no class."""
+ARRIVALS = 7
+"""Architectures arrive in so many groups, each with all its workloads."""
+
+
+def of_boards(measured: Measured, seed: int) -> Measured:
+    """The results of ten devices, each of another board."""
+    random = np.random.default_rng(seed)
+    devices = []
+    for board in sorted(set(measured.board)):
+        names, counts = np.unique(measured.table.device[measured.board == board].astype(str), return_counts=True)
+        usable = names[counts >= FEWEST_WORKLOADS]
+        if len(usable):
+            devices.append(str(random.choice(usable)))
+    chosen = set(random.permutation(devices)[:CLASSES])
+    return measured.take(np.array([name in chosen for name in measured.table.device]))
+
+
+def arrivals(cluster: Measured, seed: int) -> list[Texts]:
+    """The architectures in the order in which they arrive, by group."""
+    names = np.array(sorted(set(cluster.architecture)), dtype=object)
+    np.random.default_rng(seed).shuffle(names)
+    return np.array_split(names, ARRIVALS)
+
+
+def pairs(cluster: Measured, groups: Sequence[Texts]) -> list[int]:
+    """How many pairs there are after each arrival."""
+    return [int(count) for count in np.cumsum([np.isin(cluster.architecture, names).sum() for names in groups])]
