@@ -329,6 +329,7 @@ def test_what_takes_long_asks_again_and_again_whether_to_rest() -> None:
         state.node_changed("ADDED", facts_of(reduce_node(node_object(f"n-{number}", "fast"))))
         bind(state, pod_object(f"there-{number}", node=f"n-{number}", cpu=f"{5000 + number}m"))
     extender, names = Asked(state), [*ALL, *(f"n-{number}" for number in range(200))]
+    all_rests = []
     for decide in (lambda: None, lambda: extender.decide(pod_object(), names)):
         decide()
         known = Standpoint(
@@ -338,6 +339,8 @@ def test_what_takes_long_asks_again_and_again_whether_to_rest() -> None:
         told = explain("team", "task-1", pod_object(), known, partial(rests.append, None))
         assert len(told.candidates) > 100
         assert len(rests) > 3 * len(told.candidates)
+        all_rests.append(len(rests))
+    assert all_rests[0] > all_rests[1] + 200, "to decide takes rests too"
 
 
 def test_an_inspection_is_told_by_class_speed() -> None:
