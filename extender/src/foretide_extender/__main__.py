@@ -65,8 +65,12 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     app.router.add_get("/explain", route.answer)
     runner = await listen_to_observers(app, observe)
     log.info("listening on %s:%d, metrics on %s:%d", scheduler.host, scheduler.port, observe.host, observe.port)
+    is_settled = False
     while not stopped.is_set():
         answerer.look_ahead()
+        if not is_settled and not watches.waiting_for():
+            is_settled = True
+            _settle()
         if certificates is not None:
             certificates.look()
         with contextlib.suppress(TimeoutError):
@@ -74,6 +78,12 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     watches.stop()
     server.close()
     await runner.cleanup()
+
+
+def _settle() -> None:
+    """Have what is there now never again looked through for garbage, which takes long: it stays for the most part."""
+    gc.collect()
+    gc.freeze()
 
 
 def main() -> int:
@@ -89,11 +99,9 @@ def main() -> int:
     except NoWayError as error:
         print(f"foretide-extender: {error}", file=sys.stderr)
         return 2
-    # Watch threads give way to the thread that answers within half a millisecond, and what was imported is never
-    # again looked through for garbage.
+    # Watch threads give way to the thread that answers within half a millisecond.
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-    gc.collect()
-    gc.freeze()
+    _settle()
     try:
         asyncio.run(serve(settings, client))
     except CertificateError as error:
