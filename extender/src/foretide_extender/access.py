@@ -13,6 +13,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
+from foretide_extender.rate import Rate
 from foretide_extender.recent import Recent
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.explanation import AUDIENCE
@@ -65,7 +66,7 @@ class Access:
         self._client = client
         self._lock = threading.Lock()
         self._kept: Recent[tuple[str, ...], Object | _Refusal] = Recent(KEPT_SECONDS, MOST_KEPT, clock=clock)
-        self._questions = _Allowance(QUESTIONS_PER_SECOND, MOST_QUESTIONS, clock=clock)
+        self._questions = Rate(per_second=QUESTIONS_PER_SECOND, burst=MOST_QUESTIONS, clock=clock)
 
     def look(self, token: str, namespace: str, name: str) -> Seen:
         """The Pod, for the bearer of ``token`` if he may get it; Denied if not, or if the API server does not say."""
@@ -131,30 +132,9 @@ class Access:
     def _spend(self) -> None:
         """Take one of the questions that the API server may be asked; Denied where none is left."""
         with self._lock:
-            is_left = self._questions.spend()
+            is_left = self._questions.take()
         if not is_left:
             raise Denied(HTTPStatus.SERVICE_UNAVAILABLE, "too many ask at once; try again")
-
-
-class _Allowance:
-    """Gives out up to ``per_second`` in the long run, and ``most`` at once. For one thread at a time."""
-
-    def __init__(self, per_second: float, most: int, *, clock: Callable[[], float]) -> None:
-        self._per_second = per_second
-        self._most = most
-        self._clock = clock
-        self._left = float(most)
-        self._since_seconds = clock()
-
-    def spend(self) -> bool:
-        """Take one, if one is left."""
-        before_seconds, self._since_seconds = self._since_seconds, self._clock()
-        gained = (self._since_seconds - before_seconds) * self._per_second
-        self._left = min(self._left + gained, self._most)
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
 
 
 def _not_answered(what: str, error: ApiError) -> Denied:
