@@ -13,16 +13,13 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from foretide.placement.order import Order
-from foretide.placement.placing import Placing
 from foretide.placement.plan import Assignment, Plan
 from foretide.placement.prospects import Prospect, on_each_node, planned
-from foretide.placement.pulls import PullTimes
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.timeline import Lags
-from foretide.placement.together import plan_together
 from foretide_cli.asked import asked_about, is_made
 from foretide_cli.cluster import Seen
-from foretide_kube.floor import Floor, read_floor
+from foretide_kube.floor import read_floor
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.published import predictions_of
 from foretide_kube.task_pods import TaskPod, epoch_seconds
@@ -90,7 +87,7 @@ def expected_now(workload: AIWorkload, seen: Seen, *, order: Order) -> Now:
         return None if found is None else predictions_of(found)
 
     floor = read_floor(pods.values(), seen.nodes, workload_of, now_seconds=now_seconds)
-    made, placing = _plan(floor, order, told_plan(seen.pods, now_seconds), now_seconds)
+    made, placing = floor.plan(now_seconds, order=order, previous=told_plan(seen.pods, now_seconds))
     tasks = {each.key: each for each in (*floor.waiting, *floor.pending)}
     found: list[tuple[Assignment, Prospect | None]] = []
     for each in (*made.assignments, *made.pending):
@@ -114,25 +111,6 @@ def expected_now(workload: AIWorkload, seen: Seen, *, order: Order) -> Now:
         images=tuple(sorted(asked.images)),
         notes=asked.notes,
     )
-
-
-def _plan(floor: Floor, order: Order, previous: Plan, now_seconds: float) -> tuple[Plan, Placing]:
-    """The plan as the planner would make it, and what it placed."""
-    looked: list[Placing] = []
-    made = plan_together(
-        floor.waiting,
-        floor.running,
-        floor.nodes,
-        now_seconds=now_seconds,
-        pending=floor.pending,
-        groups=floor.groups,
-        pull_times=PullTimes(floor.image_bytes),
-        coming=floor.coming,
-        previous=previous,
-        order=order,
-        look=looked.append,
-    )
-    return made, looked[0]
 
 
 def told_plan(pods: Iterable[TaskPod], now_seconds: float) -> Plan:

@@ -16,10 +16,14 @@ from typing import Final
 
 from foretide.placement.coming import WINDOW_SECONDS, expected_arrivals
 from foretide.placement.expectations import Expectations
-from foretide.placement.plan import NodeState, Running, Waiting
-from foretide.placement.pulls import NO_IMAGES
+from foretide.placement.order import Order
+from foretide.placement.placing import Placing
+from foretide.placement.plan import NodeState, Plan, Running, Waiting
+from foretide.placement.pulls import NO_IMAGES, PullTimes
 from foretide.placement.resources import Resources
 from foretide.placement.task import WorkloadPredictions
+from foretide.placement.timeline import Lags
+from foretide.placement.together import plan_together
 from foretide.placement.turns import Turns
 from foretide_kube.missing_images import MissingImages
 from foretide_kube.names import GATE_PLAN
@@ -61,6 +65,36 @@ class Floor:
     looser_until_seconds: float | None = None
     image_bytes: Mapping[str, int] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+
+    def plan(
+        self,
+        now_seconds: float,
+        *,
+        order: Order,
+        previous: Plan | None = None,
+        lags: Mapping[str, Lags] | None = None,
+        pull_bytes_per_second: Mapping[str, float] | None = None,
+    ) -> tuple[Plan, Placing]:
+        """The plan of all that waits here, and all nodes with what it placed; the rest as `plan_together` has it.
+
+        ``pull_bytes_per_second`` is how fast images are pulled, by node class, as far as that is known.
+        """
+        looked: list[Placing] = []
+        made = plan_together(
+            self.waiting,
+            self.running,
+            self.nodes,
+            now_seconds=now_seconds,
+            pending=self.pending,
+            groups=self.groups,
+            lags=lags,
+            pull_times=PullTimes(self.image_bytes, pull_bytes_per_second or {}),
+            coming=self.coming,
+            previous=previous,
+            order=order,
+            look=looked.append,
+        )
+        return made, looked[0]
 
 
 def read_floor(

@@ -13,6 +13,7 @@ import pytest
 from foretide.placement.task import WorkloadPredictions
 from foretide.placement.together import plan_together
 from foretide.placement.turns import FIRST_PAUSE_SECONDS, RESERVED_SECONDS
+from foretide_kube import floor as floors
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.floor import Node
 from foretide_kube.images import ImagesByNode
@@ -672,7 +673,7 @@ def test_a_planner_that_cannot_plan_shows_no_life_until_it_can(monkeypatch: pyte
         raise ZeroDivisionError
 
     with monkeypatch.context() as broken:
-        broken.setattr(dispatching, "plan_together", fail)
+        broken.setattr(floors, "plan_together", fail)
         for _ in range(5):
             planning.go()
         assert planning.dispatcher.silent_seconds() == 10.0
@@ -771,7 +772,7 @@ def test_while_plans_are_slow_they_are_made_seldom_but_never_too_seldom(monkeypa
         return unhurried(*arguments, **options)
 
     unhurried = plan_together
-    monkeypatch.setattr(dispatching, "plan_together", slow)
+    monkeypatch.setattr(floors, "plan_together", slow)
     planning_seconds = 0.2
     assert planning.go() == pytest.approx(4.0)
     planning_seconds = 3.0
@@ -798,7 +799,7 @@ def test_a_long_rest_between_plans_is_not_taken_for_a_planner_that_hangs(monkeyp
         planning.seconds += 3.0
         return plan_together(*arguments, **options)
 
-    monkeypatch.setattr(dispatching, "plan_together", slow)
+    monkeypatch.setattr(floors, "plan_together", slow)
     planning.dispatcher.start()
     eventually(lambda: bool(planning.cluster.patches) and not planning.is_awake(), "a plan, and a rest after it")
     plans = planning.counted("foretide_planner_plan_duration_seconds_count")

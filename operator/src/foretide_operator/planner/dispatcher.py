@@ -17,9 +17,7 @@ from foretide.placement.expectations import Expectations
 from foretide.placement.order import Order
 from foretide.placement.placing import Placing
 from foretide.placement.plan import Assignment, Plan
-from foretide.placement.pulls import PullTimes
 from foretide.placement.task import WorkloadPredictions
-from foretide.placement.together import plan_together
 from foretide.placement.turns import Turns
 from foretide.prediction import USUAL_PERCENTILE, PodPrediction
 from foretide_kube.client import KubeClient, Object
@@ -219,7 +217,6 @@ class Dispatcher:
         return min(tick_seconds, again_seconds)
 
     def _plan(self) -> tuple[Floor, Plan, Placing]:
-        seen: list[Placing] = []
         with self._metrics.plan_seconds.time():
             now = self._now_seconds()
             pods = self._facts.pods()
@@ -232,26 +229,19 @@ class Dispatcher:
                 turns=Turns({**self._tries, **self._patience.tries}, self._patience.since_seconds),
                 expectations=self._expectations,
             )
-            made = plan_together(
-                floor.waiting,
-                floor.running,
-                floor.nodes,
-                now_seconds=now,
-                pending=floor.pending,
-                groups=floor.groups,
-                lags=self._lags.by_class(),
-                pull_times=PullTimes(floor.image_bytes, self._pull_speeds.by_class()),
-                coming=floor.coming,
-                previous=self._made,
+            made, placing = floor.plan(
+                now,
                 order=self._order,
-                look=seen.append,
+                previous=self._made,
+                lags=self._lags.by_class(),
+                pull_bytes_per_second=self._pull_speeds.by_class(),
             )
         self._made = made
         self._patience.saw(made)
         if floor.unread and floor.unread != self._unread:
             log.error("of these Pods nothing but their requests is known: %s", "; ".join(floor.unread))
         self._unread = floor.unread
-        return floor, made, seen[0]
+        return floor, made, placing
 
     def _forget_all_but(self, uids: set[str]) -> None:
         """Drop what is kept of Pods that are no more: one may have been deleted while it was being written on."""
