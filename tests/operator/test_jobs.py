@@ -31,7 +31,7 @@ def all_manifests(settings: Settings = SETTINGS) -> list[Any]:
     return [
         inspect_job(given, 1, settings),
         profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=settings),
-        probe_job(FAST, 1, (), settings, OPERATOR),
+        probe_job(FAST, attempt=1, lost_nodes=(), series="", settings=settings, owner=OPERATOR),
         run_job(given, settings),
         run_deployment(given, settings),
     ]
@@ -125,9 +125,9 @@ def test_a_class_that_selects_every_node_makes_no_empty_term() -> None:
 def test_tolerations_of_a_class_are_for_its_probe_alone() -> None:
     toleration = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
     tainted = node_class("gpu", spec={"probe": {"tolerations": [toleration]}})
-    assert pod(probe_job(tainted, 1, (), SETTINGS, OPERATOR))["tolerations"] == [
-        {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
-    ]
+    assert pod(probe_job(tainted, attempt=1, lost_nodes=(), series="", settings=SETTINGS, owner=OPERATOR))[
+        "tolerations"
+    ] == [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]
     profile = profile_job(workload(), tainted, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
     assert "tolerations" not in pod(profile)
 

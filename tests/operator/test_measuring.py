@@ -44,7 +44,7 @@ def late(number: int, **status: Any) -> Any:
 
 
 def probe(**metadata: Any) -> Any:
-    job = as_stored(probe_job(FAST, 1, (), SETTINGS, None))
+    job = as_stored(probe_job(FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS, owner=None))
     job["metadata"].update(metadata)
     return job
 
@@ -99,7 +99,7 @@ def test_jobs_of_a_tenant_that_wear_our_labels_stop_neither_probe_nor_measuremen
     fast = api.put(NODE_CLASSES, node_class_object("fast"))
     slow = api.put(NODE_CLASSES, node_class_object("slow"))
     for given in map(nodeclass.parse, (fast, slow)):
-        forged = probe_job(given, 99, (), SETTINGS, None)
+        forged = probe_job(given, attempt=99, lost_nodes=(), series="", settings=SETTINGS, owner=None)
         forged["metadata"]["namespace"] = "tenant"
         forged["metadata"]["annotations"]["foretide.dev/failure"] = '{"reason":"OOMKilled","message":"forged"}'
         api.put(JOBS, ended(forged, "Failed"))

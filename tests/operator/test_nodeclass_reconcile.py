@@ -33,7 +33,7 @@ def verdict(decision: Decision, type_: str) -> tuple[str, str]:
 
 
 def probe_attempt(given: NodeClass, outcome: Outcome | None = None, *, node_name: str = "f1") -> Attempt:
-    job = ended(as_stored(probe_job(given, 1, (), SETTINGS, None)))
+    job = ended(as_stored(probe_job(given, attempt=1, lost_nodes=(), series="", settings=SETTINGS, owner=None)))
     result = probe_result()
     return Attempt(job, outcome or Done(result, pod_of(job, message=result, node_name=node_name)))
 
@@ -125,7 +125,7 @@ def test_a_class_whose_nodes_were_all_replaced_is_probed_again() -> None:
     others = [node("f9", "fast", cpu="8")]
     again = decide(facts("fast", [known], others, attempts=(attempt,)))
     kinds = [type(action) for action in again.actions]
-    assert kinds[:2] == [Create, Delete]
+    assert kinds == [Create, Patch, WriteStatus]
     assert again.status.probe == probed.status.probe, "the old figures hold until there are new ones"
 
 
@@ -167,7 +167,10 @@ def test_what_fits_on_an_empty_node(limits: Any, *, fits: bool) -> None:
 
 def test_a_probe_job_of_a_class_that_went_or_was_made_anew_is_removed() -> None:
     fast, slow = node_class("fast"), node_class("slow")
-    jobs = [as_stored(probe_job(given, 1, (), SETTINGS, None)) for given in (fast, slow)]
+    jobs = [
+        as_stored(probe_job(given, attempt=1, lost_nodes=(), series="", settings=SETTINGS, owner=None))
+        for given in (fast, slow)
+    ]
     keys = {given.metadata.name: probing_key(given, SETTINGS) for given in (fast, slow)}
     assert abandoned(jobs, keys) == ()
     (gone,) = abandoned(jobs, {"fast": keys["fast"]})

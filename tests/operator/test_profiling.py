@@ -17,7 +17,8 @@ from foretide_operator.fleet import read_fleet
 from foretide_operator.jobs import profile_job, run_job
 from foretide_operator.outcome import Done
 from foretide_operator.workload.facts import Facts
-from foretide_operator.workload.profiling import decide, profile_of
+from foretide_operator.workload.measured import profile_of
+from foretide_operator.workload.profiling import decide
 from tests.operator.cluster_objects import (
     NOW,
     NOW_MILLISECONDS,

@@ -23,7 +23,7 @@ from foretide_operator.fleet import read_fleet
 from foretide_operator.jobs import inspect_job, profile_job, run_deployment, run_job, run_key
 from foretide_operator.outcome import Done, Failed, Outcome, Running
 from foretide_operator.workload.facts import Facts
-from foretide_operator.workload.profiling import profile_of
+from foretide_operator.workload.measured import profile_of
 from foretide_operator.workload.reconcile import Decision, decide
 from tests.operator.cluster_objects import (
     NOW,
@@ -348,7 +348,7 @@ def test_a_measurement_too_old_is_made_again_and_then_replaced() -> None:
         facts(workload=given, profiles=(old,), attempts=(profile_attempt(given, "fast", series=ago(7200)),)), predict
     )
     kinds = [type(action) for action in then.actions]
-    assert kinds[:2] == [Delete, Create]
+    assert kinds[:2] == [Create, Delete], "the class is never without"
     earlier = profile_attempt(given, "fast")
     earlier.job["metadata"]["creationTimestamp"] = ago(8000)
     unaffected = decide(facts(workload=given, profiles=(old,), attempts=(earlier,)), predict)

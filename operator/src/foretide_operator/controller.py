@@ -204,7 +204,9 @@ class Controller:
             self._ask(MODEL, recheck_seconds)
 
     def _look_at_ended_pods(self) -> None:
-        done = self._pairer.look(self._table, self._gatherer.fleet(), self._owner, self._wall())
+        done = self._pairer.look(
+            self._table, self._gatherer.fleet(), self._model.coefficients, self._owner, self._wall()
+        )
         for namespace, workload in done.workloads:
             self._ask(Key("workload", namespace, workload), 0.5)
         self._tell_of_table()

@@ -112,9 +112,13 @@ class Gatherer:
             readable(partial(workloadprofile.parse, item))
             for item in self._world.profiles_by_workload.of(namespace, name)
         ]
+        profiles = [profile for profile in found if profile is not None]
+        replaced = {profile.spec.replaced.name for profile in profiles if profile.spec.replaced is not None}
+        classes = selected(workload, self.fleet())
+        watches = {each.name: ledger.watch_of(workload.metadata.uid, each.name) for each in classes}
         return WorkloadFacts(
             workload=workload,
-            classes=selected(workload, self.fleet()),
+            classes=classes,
             nodes=tuple(self._world.nodes.snapshot().values()),
             workload_pods=self._world.task_pods.snapshot().values(),
             attempts=self._attempts(
@@ -123,7 +127,9 @@ class Gatherer:
                 signature=workload.status.signature,
                 now=now,
             ),
-            profiles=tuple(profile for profile in found if profile is not None and profile.spec.workload.key == key),
+            profiles=tuple(p for p in profiles if p.spec.workload.key == key and p.metadata.name not in replaced),
+            superseded=tuple(profile for profile in profiles if profile.metadata.name in replaced),
+            watches={name: watch for name, watch in watches.items() if watch is not None},
             measuring=self._measuring(now),
             refusals=refusals,
             spent=spent,

@@ -124,9 +124,15 @@ def profile_job(
 
 
 def probe_job(
-    node_class: NodeClass, attempt: int, lost_nodes: Sequence[str], settings: Settings, owner: Object | None
+    node_class: NodeClass,
+    *,
+    attempt: int,
+    lost_nodes: Sequence[str],
+    series: str,
+    settings: Settings,
+    owner: Object | None,
 ) -> Object:
-    """The Job that finds out how a node class behaves on the fixed set of small tasks.
+    """The Job that finds out how a node class behaves on the fixed set of small tasks; ``series`` as for `profile_job`.
 
     It lives in the operator's namespace and belongs to ``owner``, the operator's Deployment, so that an uninstall takes
     it along: NodeClasses stay with their CRD. The operator itself removes it when its NodeClass goes.
@@ -141,7 +147,7 @@ def probe_job(
     if node_class.spec.probe.tolerations:
         pod["tolerations"] = [plain(toleration) for toleration in node_class.spec.probe.tolerations]
     return _job(
-        name=child_name(name, ROLE_PROBE, f"{key}/{attempt}"),
+        name=child_name(name, ROLE_PROBE, f"{key}/{series}/{attempt}"),
         namespace=settings.namespace,
         labels=labels,
         annotations={ANNOTATION_KEY: key, ANNOTATION_ATTEMPT: str(attempt)},

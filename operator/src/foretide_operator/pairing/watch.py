@@ -1,0 +1,133 @@
+"""What ended tasks say of the measurement that they are predicted by: how they depart from it, and what they ran on.
+
+A watch is of one measurement and begins anew with the next. It lies in the ledger, so that each task counts once; what
+follows from it is decided where the measurement is looked at (`foretide_operator.workload.currency`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from foretide.contention import Coefficients, alone
+from foretide.drift import Drift
+from foretide.observation import Observation
+from foretide.prediction import Interval
+from foretide.profiling.gain import spread_of
+from foretide.results import Environment
+from foretide_kube.kinds.aiworkload import AIWorkload
+from foretide_kube.kinds.workloadprofile import WorkloadProfile
+from foretide_operator.times import epoch_milliseconds
+
+LEAST_SPREAD: Final = 0.1
+"""Predictions that are off by less than a twentieth stay as they were published: half of this deviation, which the test
+for drift lets pass. So it tells of lasting changes that predictions follow, and no smaller ones."""
+MAX_VERSION: Final = 64
+"""Characters that are kept of a version: it is told by containers that run anyone's model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one task says of the measurement of ``measured_time``.
+
+    ``work`` is what is predicted by it, and ``inference_microseconds`` what the task took alone, None where it shared
+    cores. ``runtime`` and ``driver`` are what it ran on if that is not what was measured on, empty if it is, None where
+    it does not tell of what tasks run on now.
+    """
+
+    measured_time: str
+    work: Interval
+    inference_microseconds: int | None
+    runtime: str | None
+    driver: str | None
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What tasks said of one measurement so far; the state of `foretide.drift` in thousandths.
+
+    ``is_alarmed`` stays once it is so; ``runtime`` and ``driver`` are what the latest of them ran on, empty where that
+    is what was measured on.
+    """
+
+    measured_time: str
+    count: int = 0
+    slower_permille: int = 0
+    faster_permille: int = 0
+    is_alarmed: bool = False
+    runtime: str = ""
+    driver: str = ""
+
+    @property
+    def is_slower(self) -> bool:
+        """Whether tasks take longer than predicted, rather than less long."""
+        return self.slower_permille > self.faster_permille
+
+
+def after(watch: Watch | None, told: Told) -> Watch:
+    """The watch after one more task; ``watch`` is None where there was none."""
+    if watch is None or watch.measured_time != told.measured_time:
+        watch = Watch(measured_time=told.measured_time)
+    if told.runtime is not None:
+        watch = msgspec.structs.replace(watch, runtime=told.runtime)
+    if told.driver is not None:
+        watch = msgspec.structs.replace(watch, driver=told.driver)
+    if told.inference_microseconds is None or watch.is_alarmed:
+        return watch
+    drift = Drift(count=watch.count, slower=watch.slower_permille / 1e3, faster=watch.faster_permille / 1e3).after(
+        actual_seconds=told.inference_microseconds / 1e6,
+        predicted_seconds=max(told.work.median, 1) / 1e6,
+        spread=max(spread_of(lower=max(told.work.lower, 1), upper=max(told.work.upper, 1)), LEAST_SPREAD),
+    )
+    return msgspec.structs.replace(
+        watch,
+        count=drift.count,
+        slower_permille=round(1e3 * drift.slower),
+        faster_permille=round(1e3 * drift.faster),
+        is_alarmed=drift.is_alarmed,
+    )
+
+
+def tell(
+    row: Observation,
+    environment: Environment,
+    *,
+    workload: AIWorkload,
+    profile: WorkloadProfile,
+    coefficients: Coefficients,
+    node: str,
+    is_of_image_in_use: bool,
+) -> Told | None:
+    """What a task that gave this row says of its class's profile; None if it was not predicted by that, or before it.
+
+    A task of an older image of the profiler says nothing of the runtime, and only one on the node that was measured
+    says something of the driver: nodes of a class may have different ones.
+    """
+    measured_time = profile.spec.measured_time
+    prediction = next((p for p in workload.status.predictions if p.node_class == row.node_class), None)
+    measured = epoch_milliseconds(measured_time)
+    if prediction is None or prediction.measured_time != measured_time or measured is None:
+        return None
+    if row.observed_milliseconds <= measured or row.cpu_millis != profile.spec.cpu_millis:
+        return None
+    (by_itself,) = alone([row], coefficients)
+    known = profile.spec.measurement.environment
+    return Told(
+        measured_time=measured_time,
+        work=prediction.work_microseconds_per_inference,
+        inference_microseconds=None if row.exposure_permille is None else by_itself.inference_microseconds,
+        runtime=_other(version_of(known.runtime), version_of(environment.runtime)) if is_of_image_in_use else None,
+        driver=_other(known.driver or "", environment.driver or "") if node == profile.spec.node_name else None,
+    )
+
+
+def version_of(runtime: str) -> str:
+    """Name and version of a runtime without the device that it ran on: ``onnxruntime 1.22.0``."""
+    return " ".join(runtime.split()[:2])
+
+
+def _other(known: str, told: str) -> str:
+    """What was told, if it is something else than what is known, where both are; as much as is kept of it."""
+    known, told = known[:MAX_VERSION], told[:MAX_VERSION]
+    return told if known and told and known != told else ""
