@@ -184,7 +184,7 @@ def test_its_job_is_one_whatever_reason_comes_meanwhile_and_the_new_measurement_
     hardware = replace(given, classes=asked(node_class=fast(hardware_changed_time=ago(1800))).classes)
     second = next(action.body for action in decide(hardware, SURE).actions if isinstance(action, Create))
     assert first["metadata"]["name"] == second["metadata"]["name"]
-    attempt = profile_attempt(given.workload, "fast", series=MEASURED)
+    attempt = profile_attempt(given.workload, "fast", replacing=given.profiles[0])
     assert attempt.job["metadata"]["name"] == first["metadata"]["name"]
     running = replace(attempt, outcome=Running("", "under way", is_started=True))
     assert begun(decide(replace(given, attempts=(running,)), SURE)) == []

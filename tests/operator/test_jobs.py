@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from foretide_kube.kinds.workloadprofile import Replaced
 from foretide_operator.jobs import (
     inspect_job,
     measuring_key,
@@ -30,7 +31,7 @@ def all_manifests(settings: Settings = SETTINGS) -> list[Any]:
     given = workload(run={"mode": "Job", "completions": 3})
     return [
         inspect_job(given, 1, settings),
-        profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=settings),
+        profile_job(given, FAST, attempt=1, lost_nodes=(), replaced=None, settings=settings),
         probe_job(FAST, attempt=1, lost_nodes=(), series="", settings=settings, owner=OPERATOR),
         run_job(given, settings),
         run_deployment(given, settings),
@@ -79,7 +80,7 @@ def test_an_onnx_workload_gets_its_file_read_only_and_the_light_image() -> None:
 
 
 def test_a_torchvision_workload_is_named_and_gets_the_torch_image() -> None:
-    manifest = profile_job(workload(model=TORCH), FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+    manifest = profile_job(workload(model=TORCH), FAST, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
     assert arguments(manifest).startswith("profile --source TorchVision --name mobilenet_v3_small --input 3,224,224")
     assert arguments(manifest).endswith("--max-seconds 30 --min-samples 64 --min-seconds 5")
     assert pod(manifest)["containers"][0]["image"] == SETTINGS.image_torch
@@ -104,7 +105,7 @@ def test_other_volumes_are_mounted_too(volume: Any, source: Any) -> None:
 
 
 def test_a_profile_job_stays_on_its_class_and_away_from_other_measurements_and_from_lost_nodes() -> None:
-    manifest = profile_job(workload(), FAST, attempt=1, lost_nodes=("n9", "n8"), series="", settings=SETTINGS)
+    manifest = profile_job(workload(), FAST, attempt=1, lost_nodes=("n9", "n8"), replaced=None, settings=SETTINGS)
     affinity = pod(manifest)["affinity"]
     (term,) = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [{"key": "foretide.dev/node-class", "operator": "In", "values": ["fast"]}]
@@ -118,7 +119,7 @@ def test_a_profile_job_stays_on_its_class_and_away_from_other_measurements_and_f
 
 def test_a_class_that_selects_every_node_makes_no_empty_term() -> None:
     everything = node_class("all", selector={})
-    manifest = profile_job(workload(), everything, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+    manifest = profile_job(workload(), everything, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
     assert "nodeAffinity" not in pod(manifest)["affinity"]
 
 
@@ -128,7 +129,7 @@ def test_tolerations_of_a_class_are_for_its_probe_alone() -> None:
     assert pod(probe_job(tainted, attempt=1, lost_nodes=(), series="", settings=SETTINGS, owner=OPERATOR))[
         "tolerations"
     ] == [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]
-    profile = profile_job(workload(), tainted, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+    profile = profile_job(workload(), tainted, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
     assert "tolerations" not in pod(profile)
 
 
@@ -214,9 +215,11 @@ def test_names_are_the_same_for_the_same_and_differ_for_what_differs() -> None:
             first,
             inspect_job(given, 2, SETTINGS),
             inspect_job(workload(resources={"limits": {"cpu": "1", "memory": "1Gi"}}), 1, SETTINGS),
-            profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS),
-            profile_job(given, FAST, attempt=1, lost_nodes=(), series="2026", settings=SETTINGS),
-            profile_job(given, node_class("slow"), attempt=1, lost_nodes=(), series="", settings=SETTINGS),
+            profile_job(given, FAST, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS),
+            profile_job(
+                given, FAST, attempt=1, lost_nodes=(), replaced=Replaced(name="x", reason="Stale"), settings=SETTINGS
+            ),
+            profile_job(given, node_class("slow"), attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS),
         )
     }
     assert len(names) == 6

@@ -32,7 +32,7 @@ WORKLOAD = workload_object()
 
 def profile(workload: Any = WORKLOAD, **metadata: Any) -> Any:
     given = aiworkload.parse(workload)
-    job = as_stored(profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS))
+    job = as_stored(profile_job(given, FAST, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS))
     job["metadata"].update(metadata)
     return job
 
@@ -103,7 +103,9 @@ def test_jobs_of_a_tenant_that_wear_our_labels_stop_neither_probe_nor_measuremen
         forged["metadata"]["namespace"] = "tenant"
         forged["metadata"]["annotations"]["foretide.dev/failure"] = '{"reason":"OOMKilled","message":"forged"}'
         api.put(JOBS, ended(forged, "Failed"))
-        waiting = profile_job(aiworkload.parse(WORKLOAD), given, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+        waiting = profile_job(
+            aiworkload.parse(WORKLOAD), given, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS
+        )
         waiting["metadata"]["namespace"] = "tenant"
         waiting["spec"]["suspend"] = True
         api.put(JOBS, {**waiting, "status": {"conditions": [{"type": "Suspended", "status": "True"}]}})

@@ -25,7 +25,9 @@ from tests.operator.cluster_objects import (
 )
 
 JOB = as_stored(inspect_job(workload(), 1, SETTINGS))
-PROFILE = as_stored(profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), series="", settings=SETTINGS))
+PROFILE = as_stored(
+    profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
+)
 FAILED = ended(JOB, "Failed", reason="BackoffLimitExceeded")
 TIMED_OUT = ended(JOB, "Failed", reason="DeadlineExceeded")
 PENDING = {"phase": "Pending", "containerStatuses": []}

@@ -168,7 +168,7 @@ def test_a_measurement_beside_tasks_is_unstable_and_says_how_many_there_were(pod
     class_ = node_class("fast")
     fleet = read_fleet([class_], [node("f1", "fast")])
     given = workload()
-    job = as_stored(profile_job(given, class_, attempt=1, lost_nodes=(), series="", settings=SETTINGS))
+    job = as_stored(profile_job(given, class_, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS))
     result = profile_result()
     facts = Facts(
         workload=given,

@@ -13,37 +13,57 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretide.contention import kind_of
-from foretide.prediction import Interval
+from foretide.prediction import Interval, PodPrediction
 from foretide.results import Environment
-from foretide_kube.kinds import aiworkload
-from foretide_kube.kinds.aiworkload import AIWorkloadStatus
-from foretide_kube.kinds.common import plain
 from foretide_operator.jobs import run_job
 from foretide_operator.pairing.ended import Ended, read_ended
 from foretide_operator.pairing.ledger import MAX_PACKED_BYTES, Ledger, Sums, load
 from foretide_operator.pairing.watch import MAX_VERSION, Told, Watch, after, tell
-from tests.operator.cluster_objects import SETTINGS, SIGNATURE, ago, as_stored, pod_of, run_result, workload
-from tests.operator.test_workload_reconcile import prediction, stored_profile
+from tests.operator.cluster_objects import (
+    NOW_MILLISECONDS,
+    SETTINGS,
+    SIGNATURE,
+    ago,
+    as_stored,
+    pod_of,
+    run_result,
+    workload,
+)
+from tests.operator.test_workload_reconcile import stored_profile
 
-PREDICTED = Interval(lower=18_000, median=20_000, upper=22_000)
+WORKLOAD = workload(run={"mode": "Job"})
 MEASURED = ago(3600)
 KNOWN = Environment(threads=1, runtime="onnxruntime 1.20 CPUExecutionProvider", driver="550.1")
+BOUND = NOW_MILLISECONDS - 56_500
 
 
-def published(measured_time: str = MEASURED) -> Any:
-    given = workload(run={"mode": "Job"})
-    row = prediction("fast", source="Measured", work_microseconds_per_inference=PREDICTED, measured_time=measured_time)
-    status = AIWorkloadStatus(predictions=(row,))
-    return aiworkload.parse({**aiworkload.to_object(given), "status": plain(status)})
+def predicted(**fields: Any) -> PodPrediction:
+    """That a task of a hundred inferences takes two seconds."""
+    return PodPrediction(
+        **{
+            "node": "f1",
+            "node_class": "fast",
+            "inferences": 100,
+            "work_milliseconds": Interval(lower=1_800, median=2_000, upper=2_200),
+            "startup_milliseconds": 6_000,
+            "memory_bytes": 1,
+            "source": "Measured",
+            "model_version": "",
+            "bound_milliseconds": BOUND,
+            **fields,
+        }
+    )
 
 
-WORKLOAD = published()
+def ended(milliseconds: int) -> Ended:
+    pod = pod_of(as_stored(run_job(WORKLOAD, SETTINGS)), message=run_result(work_milliseconds=milliseconds))
+    return read_ended(pod, WORKLOAD, "fast", SIGNATURE)
 
 
 def said(
     milliseconds: int = 2_000,
     *,
-    given: Any = WORKLOAD,
+    prediction: PodPrediction | None = predicted(),  # noqa: B008 - it never changes
     measured: str = MEASURED,
     environment: Environment = KNOWN,
     node: str = "f1",
@@ -53,16 +73,16 @@ def said(
     **row: Any,
 ) -> Told | None:
     """What a task of a hundred inferences that took so long says of the profile of f1."""
-    pod = pod_of(as_stored(run_job(WORKLOAD, SETTINGS)), message=run_result(work_milliseconds=milliseconds))
-    ended = read_ended(pod, given, "fast", SIGNATURE)
-    assert ended.row is not None
-    profile = stored_profile(given, "fast", measured=measured)
+    found = ended(milliseconds).row
+    assert found is not None
+    profile = stored_profile(WORKLOAD, "fast", measured=measured)
     measurement = msgspec.structs.replace(profile.spec.measurement, environment=KNOWN)
+    spec = msgspec.structs.replace(profile.spec, measurement=measurement)
     return tell(
-        msgspec.structs.replace(ended.row, exposure_permille=exposure_permille, **row),
+        msgspec.structs.replace(found, exposure_permille=exposure_permille, **row),
         environment,
-        workload=given,
-        profile=msgspec.structs.replace(profile, spec=msgspec.structs.replace(profile.spec, measurement=measurement)),
+        prediction,
+        profile=msgspec.structs.replace(profile, spec=spec),
         coefficients=coefficients or {},
         node=node,
         is_of_image_in_use=is_of_image_in_use,
@@ -109,23 +129,32 @@ def test_what_company_did_to_a_task_is_no_drift() -> None:
     assert watched(*[3_000] * 9, exposure_permille=None) == Watch(measured_time=MEASURED)
 
 
+def test_a_task_is_held_against_what_it_was_predicted_to_take_whatever_its_size() -> None:
+    twice = predicted(inferences=200, work_milliseconds=Interval(lower=3_600, median=4_000, upper=4_400))
+    assert not watched(*[2_000] * 9, prediction=twice).is_alarmed
+
+
+@pytest.mark.parametrize("task", [{"measured": ago(20)}, {"cpu_millis": 500}])
+def test_a_task_that_ended_before_a_measurement_or_had_other_limits_says_nothing_of_it(task: dict[str, Any]) -> None:
+    assert said(**task) is None
+
+
 @pytest.mark.parametrize(
     "task",
     [
-        {"given": published(ago(9000))},  # what is published is of another measurement
-        {"measured": ago(20)},  # it ended before that
-        {"cpu_millis": 500},
+        {"prediction": None},
+        {"prediction": predicted(source="Learned")},
+        {"measured": ago(60)},  # it was bound before what was measured then had been published
     ],
 )
-def test_a_task_that_was_not_predicted_by_a_measurement_says_nothing_of_it(task: dict[str, Any]) -> None:
-    if "measured" in task:
-        task = {**task, "given": published(task["measured"])}
-    assert said(**task) is None
+def test_a_task_that_was_not_predicted_by_a_measurement_does_not_depart_from_it(task: dict[str, Any]) -> None:
+    watch = watched(*[9_000] * 9, **task)
+    assert (watch.count, watch.is_alarmed) == (0, False)
 
 
 def test_the_next_measurement_is_watched_anew() -> None:
     watch = watched(3_000, 3_000, 3_000)
-    told = said(2_000, given=published(ago(600)), measured=ago(600))
+    told = said(2_000, measured=ago(600))
     assert told is not None
     assert after(watch, told) == Watch(measured_time=ago(600), count=1)
 
@@ -169,8 +198,7 @@ def test_a_runtime_that_is_put_back_is_forgotten() -> None:
 
 
 def task(milliseconds: int) -> Ended:
-    pod = pod_of(as_stored(run_job(WORKLOAD, SETTINGS)), message=run_result(work_milliseconds=milliseconds))
-    return replace(read_ended(pod, WORKLOAD, "fast", SIGNATURE), told=said(milliseconds))
+    return replace(ended(milliseconds), told=said(milliseconds))
 
 
 TASKS = [task(2_000 + 100 * number) for number in range(6)]

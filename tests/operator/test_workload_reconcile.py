@@ -15,7 +15,7 @@ from foretide.prediction import Interval, Prediction
 from foretide.signature import Signature
 from foretide_kube.kinds import aiworkload, workloadprofile
 from foretide_kube.kinds.common import find_condition, plain
-from foretide_kube.kinds.workloadprofile import WorkloadProfile
+from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
 from foretide_kube.names import DEPLOYMENTS, JOBS, WORKLOAD_PROFILES
 from foretide_operator.actions import Apply, Create, Delete, Patch, WriteStatus
 from foretide_operator.attempts import Attempt
@@ -99,11 +99,17 @@ def known(**spec: Any) -> Any:
 
 
 def profile_attempt(
-    given: Any, name: str, outcome: Outcome | None = None, series: str = "", node_name: str = ""
+    given: Any,
+    name: str,
+    outcome: Outcome | None = None,
+    *,
+    replacing: WorkloadProfile | None = None,
+    node_name: str = "",
 ) -> Attempt:
     members = next(c for c in CLASSES if c.metadata.name == name)
+    replaced = None if replacing is None else Replaced(name=replacing.metadata.name, reason="Stale")
     job = as_stored(
-        profile_job(given, members, attempt=1, lost_nodes=(), series=series, settings=SETTINGS), age_seconds=60
+        profile_job(given, members, attempt=1, lost_nodes=(), replaced=replaced, settings=SETTINGS), age_seconds=60
     )
     result = profile_result()
     pod = pod_of(job, message=result, node_name=node_name or f"{name[0]}1")
@@ -345,7 +351,7 @@ def test_a_measurement_too_old_is_made_again_and_then_replaced() -> None:
     assert created(first) == ["profile"]
     assert verdict(first, "Profiled") == ("True", "Measured")
     then = decide(
-        facts(workload=given, profiles=(old,), attempts=(profile_attempt(given, "fast", series=ago(7200)),)), predict
+        facts(workload=given, profiles=(old,), attempts=(profile_attempt(given, "fast", replacing=old),)), predict
     )
     kinds = [type(action) for action in then.actions]
     assert kinds[:2] == [Create, Delete], "the class is never without"

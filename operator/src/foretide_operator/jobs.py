@@ -16,6 +16,7 @@ from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec, workload_key
 from foretide_kube.kinds.common import plain
 from foretide_kube.kinds.nodeclass import NodeClass
+from foretide_kube.kinds.workloadprofile import Replaced
 from foretide_kube.names import (
     ANNOTATION_INFERENCES,
     ANNOTATION_KEY,
@@ -45,6 +46,9 @@ from foretide_operator.settings import Settings
 
 ANNOTATION_ATTEMPT: Final = "foretide.dev/attempt"
 """On inspect, profile and probe Jobs: which try this is, from 1."""
+
+ANNOTATION_REPLACED: Final = "foretide.dev/replaced"
+"""On profile Jobs: the measurement that theirs is to replace and why, as in a WorkloadProfile's spec."""
 
 RUN_TTL_SECONDS: Final = 3600
 """How long what has ended stays: an operator that was down for less loses nothing."""
@@ -100,14 +104,18 @@ def profile_job(
     *,
     attempt: int,
     lost_nodes: Sequence[str],
-    series: str,
+    replaced: Replaced | None,
     settings: Settings,
 ) -> Object:
     """The Job that measures a workload on a node class, alone with respect to other measurements on its node.
 
-    ``lost_nodes`` are selected by the class but belong to another; ``series`` tells repeated measurements apart.
+    ``lost_nodes`` are selected by the class but belong to another; ``replaced`` is the measurement that this one is to
+    replace, None for a first one. By its name alone the Job has its own, whatever the reason is when it is made.
     """
+    series = "" if replaced is None else replaced.name
     body = _measuring_job(workload, ROLE_PROFILE, attempt, settings, class_name=node_class.metadata.name, series=series)
+    if replaced is not None:
+        body["metadata"]["annotations"][ANNOTATION_REPLACED] = msgspec.json.encode(replaced).decode()
     pod = body["spec"]["template"]["spec"]
     pod["containers"][0]["args"] = [
         "profile",
@@ -123,6 +131,15 @@ def profile_job(
     return body
 
 
+def replaced_by(job: Object) -> Replaced | None:
+    """The measurement that a profile Job was made to replace; None for a first one, and for what cannot be read."""
+    text = job["metadata"].get("annotations", {}).get(ANNOTATION_REPLACED)
+    try:
+        return None if text is None else msgspec.json.decode(text, type=Replaced)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+
+
 def probe_job(
     node_class: NodeClass,
     *,
@@ -132,7 +149,7 @@ def probe_job(
     settings: Settings,
     owner: Object | None,
 ) -> Object:
-    """The Job that finds out how a node class behaves on the fixed set of small tasks; ``series`` as for `profile_job`.
+    """The Job that finds out how a node class behaves on the fixed set of small tasks; ``series`` tells probes apart.
 
     It lives in the operator's namespace and belongs to ``owner``, the operator's Deployment, so that an uninstall takes
     it along: NodeClasses stay with their CRD. The operator itself removes it when its NodeClass goes.

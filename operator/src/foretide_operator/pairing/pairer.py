@@ -126,7 +126,7 @@ class Pairer:
         return tell(
             ended.row,
             ended.environment,
-            workload=workload,
+            None if ended.pairing is None else ended.pairing.prediction,
             profile=profile,
             coefficients=coefficients,
             node=pod["spec"].get("nodeName") or "",

@@ -7,41 +7,51 @@ follows from it is decided where the measurement is looked at (`foretide_operato
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from foretide.contention import Coefficients, alone
 from foretide.drift import Drift
 from foretide.observation import Observation
-from foretide.prediction import Interval
+from foretide.prediction import PodPrediction
 from foretide.profiling.gain import spread_of
 from foretide.results import Environment
-from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_operator.times import epoch_milliseconds
 
 LEAST_SPREAD: Final = 0.1
 """Predictions that are off by less than a twentieth stay as they were published: half of this deviation, which the test
-for drift lets pass. So it tells of lasting changes that predictions follow, and no smaller ones."""
+for drift lets pass. So it tells of lasting changes that predictions follow, and of no smaller ones."""
 MAX_VERSION: Final = 64
 """Characters that are kept of a version: it is told by containers that run anyone's model."""
+
+
+PUBLISHING_MILLISECONDS: Final = 10_000
+"""So long after a measurement a task may still have been predicted by the one before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What one task says of the measurement of ``measured_time``.
 
-    ``work`` is what is predicted by it, and ``inference_microseconds`` what the task took alone, None where it shared
-    cores. ``runtime`` and ``driver`` are what it ran on if that is not what was measured on, empty if it is, None where
-    it does not tell of what tasks run on now.
+    ``departure`` is what it took alone against what was predicted by that measurement, None where it shared cores or
+    was not predicted by it. ``runtime`` and ``driver`` are what it ran on if that is not what was measured on, empty
+    if it is, None where it does not tell of what tasks run on now.
     """
 
     measured_time: str
-    work: Interval
-    inference_microseconds: int | None
+    departure: Departure | None
     runtime: str | None
     driver: str | None
+
+
+class Departure(NamedTuple):
+    """Seconds that a task took and that were predicted, and the deviation of the logarithm of their ratio."""
+
+    actual_seconds: float
+    predicted_seconds: float
+    spread: float
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -73,12 +83,12 @@ def after(watch: Watch | None, told: Told) -> Watch:
         watch = msgspec.structs.replace(watch, runtime=told.runtime)
     if told.driver is not None:
         watch = msgspec.structs.replace(watch, driver=told.driver)
-    if told.inference_microseconds is None or watch.is_alarmed:
+    if told.departure is None or watch.is_alarmed:
         return watch
     drift = Drift(count=watch.count, slower=watch.slower_permille / 1e3, faster=watch.faster_permille / 1e3).after(
-        actual_seconds=told.inference_microseconds / 1e6,
-        predicted_seconds=max(told.work.median, 1) / 1e6,
-        spread=max(spread_of(lower=max(told.work.lower, 1), upper=max(told.work.upper, 1)), LEAST_SPREAD),
+        actual_seconds=told.departure.actual_seconds,
+        predicted_seconds=told.departure.predicted_seconds,
+        spread=told.departure.spread,
     )
     return msgspec.structs.replace(
         watch,
@@ -92,33 +102,45 @@ def after(watch: Watch | None, told: Told) -> Watch:
 def tell(
     row: Observation,
     environment: Environment,
+    predicted: PodPrediction | None,
     *,
-    workload: AIWorkload,
     profile: WorkloadProfile,
     coefficients: Coefficients,
     node: str,
     is_of_image_in_use: bool,
 ) -> Told | None:
-    """What a task that gave this row says of its class's profile; None if it was not predicted by that, or before it.
+    """What a task that gave this row, and had this prediction, says of its class's profile; None if it was before it.
 
     A task of an older image of the profiler says nothing of the runtime, and only one on the node that was measured
     says something of the driver: nodes of a class may have different ones.
     """
-    measured_time = profile.spec.measured_time
-    prediction = next((p for p in workload.status.predictions if p.node_class == row.node_class), None)
-    measured = epoch_milliseconds(measured_time)
-    if prediction is None or prediction.measured_time != measured_time or measured is None:
+    spec = profile.spec
+    measured = epoch_milliseconds(spec.measured_time)
+    if measured is None or row.observed_milliseconds <= measured or row.cpu_millis != spec.cpu_millis:
         return None
-    if row.observed_milliseconds <= measured or row.cpu_millis != profile.spec.cpu_millis:
+    is_predicted_by_it = (
+        predicted is not None
+        and predicted.source == "Measured"
+        and predicted.bound_milliseconds >= measured + PUBLISHING_MILLISECONDS
+    )
+    known = spec.measurement.environment
+    return Told(
+        measured_time=spec.measured_time,
+        departure=_departure(row, predicted, coefficients) if predicted is not None and is_predicted_by_it else None,
+        runtime=_other(version_of(known.runtime), version_of(environment.runtime)) if is_of_image_in_use else None,
+        driver=_other(known.driver or "", environment.driver or "") if node == spec.node_name else None,
+    )
+
+
+def _departure(row: Observation, predicted: PodPrediction, coefficients: Coefficients) -> Departure | None:
+    if row.exposure_permille is None:
         return None
     (by_itself,) = alone([row], coefficients)
-    known = profile.spec.measurement.environment
-    return Told(
-        measured_time=measured_time,
-        work=prediction.work_microseconds_per_inference,
-        inference_microseconds=None if row.exposure_permille is None else by_itself.inference_microseconds,
-        runtime=_other(version_of(known.runtime), version_of(environment.runtime)) if is_of_image_in_use else None,
-        driver=_other(known.driver or "", environment.driver or "") if node == profile.spec.node_name else None,
+    work = predicted.work_milliseconds
+    return Departure(
+        actual_seconds=by_itself.inference_microseconds * predicted.inferences / 1e6,
+        predicted_seconds=max(work.median, 1) / 1e3,
+        spread=max(spread_of(lower=max(work.lower, 1), upper=max(work.upper, 1)), LEAST_SPREAD),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from foretide.prediction import Prediction
@@ -16,11 +16,11 @@ from foretide_kube.names import JOBS, ROLE_PROFILE, WORKLOAD_PROFILES
 from foretide_operator.actions import Action, Create, Delete, Verdict
 from foretide_operator.attempts import Attempt, Step, advance, latest, on_class, retire
 from foretide_operator.fleet import ClassMembers, is_ready
-from foretide_operator.jobs import measuring_key, profile_job
+from foretide_operator.jobs import measuring_key, profile_job, replaced_by
 from foretide_operator.line import WAITING
-from foretide_operator.outcome import Done
+from foretide_operator.outcome import Done, Failed
 from foretide_operator.workload.choice import ONE_AFTER_ANOTHER, SURE_ENOUGH, Choice, behind, choose
-from foretide_operator.workload.currency import Outdated, outdated
+from foretide_operator.workload.currency import outdated
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.measured import profile_of
 
@@ -49,10 +49,26 @@ class _ClassStand:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The measurement of a class, and why it is to be made again, if it is."""
+    """The measurement of a class, what it was replaced for if it is to be made again, and what is said of that."""
 
     profile: WorkloadProfile
-    why: Outdated | None
+    replaced: Replaced | None = None
+    why: str = ""
+    is_doubted: bool = False
+
+    @classmethod
+    def of(cls, facts: Facts, profile: WorkloadProfile) -> _Known:
+        found = outdated(facts, profile)
+        if found is None:  # a Job that was begun for a reason that is gone measures no worse for that
+            return cls(profile, _begun(facts, profile))
+        replaced = Replaced(name=profile.metadata.name, reason=found.reason, cause=found.cause)
+        return cls(profile, replaced, f"{found.reason} ({found.message})", found.is_changed)
+
+
+def _begun(facts: Facts, profile: WorkloadProfile) -> Replaced | None:
+    """What the Job under way was made for that is to replace a measurement; None if there is none."""
+    found = [replaced_by(a.job) for a in facts.attempts if not isinstance(a.outcome, Failed)]
+    return next((each for each in found if each is not None and each.name == profile.metadata.name), None)
 
 
 def decide(
@@ -67,12 +83,12 @@ def decide(
         return _none("Unknown", "NotInspected", "waiting for the inspection")
     if not facts.classes:
         return _none("False", "NoNodeClass", "spec.nodeClassSelector selects no NodeClass; see kubectl get nclass")
-    known = {profile.spec.node_class: _Known(profile, outdated(facts, profile)) for profile in facts.profiles}
+    known = {profile.spec.node_class: _Known.of(facts, profile) for profile in facts.profiles}
     choices = choose(
         facts,
         predictions,
-        settled={name for name, each in known.items() if each.why is None},
-        doubted={name for name, each in known.items() if each.why is not None and each.why.is_changed},
+        settled={name for name, each in known.items() if each.replaced is None},
+        doubted={name for name, each in known.items() if each.is_doubted},
     )
     stands = _stands(facts, choices, known)
     return Profiling(
@@ -97,10 +113,9 @@ def _stands(facts: Facts, choices: Mapping[str, Choice], known: Mapping[str, _Kn
 
 def _stand(facts: Facts, members: ClassMembers, choice: Choice | None, known: _Known | None) -> _ClassStand:
     name = members.name
-    if known is not None and known.why is None:
+    if known is not None and known.replaced is None:
         return _ClassStand(name, "Measured", actions=_retired(facts, name))
-    # A measurement is replaced once, by Jobs that have their names from it: whatever the reason is by then.
-    series = known.profile.spec.measured_time if known is not None else ""
+    replaced = None if known is None else known.replaced
 
     def make(number: int) -> Object:
         return profile_job(
@@ -108,11 +123,11 @@ def _stand(facts: Facts, members: ClassMembers, choice: Choice | None, known: _K
             members.node_class,
             attempt=number,
             lost_nodes=members.lost,
-            series=series,
+            replaced=replaced,
             settings=facts.settings,
         )
 
-    attempt = _attempt_of(facts, name, make, series=series)
+    attempt = _attempt_of(facts, name, replaced)
     has_ready_node = any(is_ready(node) for node in members.members)
     if attempt is None and has_ready_node and not members.fits(facts.workload.spec.resources.limits):
         return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class takes a Pod with these limits")
@@ -145,8 +160,8 @@ def _from_step(facts: Facts, name: str, step: Step, known: _Known | None) -> _Cl
     if step.done is not None:
         return _ClassStand(name, "Measured", actions=_stored(facts, name, step.done, known))
     message = step.message if step.failed is None else step.failed.message
-    if known is not None and known.why is not None:
-        message = f"again, for {known.why.reason} ({known.why.message}): {message}"
+    if known is not None and known.why:
+        message = f"again, for {known.why}: {message}"
     if step.failed is not None:
         return _ClassStand(name, "Failed", step.failed.reason, message, step.actions)
     return _ClassStand(
@@ -161,11 +176,10 @@ def _from_step(facts: Facts, name: str, step: Step, known: _Known | None) -> _Cl
 
 def _stored(facts: Facts, name: str, done: Done, known: _Known | None) -> tuple[Action, ...]:
     """Keep a measurement; the one that it replaces goes when it is there, so that the class is never without."""
-    if known is None or known.why is None:
+    if known is None:
         return (Create(WORKLOAD_PROFILES, profile_of(facts, name, done)),)
     old = known.profile.metadata
-    replaced = Replaced(name=old.name, reason=known.why.reason, cause=known.why.cause)
-    profile = profile_of(facts, name, done, replaced)
+    profile = profile_of(facts, name, done, known.replaced)
     return (Create(WORKLOAD_PROFILES, profile), Delete(WORKLOAD_PROFILES, old.namespace, old.name))
 
 
@@ -177,10 +191,12 @@ def _retired(facts: Facts, name: str) -> tuple[Action, ...]:
     return tuple(action for attempt in ended for action in retire(attempt.job))
 
 
-def _attempt_of(facts: Facts, node_class: str, make: Callable[[int], Object], *, series: str) -> Attempt | None:
+def _attempt_of(facts: Facts, node_class: str, replaced: Replaced | None) -> Attempt | None:
+    """The attempt that counts; where a measurement is to be replaced, of those made to replace it."""
     attempts: Sequence[Attempt] = facts.attempts
-    if series:  # only Jobs made to replace this measurement, by their names: times are of more than one clock
-        attempts = [a for a in attempts if a.job["metadata"]["name"] == make(a.number)["metadata"]["name"]]
+    if replaced is not None:
+        made_for = [(a, replaced_by(a.job)) for a in attempts]
+        attempts = [a for a, other in made_for if other is not None and other.name == replaced.name]
     return latest(attempts, role=ROLE_PROFILE, key=measuring_key(facts.workload.spec), node_class=node_class)
 
 
