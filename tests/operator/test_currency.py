@@ -214,6 +214,13 @@ def test_it_is_told_once_when_tasks_depart_from_a_measurement() -> None:
     assert decide_statuses(after, Ledger()) == ()
 
 
-def test_that_a_measurement_has_grown_old_is_no_event() -> None:
-    given = asked(profiling={"maxAgeSeconds": 60})
+@pytest.mark.parametrize(
+    "given",
+    [
+        asked(profiling={"maxAgeSeconds": 60}),
+        asked(watch=NEW_RUNTIME),
+        asked(node_class=fast(hardware_changed_time=ago(9))),
+    ],
+)
+def test_what_concerns_more_than_a_workload_is_no_event_of_each(given: Facts) -> None:
     assert [type(action) for action in decide_statuses(given, Ledger())] == [WriteStatus]

@@ -197,6 +197,8 @@ def test_another_image_of_the_profiler_has_a_class_probed_again_and_what_is_know
     assert len(made(first)) == 1
     assert verdict(first, "Probed") == ("True", "Probed")
     assert first.status.probe == known.status.probe
+    asleep = look(known, [node("f1", "fast", ready=False)], settings=settings)
+    assert (made(asleep), verdict(asleep, "Probed")) == ([], ("True", "Probed"))
     again = probe_attempt(known, series=ago(35), settings=settings)
     after = look(known, [node("f1", "fast")], attempts=(again,), settings=settings)
     assert after.status.probe is not None
@@ -220,6 +222,7 @@ SLOWER: dict[str, Any] = {
         (SLOWER, "2.00 times"),
         ({"environment": msgspec.structs.replace(ENVIRONMENT, cpu_model="Other")}, "cpu model is Other and was Board"),
         ({"environment": msgspec.structs.replace(ENVIRONMENT, cpu_model="")}, ""),
+        ({**SLOWER, "environment": msgspec.structs.replace(ENVIRONMENT, runtime="onnxruntime 1.21")}, ""),
     ],
 )
 def test_hardware_has_changed_where_a_probe_differs_beyond_noise_and_that_is_told_once(
@@ -237,6 +240,16 @@ def test_hardware_has_changed_where_a_probe_differs_beyond_noise_and_that_is_tol
     later = look(stored, nodes, attempts=(again,))
     assert later.status.hardware_changed_time == after.status.hardware_changed_time
     assert told(later) == []
+
+
+def test_what_the_same_node_takes_with_another_image_is_no_change_of_hardware() -> None:
+    settings = replace(SETTINGS, image_onnx="registry.example/foretide/profiler:2-onnx")
+    known = probed_class()
+    again = probe_attempt(known, series=ago(35), result=probe_result(**SLOWER), settings=settings)
+    after = look(known, [node("f1", "fast")], attempts=(again,), settings=settings)
+    assert after.status.probe is not None
+    assert after.status.probe.gemm_flops_per_second == SLOWER["gemm_flops_per_second"]
+    assert after.status.hardware_changed_time is None
 
 
 def test_a_first_probe_has_nothing_to_differ_from() -> None:

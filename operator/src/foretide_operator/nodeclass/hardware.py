@@ -34,13 +34,15 @@ def fingerprint(node: Object) -> str:
 def change(before: Probe, after: Probe) -> str:
     """How the hardware that was probed differs from that of the probe before, beyond noise; empty if it need not.
 
-    Times taken beside other tasks tell nothing.
+    Times taken beside other tasks, or with another version of the runtime, tell nothing.
     """
     for name in ("cpu_model", "architecture", "instruction_sets"):
         old, new = _text(before.environment, name), _text(after.environment, name)
         if old and new and old != new:
             return f"its {name.replace('_', ' ')} is {new} and was {old}"
     if before.environment.co_runners or after.environment.co_runners:
+        return ""
+    if before.environment.runtime_version != after.environment.runtime_version:
         return ""
     factor = _slowness(before, after)
     if 1 / NOISE < factor < NOISE:

@@ -49,6 +49,8 @@ def decide(facts: Facts) -> Probing:
     if known is not None and not outdated:
         return stand(_probed(known), _retired(facts.attempts))
     if not any(is_ready(node) for node in members.members):
+        if known is not None and _is_of_a_member(facts, known):
+            return stand(_probed(known))
         return stand(Verdict(TYPE, "Unknown", "NoReadyNode", "waiting for a Ready node of the class"))
 
     def make(number: int) -> Object:
@@ -110,7 +112,8 @@ def _attempt_of(facts: Facts, make: Callable[[int], Object]) -> Attempt | None:
 def _after(facts: Facts, known: Probe | None, probe: Probe, pod: Object) -> Probing:
     """The new probe, held against the one before: where hardware changed, measurements until then are of the old."""
     node_class = facts.members.node_class
-    changed = "" if known is None else change(known, probe)
+    is_other = known is not None and not _is_of_a_member(facts, known)  # than what was probed, by its own account
+    changed = change(known, probe) if known is not None and is_other else ""
     if not changed:
         return Probing(_probed(probe), probe, node_class.status.hardware_changed_time)
     bound = bound_milliseconds(pod)  # by the API's clock, as the times of measurements

@@ -48,7 +48,7 @@ def decide(facts: Facts) -> Decision:
         probe=probed.probe,
         hardware_changed_time=probed.hardware_changed_time,
     )
-    actions = [action for action in probed.actions if not isinstance(action, Announce)]
+    actions: list[Action] = [action for action in probed.actions if not isinstance(action, Announce)]
     if status != node_class.status:
         metadata = node_class.metadata
         actions.append(WriteStatus(NODE_CLASSES, "", metadata.name, metadata.uid, plain(status)))

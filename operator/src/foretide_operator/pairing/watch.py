@@ -127,7 +127,7 @@ def tell(
     return Told(
         measured_time=spec.measured_time,
         departure=_departure(row, predicted, coefficients) if predicted is not None and is_predicted_by_it else None,
-        runtime=_other(version_of(known.runtime), version_of(environment.runtime)) if is_of_image_in_use else None,
+        runtime=_other(known.runtime_version, environment.runtime_version) if is_of_image_in_use else None,
         driver=_other(known.driver or "", environment.driver or "") if node == spec.node_name else None,
     )
 
@@ -142,11 +142,6 @@ def _departure(row: Observation, predicted: PodPrediction, coefficients: Coeffic
         predicted_seconds=max(work.median, 1) / 1e3,
         spread=max(spread_of(lower=max(work.lower, 1), upper=max(work.upper, 1)), LEAST_SPREAD),
     )
-
-
-def version_of(runtime: str) -> str:
-    """Name and version of a runtime without the device that it ran on: ``onnxruntime 1.22.0``."""
-    return " ".join(runtime.split()[:2])
 
 
 def _other(known: str, told: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_operator.actions import Verdict
-from foretide_operator.pairing.watch import Watch, version_of
+from foretide_operator.pairing.watch import Watch
 from foretide_operator.times import parse_time, seconds_since
 from foretide_operator.workload.facts import Facts
 
@@ -105,7 +105,7 @@ def _driver_changed(asked: _Asked) -> Outdated | None:
 
 
 def _runtime_changed(asked: _Asked) -> Outdated | None:
-    known = version_of(asked.profile.spec.measurement.environment.runtime)
+    known = asked.profile.spec.measurement.environment.runtime_version
     runtime = _runtime_in_use(asked)
     if not runtime or not known or runtime == known:
         return None
@@ -123,7 +123,7 @@ def _runtime_in_use(asked: _Asked) -> str:
     is_onnx = asked.facts.workload.spec.model.source == "ONNX"
     if probe is None or not is_onnx or probe.image != asked.facts.settings.image_onnx:
         return ""
-    return version_of(probe.environment.runtime)
+    return probe.environment.runtime_version
 
 
 def _drifted(asked: _Asked) -> Outdated | None:

@@ -45,12 +45,13 @@ def decide(facts: Facts, ledger: Ledger) -> tuple[Action, ...]:
 
 
 def _told(facts: Facts, profile: WorkloadProfile, current: Verdict) -> list[Action]:
-    """The Event about the AIWorkload when a measurement begins to be out of date, or tasks to differ from it.
+    """The Event about the AIWorkload when its tasks begin to depart from what was measured.
 
-    That one has grown old is not told: it was asked for.
+    What befalls all of a class or of a runtime is told of the NodeClass or known to who did it, not of each workload.
     """
     before = find_condition(profile.status.conditions, current.type)
-    if current.reason in {"UpToDate", "Stale"} or (before is not None and before.reason == current.reason):
+    is_news = before is None or before.reason != current.reason
+    if not is_news or current.reason not in {"Drifted", "TasksDiffer"}:
         return []
     message = f"the measurement on {profile.spec.node_class}: {current.message}"
     return [Announce(to_object(facts.workload), "Normal", current.reason, message)]
