@@ -162,6 +162,15 @@ def test_what_drifted_is_measured_again_though_its_prediction_is_sure_and_stays_
     assert decision.status.profiles.measured == 1
 
 
+def test_what_has_changed_is_worth_more_to_measure_than_what_has_grown_old() -> None:
+    def worth(given: Facts) -> int:
+        found = decide(given, SURE).status.profiles
+        assert found is not None
+        return next(each.worth_permille or 0 for each in found.classes if each.node_class == "fast")
+
+    assert worth(asked(watch=ALARMED)) > 2 * worth(asked(profiling={"maxAgeSeconds": 60}))
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
