@@ -185,7 +185,7 @@ def test_a_container_can_be_stopped_continued_and_killed_from_outside(cluster: C
 
 def test_the_api_server_can_be_gone_for_a_while(cluster: Cluster) -> None:
     before = cgroups.tasks(cluster.name)
-    with cluster.without_api_server(), pytest.raises(CommandError, match=r"EOF|refused|reset"):
+    with cluster.without("kube-apiserver"), pytest.raises(CommandError, match=r"EOF|refused|reset"):
         cluster.kubectl("get", "nodes", "--request-timeout=5s")
     cluster.wait_ready()
     assert before <= cgroups.tasks(cluster.name)
