@@ -29,7 +29,6 @@ from tests.installed import SYSTEM_NAMESPACE
 
 _REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 _OWNERS_AND_OWNED = (AIWORKLOADS, WORKLOAD_PROFILES, JOBS, PODS, CONFIG_MAPS, DEPLOYMENTS, _REPLICA_SETS)
-_LEASE_NAMES = ("foretide-planner", "foretide-scheduler")
 _OPERATOR_PORT = 8080
 _REST_SECONDS = 20.0
 _START_SECONDS = 3.0
@@ -65,7 +64,7 @@ class Looking:
             model=client.find(COMPLETION_TIME_MODELS, "default"),
             nodes=tuple(client.list_objects(NODES)),
             present=tuple(present),
-            leases=tuple(client.get(LEASES, name, SYSTEM_NAMESPACE) for name in _LEASE_NAMES),
+            leases=tuple(client.list_objects(LEASES, SYSTEM_NAMESPACE)),
             ledger=ledgers.load(stored),
             metric_tasks=tasks,
             metric_bounds=(least, most),

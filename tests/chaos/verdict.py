@@ -18,8 +18,7 @@ from tests.faults.burst import has_ended, has_succeeded, is_gated
 
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
 TASK_LABEL: Final = "foretide.dev/workload"
-MARKS: Final = ("lost", "duplicated_indexes", "unpaired", "orphans")
-"""Those of all counts that the mark names."""
+PLANNER_LEASE: Final = "foretide-planner"
 
 _TRUE_OF_A_WORKLOAD: Final = ("Inspected", "Profiled", "Predicted", "Admissible", "Ready")
 
@@ -163,11 +162,12 @@ def conditions(facts: Facts) -> Iterator[str]:
 
 def leases(facts: Facts) -> Iterator[str]:
     """Leases that are held by who is not there."""
-    there = [item for item in facts.present if item["kind"] == "Pod"]
-    known = {item["metadata"]["uid"] for item in there} | {item["metadata"]["name"] for item in there}
+    names = [item["metadata"]["name"] for item in facts.present if item["kind"] == "Pod"]
+    if not any(lease["metadata"]["name"] == PLANNER_LEASE for lease in facts.leases):
+        yield f"there is no Lease {PLANNER_LEASE}"
     for lease in facts.leases:
         holder = lease["spec"].get("holderIdentity") or ""
-        if not any(each in holder for each in known):
+        if not any(holder.startswith(name) for name in names):
             yield f"Lease {lease['metadata']['name']}: held by {holder or 'nobody'}, which is not there"
 
 
