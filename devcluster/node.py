@@ -21,7 +21,7 @@ from devcluster.paths import PACKAGE
 PROGRAMS = ("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "runtime", "pause")
 
 _SOCKET_SECONDS = 60.0
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
