@@ -10,7 +10,7 @@ from devcluster.errors import DevclusterError
 from devcluster.paths import ClusterPaths
 
 _STOP_SECONDS = 60.0
-"""What was killed in a group with a small quota needs its share of CPU time to end, on a busy machine tens of seconds."""
+"""What was killed in a group with a small quota needs CPU time of that to end: tens of seconds on a busy machine."""
 
 
 def remove(cluster: str) -> None:

@@ -57,9 +57,9 @@ async def setting() -> AsyncIterator[Setting]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    nothing = {"authority": None, "certificate": None, "seed": 1}
+    where = "127.0.0.1"
     async with (
-        serving(upstream=url, host="127.0.0.1", port=0, **nothing) as (proxy, port),
+        serving(upstream=url, authority=None, host=where, port=0, certificate=None, seed=1) as (proxy, port),
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
     ):
         yield Setting(upstream, proxy, client)

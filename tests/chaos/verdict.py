@@ -221,7 +221,7 @@ def there(facts: Facts) -> Iterable[Object]:
 def is_task(pod: Object) -> bool:
     """Whether a Pod performs a task."""
     labels = pod["metadata"].get("labels", {})
-    return TASK_LABEL in labels and labels.get(LABEL_ROLE, ROLE_RUN) == ROLE_RUN
+    return bool(TASK_LABEL in labels and labels.get(LABEL_ROLE, ROLE_RUN) == ROLE_RUN)
 
 
 def is_of(pod: Object, job: Object) -> bool:
@@ -238,7 +238,7 @@ def owner_uid(item: Object) -> str:
 def _belongs(pod: Object, workload: Object) -> bool:
     metadata = pod["metadata"]
     place = (metadata["namespace"], metadata["labels"][TASK_LABEL])
-    return place == (workload["metadata"]["namespace"], workload["metadata"]["name"])
+    return bool(place == (workload["metadata"]["namespace"], workload["metadata"]["name"]))
 
 
 def _not_true(item: Object, wanted: Iterable[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ whose mark was made and not answered for is seen marked or gone later, and count
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -138,7 +138,7 @@ class Pairer:
             self._metrics.count(self._unanswered.pop(task.uid))
         return refused
 
-    def _count_unanswered(self, waiting: Set[str]) -> None:
+    def _count_unanswered(self, waiting: Collection[str]) -> None:
         """Count those that were stored, and wait no more: they are marked, though nobody said so, or gone."""
-        for uid in self._unanswered.keys() - waiting:
+        for uid in [uid for uid in self._unanswered if uid not in waiting]:
             self._metrics.count(self._unanswered.pop(uid))
