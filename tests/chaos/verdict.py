@@ -226,7 +226,7 @@ def is_task(pod: Object) -> bool:
 
 def is_of(pod: Object, job: Object) -> bool:
     """Whether a Pod is one of a Job's."""
-    return owner_uid(pod) == job["metadata"]["uid"]
+    return bool(owner_uid(pod) == job["metadata"]["uid"])
 
 
 def owner_uid(item: Object) -> str:
