@@ -11,15 +11,17 @@ from foretide_kube.kinds.nodeclass import NodeClass
 
 def predictions_of(workload: AIWorkload) -> WorkloadPredictions:
     """The predictions in a workload's status, with the defaults of its tasks."""
-    deadline = workload.spec.objective.deadline_milliseconds
+    objective = workload.spec.objective
+    deadline, latency = objective.deadline_milliseconds, objective.latency_milliseconds
     return WorkloadPredictions(
-        inferences=workload.spec.inferences,
+        inferences=workload.spec.inferences_at_a_time,
         cpu_millis=aiworkload.cpu_millis(workload.spec),
         deadline_seconds=None if deadline is None else deadline / 1e3,
+        latency_seconds=None if latency is None else latency / 1e3,
         by_class={prediction.node_class: prediction for prediction in workload.status.predictions},
-        is_service=workload.spec.run.mode == "Deployment",
+        is_service=workload.spec.run.is_service,
         max_wait_seconds=workload.spec.max_wait_seconds,
-        percentile=workload.spec.objective.percentile,
+        percentile=objective.percentile,
     )
 
 

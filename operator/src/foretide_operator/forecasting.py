@@ -64,7 +64,7 @@ class Knowledge:
             startups=self.startups,
             memories=self.memories,
             coefficients=self.coefficients,
-            inferences=spec.inferences,
+            inferences=spec.inferences_at_a_time,
         )
 
 

@@ -24,6 +24,7 @@ from foretide_operator.fleet import Fleet
 from foretide_operator.metrics import Metrics
 from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
 from foretide_operator.pairing.ledger import Ledger
+from foretide_operator.services.targets import service_pods
 from foretide_operator.settings import Settings
 from foretide_operator.training import table as tables
 from foretide_operator.training.table import ObservationTable
@@ -66,6 +67,8 @@ class Pairer:
     def look(self, table: ObservationTable, fleet: Fleet, owner: Object | None, now: datetime) -> Paired:
         """Pair what can be paired now. Raises ApiError if something could not be stored; nothing is lost then."""
         waiting = [pod for pod in self._world.task_pods.snapshot().values() if is_waiting_to_be_paired(pod)]
+        services = {pod["metadata"]["uid"] for pod in service_pods(waiting, self._world.workloads.snapshot())}
+        waiting = [pod for pod in waiting if pod["metadata"]["uid"] not in services]  # they end no task
         delays = {pod["metadata"]["uid"]: seconds_to_wait(pod, now) for pod in waiting}
         over = [pod for pod in waiting if not delays[pod["metadata"]["uid"]]]
         ended = self._read_all(over, fleet) if over else []
