@@ -105,7 +105,7 @@ def until(what: str, look: Any) -> Any:
     return found
 
 
-def slow_model(path: Path, *, size: int = 512, layers: int = 30) -> Path:
+def slow_model(path: Path, *, size: int = 512, layers: int = 8) -> Path:
     """A file that takes its time for an inference: products of large matrices, one after another, and their sum."""
     nodes = [helper.make_node("MatMul", [f"x{n}", "w"], [f"x{n + 1}"]) for n in range(layers)]
     nodes.append(helper.make_node("ReduceMean", [f"x{layers}"], ["y"], keepdims=0))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from foretide.latency import request_quantile_seconds
 from foretide.placement.completion import (
     LEAST_SECONDS,
     NodeLoad,
@@ -27,7 +26,7 @@ from foretide_extender.pages import Pages
 from foretide_extender.spots import Spot
 
 LEAST_REQUEST_SECONDS: Final = 1e-6
-"""As finely as predictions are told."""
+"""Requests are compared as finely as predictions are told."""
 
 
 class Basis(NamedTuple):
@@ -108,9 +107,8 @@ class Reckoning:
         return Terms(seconds, alone_seconds, pull_seconds, contention_seconds)
 
     def _alone_seconds(self, prediction: Prediction) -> float:
-        if self._is_service:
-            return max(request_quantile_seconds(prediction, self._percent), LEAST_REQUEST_SECONDS)
-        return max(prediction.completion_quantile_seconds(self.inferences, self._percent), LEAST_SECONDS)
+        least_seconds = LEAST_REQUEST_SECONDS if self._is_service else LEAST_SECONDS
+        return max(prediction.completion_quantile_seconds(self.inferences, self._percent), least_seconds)
 
 
 def pull_times(image_bytes: Mapping[str, int | None], bytes_per_second: Mapping[str, float]) -> PullTimes:
