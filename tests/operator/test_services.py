@@ -274,7 +274,7 @@ def test_what_is_kept_goes_with_its_pods_and_workloads(api: MemoryApi) -> None:
     assert not life.pairer.ledger.sums
 
 
-def test_a_ledger_that_cannot_be_read_begins_anew(api: MemoryApi, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ledger_that_cannot_be_read_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
     assert ledgers.load({"binaryData": {"services.json.gz": "AAAA"}}) == ledgers.ServiceLedger()
     assert "sums of services begin anew" in caplog.text
 
@@ -397,13 +397,12 @@ def test_whatever_else_comes_is_no_report(parts: tuple[bytes, ...], error: type[
 
 
 def test_who_drips_holds_the_question_for_its_time_and_no_longer() -> None:
-    began = time.monotonic()
+    drops = (b"x" for _ in range(10_000))
     with (
-        answering(*(b"x" for _ in range(1000)), pause_seconds=0.05) as port,
-        pytest.raises(UnreachableError, match="no whole answer in 0 s|timed out"),
+        answering(*drops, pause_seconds=0.05) as port,
+        pytest.raises(UnreachableError, match=r"no whole answer in time|timed out"),
     ):
         fetch("127.0.0.1", port, within_seconds=0.4)
-    assert time.monotonic() - began < 40.0  # all of it would take 50 s
 
 
 def test_nobody_there_is_unreachable() -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def test_each_request_knows_how_many_were_ahead_and_they_are_served_in_their_ord
     held.finish()
     turns = sorted(held.turns, key=lambda turn: turn.begun_nanoseconds)
     assert [turn.ahead for turn in turns] == [0, 1, 2]
-    assert all(a.ended_nanoseconds <= b.begun_nanoseconds for a, b in zip(turns, turns[1:], strict=False))
+    assert all(a.ended_nanoseconds <= b.begun_nanoseconds for a, b in pairwise(turns))
     assert held.line.in_flight == 0
 
 
@@ -128,7 +129,7 @@ class Pairs:
         """Which of them were ended, by their place."""
         ended = []
         for place, (_, there) in enumerate(self.open):
-            there.setblocking(False)
+            there.settimeout(0.0)
             try:
                 if there.recv(1) == b"":
                     ended.append(place)

@@ -1,8 +1,8 @@
 """What placement knows of a task and of the workload that it performs.
 
 A *task* is one Pod that performs ``inferences`` of a workload once; a *service* answers requests of one inference each,
-never ends, and is counted by its CPU alone; its predictions are those of a request. Predictions are looked up here and nowhere else, so that who scores and
-who records agree.
+never ends, and is counted by its CPU alone; its predictions are those of a request. Predictions are looked up here and
+nowhere else, so that who scores and who records agree.
 """
 
 from __future__ import annotations
