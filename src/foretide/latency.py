@@ -2,8 +2,8 @@
 
 A service performs one inference at a time, and an inference takes what is predicted for one: a log-logistic time
 through the median and the upper bound (`foretide.placement.completion.quantile_seconds`). A request that finds ``n``
-others ahead waits for their inferences, the one at work being half done in the mean: in all it takes ``n + ½`` times
-an inference, alone one. How long inferences take on a class is uncertain as a whole, not each by itself, so that a
+others ahead waits for their inferences, of which the one at work is as likely at any point of its way: in all it takes
+from ``n`` to ``n + 1`` times an inference, alone one. How long inferences take on a class is uncertain as a whole, not each by itself, so that a
 request's time is that of one inference multiplied, not a sum of independent ones, which would scatter less.
 """
 
@@ -21,6 +21,8 @@ from foretide.prediction import Prediction, Source
 from foretide.service_report import BOUNDS_AHEAD, BOUNDS_MICROSECONDS, ServiceReport
 
 _BISECTIONS = 40
+_LEFT_TO_DO = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""What may be left of the inference at work, as shares of it."""
 
 
 def request_quantile_seconds(prediction: Prediction, percent: int) -> float:
@@ -33,8 +35,12 @@ def loaded_quantile_seconds(prediction: Prediction, percent: int, ahead: Sequenc
     total = sum(ahead)
     if not total:
         return request_quantile_seconds(prediction, percent)
-    weights = [(_times(low, high), count / total) for (low, high), count in zip(_ahead_ranges(), ahead, strict=True)]
-    weights = [(times, weight) for times, weight in weights if weight]
+    weights = [
+        (times, count / total / len(_times(*found)))
+        for found, count in zip(_ahead_ranges(), ahead, strict=True)
+        for times in _times(*found)
+        if count
+    ]
     median, upper = prediction.work_seconds(1), prediction.work_seconds(1, bound="upper")
     alone = quantile_seconds(median, upper, percent)
     low, high = alone * weights[0][0], alone * weights[-1][0]
@@ -50,9 +56,9 @@ def _ahead_ranges() -> list[tuple[int, int]]:
     return [(0, 0), *((below + 1, bound) for below, bound in pairwise(BOUNDS_AHEAD))]
 
 
-def _times(low: int, high: int) -> float:
-    """How many times an inference a request takes that finds from ``low`` to ``high`` ahead."""
-    return 1.0 if high == 0 else (low + high) / 2 + 0.5
+def _times(low: int, high: int) -> tuple[float, ...]:
+    """How many times an inference requests take, equally many each, that find from ``low`` to ``high`` ahead."""
+    return (1.0,) if high == 0 else tuple((low + high) / 2 + left for left in _LEFT_TO_DO)
 
 
 def quantile_microseconds(counts: Sequence[int], percent: int) -> float:
@@ -64,11 +70,11 @@ def quantile_microseconds(counts: Sequence[int], percent: int) -> float:
     for index, count in enumerate(counts):
         if count and seen + count >= wanted:
             if index == len(BOUNDS_MICROSECONDS):
-                break
+                return float(BOUNDS_MICROSECONDS[-1])
             below, bound = _bounds(index)
             return below * math.pow(bound / below, (wanted - seen) / count)
         seen += count
-    return float(BOUNDS_MICROSECONDS[-1]) if seen else 0.0
+    return 0.0
 
 
 def _bounds(index: int) -> tuple[float, float]:

@@ -150,6 +150,7 @@ def pairs() -> Iterator[Pairs]:
 def test_a_new_connection_has_the_place_of_who_let_us_wait_for_longest(pairs: Pairs) -> None:
     for _ in range(3):
         assert pairs.connect()
+    pairs.seconds += 1.0
     pairs.connections.is_now(pairs.open[0][0], "working")
     pairs.connections.is_now(pairs.open[1][0], "writing")
     assert pairs.connect()
