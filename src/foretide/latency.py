@@ -3,8 +3,9 @@
 A service performs one inference at a time, and an inference takes what is predicted for one: a log-logistic time
 through the median and the upper bound (`foretide.placement.completion.quantile_seconds`). A request that finds ``n``
 others ahead waits for their inferences, of which the one at work is as likely at any point of its way: in all it takes
-from ``n`` to ``n + 1`` times an inference, alone one. How long inferences take on a class is uncertain as a whole, not each by itself, so that a
-request's time is that of one inference multiplied, not a sum of independent ones, which would scatter less.
+from ``n`` to ``n + 1`` times an inference, alone one. How long inferences take on a class is uncertain as a whole, not
+each by itself, so that a request's time is that of one inference multiplied, not a sum of independent ones, which would
+scatter less.
 """
 
 from __future__ import annotations

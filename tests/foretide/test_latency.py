@@ -129,7 +129,8 @@ def test_a_minute_is_held_against_the_prediction_at_its_load() -> None:
         refused=2,
     )
     pairing = ServicePairing.of(period, prediction(), percent=90, objective_seconds=0.060)
-    assert (pairing.requests, pairing.refused, pairing.in_flight) == (10, 2, pytest.approx(1.6))
+    assert (pairing.requests, pairing.refused) == (10, 2)
+    assert pairing.in_flight == pytest.approx(1.6)
     assert pairing.observed_inference_seconds == pytest.approx(0.0205, rel=0.06)
     assert pairing.predicted_inference_seconds == pytest.approx(0.020)
     assert pairing.observed_latency_seconds == pytest.approx(0.070, rel=0.06)
