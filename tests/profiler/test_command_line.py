@@ -197,17 +197,6 @@ def test_a_wrong_call_is_a_failure_with_status_2(profiler: Profiler) -> None:
     assert (status, document["reason"], document["field"]) == (2, "InvalidArgument", "inferences")
 
 
-def test_an_endless_task_ends_well_when_stopped(model_file: Path) -> None:
-    process = _start("-m", "foretide_profiler", "run", *_file(model_file), "--inferences", 50, "--repeat")
-    assert process.stderr is not None
-    assert process.stderr.readline()  # the first round is done
-    process.send_signal(signal.SIGTERM)
-    result = parse(process.communicate(timeout=30)[0].encode())
-    assert process.returncode == 0
-    assert isinstance(result, RunResult)
-    assert result.inferences >= 50
-
-
 def test_a_task_that_is_stopped_early_says_how_far_it_came(model_file: Path) -> None:
     process = _start("-m", "foretide_profiler", "run", *_file(model_file), "--inferences", 10**12)
     while "libonnxruntime" not in Path(f"/proc/{process.pid}/maps").read_text() and process.poll() is None:

@@ -30,6 +30,7 @@ from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.pairing.watch import Told, tell
 from foretide_operator.pods import image_of
+from foretide_operator.services.targets import service_pods
 from foretide_operator.settings import Settings
 from foretide_operator.training import table as tables
 from foretide_operator.training.table import ObservationTable
@@ -83,6 +84,8 @@ class Pairer:
         ``coefficients`` are those of contention, to tell what a task would have taken alone.
         """
         waiting = [pod for pod in self._world.task_pods.snapshot().values() if is_waiting_to_be_paired(pod)]
+        services = {pod["metadata"]["uid"] for pod in service_pods(waiting, self._world.workloads.snapshot())}
+        waiting = [pod for pod in waiting if pod["metadata"]["uid"] not in services]  # they end no task
         self._count_unanswered({pod["metadata"]["uid"] for pod in waiting})
         delays = {pod["metadata"]["uid"]: seconds_to_wait(pod, now) for pod in waiting}
         over = [pod for pod in waiting if not delays[pod["metadata"]["uid"]]]
