@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from statistics import median, median_low
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -142,7 +142,7 @@ def _implausible(offsets: Mapping[Pair, float], devices: Mapping[str, DeviceFeat
         furthest = max(math.log(MOST_APART), MOST_DEVIATIONS * _deviation(values))
         implausible |= {pair for pair, value in values.items() if abs(value) > furthest}
     incoherence = {name: median(map(abs, values)) for name, values in _by_namespace(apart).items()}
-    most = max(math.log(MOST_INCOHERENT), TIMES_INCOHERENT * median(incoherence.values())) if incoherence else 0.0
+    most = max(math.log(MOST_INCOHERENT), TIMES_INCOHERENT * median_low(incoherence.values())) if incoherence else 0.0
     pairs = Counter(map(_owner, apart))
     return implausible, {name for name, value in incoherence.items() if value > most and pairs[name] >= MIN_PAIRS}
 
@@ -161,9 +161,9 @@ def _with_classes(offsets: Mapping[Pair, float], implausible: set[Pair]) -> set[
 
 
 def _deviation(values: Mapping[Pair, float]) -> float:
-    """Robust, of the median namespace."""
+    """Robust, of the median namespace; of two the one with less, for half of them may be nonsense."""
     sizes = [median(map(abs, each)) for each in _by_namespace(values).values()]
-    return _MAD_TO_DEVIATION * median(sizes) if sizes else 0.0
+    return _MAD_TO_DEVIATION * median_low(sizes) if sizes else 0.0
 
 
 def _by_namespace(values: Mapping[Pair, float]) -> dict[str, list[float]]:

@@ -41,27 +41,33 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=TrainingRequest)
     try:
-        vetted = vet(request.observations, request.devices)
-        learned = learn_contention(vetted.kept)
-        coefficients = coefficients_of(learned.items())
-        rows, apart = alone(vetted.kept, coefficients), alone(vetted.apart, coefficients)
-        model = CompletionTimeModel().fit(
-            *to_columns(rows, request.devices), apart=to_columns(apart, request.devices) if apart else None
-        )
-        artefact = model.predictor_.save()  # before the folds, which take the longest: it may be too large
-        trials, present_trial = try_versions(request, vetted.kept, coefficients)
-        report = msgspec.structs.replace(
-            evaluate(rows, request.devices, learned),
-            exclusions=vetted.exclusions,
-            trials=trials,
-            present_trial=present_trial,
-        )
+        report, artefact = train(request)
     except ArtefactError as error:
         return _refuse(error.reason, error)
     except (ValueError, MemoryError) as error:
         return _refuse(type(error).__name__, error)
     sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n" + artefact)
     return 0
+
+
+def train(request: TrainingRequest) -> tuple[TrainingReport, bytes]:
+    """The report and the artefact; ArtefactError if it is too large, ValueError if the rows cannot be learned from."""
+    vetted = vet(request.observations, request.devices)
+    learned = learn_contention(vetted.kept)
+    coefficients = coefficients_of(learned.items())
+    rows, apart = alone(vetted.kept, coefficients), alone(vetted.apart, coefficients)
+    model = CompletionTimeModel().fit(
+        *to_columns(rows, request.devices), apart=to_columns(apart, request.devices) if apart else None
+    )
+    artefact = model.predictor_.save()  # before the folds, which take the longest: it may be too large
+    trials, present_trial = try_versions(request, vetted.kept, coefficients)
+    report = msgspec.structs.replace(
+        evaluate(rows, request.devices, learned),
+        exclusions=vetted.exclusions,
+        trials=trials,
+        present_trial=present_trial,
+    )
+    return report, artefact
 
 
 def _refuse(reason: str, error: Exception) -> int:
