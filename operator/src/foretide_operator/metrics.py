@@ -12,6 +12,7 @@ from foretide.contention import Contention
 from foretide.latency import ServicePairing
 from foretide.pairing import Quantity
 from foretide.prediction import BLIND_FACTOR
+from foretide.vetting import Exclusion
 from foretide_operator.pairing.ended import Ended
 
 RATIO_BUCKETS: Final = (0.25, 0.5, 0.667, 0.8, 0.909, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
@@ -130,6 +131,18 @@ class Metrics:
         self.training = Counter(
             "foretide_trainings", "Trainings that ended, by outcome.", ("outcome",), registry=registry
         )
+        self.versions = Counter(
+            "foretide_model_versions",
+            "Versions of the model, by what became of them: Served, Rejected, RolledBack.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.excluded = Gauge(
+            "foretide_model_excluded_observations",
+            "Observations that the newest training did not believe, by why.",
+            ("reason",),
+            registry=registry,
+        )
         self.contention = Gauge(
             "foretide_contention_coefficient",
             "By how many times the share of the cores that others use tasks take longer; 0 where it is not used.",
@@ -162,6 +175,12 @@ class Metrics:
         for name, contentions in learned:
             for each in contentions:
                 self.contention.labels(name, each.kind).set(each.coefficient_permille / 1e3)
+
+    def tell_excluded(self, exclusions: Iterable[Exclusion]) -> None:
+        """Show how many observations the newest training left out."""
+        self.excluded.clear()
+        for each in exclusions:
+            self.excluded.labels(each.reason).inc(each.observations)
 
     def count(self, ended: Ended) -> None:
         """Count one ended task; to be called once per Pod."""
