@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.results import (
-    MAX_RESULT_BYTES,
     BatchTime,
     Distribution,
     Environment,
@@ -23,10 +22,9 @@ from foretide.results import (
     Result,
     ResultError,
     RunResult,
-    encode,
-    parse,
 )
 from foretide.signature import OperatorCost, Signature
+from foretide.termination_message import MAX_RESULT_BYTES, encode, parse
 
 START = 1_800_000_000_000
 ENVIRONMENT = Environment(threads=2, runtime="onnxruntime 1.31 CPUExecutionProvider")

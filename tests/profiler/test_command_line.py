@@ -16,8 +16,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from examples.models import make_onnx
-from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult, encode, parse
+from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult
 from foretide.signature import Signature
+from foretide.termination_message import encode, parse
 from tests.profiler.conftest import ROOT, Profiler, small_model
 
 
