@@ -24,6 +24,11 @@ MAX_MACS_PER_SECOND_AND_THREAD = 10**13
 MAX_BYTES_PER_SECOND = 10**14
 """More than any memory moves."""
 
+MAX_WATTS = 100_000
+"""More than a node draws."""
+
+FEWEST_STABLE_SAMPLES = 10
+
 P90_SAMPLES = 64
 P99_SAMPLES = 662
 """Fewer do not tell such a percentile."""
@@ -46,11 +51,12 @@ def check(
         case ProfileResult():
             _check_times(result)
             _check_profile(result)
+            _check_besides(result)
             _check_batches(result, signature)
             _check_speed(signature, result.inference.median, "inference.median", result.environment)
         case RunResult():
             _check_times(result)
-            _check_run(result)
+            _check_run(result, signature)
             _check_speed(
                 signature, result.inference_median_microseconds, "inferenceMedianMicroseconds", result.environment
             )
@@ -86,6 +92,29 @@ def _check_profile(result: ProfileResult) -> None:
         )
 
 
+def _check_besides(result: ProfileResult) -> None:
+    """What is told besides the time and the memory of an inference."""
+    if result.stable and result.unstable_reason:
+        raise _impossible("stable", f"true with unstableReason {result.unstable_reason!r}")
+    if result.stable and result.inference.samples < FEWEST_STABLE_SAMPLES:
+        raise _impossible(
+            "stable", f"{result.inference.samples} samples are too few to tell; {FEWEST_STABLE_SAMPLES} do"
+        )
+    work_microseconds = 1000 * (result.work_end - result.work_begin + _ROUNDING_MILLISECONDS)
+    inferences = 1 + result.warmup_inferences + result.inference.samples
+    if inferences > work_microseconds:
+        raise _impossible(
+            "warmupInferences", f"{inferences} inferences in {work_microseconds} us are beyond any machine"
+        )
+    if (result.energy_microjoules_per_inference or 0) * inferences > MAX_WATTS * work_microseconds:
+        raise _impossible("energyMicrojoulesPerInference", f"together more than {MAX_WATTS} W draw in that time")
+    if result.environment.accelerator is None and result.accelerator_memory_peak_bytes is not None:
+        raise _impossible("acceleratorMemoryPeakBytes", "there is no accelerator")
+    if result.interference and result.interference.co_runner_bytes_per_second > MAX_BYTES_PER_SECOND:
+        moved = result.interference.co_runner_bytes_per_second
+        raise _impossible("interference.coRunnerBytesPerSecond", f"{moved} is beyond any memory")
+
+
 def _check_batches(result: ProfileResult, signature: Signature | None) -> None:
     sizes = [batch.batch_size for batch in result.batches]
     if signature is not None:
@@ -93,6 +122,8 @@ def _check_batches(result: ProfileResult, signature: Signature | None) -> None:
     if len(set(sizes)) < len(sizes):
         raise _impossible("batches", f"batch sizes {', '.join(map(str, sorted(sizes)))}: one is there twice")
     for batch in result.batches:
+        if batch.stable and batch.samples < FEWEST_STABLE_SAMPLES:
+            raise _impossible("batches.stable", f"{batch.samples} samples are too few to tell")
         if 2 * batch.mean + 2 < batch.median:
             raise _impossible("batches.mean", f"{batch.mean} is less than half the median {batch.median}")
         if signature is not None:
@@ -105,9 +136,11 @@ def _check_order(times: Distribution) -> None:
         raise _impossible("inference.interquartileRange", "one sample has no spread")
     if 2 * times.mean + 2 < times.median:
         raise _impossible("inference.mean", f"{times.mean} is less than half the median {times.median}")
-    for name, value, least, floor in (
-        ("p90", times.p90, P90_SAMPLES, times.median),
-        ("p99", times.p99, P99_SAMPLES, times.p90 or times.median),
+    if times.interquartile_range > 5 * times.mean + 5:  # a quarter of all took that or longer
+        raise _impossible("inference.interquartileRange", f"{times.interquartile_range} with a mean of {times.mean}")
+    for name, value, least, floor, share in (
+        ("p90", times.p90, P90_SAMPLES, times.median, 10),
+        ("p99", times.p99, P99_SAMPLES, times.p90 or times.median, 100),
     ):
         if value is None:
             continue
@@ -115,9 +148,11 @@ def _check_order(times: Distribution) -> None:
             raise _impossible(f"inference.{name}", f"{times.samples} samples tell no {name}; {least} do")
         if value < floor:
             raise _impossible(f"inference.{name}", f"{value} is below a lower percentile, {floor}")
+        if 10 * value > 11 * share * (times.mean + 1):  # one in so many took that or longer
+            raise _impossible(f"inference.{name}", f"{value} with a mean of {times.mean}")
 
 
-def _check_run(result: RunResult) -> None:
+def _check_run(result: RunResult, signature: Signature | None) -> None:
     work_milliseconds = result.work_end - result.work_begin
     # Half of all inferences took the median or longer.
     least = result.inference_median_microseconds * (result.inferences // 2)
@@ -126,6 +161,9 @@ def _check_run(result: RunResult) -> None:
             "inferenceMedianMicroseconds",
             f"{result.inferences} inferences of that median do not fit into {work_milliseconds} ms of work",
         )
+    macs = 0 if signature is None else signature.macs * result.inferences
+    if 1000 * macs > _fastest(result.environment) * (work_milliseconds + _ROUNDING_MILLISECONDS):
+        raise _impossible("workEnd", f"{macs} multiply-adds in {work_milliseconds} ms are beyond any machine")
 
 
 def _check_probe(result: ProbeResult) -> None:
@@ -134,6 +172,13 @@ def _check_probe(result: ProbeResult) -> None:
         raise _impossible("workEnd", f"{result.work_end} lies before processStart {result.process_start}")
     if result.startup_milliseconds > duration + _ROUNDING_MILLISECONDS:
         raise _impossible("startupMilliseconds", f"{result.startup_milliseconds} is more than the {duration} ms in all")
+    measured = sum(result.model_microseconds.values())
+    if measured > 1000 * (duration + _ROUNDING_MILLISECONDS):
+        raise _impossible("modelMicroseconds", f"together {measured}, which do not fit into {duration} ms")
+    if not all(result.model_microseconds.values()):
+        raise _impossible("modelMicroseconds", "a model that takes no time")
+    if not result.gemm_flops_per_second or not result.memory_bandwidth_bytes_per_second:
+        raise _impossible("gemmFlopsPerSecond", "a machine that computes or moves nothing has not told it")
     if result.gemm_flops_per_second > 2 * _fastest(result.environment):
         raise _impossible("gemmFlopsPerSecond", f"{result.gemm_flops_per_second} is beyond any machine")
     if result.memory_bandwidth_bytes_per_second > MAX_BYTES_PER_SECOND:
@@ -178,6 +223,9 @@ def _check_within(
         raise _impossible("processStart", f"{result.process_start} lies before the container's start, {earliest}")
     if result.work_end > latest + tolerance_milliseconds:
         raise _impossible("workEnd", f"{result.work_end} lies after the container's end, {latest}")
+    duration, life = result.work_end - result.process_start, latest - earliest
+    if duration > life + tolerance_milliseconds:
+        raise _impossible("workEnd", f"{duration} ms after processStart is longer than the container's {life} ms")
 
 
 def _impossible(field: str, message: str) -> ResultError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from foretide.signature import Signature
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.requests import ModelRequest
@@ -15,6 +17,17 @@ def count(request: ModelRequest) -> tuple[Signature, str | None]:
     InputRefused, PrecisionUnsupported or RuntimeMissing.
     """
     check_precision(request)
+    signature, digest = _count(request)
+    try:
+        msgspec.convert(msgspec.to_builtins(signature), Signature)
+    except msgspec.ValidationError as error:
+        field = "input.shape" if request.file is None else "model.file.path"
+        message = f"no machine performs a model like this: {error}"
+        raise ProfilerError("ModelFileInvalid" if request.file else "InputRefused", message, field) from error
+    return signature, digest
+
+
+def _count(request: ModelRequest) -> tuple[Signature, str | None]:
     try:
         if request.source == "ONNX":
             from foretide_profiler.counting import onnx_graph  # noqa: PLC0415 - only when asked for
