@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from foretide.results import MAX_RESULT_BYTES, Failure, InspectResult, ProfileResult
+from foretide.results import Failure, InspectResult, ProfileResult
+from foretide.termination_message import MAX_RESULT_BYTES
 from foretide_operator.jobs import inspect_job, profile_job
 from foretide_operator.outcome import TRANSIENT, Done, Failed, Running, read_outcome
 from tests.operator.cluster_objects import (

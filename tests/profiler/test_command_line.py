@@ -16,8 +16,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from examples.models import make_onnx
-from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult, encode, parse
+from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult
 from foretide.signature import Signature
+from foretide.termination_message import encode, parse
 from tests.profiler.conftest import ROOT, Profiler, small_model
 
 
@@ -155,6 +156,22 @@ def test_a_model_that_cannot_be_used_has_its_reason(
         assert (status, document["kind"]) == (1, "Failure")
         assert (document["reason"], document["field"]) == (reason, field)
         assert message in document["message"]
+
+
+@pytest.mark.parametrize(("batch_size", "size"), [(65_536, 2**20), (1, -3)])
+def test_a_model_that_asks_for_more_than_a_result_can_tell_is_at_fault_itself(
+    profiler: Profiler, tmp_path: Path, batch_size: int, size: int
+) -> None:
+    value = helper.make_tensor_value_info
+    nodes = [helper.make_node("Mul", ["x", "w"], ["z"]), helper.make_node("MatMul", ["z", "v"], ["y"])]
+    weights = [TensorProto(name="w", data_type=1, dims=[size, 1]), TensorProto(name="v", data_type=1, dims=[4, 2**30])]
+    graph = helper.make_graph(nodes, "huge", [value("x", 1, ["n", 1, 4])], [value("y", 1, None)], weights)
+    file = tmp_path / "huge.onnx"
+    file.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+    status, document = profiler("inspect", *_file(file), "--input", "1,4", "--batch-size", batch_size)
+    assert (status, document["reason"], document["field"]) == (1, "ModelFileInvalid", "model.file.path")
 
 
 @pytest.mark.parametrize("command", ["inspect", "run"])

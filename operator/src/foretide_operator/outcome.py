@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult, parse
+from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult
 from foretide.signature import Signature
+from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.quantity import QuantityError, whole
 from foretide_operator.times import epoch_milliseconds, parse_time, seconds_since

@@ -128,8 +128,14 @@ def _explore(call: ProfileCall, model: LoadedModel, own: Own, allowance: Allowan
         interfere(checked(model, call.model), own, allowance, findings, parts=1 + len(call.batch_sizes))
 
     def at_batch_size(size: int) -> Callable[[], object]:
-        model.feed(size)
-        return checked(model, replace(call.model, batch_size=size))
+        request = replace(call.model, batch_size=size)
+        try:
+            model.feed(size)
+        except ProfilerError:
+            raise
+        except Exception as error:  # no memory for the batch, in the runtime's own class of error
+            raise _failure(model, request, error) from error
+        return checked(model, request)
 
     sweep(at_batch_size, call.batch_sizes, own, allowance, findings)
 
@@ -201,22 +207,26 @@ def checked(model: LoadedModel, request: ModelRequest) -> Callable[[], object]:
     def infer() -> object:
         try:
             return model.infer()
-        except MemoryError as error:
-            message = "an inference does not fit into memory"
-            raise ProfilerError("OutOfMemory", message, "resources.limits.memory") from error
         except Exception as error:
-            if model.accelerator is not None and "out of memory" in str(error).lower():
-                raise accelerator_is_full(error) from error
-            if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
-                raise ProfilerError("OutOfMemory", str(error), "resources.limits.memory") from error
-            if request.precision != "fp32" and "not implemented for" in str(error):
-                message = f"{model.runtime} cannot perform the model in {request.precision}; choose fp32: {error}"
-                raise ProfilerError("PrecisionUnsupported", message, "precision") from error
-            shape = ",".join(map(str, request.input_shape or ()))
-            message = f"the model refuses an input of shape {shape} with batch size {request.batch_size}: {error}"
-            raise ProfilerError("InputRefused", message, "input.shape") from error
+            raise _failure(model, request, error) from error
 
     return infer
+
+
+def _failure(model: LoadedModel, request: ModelRequest, error: Exception) -> ProfilerError:
+    """What an inference, or the making of its batch, failed of."""
+    if isinstance(error, MemoryError):
+        return ProfilerError("OutOfMemory", "an inference does not fit into memory", "resources.limits.memory")
+    if model.accelerator is not None and "out of memory" in str(error).lower():
+        return accelerator_is_full(error)
+    if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
+        return ProfilerError("OutOfMemory", str(error), "resources.limits.memory")
+    if request.precision != "fp32" and "not implemented for" in str(error):
+        message = f"{model.runtime} cannot perform the model in {request.precision}; choose fp32: {error}"
+        return ProfilerError("PrecisionUnsupported", message, "precision")
+    shape = ",".join(map(str, request.input_shape or ()))
+    message = f"the model refuses an input of shape {shape} with batch size {request.batch_size}: {error}"
+    return ProfilerError("InputRefused", message, "input.shape")
 
 
 def _microseconds(nanoseconds: float) -> int:

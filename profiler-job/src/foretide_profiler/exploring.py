@@ -78,7 +78,7 @@ def interfere(infer: Callable[[], object], own: Own, allowance: Allowance, findi
             begin, moved = clock(), runner.moved_bytes
             measure(infer, plan, clock, measurement)
             seconds, moved = (clock() - begin) / SECOND, runner.moved_bytes - moved
-    except ProfilerError as error:
+    except (ProfilerError, MemoryError) as error:
         progress(f"beside a co-runner: left out: {error}")
         return
     durations = measurement.durations

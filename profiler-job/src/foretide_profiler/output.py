@@ -6,7 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from foretide.results import Result, encode
+from foretide.results import Result
+from foretide.termination_message import encode
 
 TERMINATION_LOG = Path("/dev/termination-log")
 

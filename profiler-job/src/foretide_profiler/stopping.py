@@ -23,11 +23,19 @@ class Stopped(BaseException):
 
 
 def end_with(report: Callable[[], int]) -> None:
-    """From now on a signal makes `report` write why there is no result, and ends the process with its status."""
+    """From now on a signal makes `report` write why there is no result, and ends the process with its status.
+
+    The process may be in the middle of an import, so `report` must import nothing: of a module that is half there it
+    gets an error, or a crash. Whatever comes of it, the process ends.
+    """
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         ignore()
-        os._exit(report())
+        status = 1
+        try:
+            status = report()
+        finally:
+            os._exit(status)
 
     for number in _SIGNALS:
         signal.signal(number, end)

@@ -85,8 +85,8 @@ def check_precision(request: ModelRequest) -> None:
 def load(request: ModelRequest, limits: Limits) -> LoadedModel:
     """Load the model that is asked for.
 
-    Raises ProfilerError: UnknownModel, ModelFileMissing, ModelFileInvalid, ModelDigestMismatch, InputRefused,
-    PrecisionUnsupported, RuntimeMissing or OutOfMemory.
+    Raises ProfilerError: UnknownModel, ModelFileMissing, ModelFileInvalid, ModelDigestMismatch, ModelFileChanged,
+    InputRefused, PrecisionUnsupported, RuntimeMissing or OutOfMemory.
     """
     check_precision(request)
     try:

@@ -13,7 +13,6 @@ from foretide_profiler import torch_modules
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError, accelerator_is_full
 from foretide_profiler.int8 import needs_a_cpu
-from foretide_profiler.modelfile import verified_digest
 from foretide_profiler.requests import ModelRequest
 from foretide_profiler.runtimes import ModelInput
 
@@ -85,12 +84,11 @@ def load(request: ModelRequest, limits: Limits) -> TorchModel:
     """Build the module with as many threads as the CPU quota feeds, and put it where it runs."""
     torch.set_num_threads(limits.threads)
     torch.set_num_interop_threads(1)
-    digest = verified_digest(request.file, request.sha256) if request.file is not None else None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if request.precision == "int8" and device != "cpu":
         raise needs_a_cpu(f"torch {torch.__version__}")
     try:
-        module, shape = torch_modules.build(request, device)
+        module, shape, digest = torch_modules.build(request, device)
         batch = torch_modules.random_batch(shape, request.data_type, device)
         module, batch = torch_modules.in_precision(request.precision, module, batch)
         return TorchModel(module, batch, request.data_type, digest)
