@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ import msgspec
 from bench.machine import machine
 from bench.measure.campaign import PROBING, PROFILING, Campaign, all_settings, signatures
 from bench.measure.pods import Call, PodError, Runner, Said
+from bench.measure.processor import ProcessorError, make_library
 from bench.measure.rows import TASK_INFERENCES, DataSet
 from bench.measure.settings import SEED, VARIED
 from devcluster import Cluster, ClusterSpec, DevclusterError
@@ -37,14 +37,7 @@ SPEC: Final = ROOT / "devcluster" / "clusters" / "measure.yaml"
 DATA: Final = ROOT / "bench" / "data" / "measured_profiles.csv"
 MODELS: Final = ROOT / "bench" / "results" / "measure" / "models"
 IMAGES: Final = ("profiler-onnx", "profiler-torch")
-PROCESSOR: Final = Path(__file__).with_name("older_processor.c")
 WHOLE_NODE: Final = 2000
-
-
-class CompilerError(RuntimeError):
-    """The library that makes processors older cannot be made."""
-
-    reason: Final = "CompilerFailed"
 
 
 def main() -> int:
@@ -60,9 +53,10 @@ def main() -> int:
         print(f"{time.monotonic() - began:7.0f} s  {text}", flush=True)
 
     try:
-        with Cluster.up(ClusterSpec.load(options.spec), images=IMAGES, progress=say) as cluster:
+        make_library(MODELS)
+        with Cluster.up(ClusterSpec.load(options.spec), images=IMAGES, progress=print) as cluster:
             campaign = measure(cluster, options.out, options.varied, say)
-    except (CompilerError, DevclusterError, PodError) as error:
+    except (DevclusterError, PodError, ProcessorError) as error:
         sys.exit(f"ended early: {error}; run it again to go on")
     except KeyboardInterrupt:
         return 130
@@ -76,7 +70,6 @@ def measure(cluster: Cluster, out: Path, varied: int, say: Callable[[str], None]
     """Probe, measure, probe again."""
     classes = [node.node_class for node in cluster.spec.nodes]
     runner, data = Runner(cluster, MODELS), DataSet(out)
-    make_processor(MODELS)
     environment = Environment(out.with_suffix(".json"))
     fastest = max(classes, key=lambda each: each.cpus * each.speed)
 
@@ -94,20 +87,6 @@ def measure(cluster: Cluster, out: Path, varied: int, say: Callable[[str], None]
     environment.add_probes(_probes(runner, classes))
     environment.add_outcome(campaign)
     return campaign
-
-
-def make_processor(folder: Path) -> None:
-    """Compile what keeps newer instructions from a class's programs; CompilerError if that cannot be done here."""
-    folder.mkdir(parents=True, exist_ok=True)
-    argv = ["cc", "-O2", "-shared", "-fPIC", "-o", folder / "older_processor.so", PROCESSOR]
-    try:
-        subprocess.run(argv, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise CompilerError(
-            "no C compiler here, which makes classes of older processors; apt-get install gcc"
-        ) from None
-    except subprocess.CalledProcessError as error:
-        raise CompilerError(f"{PROCESSOR.name} does not compile: {error.stderr}") from error
 
 
 def _probes(runner: Runner, classes: list[NodeClass]) -> dict[str, ProbeResult]:
@@ -159,7 +138,8 @@ class Environment:
         return {name: msgspec.convert(first[name], ProbeResult) for name in self._content["classes"]}
 
     def add_outcome(self, campaign: Campaign) -> None:
-        """What was left out, and what failed."""
+        """What was left out, what failed, and by which versions of the runtimes was measured."""
+        self._content["runtimes"] = sorted({*self._content.get("runtimes", ()), *campaign.runtimes})
         self._content["outcome"] = {
             name: {"wanted": each.wanted, "rows": each.there, "left_out": each.left_out, "failed": each.failed}
             for name, each in campaign.progress.items()

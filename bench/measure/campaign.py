@@ -22,6 +22,7 @@ from bench.measure.settings import Measurement, Setting, plan, why_not
 from devcluster.spec import NodeClass
 from foretide.results import Failure, InspectResult, ProbeResult, ProfileResult, Result, ResultError, parse
 from foretide.signature import Signature, at_batch_size
+from foretide_kube.client import ApiError
 from foretide_profiler.counting import onnx_graph
 from foretide_profiler.requests import ModelRequest
 
@@ -62,7 +63,8 @@ def signatures(
     models_of = {(each.network, precision) for each in settings for precision in ("fp32", each.precision)}
     singles = [Setting(network, 1, precision, 1000) for network, precision in sorted(models_of)]
     counted = {each: onnx_graph.count(_request(each, models)) for each in singles if each.runtime == "onnx"}
-    counted |= _inspected([each for each in singles if each.runtime == "torch"], inspect)
+    if of_torch := [each for each in singles if each.runtime == "torch"]:
+        counted |= _inspected(of_torch, inspect)
     found = {}
     for setting in settings:
         single = setting._replace(batch_size=1, cpu_millis=1000)
@@ -112,7 +114,10 @@ def _model_arguments(setting: Setting) -> tuple[str, ...]:
 
 
 class Campaign:
-    """All classes of a cluster; `run` returns when nothing is missing or `stop` was called."""
+    """All classes of a cluster; `run` returns when nothing is missing, but what failed by itself.
+
+    `progress` tells how far each class is, `runtimes` by what was measured, with versions.
+    """
 
     def __init__(
         self,
@@ -126,13 +131,14 @@ class Campaign:
         say: Callable[[str], None],
     ) -> None:
         self._runner, self._known, self._data, self._probed, self._say = runner, known, data, probed, say
-        self._stopping = threading.Event()
+        self._errors: list[Exception] = []
+        self.runtimes: set[str] = set()
         self.progress = {each.name: Progress() for each in classes}
         self._lists = {each.name: self._feasible(each, varied) for each in classes}
         self._classes = classes
 
     def run(self, *, every_seconds: float = 60.0) -> None:
-        """Measure; tells how far it is now and then."""
+        """Measure; tells how far it is now and then. Raises what stopped a class beyond the trouble of one Pod."""
         threads = [threading.Thread(target=self._measure, args=(each,), daemon=True) for each in self._classes]
         began = time.monotonic()
         for thread in threads:
@@ -144,10 +150,8 @@ class Campaign:
                 told = time.monotonic()
                 self._tell(told - began)
         self._tell(time.monotonic() - began)
-
-    def stop(self) -> None:
-        """End after the Pods that run."""
-        self._stopping.set()
+        if self._errors:
+            raise self._errors[0]
 
     def _feasible(self, node_class: NodeClass, varied: int) -> list[Measurement]:
         progress, out = self.progress[node_class.name], []
@@ -173,9 +177,9 @@ class Campaign:
                 missing = self._missing(node_class, wanted)
                 for first in range(0, len(missing), PER_POD):
                     for batch in _by_pod(missing[first : first + PER_POD]):
-                        if self._stopping.is_set():
-                            return
                         self._measure_batch(node_class, batch)
+        except Exception as error:  # noqa: BLE001 - a thread of its own: `run` raises it
+            self._errors.append(error)
         finally:
             progress.is_done = True
 
@@ -186,15 +190,15 @@ class Campaign:
         try:
             for said in self._runner.run(node_class, setting.runtime, setting.cpu_millis, calls):
                 self._store(node_class, by_key[said.key], said, progress)
-        except Exception as error:  # noqa: BLE001 - one Pod's trouble is not the campaign's; its rows are tried again
-            self._say(f"{node_class.name}: {type(error).__name__}: {error}")
-            time.sleep(5)
+        except (ApiError, PodError) as error:  # what it had not come to is still missing, and tried again
+            self._say(f"{node_class.name}: {error}")
 
     def _store(self, node_class: NodeClass, measurement: Measurement, said: Said, progress: Progress) -> None:
         model = self._known[measurement.setting]
         result = _result(said, model)
         if isinstance(result, ProfileResult):
             self._data.append(row(node_class.name, measurement, model, self._probed[node_class.name], result))
+            self.runtimes.add(result.environment.runtime)
             progress.made += 1
         else:
             progress.failed[measurement.key] = result
