@@ -44,9 +44,11 @@ def quantised(file: Path) -> bytes:
         raise nothing_to_quantise()
     logging.getLogger().setLevel(logging.ERROR)  # it recommends to preprocess the file, whatever the file is
     with tempfile.TemporaryDirectory() as directory:
-        target = Path(directory) / "int8.onnx"
+        # The quantiser writes beside the file that it reads, and a model's volume is read-only.
+        source, target = Path(directory) / "float.onnx", Path(directory) / "int8.onnx"
+        source.symlink_to(file.resolve())
         try:
-            quantize_dynamic(file, target, op_types_to_quantize=list(_WEIGHT_INPUTS), per_channel=True)
+            quantize_dynamic(source, target, op_types_to_quantize=list(_WEIGHT_INPUTS), per_channel=True)
         except Exception as error:
             message = f"precision int8: onnxruntime cannot quantise the file; choose fp32: {error}"
             raise ProfilerError("PrecisionUnsupported", message, "precision") from error
