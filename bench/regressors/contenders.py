@@ -26,7 +26,6 @@ from foretide.model.table import Array, Indices
 
 THREADS: Final = 1
 """Threads of OpenMP spin at barriers, and on a machine that does something else that costs a hundredfold."""
-TREES: Final = 200
 
 
 Answer = Callable[[DataSet, str, Indices, Indices], Array]
@@ -58,16 +57,16 @@ def _neighbours() -> BaseEstimator:
 
 
 def _forest() -> BaseEstimator:
-    return RandomForestRegressor(TREES, n_jobs=THREADS, random_state=0)
+    return RandomForestRegressor(n_jobs=THREADS, random_state=0)
 
 
 def _boosting() -> BaseEstimator:
-    return HistGradientBoostingRegressor(max_iter=TREES, random_state=0)
+    return HistGradientBoostingRegressor(random_state=0)
 
 
 def _xgboost() -> BaseEstimator:
     """Depth and subsample are those of the experiment; what it does not tell is xgboost's default."""
-    return xgboost.XGBRegressor(max_depth=12, subsample=0.8, n_estimators=TREES, n_jobs=THREADS, random_state=0)
+    return xgboost.XGBRegressor(max_depth=12, subsample=0.8, n_jobs=THREADS, random_state=0)
 
 
 def _xgboost_log() -> BaseEstimator:
