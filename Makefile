@@ -98,11 +98,11 @@ bench-profile: $(READY) ## Whether the profiler says the same twice, and the sam
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.profile_repeat $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PRECISION),--precision $(PRECISION))
 
-measure: $(READY) ## Profile models of every kind on six classes of a devcluster: 3,000 rows in two hours; run again, it goes on
+measure: $(READY) ## Profile models of every kind on six classes: 3,000 rows in two hours; run again, it goes on
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.measure
 
-bench-regressors: $(READY) ## Usual regressors and the model on those profiles, on random and on grouped splits (CSV=path: another table)
+bench-regressors: $(READY) ## Usual regressors and the model on these profiles, on random and grouped splits (CSV=path: another table)
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.regressors $(CSV)
 

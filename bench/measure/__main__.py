@@ -28,7 +28,7 @@ from bench.measure.pods import Call, PodError, Runner, Said
 from bench.measure.processor import ProcessorError, make_library
 from bench.measure.rows import TASK_INFERENCES, DataSet
 from bench.measure.settings import SEED, VARIED
-from devcluster import Cluster, ClusterSpec, DevclusterError
+from devcluster import Cluster, ClusterSpec, DevclusterError, cgroups
 from devcluster.spec import NodeClass
 from foretide.results import ProbeResult, parse
 
@@ -76,6 +76,7 @@ def measure(cluster: Cluster, out: Path, varied: int, say: Callable[[str], None]
     def inspect(calls: list[Call]) -> Iterator[Said]:
         return runner.run(fastest, "torch", WHOLE_NODE, calls)
 
+    cgroups.favour_cluster(cluster.name)
     environment.describe(classes, varied)
     say("probing")
     environment.add_probes(_probes(runner, classes))

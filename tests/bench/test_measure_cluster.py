@@ -10,7 +10,7 @@ import pytest
 from bench.measure.networks import Network, write
 from bench.measure.pods import MODELS, Call, PodError, Runner
 from bench.measure.processor import LIBRARY, make_library
-from devcluster import Cluster
+from devcluster import Cluster, cgroups
 from devcluster.spec import ClusterSpec, Node, NodeClass
 from foretide.results import Failure, ProfileResult, parse
 from foretide_kube.client import KubeClient
@@ -60,6 +60,18 @@ def test_a_pod_performs_call_after_call_with_the_threads_of_its_limit(cluster: C
             assert (found.environment.cpu_millis, found.environment.threads) == (quota, threads)
     client = KubeClient.connect(str(cluster.kubeconfig))
     assert [pod for pod in client.list_objects(PODS, "default") if not pod["metadata"].get("deletionTimestamp")] == []
+
+
+def test_a_favoured_cluster_outweighs_all_others(cluster: Cluster) -> None:
+    def weights() -> list[int]:
+        groups = [root / cgroups.cluster_group(cluster.name) for root in cgroups.hierarchies().roots]
+        files = [group / name for group in groups for name in ("cpu.shares", "cpu.weight")]
+        return [int(file.read_text()) for file in files if file.exists()]
+
+    before = weights()
+    cgroups.favour_cluster(cluster.name)
+    assert before
+    assert all(after >= 10 * weight for after, weight in zip(weights(), before, strict=True))
 
 
 def test_a_pod_that_ends_before_its_calls_says_how_many_it_left_out(cluster: Cluster, models: Path) -> None:
