@@ -97,6 +97,17 @@ def test_a_sequence_of_any_length_runs_in_int8_as_in_float(profiler: Profiler, t
         assert (status, document.get("inferences")) == (0, 2), document
 
 
+def test_int8_writes_nothing_beside_the_file_whose_volume_is_read_only(profiler: Profiler, tmp_path: Path) -> None:
+    file = make_onnx.build(tmp_path)["token-encoder"]
+    # Permissions do not keep root from writing, a folder in the way of the file does.
+    (tmp_path / f"{file.stem}-inferred.onnx").mkdir()
+    before = sorted(tmp_path.iterdir())
+    arguments = ["--input", 4, "--data-type", "int64", "--precision", "int8", "--inferences", 1]
+    status, document = profiler("run", *_file(file), *arguments)
+    assert (status, document.get("inferences")) == (0, 1), document
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize("command", ["inspect", "run"])
 def test_int8_of_a_model_without_a_weight_to_quantise_is_refused(
     profiler: Profiler, tmp_path: Path, command: str
