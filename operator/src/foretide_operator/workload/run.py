@@ -12,7 +12,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from foretide.results import Failure, ResultError, parse
+from foretide.results import Failure, ResultError
+from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import RunCounts
 from foretide_kube.names import ANNOTATION_KEY, DEPLOYMENTS, JOBS
