@@ -54,6 +54,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", for
     accelerator_throttling: Annotated[tuple[Text, ...], msgspec.Meta(max_length=16)] | None = None
     co_runners: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
 
+    @property
+    def runtime_version(self) -> str:
+        """Name and version of the runtime without the device that it ran on: ``onnxruntime 1.22.0``."""
+        return " ".join(self.runtime.split()[:2])
+
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Order statistics of the time of one inference, in microseconds.

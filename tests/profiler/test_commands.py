@@ -126,5 +126,5 @@ def test_a_failed_inference_names_the_field_at_fault(
     monkeypatch.setattr(runtimes, "load", lambda _request, _limits: Broken(error))
     request = ModelRequest("TorchVision", "vit_b_16", None, None, (3, 224, 224), "float32", 1, precision)
     with pytest.raises(ProfilerError) as raised:
-        run(RunCall(request, inferences=1, repeat=False), Process(0, 0, Limits(1000, 2**30, 1)))
+        run(RunCall(request, inferences=1), Process(0, 0, Limits(1000, 2**30, 1)))
     assert (raised.value.reason, raised.value.field) == (reason, field)

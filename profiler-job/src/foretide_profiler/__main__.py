@@ -17,7 +17,7 @@ from foretide_profiler import output, stopping  # noqa: E402 - before a signal m
 from foretide_profiler.arguments import Arguments, parse  # noqa: E402
 from foretide_profiler.cgroups import Limits, read_limits  # noqa: E402
 from foretide_profiler.failures import ProfilerError  # noqa: E402
-from foretide_profiler.requests import Call, InspectCall, ProbeCall, ProfileCall  # noqa: E402
+from foretide_profiler.requests import Call, InspectCall, ProbeCall, ProfileCall, ServeCall  # noqa: E402
 from foretide_profiler.threads import variables  # noqa: E402
 
 
@@ -66,6 +66,10 @@ def _carry_out(arguments: Arguments, limits: Limits) -> int:
             from foretide_profiler import probe  # noqa: PLC0415 - needs onnxruntime
 
             output.write(probe.probe(call, process), arguments.result)
+        case ServeCall() as call:
+            from foretide_profiler.serving import service  # noqa: PLC0415 - others need no HTTP
+
+            output.put(service.serve(call, process), arguments.result)
         case call:
             output.write(commands.run(call, process), arguments.result)
     return 0

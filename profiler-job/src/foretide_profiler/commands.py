@@ -64,7 +64,7 @@ class _Figures:
 def profile(call: ProfileCall, process: Process) -> ProfileResult:
     """Measure the model; an interrupted measurement is reported as unstable if it has samples enough."""
     base = resident_bytes()
-    model = _load(call.model, process)
+    model = load(call.model, process)
     begin, loaded_bytes = process.now(), resident_bytes()
     progress(f"loaded on {model.runtime} in {begin - process.start} ms")
     gpu = gpu_in_use(model.accelerator_uuid) if model.accelerator is not None else None
@@ -88,7 +88,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
     end = opened + int(call.max_seconds * SECOND)
     try:
         with interruptible():
-            measure(_checked(model, call.model), plan, time.perf_counter_ns, measurement)
+            measure(checked(model, call.model), plan, time.perf_counter_ns, measurement)
             figures = read()
             allowance = Allowance(
                 time.perf_counter_ns, end, process.limits.memory_bytes, is_throttled=process.limits.is_throttled
@@ -139,11 +139,11 @@ def _explore(call: ProfileCall, model: LoadedModel, own: Own, allowance: Allowan
             raise
         except Exception as error:  # no memory for the batch, in the runtime's own class of error
             raise _failure(model, request, error) from error
-        return _checked(model, request)
+        return checked(model, request)
 
     try:
         if call.co_runner:
-            interfere(_checked(model, call.model), own, allowance, findings, parts=1 + len(call.batch_sizes))
+            interfere(checked(model, call.model), own, allowance, findings, parts=1 + len(call.batch_sizes))
         sweep(at_batch_size, call.batch_sizes, own, allowance, findings)
     finally:
         waited = None if allowance.is_throttled else waits.longest_wait_nanoseconds()
@@ -157,21 +157,16 @@ def _why_throttled(state: GpuState) -> str:
 
 
 def run(call: RunCall, process: Process) -> RunResult:
-    """Perform the task; with ``repeat``, round after round until stopped, which is then its proper end."""
-    model = _load(call.model, process)
+    """Perform the task."""
+    model = load(call.model, process)
     begin = process.now()
     durations = Durations()
-    infer, clock = _checked(model, call.model), time.perf_counter_ns
     try:
         with interruptible():
-            _perform(infer, call.inferences, clock, durations)
-            while call.repeat:
-                progress(f"{durations.count} inferences in {process.now() - begin} ms")
-                _perform(infer, call.inferences, clock, durations)
+            _perform(checked(model, call.model), call.inferences, time.perf_counter_ns, durations)
     except Stopped:
-        if not call.repeat or durations.count == 0:
-            message = f"stopped after {durations.count} of {call.inferences} inferences"
-            raise ProfilerError("TimedOut", message, "inferences") from None
+        message = f"stopped after {durations.count} of {call.inferences} inferences"
+        raise ProfilerError("TimedOut", message, "inferences") from None
     end = process.now()
     gpu = gpu_in_use(model.accelerator_uuid) if model.accelerator is not None else None
     state = gpu.state() if gpu is not None else GpuState()
@@ -187,7 +182,7 @@ def run(call: RunCall, process: Process) -> RunResult:
 
 
 def _perform(infer: Callable[[], object], inferences: int, clock: Clock, durations: Durations) -> None:
-    """One round of the task, each inference timed from the end of the one before."""
+    """The inferences of the task, each timed from the end of the one before."""
     before = clock()
     for _ in range(inferences):
         infer()
@@ -209,14 +204,15 @@ def distribution(durations: Durations) -> Distribution:
     )
 
 
-def _load(request: ModelRequest, process: Process) -> LoadedModel:
+def load(request: ModelRequest, process: Process) -> LoadedModel:
+    """Load the model that is asked for; raises as `foretide_profiler.runtimes.load` does."""
     try:
         return runtimes.load(request, process.limits)
     except MemoryError as error:
         raise ProfilerError("OutOfMemory", "the model does not fit into memory", "resources.limits.memory") from error
 
 
-def _checked(model: LoadedModel, request: ModelRequest) -> Callable[[], object]:
+def checked(model: LoadedModel, request: ModelRequest) -> Callable[[], object]:
     """The model's `infer`, whose failures speak of memory, of the precision or of the input."""
 
     def infer() -> object:

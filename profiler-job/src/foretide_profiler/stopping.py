@@ -1,4 +1,4 @@
-"""What SIGTERM and SIGINT do: end the process with a word about it, or, while work is under way, interrupt the work.
+"""What SIGTERM and SIGINT do: end the process with a word about it, interrupt the work, or tell who serves to end.
 
 An exception raised by a signal handler anywhere else is easily lost: extension modules turn it into errors of their own
 while they are imported.
@@ -55,6 +55,16 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         ignore()
+
+
+def tell(told: Callable[[], None]) -> None:
+    """From now on a signal calls `told`, which ends in its own way what is under way."""
+
+    def tell_it(_signal: int, _frame: FrameType | None) -> None:
+        told()
+
+    for number in _SIGNALS:
+        signal.signal(number, tell_it)
 
 
 def ignore() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ from foretide_profiler.int8 import needs_a_cpu
 from foretide_profiler.modelfile import kept_elsewhere, opened
 from foretide_profiler.nvidia import gpu_in_use
 from foretide_profiler.requests import ModelRequest
+from foretide_profiler.runtimes import ModelInput
 from foretide_profiler.shapes import check_data_type, matching_shape
 
 NUMPY_TYPES = {
@@ -42,9 +45,20 @@ class OnnxModel:
         self._request = request
         self.feed(request.batch_size)
 
+    @property
+    def input(self) -> ModelInput:
+        """The session's one input, as it is fed now."""
+        ((name, batch),) = self._feeds.items()
+        return ModelInput(name, batch.shape, batch.dtype.name)
+
     def infer(self) -> object:
         """Run the session once; onnxruntime returns when the outputs are in host memory."""
         return self._session.run(None, self._feeds)
+
+    def answer(self, batch: npt.NDArray[np.generic]) -> Sequence[tuple[str, Any]]:
+        """Run the session once on a batch of somebody else's."""
+        names = [output.name for output in self._session.get_outputs()]
+        return list(zip(names, self._session.run(names, {self.input.name: batch}), strict=True))
 
     def feed(self, batch_size: int) -> None:
         """Random batches of this size from now on."""

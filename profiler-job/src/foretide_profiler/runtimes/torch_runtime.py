@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from foretide_profiler import torch_modules
@@ -9,6 +14,7 @@ from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError, accelerator_is_full
 from foretide_profiler.int8 import needs_a_cpu
 from foretide_profiler.requests import ModelRequest
+from foretide_profiler.runtimes import ModelInput
 
 
 class TorchModel:
@@ -36,6 +42,17 @@ class TorchModel:
                 torch.cuda.synchronize()
             return output
 
+    @property
+    def input(self) -> ModelInput:
+        """The module's one argument, in the type that is asked for: another precision is made of it inside."""
+        return ModelInput("input", tuple(self._batch.shape), self._data_type)
+
+    def answer(self, batch: npt.NDArray[np.generic]) -> Sequence[tuple[str, Any]]:
+        """One forward pass over a batch of somebody else's."""
+        given = torch.from_numpy(batch).to(device=self._batch.device, dtype=self._batch.dtype)
+        with torch.inference_mode():
+            return [(name, _as_array(value)) for name, value in _named(self._module(given))]
+
     def feed(self, batch_size: int) -> None:
         """Random batches of this size from now on; a module that takes none such says so at the inference."""
         batch, shape = self._batch, (batch_size, *self._batch.shape[1:])
@@ -44,6 +61,23 @@ class TorchModel:
     def accelerator_memory_peak_bytes(self) -> int | None:
         """The allocator's peak on the GPU."""
         return int(torch.cuda.max_memory_allocated()) if self._is_on_gpu else None
+
+
+def _named(output: object) -> list[tuple[str, object]]:
+    """The outputs of a module by name: those of a mapping by theirs, others by their place."""
+    if isinstance(output, Mapping):
+        return [(str(name), value) for name, value in output.items()]
+    if isinstance(output, tuple | list):
+        return [(f"output_{place}", value) for place, value in enumerate(output)]
+    return [("output", output)]
+
+
+def _as_array(value: object) -> object:
+    """A tensor as numpy has it, which has no bfloat16; all else as it is."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    tensor: torch.Tensor = value.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def load(request: ModelRequest, limits: Limits) -> TorchModel:
