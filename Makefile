@@ -98,7 +98,7 @@ bench-burst: $(READY) ## Three tasks a slot at once on that rack by each schedul
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.burst --runs $(or $(RUNS),1) --order $(or $(ORDER),Balanced)
 
-bench-profile: $(READY) ## Whether the profiler says the same twice, and the same as torch.utils.benchmark (SECONDS=5 PRECISION=int8)
+bench-profile: $(READY) ## Whether the profiler says the same twice, and the same as torch.utils.benchmark (SECONDS=3 PRECISION=int8)
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.profile_repeat $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PRECISION),--precision $(PRECISION))
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretide.prediction import Interval, Prediction
-from foretide.results import Failure, encode
+from foretide.results import Failure
 from foretide.signature import Signature
+from foretide.termination_message import encode
 from foretide_kube.kinds import aiworkload, workloadprofile
 from foretide_kube.kinds.common import find_condition, plain
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile

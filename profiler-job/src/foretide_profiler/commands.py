@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from foretide.results import Distribution, InspectResult, ProfileResult, RunResult
 from foretide_profiler import runtimes
 from foretide_profiler.cgroups import Limits, throttled_periods
+from foretide_profiler.contention import ContentionMeter, why_contended
 from foretide_profiler.energy import EnergyMeter
 from foretide_profiler.environment import describe
 from foretide_profiler.exploring import Allowance, Findings, Own, interfere, sweep
@@ -54,6 +55,7 @@ class _Figures:
 
     gpu: GpuState
     throttled_periods: int | None
+    contended: str
     spent_microjoules: int | None
     memory_peak_bytes: int
     accelerator_memory_peak_bytes: int | None
@@ -70,18 +72,21 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
     plan = Plan(call.max_seconds, call.min_samples, call.min_seconds, is_throttled=process.limits.is_throttled)
     measurement, findings = Measurement(), Findings()
     throttled_before, energy = throttled_periods(), EnergyMeter(gpu)
+    waits, opened = ContentionMeter(), time.perf_counter_ns()
 
     def read() -> _Figures:
+        waited = None if process.limits.is_throttled else waits.longest_wait_nanoseconds()
         return _Figures(
             gpu=gpu.state() if gpu is not None else GpuState(),
             throttled_periods=throttled_periods(),
+            contended=why_contended(waited, time.perf_counter_ns() - opened),
             spent_microjoules=energy.spent_microjoules(),
             memory_peak_bytes=memory.peak_bytes(),
             accelerator_memory_peak_bytes=model.accelerator_memory_peak_bytes(),
         )
 
     figures: _Figures | None = None
-    end = time.perf_counter_ns() + int(call.max_seconds * SECOND)
+    end = opened + int(call.max_seconds * SECOND)
     try:
         with interruptible():
             measure(checked(model, call.model), plan, time.perf_counter_ns, measurement)
@@ -98,7 +103,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
     interrupted = "" if figures is not None else "TimedOut: stopped before the measurement was complete"
     seen = figures or read()
     calls = 1 + measurement.warm_up_inferences + measurement.durations.count
-    reason = interrupted or why_unstable(measurement, plan) or _why_throttled(seen.gpu)
+    reason = interrupted or seen.contended or why_unstable(measurement, plan) or _why_throttled(seen.gpu)
     stalls = None if throttled_before is None else (seen.throttled_periods or throttled_before) - throttled_before
     if stalls:
         progress(f"the CPU quota ran out in {stalls} scheduling periods")
@@ -125,8 +130,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
 
 def _explore(call: ProfileCall, model: LoadedModel, own: Own, allowance: Allowance, findings: Findings) -> None:
     """Spend the time that is left on what was asked for besides."""
-    if call.co_runner:
-        interfere(checked(model, call.model), own, allowance, findings, parts=1 + len(call.batch_sizes))
+    waits, opened = ContentionMeter(), allowance.clock()
 
     def at_batch_size(size: int) -> Callable[[], object]:
         request = replace(call.model, batch_size=size)
@@ -138,7 +142,14 @@ def _explore(call: ProfileCall, model: LoadedModel, own: Own, allowance: Allowan
             raise _failure(model, request, error) from error
         return checked(model, request)
 
-    sweep(at_batch_size, call.batch_sizes, own, allowance, findings)
+    try:
+        if call.co_runner:
+            interfere(checked(model, call.model), own, allowance, findings, parts=1 + len(call.batch_sizes))
+        sweep(at_batch_size, call.batch_sizes, own, allowance, findings)
+    finally:
+        waited = None if allowance.is_throttled else waits.longest_wait_nanoseconds()
+        if why_contended(waited, allowance.clock() - opened):
+            findings.distrust()
 
 
 def _why_throttled(state: GpuState) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from foretide.results import BatchTime, Interference
 from foretide_profiler import co_runner
 from foretide_profiler.failures import ProfilerError
@@ -61,6 +63,11 @@ class Findings:
 
     interference: Interference | None = None
     batches: list[BatchTime] = field(default_factory=list)
+
+    def distrust(self) -> None:
+        """Something else had the CPUs meanwhile: times are not to be relied upon, and a slowdown says nothing."""
+        self.interference = None
+        self.batches = [msgspec.structs.replace(batch, stable=False) for batch in self.batches]
 
 
 def interfere(infer: Callable[[], object], own: Own, allowance: Allowance, findings: Findings, *, parts: int) -> None:
