@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast fuzz soak lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -74,6 +74,10 @@ soak: $(READY) ## The extender for an hour, 50 requests a second while Pods come
 
 fuzz: $(READY) ## A million mutated bodies for the extender (CASES=N, SEED=N; FIRST=N goes on with a run)
 	@$(BIN)/python -m tests.extender.fuzz $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST))
+
+chaos: $(READY) ## 200 faults of every kind on a real cluster, tasks all the while; nothing may be lost or left (FAULTS=60 SEED=1)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m tests.chaos $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
 
 bench-plan: $(READY) ## Time of a turn of the planner: 500 tasks on 1,000 nodes of 20 classes
 	@$(BIN)/python -m bench.plan_scale

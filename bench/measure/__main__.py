@@ -30,7 +30,8 @@ from bench.measure.rows import TASK_INFERENCES, DataSet
 from bench.measure.settings import SEED, VARIED
 from devcluster import Cluster, ClusterSpec, DevclusterError, cgroups
 from devcluster.spec import NodeClass
-from foretide.results import ProbeResult, parse
+from foretide.results import ProbeResult
+from foretide.termination_message import parse
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SPEC: Final = ROOT / "devcluster" / "clusters" / "measure.yaml"

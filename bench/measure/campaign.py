@@ -20,8 +20,9 @@ from bench.measure.pods import MODELS, Call, PodError, Runner, Said
 from bench.measure.rows import DataSet, Key, MeasuredModel, row
 from bench.measure.settings import Measurement, Setting, plan, why_not
 from devcluster.spec import NodeClass
-from foretide.results import Failure, InspectResult, ProbeResult, ProfileResult, Result, ResultError, parse
+from foretide.results import Failure, InspectResult, ProbeResult, ProfileResult, Result, ResultError
 from foretide.signature import Signature, at_batch_size
+from foretide.termination_message import parse
 from foretide_kube.client import ApiError
 from foretide_profiler.counting import onnx_graph
 from foretide_profiler.requests import ModelRequest
@@ -62,7 +63,7 @@ def signatures(
     """
     models_of = {(each.network, precision) for each in settings for precision in ("fp32", each.precision)}
     singles = [Setting(network, 1, precision, 1000) for network, precision in sorted(models_of)]
-    counted = {each: onnx_graph.count(_request(each, models)) for each in singles if each.runtime == "onnx"}
+    counted = {each: onnx_graph.count(_request(each, models))[0] for each in singles if each.runtime == "onnx"}
     if of_torch := [each for each in singles if each.runtime == "torch"]:
         counted |= _inspected(of_torch, inspect)
     found = {}

@@ -12,7 +12,8 @@ from bench.measure.pods import MODELS, Call, PodError, Runner
 from bench.measure.processor import LIBRARY, make_library
 from devcluster import Cluster, cgroups
 from devcluster.spec import ClusterSpec, Node, NodeClass
-from foretide.results import Failure, ProfileResult, parse
+from foretide.results import Failure, ProfileResult
+from foretide.termination_message import parse
 from foretide_kube.client import KubeClient
 from foretide_kube.names import PODS
 

@@ -97,6 +97,13 @@ def test_an_inference_that_fails_beside_the_co_runner_spoils_nothing() -> None:
     assert findings.interference is None
 
 
+def test_a_co_runner_without_room_leaves_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(co_runner, "BLOCK_BYTES", 2**60)
+    findings = Findings()
+    interfere(_World().at(3), OWN, _World().allowance(30), findings, parts=1)
+    assert findings.interference is None
+
+
 def test_the_co_runner_moves_memory_until_it_is_left() -> None:
     with co_runner.beside() as runner:
         while runner.moved_bytes == 0:
