@@ -32,8 +32,9 @@ from bench.measure.settings import (
 )
 from bench.predict.table import read
 from devcluster.spec import ClusterSpec, NodeClass
-from foretide.results import Distribution, Environment, Failure, ProbeResult, ProfileResult, encode
+from foretide.results import Distribution, Environment, Failure, ProbeResult, ProfileResult
 from foretide.signature import OperatorCost, Signature
+from foretide.termination_message import encode
 
 SPEC = ClusterSpec.load(Path(__file__).parents[2] / "devcluster" / "clusters" / "measure.yaml")
 CLASSES = {node.node_class.name: node.node_class for node in SPEC.nodes}
