@@ -45,7 +45,7 @@ def torch_python() -> Iterator[Run]:
 
 
 def here(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a module of this repository with this Python."""
+    """Runs a module of this repository on this machine's Python."""
     path = [*(str(ROOT / source) for source in _SOURCES), os.environ.get("PYTHONPATH", "")]
     return _run([sys.executable, "-m", *arguments], {**os.environ, "PYTHONPATH": os.pathsep.join(path)})
 

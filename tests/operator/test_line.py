@@ -107,7 +107,7 @@ def row(node_class: str = "fast", *, namespace: str = "team", hours_ago: float =
 def job(*, began_ago: float = 20.0, **spec: Any) -> Object:
     given = workload()
     body = as_stored(
-        profile_job(given, node_class("fast"), attempt=1, lost_nodes=(), series="", settings=SETTINGS),
+        profile_job(given, node_class("fast"), attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS),
         age_seconds=began_ago,
     )
     body["metadata"]["ownerReferences"][0]["uid"] = OWNER["metadata"]["uid"]

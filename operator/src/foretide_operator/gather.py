@@ -40,6 +40,7 @@ from foretide_operator.outcome import (
     read_outcome,
 )
 from foretide_operator.pairing.ledger import Ledger
+from foretide_operator.services.ledger import ServiceLedger
 from foretide_operator.settings import Settings
 from foretide_operator.spending import Spending, is_unstored
 from foretide_operator.times import seconds_since
@@ -96,6 +97,7 @@ class Gatherer:
         item: Object,
         *,
         ledger: Ledger,
+        services: ServiceLedger,
         refusals: Mapping[str, Failed],
         spent: Spent,
         trained_time: str,
@@ -112,9 +114,13 @@ class Gatherer:
             readable(partial(workloadprofile.parse, item))
             for item in self._world.profiles_by_workload.of(namespace, name)
         ]
+        profiles = [profile for profile in found if profile is not None]
+        replaced = {profile.spec.replaced.name for profile in profiles if profile.spec.replaced is not None}
+        classes = selected(workload, self.fleet())
+        watches = {each.name: ledger.watch_of(workload.metadata.uid, each.name) for each in classes}
         return WorkloadFacts(
             workload=workload,
-            classes=selected(workload, self.fleet()),
+            classes=classes,
             nodes=tuple(self._world.nodes.snapshot().values()),
             workload_pods=self._world.task_pods.snapshot().values(),
             attempts=self._attempts(
@@ -123,7 +129,9 @@ class Gatherer:
                 signature=workload.status.signature,
                 now=now,
             ),
-            profiles=tuple(profile for profile in found if profile is not None and profile.spec.workload.key == key),
+            profiles=tuple(p for p in profiles if p.spec.workload.key == key and p.metadata.name not in replaced),
+            superseded=tuple(profile for profile in profiles if profile.metadata.name in replaced),
+            watches={name: watch for name, watch in watches.items() if watch is not None},
             measuring=self._measuring(now),
             refusals=refusals,
             spent=spent,
@@ -133,6 +141,7 @@ class Gatherer:
             deployments=tuple(filter(is_alive, self._world.deployments_by_workload.of(namespace, name))),
             run_pods=tuple(pod for pod in pods if _role(pod) in {"", ROLE_RUN}),
             actuals=ledger.of_workload(workload.metadata.uid),
+            service=services.of_workload(workload.metadata.uid),
             settings=self._settings,
             now=now,
             seconds_since_written=seconds_since_written,

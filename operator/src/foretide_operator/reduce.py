@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from foretide_kube.client import Object
 from foretide_kube.names import GROUP
 
@@ -27,13 +29,17 @@ def reduce_pod(pod: Object) -> Object:
             "nodeName": spec.get("nodeName"),
             "schedulingGates": spec.get("schedulingGates") or [],
             "containers": [
-                {"name": container["name"], "resources": container.get("resources", {})}
+                {
+                    "name": container["name"],
+                    "image": sys.intern(container.get("image", "")),  # the same of thousands of Pods
+                    "resources": container.get("resources", {}),
+                }
                 for container in spec.get("containers", [])
             ],
         },
         "status": {
             key: status[key]
-            for key in ("phase", "reason", "message", "conditions", "containerStatuses", "startTime")
+            for key in ("phase", "reason", "message", "conditions", "containerStatuses", "startTime", "podIP", "hostIP")
             if key in status
         },
     }

@@ -13,6 +13,7 @@ from foretide.model.table import Array, Columns, Table, TableError
 from foretide.model.target import JOULES, SECONDS, Target
 from foretide.model.training.assembly import Settings, assemble
 from foretide.model.training.calibration import learn_intervals
+from foretide.model.training.deviations import with_workloads
 
 
 class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -53,8 +54,17 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         self.seed = seed
         self.threads = threads
 
-    def fit(self, X: Columns | Table, y: object) -> CompletionTimeModel:  # noqa: N803  scikit-learn's names
+    def fit(
+        self,
+        X: Columns | Table,  # noqa: N803  scikit-learn's names
+        y: object,
+        *,
+        apart: tuple[Columns | Table, object] | None = None,
+    ) -> CompletionTimeModel:
         """Learn from seconds per inference, one per row of X; forgets what was learned before.
+
+        ``apart`` is another such table and its seconds: of workloads that are not in X it teaches what is peculiar to
+        them, and nothing else. No prediction of another workload depends on it.
 
         Raises `TableError`, naming column and row, on a value that cannot be learned from, and on a table without rows.
         """
@@ -67,6 +77,8 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             predictor = predictor.with_intervals(
                 learn_intervals(table, seconds, self._train, predictor, seed=self.seed)
             )
+        if apart is not None and self.deviations:
+            predictor = self._taught(predictor, Table.of(apart[0]), apart[1])
         self.predictor_ = predictor
         return self
 
@@ -94,6 +106,12 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         """The negative mean absolute percentage error (greater is better), as a fraction."""
         seconds = self.target.checked(y, len(Table.of(X)))
         return -float(np.mean(np.abs(self.predict(X) / seconds - 1.0)))
+
+    def _taught(self, predictor: CompletionTimePredictor, table: Table, seconds: object) -> CompletionTimePredictor:
+        left = np.log(self.target.checked(seconds, len(table))) - np.log(predictor.predict(table))
+        known = predictor.parts.deviations
+        new = np.array([name not in known.workloads for name in table.workload], dtype=np.bool_)
+        return predictor.with_deviations(with_workloads(known, table.take(new), left[new]))
 
     def _train(self, table: Table, seconds: Array) -> CompletionTimePredictor:
         settings = Settings(
