@@ -20,7 +20,8 @@ import pytest
 
 from devcluster import Cluster, ClusterSpec
 from foretide.prediction import Interval, PodPrediction
-from foretide.results import Result, encode
+from foretide.results import Result
+from foretide.termination_message import encode
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, EVENTS, JOBS, NAMESPACES, NODES, PODS, WORKLOAD_PROFILES
 from foretide_operator.times import epoch_milliseconds

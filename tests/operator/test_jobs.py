@@ -192,12 +192,25 @@ def test_where_the_cluster_s_own_scheduler_asks_the_extender_tasks_are_marked_fo
         assert ("schedulingGates" in pod(manifest)) == (role == "run" and manifest["kind"] == "Job")
 
 
-def test_a_deployment_repeats_its_task_and_scales_to_zero_while_suspended() -> None:
-    given = workload(run={"mode": "Deployment", "replicas": 3}, suspend=True)
+def test_a_deployment_serves_is_probed_and_scales_to_zero_while_suspended() -> None:
+    given = workload(run={"mode": "Deployment", "replicas": 3, "maxQueuedRequests": 5}, suspend=True)
     manifest = run_deployment(given, SETTINGS)
-    assert arguments(manifest).endswith("--inferences 100 --repeat")
+    assert arguments(manifest).startswith("serve --source ONNX ")
+    assert arguments(manifest).endswith("--port 8080 --queue 5")
     assert manifest["spec"]["replicas"] == 0
     assert pod(manifest)["restartPolicy"] == "Always"
+    (container,) = pod(manifest)["containers"]
+    assert container["ports"] == [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert pod(manifest)["terminationGracePeriodSeconds"] == 30
+
+
+def test_a_service_is_rolled_out_for_another_queue_and_not_for_another_number_of_inferences() -> None:
+    given = workload(run={"mode": "Deployment"})
+    assert rollout_key(with_uid_of(given, run={"mode": "Deployment"}, inferences=7).spec) == rollout_key(given.spec)
+    queue = with_uid_of(given, run={"mode": "Deployment", "maxQueuedRequests": 3})
+    assert rollout_key(queue.spec) != rollout_key(given.spec)
 
 
 def test_without_our_scheduler_pods_name_none() -> None:

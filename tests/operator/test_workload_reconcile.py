@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretide.prediction import Interval, Prediction
+from foretide.results import Failure
 from foretide.signature import Signature
+from foretide.termination_message import encode
 from foretide_kube.kinds import aiworkload, workloadprofile
 from foretide_kube.kinds.common import find_condition, plain
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
@@ -41,6 +43,7 @@ from tests.operator.cluster_objects import (
     workload_object,
 )
 
+FAILURE = Failure(reason="ModelFileMissing", field="model.file.path", message="mount it")
 NODES = (node("f1", "fast"), node("s1", "slow"), node("s2", "slow"))
 CLASSES = (node_class("fast", labels={"tier": "a"}), node_class("slow", labels={"tier": "b"}))
 
@@ -232,6 +235,60 @@ def test_a_deadline_is_judged_by_the_interval_of_the_best_class(
 def test_the_more_tasks_should_meet_a_deadline_the_sooner_it_is_at_risk() -> None:
     given = known(objective={"deadlineMilliseconds": 2_800, "percentile": 95})
     assert verdict(decide(facts(workload=given), predict), "Admissible") == ("True", "DeadlineAtRisk")
+
+
+@pytest.mark.parametrize(
+    ("latency_milliseconds", "expected"),
+    [
+        (4, ("False", "LatencyUnmeetable")),
+        (6, ("True", "LatencyAtRisk")),
+        (16, ("True", "LatencyAtRisk")),
+        (18, ("True", "MeetsLatency")),
+    ],
+)
+def test_a_latency_is_judged_by_one_inference_whatever_starting_takes(
+    latency_milliseconds: int, expected: tuple[str, str]
+) -> None:
+    given = known(run={"mode": "Deployment"}, objective={"latencyMilliseconds": latency_milliseconds})
+    decision = decide(facts(workload=given), predict)  # fast: start-up 1 s, an inference 5 .. 10 .. 20 ms
+    assert verdict(decision, "Admissible") == expected
+
+
+def test_the_best_class_of_a_service_is_that_which_answers_soonest_not_that_which_starts_soonest() -> None:
+    given = known(run={"mode": "Deployment"}, objective={"latencyMilliseconds": 100})
+    rows = [prediction("fast", microseconds=10_000), prediction("slow", microseconds=50_000)]
+    late = [msgspec.structs.replace(rows[0], startup_milliseconds=90_000), rows[1]]
+    best = decide(facts(workload=given), lambda *_: late).status.best
+    assert best is not None
+    assert (best.node_class, best.completion_milliseconds) == ("fast", 17)
+    assert best.completion_seconds == "0.0168"
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"state": {"running": {}}}, ("PodsMissing", "0 of 1 Pods available")),
+        (
+            {"state": {"waiting": {}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
+            ("OOMKilled", "raise spec.resources.limits.memory"),
+        ),
+        (
+            {"state": {"terminated": {"exitCode": 1, "message": encode(FAILURE).decode()}}},
+            ("ModelFileMissing", "mount it (model.file.path)"),
+        ),
+        ({"state": {"terminated": {"exitCode": 1, "message": "{}"}}}, ("PodsMissing", "0 of 1 Pods available")),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_service_whose_pods_are_missing_says_why_the_latest_failed(state: Any, expected: tuple[str, str]) -> None:
+    given = known(run={"mode": "Deployment"})
+    stored = as_stored(run_deployment(given, SETTINGS), status={})
+    pod = pod_of(stored, phase="Running", containerStatuses=[{"name": "profiler", **state}])
+    decision = decide(facts(workload=given, deployments=(stored,), run_pods=(pod,)), predict)
+    condition = find_condition(decision.status.conditions, "Available")
+    assert condition is not None
+    assert (condition.status, condition.reason) == ("False", expected[0])
+    assert expected[1] in condition.message
 
 
 def test_a_measured_need_above_the_limit_is_said() -> None:
@@ -519,7 +576,7 @@ def test_after_what_was_decided_is_done_a_second_look_finds_nothing_to_do(
 ) -> None:
     spec: dict[str, Any] = {"run": run, "suspend": suspend}
     if deadline is not None:
-        spec["objective"] = {"deadlineMilliseconds": deadline}
+        spec["objective"] = {f"{'latency' if run['mode'] == 'Deployment' else 'deadline'}Milliseconds": deadline}
     given = aiworkload.parse(workload_object(**spec))
     attempts: list[Attempt] = []
     if inspect == "Done":

@@ -74,6 +74,14 @@ def test_energy_is_that_of_all_packages_and_of_nothing_that_they_contain_or_that
     assert meter.spent_microjoules() == 990 + 980
 
 
+def test_energy_of_packages_of_which_one_turned_over_is_none_though_the_sum_grew(tmp_path: Path) -> None:
+    packages = [_zone(tmp_path, f"intel-rapl:{n}", f"package-{n}", "1000") for n in (0, 1)]
+    meter = EnergyMeter(None, tmp_path)
+    for package, count in zip(packages, ("10", "5000"), strict=True):
+        (package / "energy_uj").write_text(count)
+    assert meter.spent_microjoules() is None
+
+
 def test_energy_of_packages_of_which_one_cannot_be_read_is_none(tmp_path: Path) -> None:
     _zone(tmp_path, "intel-rapl:0", "package-0", "10")
     _zone(tmp_path, "intel-rapl:1", "package-1", "not to be read")

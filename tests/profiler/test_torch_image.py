@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from examples.models import make_onnx
-from foretide.results import ProfileResult, RunResult, parse
+from foretide.results import ProfileResult, RunResult
 from foretide.signature import OperatorCost, Signature
+from foretide.termination_message import parse
 from foretide_profiler.counting.onnx_graph import count
 from foretide_profiler.requests import ModelRequest
 from tests.profiler.conftest import ROOT, InImage, Profiler

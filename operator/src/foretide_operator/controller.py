@@ -32,6 +32,9 @@ from foretide_operator.outcome import Failed
 from foretide_operator.pairing import ledger as ledgers
 from foretide_operator.pairing.pairer import Pairer
 from foretide_operator.queue import Key, KeyedQueue
+from foretide_operator.services import ledger as service_ledgers
+from foretide_operator.services.pairer import ServicePairer
+from foretide_operator.services.reader import Readings
 from foretide_operator.settings import Settings
 from foretide_operator.training import table as tables
 from foretide_operator.training.trainer import Trainer
@@ -47,6 +50,7 @@ WORKLOADS: Final = Key("all-workloads")
 NODE_CLASSES: Final = Key("node-classes")
 MODEL: Final = Key("model")
 PAIRING: Final = Key("pairing")
+SERVICES: Final = Key("services")
 TABLE: Final = Key("table")
 ALL: Final = (NODE_CLASSES, TABLE, PAIRING, MODEL, WORKLOADS)
 
@@ -88,6 +92,12 @@ class Controller:
         self._model = ModelKeeper(client, world, settings, trainer, metrics, monotonic=monotonic)
         self._knows_model = False
         self._pairer = Pairer(client, world, settings, metrics)
+        self._services = ServicePairer(client, world, settings, metrics)
+
+    @property
+    def readings(self) -> Readings:
+        """Where what services say of themselves is put, from any thread; then ask for `SERVICES`."""
+        return self._services.readings
 
     def load(self) -> None:
         """Read what was stored: the training table, the ledger, the operator's own Deployment."""
@@ -102,19 +112,16 @@ class Controller:
         self._told_revision = self._table.revision
         for error in errors:
             log.warning("%s", error)
-        found = next((item for item in stored if item["metadata"]["name"] == ledgers.NAME), None)
-        self._pairer.load(ledgers.load(found))
+        by_name = {item["metadata"]["name"]: item for item in stored}
+        self._pairer.load(ledgers.load(by_name.get(ledgers.NAME)))
+        self._services.load(service_ledgers.load(by_name.get(service_ledgers.NAME)))
         self._metrics.observations.set(len(self._table))
 
     def look(self, key: Key) -> None:
         """Look at ``key`` once. Raises what went wrong, to be tried again later."""
         match key.kind:
             case "workload":
-                try:
-                    self._look_at_workload(key)
-                except Exception:
-                    self._gatherer.leave_line(key.namespace, key.name)
-                    raise
+                self._look_in_line(key)
             case "all-workloads":
                 for namespace, name in self._world.workloads.snapshot():
                     self._ask(Key("workload", namespace, name))
@@ -126,10 +133,20 @@ class Controller:
                 self._look_at_model()
             case "pairing":
                 self._look_at_ended_pods()
+            case "services":
+                self._look_at_services()
             case "table":
                 self._look_at_profiles()
             case _:
                 raise ValueError(f"nothing is known of the kind {key.kind}")
+
+    def _look_in_line(self, key: Key) -> None:
+        """Look at a workload, which holds up no other where it cannot be looked at."""
+        try:
+            self._look_at_workload(key)
+        except Exception:
+            self._gatherer.leave_line(key.namespace, key.name)
+            raise
 
     def _look_at_workload(self, key: Key) -> None:
         if not self._knows_model:  # what a stored model is sure of must not be measured because nobody loaded it yet
@@ -144,6 +161,7 @@ class Controller:
             facts = self._gatherer.workload_facts(
                 item,
                 ledger=self._pairer.ledger,
+                services=self._services.ledger,
                 refusals=self._current_refusals(),
                 spent=self._gatherer.spent(self._table, now),
                 trained_time=self._model.trained_time,
@@ -214,6 +232,10 @@ class Controller:
             self._ask(PAIRING, done.recheck_seconds)
         if done.refused is not None:
             raise done.refused
+
+    def _look_at_services(self) -> None:
+        for namespace, workload in self._services.look(self._gatherer.fleet(), self._owner, self._wall()):
+            self._ask(Key("workload", namespace, workload), 0.5)
 
     def _look_at_profiles(self) -> None:
         rows: list[Observation] = []

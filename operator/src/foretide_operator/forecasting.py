@@ -75,7 +75,7 @@ class Knowledge:
             memories=self.memories,
             runs=self.runs,
             coefficients=self.coefficients,
-            inferences=spec.inferences,
+            inferences=spec.inferences_at_a_time,
         )
 
 

@@ -40,6 +40,7 @@ from foretide_operator.outcome import (
     read_outcome,
 )
 from foretide_operator.pairing.ledger import Ledger
+from foretide_operator.services.ledger import ServiceLedger
 from foretide_operator.settings import Settings
 from foretide_operator.spending import Spending, is_unstored
 from foretide_operator.times import seconds_since
@@ -96,6 +97,7 @@ class Gatherer:
         item: Object,
         *,
         ledger: Ledger,
+        services: ServiceLedger,
         refusals: Mapping[str, Failed],
         spent: Spent,
         trained_time: str,
@@ -139,6 +141,7 @@ class Gatherer:
             deployments=tuple(filter(is_alive, self._world.deployments_by_workload.of(namespace, name))),
             run_pods=tuple(pod for pod in pods if _role(pod) in {"", ROLE_RUN}),
             actuals=ledger.of_workload(workload.metadata.uid),
+            service=services.of_workload(workload.metadata.uid),
             settings=self._settings,
             now=now,
             seconds_since_written=seconds_since_written,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -40,6 +40,7 @@ from foretide_operator.pods import (
     restricted_pod,
     set_gate,
     set_scheduler,
+    set_service,
     workload_arguments,
 )
 from foretide_operator.settings import Settings
@@ -78,7 +79,11 @@ def run_key(workload: AIWorkload) -> str:
 
 def rollout_key(spec: AIWorkloadSpec) -> str:
     """What a Deployment's Pods are made of; a change is rolled out. Replicas and suspension are no part of it."""
-    made_of = {"template": plain(spec.run.template), "n": spec.inferences, "resources": plain(spec.resources)}
+    made_of = {
+        "template": plain(spec.run.template),
+        "queue": spec.run.queue_length,
+        "resources": plain(spec.resources),
+    }
     return f"{workload_key(spec)}-{_digest(made_of)}"
 
 
@@ -177,11 +182,12 @@ def probe_job(
 def run_job(workload: AIWorkload, settings: Settings) -> Object:
     """The Job that performs the workload's tasks, one Pod per task and try; it has no deadline.
 
-    Its Pods wait behind the planner's gate. A Deployment's do not: a service that is to run has nothing to wait for.
+    Its Pods wait behind the planner's gate. A service's do not: it has nothing to wait for.
     """
     key = run_key(workload)
     run = workload.spec.run
-    pod_labels, pod_annotations, pod = _run_pod(workload, settings, repeat=False)
+    pod_labels, pod_annotations, pod = _run_pod(workload, settings, "run")
+    pod["containers"][0]["args"] += ["--inferences", str(workload.spec.inferences)]
     set_gate(pod, settings)
     body = _job(
         name=child_name(workload.metadata.name, ROLE_RUN, key),
@@ -211,10 +217,10 @@ def run_job(workload: AIWorkload, settings: Settings) -> Object:
 
 
 def run_deployment(workload: AIWorkload, settings: Settings) -> Object:
-    """The Deployment whose Pods perform task after task."""
+    """The Deployment whose Pods answer requests."""
     key = rollout_key(workload.spec)
-    pod_labels, pod_annotations, pod = _run_pod(workload, settings, repeat=True)
-    pod["restartPolicy"] = "Always"
+    pod_labels, pod_annotations, pod = _run_pod(workload, settings, "serve")
+    set_service(pod, workload.spec.run.queue_length)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -276,19 +282,13 @@ def _measuring_job(
 
 
 def _run_pod(
-    workload: AIWorkload, settings: Settings, *, repeat: bool
+    workload: AIWorkload, settings: Settings, command: Literal["run", "serve"]
 ) -> tuple[dict[str, str], dict[str, str], Object]:
     spec = workload.spec
     template = spec.run.template
     pod = restricted_pod(image_of(spec, settings), spec.resources.limits, settings)
     mount_model(pod, spec)
-    pod["containers"][0]["args"] = [
-        "run",
-        *workload_arguments(spec),
-        "--inferences",
-        str(spec.inferences),
-        *(["--repeat"] if repeat else []),
-    ]
+    pod["containers"][0]["args"] = [command, *workload_arguments(spec)]
     if template.env:
         pod["containers"][0]["env"] = [plain(variable) for variable in template.env]
     if template.node_selector:

@@ -12,6 +12,10 @@ from foretide_kube.names import GATE_PLAN, LABEL_ROLE, RESOURCE_TASK, ROLE_PROBE
 from foretide_operator.settings import Settings
 
 CONTAINER: Final = "profiler"
+SERVICE_PORT: Final = 8080
+"""Where the Pods of services answer."""
+_DRAIN_SECONDS: Final = 30
+"""Kubernetes kills a service that has not ended so long after it was told to; it gives itself 25 s."""
 _USER: Final = 65532
 _SECURITY: Final[Object] = {
     "allowPrivilegeEscalation": False,
@@ -88,6 +92,29 @@ def workload_arguments(spec: AIWorkloadSpec) -> list[str]:
 def image_of(spec: AIWorkloadSpec, settings: Settings) -> str:
     """The profiler's image that can run the workload."""
     return settings.image_onnx if spec.model.source == "ONNX" else settings.image_torch
+
+
+def set_service(pod: Object, queue_length: int) -> None:
+    """Have the Pod live on, with a port that Kubernetes probes: it is ready once it has made an inference.
+
+    Loading may take long, and so may any answer of a node whose CPU is taken: what is alive is given two minutes.
+    """
+    container = pod["containers"][0]
+    container["args"] += ["--port", str(SERVICE_PORT), "--queue", str(queue_length)]
+    container["ports"] = [{"name": "http", "containerPort": SERVICE_PORT, "protocol": "TCP"}]
+    container["readinessProbe"] = _probe("/readyz", period_seconds=5, failures=2)
+    container["livenessProbe"] = _probe("/healthz", period_seconds=20, failures=6)
+    pod["restartPolicy"] = "Always"
+    pod["terminationGracePeriodSeconds"] = _DRAIN_SECONDS
+
+
+def _probe(path: str, *, period_seconds: int, failures: int) -> Object:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }
 
 
 def set_scheduler(pod: Object, settings: Settings) -> None:

@@ -39,7 +39,7 @@ def reduce_pod(pod: Object) -> Object:
         },
         "status": {
             key: status[key]
-            for key in ("phase", "reason", "message", "conditions", "containerStatuses", "startTime")
+            for key in ("phase", "reason", "message", "conditions", "containerStatuses", "startTime", "podIP", "hostIP")
             if key in status
         },
     }

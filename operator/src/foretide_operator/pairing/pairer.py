@@ -1,13 +1,14 @@
 """Pairs all ended Pods that wait for it in one go: rows stored, sums stored, Pods marked, metrics counted.
 
 Whatever is interrupted is done again from the start and changes nothing twice: rows have an identity, the ledger
-knows the Pods that it counted, the mark on the Pod comes after both, and metrics begin at zero with the process.
+knows the Pods that it counted, the mark on the Pod comes after both, and metrics begin at zero with the process. A Pod
+whose mark was made and not answered for is seen marked or gone later, and counted then.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -29,6 +30,7 @@ from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.pairing.watch import Told, tell
 from foretide_operator.pods import image_of
+from foretide_operator.services.targets import service_pods
 from foretide_operator.settings import Settings
 from foretide_operator.training import table as tables
 from foretide_operator.training.table import ObservationTable
@@ -58,6 +60,7 @@ class Pairer:
         self._settings = settings
         self._metrics = metrics
         self._ledger = Ledger()
+        self._unanswered: dict[str, Ended] = {}
 
     @property
     def ledger(self) -> Ledger:
@@ -81,6 +84,9 @@ class Pairer:
         ``coefficients`` are those of contention, to tell what a task would have taken alone.
         """
         waiting = [pod for pod in self._world.task_pods.snapshot().values() if is_waiting_to_be_paired(pod)]
+        services = {pod["metadata"]["uid"] for pod in service_pods(waiting, self._world.workloads.snapshot())}
+        waiting = [pod for pod in waiting if pod["metadata"]["uid"] not in services]  # they end no task
+        self._count_unanswered({pod["metadata"]["uid"] for pod in waiting})
         delays = {pod["metadata"]["uid"]: seconds_to_wait(pod, now) for pod in waiting}
         over = [pod for pod in waiting if not delays[pod["metadata"]["uid"]]]
         ended = self._read_all(over, fleet, coefficients) if over else []
@@ -88,6 +94,7 @@ class Pairer:
         refused = None
         if ended:
             self._store(ended, table, owner, now)
+            self._unanswered.update((task.uid, task) for task in ended)
             refused = self._mark(ended, now)
         paired = frozenset((task.namespace, task.workload) for task in ended)
         return Paired(paired, min(later) + 0.1 if later else None, refused)
@@ -172,5 +179,10 @@ class Pairer:
                 log.warning("Pod %s/%s cannot be marked as paired: %s", task.namespace, task.name, error)
                 refused = error  # the others must not wait for a Pod that takes no annotation
                 continue
-            self._metrics.count(task)
+            self._metrics.count(self._unanswered.pop(task.uid))
         return refused
+
+    def _count_unanswered(self, waiting: Collection[str]) -> None:
+        """Count those that were stored, and wait no more: they are marked, though nobody said so, or gone."""
+        for uid in [uid for uid in self._unanswered if uid not in waiting]:
+            self._metrics.count(self._unanswered.pop(uid))

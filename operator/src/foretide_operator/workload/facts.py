@@ -10,7 +10,7 @@ from datetime import datetime
 from foretide.profiling.turns import Candidate, Spent
 from foretide.signature import Signature
 from foretide_kube.client import Object
-from foretide_kube.kinds.aiworkload import Actuals, AIWorkload, workload_key
+from foretide_kube.kinds.aiworkload import Actuals, AIWorkload, ServiceActuals, workload_key
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers
@@ -51,6 +51,7 @@ class Facts:
     deployments: tuple[Object, ...] = ()
     run_pods: tuple[Object, ...] = ()
     actuals: Actuals | None = None
+    service: ServiceActuals | None = None
     settings: Settings
     now: datetime
     seconds_since_written: float = math.inf

@@ -60,6 +60,7 @@ def decide(facts: Facts, predict: Predict) -> Decision:
         profiles=profiled.profiles,
         runs=running.counts,
         actuals=facts.actuals,
+        service=facts.service if facts.workload.spec.run.is_service else None,
         best=forecast.best,
         predictions=forecast.predictions,
     )
