@@ -123,7 +123,7 @@ def operator(cluster: Cluster) -> Iterator[None]:
             process.kill()
 
 
-def eventually(board: Board, is_so: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def eventually(board: Board, is_so: Callable[[], object], what: str, seconds: float = 180.0) -> None:
     give_up = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < give_up, what
