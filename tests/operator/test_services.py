@@ -329,7 +329,7 @@ def test_the_pods_of_a_service_end_no_task(api: MemoryApi) -> None:
     api.put(PODS, service_pod(phase="Succeeded", containerStatuses=[state]))
     metrics = Metrics()
     done = Pairer(api.client, api.world, SETTINGS, metrics).look(
-        ObservationTable(), FLEET, None, NOW + timedelta(seconds=60)
+        ObservationTable(), FLEET, {}, None, NOW + timedelta(seconds=60)
     )
     assert not done.workloads
     assert metrics.registry.get_sample_value("foretide_tasks_ended_total", {"ending": "Unpredicted"}) is None
