@@ -1,4 +1,4 @@
-"""How much memory a task needs: what was measured, with a margin, else what its signature tells (`foretide.memory_fit`).
+"""How much memory a task needs: as measured, with a margin, else as `foretide.memory_fit` counts its signature.
 
 The need is the least limit under which the task is not killed: what its process holds (`memoryPeakBytes`, without
 libraries' pages, which the kernel drops where memory is short) and `SLACK_BYTES`. Too little kills the task, too much
@@ -30,7 +30,8 @@ MEASURED_MARGIN: Final = 1.1
 OTHER_CLASS_MARGIN: Final = 1.12
 """Peaks of other classes: threads and kernels differ."""
 COUNTED_DEVIATIONS: Final = 3.0
-"""Standard deviations above what is expected of a workload that was measured nowhere: two in a hundred need more."""
+"""Standard deviations above what is expected of a workload that was measured nowhere: two in a hundred need more, by
+Student's t with the degrees of freedom of `foretide.memory_fit`."""
 CLASS_SHARE: Final = 0.25
 """What the tasks of a class hold beyond the others' counts as the class's own, as a GPU's driver is, from so much on
 of what is expected of them."""
@@ -65,13 +66,14 @@ class Memories:
         if own is not None:
             return _estimate(own * MEASURED_MARGIN, "Measured")
         here = self._class_bytes.get((subject.runtime, subject.node_class), 0.0)
-        if peaks:
-            elsewhere = max(
-                peak - min(self._class_bytes.get((subject.runtime, name), 0.0), peak / 2) for name, peak in peaks.items()
-            )
-            return _estimate(elsewhere * OTHER_CLASS_MARGIN + here, "OtherClass")
-        need = self._needs[kind_of(subject)]
-        return _estimate(need.upper_bytes(memory_fit.amounts(subject), COUNTED_DEVIATIONS) + here, "Counted")
+        need, amounts = self._needs[kind_of(subject)], memory_fit.amounts(subject)
+        if not peaks:
+            return _estimate(need.upper_bytes(amounts, COUNTED_DEVIATIONS) + here, "Counted")
+        elsewhere = [
+            max(peak - there, need.expected_bytes(amounts)) if there else peak
+            for there, peak in ((self._class_bytes.get((subject.runtime, name), 0.0), peaks[name]) for name in peaks)
+        ]
+        return _estimate(max(elsewhere) * OTHER_CLASS_MARGIN + here, "OtherClass")
 
     @cached_property
     def _needs(self) -> Mapping[MemoryKind, Need]:

@@ -18,6 +18,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import mul
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -30,23 +31,23 @@ MemoryKind = Literal["onnx", "onnx-int8", "torch", "torch-int8"]
 """What has coefficients of its own: a runtime, and whether it makes the model int8."""
 
 PRIORS: Final[Mapping[MemoryKind, tuple[Vector, Vector]]] = {
-    "onnx": ((30e6, 1.8, 1.5, 0.0, 1.0, 2.0), (6e6, 0.5, 0.5, 0.5, 0.5, 0.7)),
-    "onnx-int8": ((50e6, 16.0, 0.0, 0.0, 4.0, 2.0), (8e6, 5.0, 1.0, 0.5, 2.0, 0.7)),
-    "torch": ((160e6, 1.2, 0.1, 1.0, 1.1, 1.6), (20e6, 0.3, 0.3, 0.5, 0.3, 0.7)),
-    "torch-int8": ((160e6, 6.0, 0.1, 0.0, 2.0, 1.6), (20e6, 2.0, 0.3, 0.5, 1.0, 0.7)),
+    "onnx": ((30e6, 1.8, 1.5, 0.0, 1.0, 2.0), (10e6, 0.5, 0.5, 0.5, 0.5, 0.7)),
+    "onnx-int8": ((50e6, 16.0, 0.0, 0.0, 4.0, 2.0), (12e6, 5.0, 1.0, 0.5, 2.0, 0.7)),
+    "torch": ((160e6, 1.2, 0.1, 1.0, 1.1, 1.6), (60e6, 0.3, 0.3, 0.5, 0.3, 0.7)),
+    "torch-int8": ((160e6, 6.0, 0.1, 0.0, 2.0, 1.6), (60e6, 2.0, 0.3, 0.5, 1.0, 0.7)),
 }
-"""Mean and standard deviation of each coefficient (process in bytes): what onnxruntime 1.2x and torch 2.x do on CPUs."""
+"""Mean and standard deviation of each coefficient, `process` in bytes: of onnxruntime 1.x and torch 2.x on CPUs."""
 BELIEVED_FACTOR: Final = 4.0
 """Peaks so many times above or below what the priors make of them tell of something else than the model, or are false:
 they are reported by containers that run anyone's model."""
-MAX_WORKLOADS: Final = 400
+MAX_WORKLOADS: Final = 256
 """As many teach a kind's coefficients, the namespaces by turns: more make them no better, and cost time."""
 PRIOR_SPREAD: Final = 0.12
 """Standard deviation of log errors as long as nothing is observed, worth `PRIOR_WORKLOADS`."""
 PRIOR_WORKLOADS: Final = 10.0
 LOWEST_SPREAD: Final = 0.03
 DEGREES_OF_FREEDOM: Final = 4.0
-ROUNDS: Final = 5
+ROUNDS: Final = 4
 
 
 class Amounts(NamedTuple):
@@ -70,7 +71,10 @@ class Sample(NamedTuple):
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
-    """The bytes that tasks of a kind hold, as a Gaussian: coefficients, their covariance, and the spread of errors."""
+    """The bytes that tasks of a kind hold, as a Gaussian: coefficients, their covariance, and the spread of errors.
+
+    Covariances below 0 are left out: with them a larger model could be said to need less.
+    """
 
     coefficients: Vector
     covariance: tuple[Vector, ...]
@@ -86,8 +90,8 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
 
     def _upper(self, amounts: Vector, deviations: float) -> float:
         mean = _dot(self.coefficients, amounts)
-        left_open = _dot(amounts, tuple(_dot(row, amounts) for row in self.covariance))
-        return mean * math.exp(deviations * math.hypot(self.spread, math.sqrt(max(left_open, 0.0)) / mean))
+        left_open = _dot(amounts, [_dot(row, amounts) for row in self.covariance])
+        return mean + deviations * math.sqrt((self.spread * mean) ** 2 + left_open)
 
 
 def amounts(subject: Subject) -> Amounts:
@@ -184,7 +188,8 @@ def _posterior(means: Vector, deviations: Vector, rows: list[Vector], weights: l
                 precision[row][column] += scaled * values[column]
     covariance = _inverse(precision)
     found = tuple(max(_dot(row, moment), 0.0) for row in covariance)
-    return Need(coefficients=found, covariance=covariance, spread=spread)
+    positive = tuple(tuple(max(value, 0.0) for value in row) for row in covariance)
+    return Need(coefficients=found, covariance=positive, spread=spread)
 
 
 def _inverse(lower: list[list[float]]) -> tuple[Vector, ...]:
@@ -209,4 +214,4 @@ def _inverse(lower: list[list[float]]) -> tuple[Vector, ...]:
 
 
 def _dot(left: Sequence[float], right: Sequence[float]) -> float:
-    return sum(a * b for a, b in zip(left, right, strict=True))
+    return sum(map(mul, left, right))
