@@ -63,7 +63,7 @@ def signatures(
     """
     models_of = {(each.network, precision) for each in settings for precision in ("fp32", each.precision)}
     singles = [Setting(network, 1, precision, 1000) for network, precision in sorted(models_of)]
-    counted = {each: onnx_graph.count(_request(each, models)) for each in singles if each.runtime == "onnx"}
+    counted = {each: onnx_graph.count(_request(each, models))[0] for each in singles if each.runtime == "onnx"}
     if of_torch := [each for each in singles if each.runtime == "torch"]:
         counted |= _inspected(of_torch, inspect)
     found = {}

@@ -14,7 +14,7 @@ import numpy as np
 import xgboost
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -61,7 +61,7 @@ def _forest() -> BaseEstimator:
 
 
 def _boosting() -> BaseEstimator:
-    return HistGradientBoostingRegressor(random_state=0)
+    return GradientBoostingRegressor(random_state=0)
 
 
 def _xgboost() -> BaseEstimator:

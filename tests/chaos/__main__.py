@@ -50,7 +50,11 @@ def main(arguments: list[str]) -> int:
     say(f"{options.faults} faults of {len(kinds)} kinds, seed {options.seed}; {machine()}")
     with tempfile.TemporaryDirectory() as directory, arena(options.cluster, options.seed) as found:
         model = make_onnx.build(Path(directory))["edge-cnn"].read_bytes()
-        outcome = run(found, model, kinds=kinds, faults=options.faults, seed=options.seed, say=say)
+        try:
+            outcome = run(found, model, kinds=kinds, faults=options.faults, seed=options.seed, say=say)
+        except BaseException:
+            keep_logs(found.cluster, found.installed.describe())
+            raise
         if not outcome.is_sound:
             keep_logs(found.cluster, found.installed.describe())
     return tell(outcome)

@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 
 @dataclass
 class Hands:
-    """Users at work; `work` on a thread, and `rest` in the end."""
+    """Users at work: `begin`, then `work` on a thread of its own until `rest`."""
 
     arena: Arena
     witness: Witness
@@ -85,7 +85,7 @@ class Hands:
             self.arena.client.patch(AIWORKLOADS, name, {"spec": {"inferences": self.inferences}}, NAMESPACE)
 
     def work(self) -> None:
-        """Do one thing after the other until `rest` is called."""
+        """Do one thing after the other until `rest` is called; raises what the API server will never take."""
         while not self._stopped.wait(self.chances.uniform(*_PAUSE_SECONDS)):
             self.unstick()
             self._resume(only_if_due=True)
@@ -96,12 +96,11 @@ class Hands:
             if act():
                 name = act.__name__.strip("_")
                 self.actions[name] = self.actions.get(name, 0) + 1
-
-    def rest(self, worker: threading.Thread) -> None:
-        """Stop, and leave nothing suspended."""
-        self._stopped.set()
-        worker.join()
         self._resume(only_if_due=False)
+
+    def rest(self) -> None:
+        """Have `work` end, which leaves nothing suspended."""
+        self._stopped.set()
 
     def unstick(self) -> None:
         """Evict Pods that have been Pending on a Ready node for too long."""

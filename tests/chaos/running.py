@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,15 +76,15 @@ def run(
     witness = Witness()
     hands = Hands(arena, witness, model, random.Random(seed + 1))
     outcome = Outcome(seed)
-    with witness.watching(arena.client):
+    with witness.watching(arena.client), ThreadPoolExecutor(1, thread_name_prefix="hands") as pool:
         hands.begin()
-        worker = threading.Thread(target=hands.work, name="hands")
-        worker.start()
+        work = pool.submit(hands.work)
         begin = time.monotonic()
         try:
             _inflict_all(arena, draw(kinds, seed), faults, outcome, say)
         finally:
-            hands.rest(worker)
+            hands.rest()
+        work.result()
         outcome.fault_seconds = time.monotonic() - begin
         say(f"{outcome.faults} faults in {outcome.fault_seconds:.0f} s; now all has to heal")
         _heal(arena, Looking(arena, witness, hands), hands, outcome, say)

@@ -175,7 +175,7 @@ def probe_job(
         annotations={ANNOTATION_KEY: key, ANNOTATION_ATTEMPT: str(attempt)},
         owner=owner,
         pod=pod,
-        spec={"backoffLimit": 0, "activeDeadlineSeconds": settings.job_deadline_seconds},
+        spec=_measuring(settings),
     )
 
 
@@ -277,8 +277,17 @@ def _measuring_job(
         annotations={ANNOTATION_KEY: key, ANNOTATION_ATTEMPT: str(attempt)},
         owner=_owner("AIWorkload", workload.metadata.name, workload.metadata.uid),
         pod=pod,
-        spec={"backoffLimit": 0, "activeDeadlineSeconds": settings.job_deadline_seconds},
+        spec=_measuring(settings),
     )
+
+
+def _measuring(settings: Settings) -> Object:
+    """One try within a deadline; it goes by itself an hour after its end, unless what failed is kept on it."""
+    return {
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": settings.job_deadline_seconds,
+        "ttlSecondsAfterFinished": RUN_TTL_SECONDS,
+    }
 
 
 def _run_pod(

@@ -15,7 +15,7 @@ from foretide_profiler.environment import describe
 from foretide_profiler.exploring import Allowance, Findings, Own, interfere, sweep
 from foretide_profiler.failures import ProfilerError, accelerator_is_full
 from foretide_profiler.measuring import SECOND, Clock, Measurement, Plan, measure, why_unstable
-from foretide_profiler.memory import peak_resident_bytes, resident_bytes
+from foretide_profiler.memory import HeldMemory
 from foretide_profiler.nvidia import SLOWED_BY_HEAT_OR_FAULT, GpuState, gpu_in_use
 from foretide_profiler.order_statistics import P90_SAMPLES, P99_SAMPLES, Durations
 from foretide_profiler.output import progress
@@ -63,9 +63,10 @@ class _Figures:
 
 def profile(call: ProfileCall, process: Process) -> ProfileResult:
     """Measure the model; an interrupted measurement is reported as unstable if it has samples enough."""
-    base = resident_bytes()
+    memory = HeldMemory()
+    base = memory.note()
     model = load(call.model, process)
-    begin, loaded_bytes = process.now(), resident_bytes()
+    begin, loaded_bytes = process.now(), memory.note()
     progress(f"loaded on {model.runtime} in {begin - process.start} ms")
     gpu = gpu_in_use(model.accelerator_uuid) if model.accelerator is not None else None
     plan = Plan(call.max_seconds, call.min_samples, call.min_seconds, is_throttled=process.limits.is_throttled)
@@ -80,7 +81,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
             throttled_periods=throttled_periods(),
             contended=why_contended(waited, time.perf_counter_ns() - opened),
             spent_microjoules=energy.spent_microjoules(),
-            memory_peak_bytes=max(base, peak_resident_bytes()),
+            memory_peak_bytes=memory.peak_bytes(),
             accelerator_memory_peak_bytes=model.accelerator_memory_peak_bytes(),
         )
 
@@ -158,7 +159,9 @@ def _why_throttled(state: GpuState) -> str:
 
 def run(call: RunCall, process: Process) -> RunResult:
     """Perform the task."""
+    memory = HeldMemory()
     model = load(call.model, process)
+    memory.note()
     begin = process.now()
     durations = Durations()
     try:
@@ -176,7 +179,7 @@ def run(call: RunCall, process: Process) -> RunResult:
         work_end=end,
         inferences=durations.count,
         inference_median_microseconds=_microseconds(durations.quantiles(0.5)[0]),
-        memory_peak_bytes=peak_resident_bytes(),
+        memory_peak_bytes=memory.peak_bytes(),
         environment=describe(process.limits, model.runtime, model.accelerator, state),
     )
 

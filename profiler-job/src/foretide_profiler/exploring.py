@@ -32,7 +32,7 @@ _GROWTH_MARGIN: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What is known from the workload's own batch size: mean nanoseconds of an inference, and resident bytes.
+    """What is known from the workload's own batch size: mean nanoseconds of an inference, and bytes held.
 
     ``loaded_bytes`` before the first inference, ``peak_bytes`` afterwards.
     """
@@ -53,7 +53,7 @@ class Allowance:
     is_throttled: bool
 
     def has_memory(self, needed_bytes: float) -> bool:
-        """Whether so much may be resident."""
+        """Whether so much may be held."""
         return self.memory_bytes is None or needed_bytes <= _USABLE_SHARE * self.memory_bytes
 
 
