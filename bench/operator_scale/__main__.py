@@ -17,6 +17,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -81,16 +82,13 @@ def measure(cluster: Cluster, directory: Path, options: argparse.Namespace, poli
     }
     log = WriteLog(cluster.audit_log, ACCOUNT)
     with operator(cluster, directory, settings) as running:
-        quiet(running, log)
-        if len(probed(client)) < options.classes:
-            raise RuntimeError("the classes were not probed; see kwok.log (--logs)")
+        quiet(running, log, lambda: len(probed(client)) == options.classes)
         began, before = time.time(), log.read()
         fleet.make_workloads(client, options.workloads, policy=policy)
-        training_mib = quiet(running, log)
+        wanted = options.workloads * options.classes if policy == "Always" else 0
+        training_mib = quiet(running, log, lambda: standing(client)[0] >= wanted)
         settle_seconds, writes = log.last_seconds(began), log.counts.copy()
         measured, ready = standing(client)
-        if policy == "Always" and measured < options.workloads * options.classes:
-            raise RuntimeError(f"all is quiet, and only {measured} pairs are measured")
         settled = running.memory()
         cpu = running.cpu_seconds()
         idle_from = log.read()
@@ -120,13 +118,16 @@ def measure(cluster: Cluster, directory: Path, options: argparse.Namespace, poli
     }
 
 
-def quiet(running: RunningOperator, log: WriteLog) -> float:
-    """Wait until the operator has written nothing for a while; gives the most memory that a training had, in MiB."""
+def quiet(running: RunningOperator, log: WriteLog, is_done: Callable[[], bool] = lambda: True) -> float:
+    """Wait until all ``is_done`` and the operator has written nothing for a while.
+
+    Gives the most memory that a training had meanwhile, in MiB.
+    """
     began = last = time.monotonic()
     seen, training_mib = log.read(), 0.0
-    while time.monotonic() - last < QUIET_SECONDS:
+    while time.monotonic() - last < QUIET_SECONDS or not is_done():
         if time.monotonic() - began > MOST_SECONDS:
-            raise TimeoutError(f"the operator still writes after {MOST_SECONDS:g} s")
+            raise TimeoutError(f"not settled after {MOST_SECONDS:g} s; --logs keeps the logs")
         time.sleep(1.0)
         running.check()
         for child in running.children():

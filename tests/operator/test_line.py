@@ -73,13 +73,17 @@ def test_who_no_longer_waits_is_deleted_or_cannot_be_looked_at_is_passed() -> No
     assert first(line) is None
 
 
-def test_where_somebody_leaves_the_line_it_is_told_once() -> None:
+def test_where_somebody_leaves_the_line_or_another_is_first_it_is_told_once() -> None:
     api, line = line_of(waiting("a", 5), waiting("b", 9), waiting("c", 7))
-    assert line.left() == set()
+    assert line.changed() == {"fast"}
     api.put(AIWORKLOADS, waiting("b", 9, reason="SureEnough"))
-    assert line.left() == {"fast"}
-    assert line.left() == set()
+    assert line.changed() == {"fast"}
+    assert line.changed() == set()
     assert line.first("fast", Spent()) == ("team", "c")
+    api.put(AIWORKLOADS, waiting("d", 6))
+    assert line.changed() == set(), "who comes behind the first changes nobody's turn"
+    api.put(AIWORKLOADS, waiting("e", 8))
+    assert line.changed() == {"fast"}
 
 
 def test_whose_measurement_has_begun_had_its_turn_though_its_status_does_not_say_so_yet() -> None:

@@ -115,7 +115,10 @@ def on_class(attempt: Attempt | None, nodes: Iterable[Object]) -> Attempt | None
     name = attempt.outcome.pod["spec"].get("nodeName") or ""
     if any(node["metadata"]["name"] == name for node in nodes):
         return attempt
-    ended_time = (finished_condition(attempt.job) or {}).get("lastTransitionTime", "")
+    finished = finished_condition(attempt.job)
+    if finished is None:
+        return replace(attempt, outcome=Running(message="its end is being read"))
+    ended_time = finished.get("lastTransitionTime", "")
     return replace(
         attempt, outcome=Failed("NodeGone", f"node {name}, where it ran, is none of the class any more", ended_time)
     )

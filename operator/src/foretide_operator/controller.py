@@ -12,9 +12,9 @@ from foretide.contention import Coefficients
 from foretide.observation import DeviceFeatures
 from foretide.prediction import Predictor
 from foretide_kube.client import KubeClient, Object
-from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS
+from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, WORKLOAD_PROFILES
 from foretide_kube.published import features_of
-from foretide_operator.actions import Action, WriteStatus
+from foretide_operator.actions import Action, Create, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
@@ -102,6 +102,7 @@ class Controller:
         self._pace = Pace(monotonic)
         self._sweeping = Throttle(monotonic)
         self._modelling = Throttle(monotonic)
+        self._learning = Throttle(monotonic)
         self._model = ModelKeeper(client, world, settings, trainer, metrics, monotonic=monotonic)
         self._knows_model = False
         self._pairer = Pairer(client, world, settings, metrics)
@@ -170,8 +171,24 @@ class Controller:
         if item is None or not is_alive(item):
             self._pace.forget(key)
             return
+        decision, is_written = self._act_on_workload(key, item)
+        if is_written:
+            self._pace.wrote(key)
+        if decision.is_held_back:
+            self._ask(key, self._pace.reserve(key))
+        if decision.recheck_seconds is not None:
+            self._ask(key, decision.recheck_seconds)
+        for node_class in self._gatherer.changed_lines():
+            self._ask(turn_of(node_class))
+
+    def _act_on_workload(self, key: Key, item: Object) -> tuple[workload_reconcile.Decision, bool]:
+        """Decide about a workload and do it; gives the last decision, and whether its status was written.
+
+        Again for each Job that is refused, because the status has to say so, and once a measurement is stored, so that
+        what follows from it is told with it, in one write.
+        """
         now = self._wall()
-        for _ in range(2 + len(self._gatherer.fleet().classes)):  # again for each Job refused: the status has to say so
+        for _ in range(3 + len(self._gatherer.fleet().classes)):
             facts = self._gatherer.workload_facts(
                 item,
                 ledger=self._pairer.ledger,
@@ -184,18 +201,16 @@ class Controller:
             )
             decision = workload_reconcile.decide(facts, self._current_knowledge().predict)
             actions = (*decision.actions, *profile_statuses.decide(facts, self._pairer.ledger))
+            is_measured = any(isinstance(each, Create) and each.resource == WORKLOAD_PROFILES for each in actions)
+            if is_measured:
+                actions = tuple(each for each in actions if not isinstance(each, WriteStatus))
             refusal = self._apply(actions, now)
-            if refusal is None:
+            if refusal is not None:
+                self._remember(refusal)
+            elif not is_measured:
                 break
-            self._remember(refusal)
-        if any(isinstance(action, WriteStatus) and action.resource == AIWORKLOADS for action in actions):
-            self._pace.wrote(key)
-        if decision.is_held_back:
-            self._ask(key, self._pace.reserve(key))
-        if decision.recheck_seconds is not None:
-            self._ask(key, decision.recheck_seconds)
-        for node_class in self._gatherer.left_lines():
-            self._ask(turn_of(node_class))
+        is_written = any(isinstance(each, WriteStatus) and each.resource == AIWORKLOADS for each in actions)
+        return decision, is_written
 
     def _look_at_all_workloads(self) -> None:
         rest_seconds = self._sweeping.rest_seconds(len(self._world.workloads.snapshot()))
@@ -317,9 +332,12 @@ class Controller:
         devices = self._devices()
         coefficients = self._model.coefficients
         made_of = (self._table.revision, self._model.version, coefficients, devices)
-        if made_of != self._knowledge_made_of:
+        is_more_than_rows = self._knowledge_made_of is None or made_of[1:] != self._knowledge_made_of[1:]
+        if made_of != self._knowledge_made_of and (is_more_than_rows or self._learning.rest_seconds(1) <= 0.0):
             predictor = cast("Predictor | None", self._model.predictor)  # arrays are as good as the sequences it names
-            self._knowledge = Knowledge.of(self._table.rows, devices, predictor, self._model.version, coefficients)
+            self._learning.begin()
+            with self._learning.timed():
+                self._knowledge = Knowledge.of(self._table.rows, devices, predictor, self._model.version, coefficients)
             self._knowledge_made_of = made_of
         return self._knowledge
 

@@ -76,9 +76,9 @@ class Gatherer:
         """The workload whose turn to be measured on a class is next; None if nobody waits there."""
         return self._line.first(node_class, spent, self._measuring_jobs.begun)
 
-    def left_lines(self) -> set[str]:
-        """The classes for which some workload waits no longer, since this was last asked."""
-        return self._line.left()
+    def changed_lines(self) -> set[str]:
+        """The classes on which a turn may have come, because the line is another since this was last asked."""
+        return self._line.changed()
 
     def leave_line(self, namespace: str, name: str) -> None:
         """Let other workloads be measured before one that cannot be looked at."""

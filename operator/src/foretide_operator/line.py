@@ -32,7 +32,7 @@ class Line:
         self._lock = threading.Lock()
         self._classes: defaultdict[str, defaultdict[str, list[_Place]]] = defaultdict(lambda: defaultdict(list))
         self._entries: dict[Key, dict[str, Candidate]] = {}
-        self._left: set[str] = set()
+        self._changed: set[str] = set()
         workloads.add_listener(self._hear)
         with self._lock:  # what is told meanwhile waits, and is no older than what is read here
             for key, item in workloads.snapshot().items():
@@ -55,11 +55,11 @@ class Line:
             found = self._first(node_class, spent, begun)
         return None if found is None else (found.namespace, found.name)
 
-    def left(self) -> set[str]:
-        """The classes whose line somebody left since this was last asked: the turn of another may have come."""
+    def changed(self) -> set[str]:
+        """The classes on which a turn may have come since this was last asked: somebody left, or another is first."""
         with self._lock:
-            left, self._left = self._left, set()
-            return left
+            changed, self._changed = self._changed, set()
+            return changed
 
     def leave(self, namespace: str, name: str) -> None:
         """Let others pass a workload that cannot be looked at, until its status changes."""
@@ -91,15 +91,16 @@ class Line:
             old, new = before.get(node_class), entries.get(node_class)
             if old == new:
                 continue
+            namespaces, namespace = self._classes[node_class], key[0]
+            first = namespaces[namespace][:1]
             if old is not None:
-                places = self._classes[node_class][old.namespace]
-                del places[bisect_left(places, _place(old))]
-                if not places:
-                    del self._classes[node_class][old.namespace]
+                del namespaces[namespace][bisect_left(namespaces[namespace], _place(old))]
             if new is not None:
-                insort(self._classes[node_class][new.namespace], _place(new))
-            else:
-                self._left.add(node_class)
+                insort(namespaces[namespace], _place(new))
+            if new is None or namespaces[namespace][:1] != first:
+                self._changed.add(node_class)
+            if not namespaces[namespace]:
+                del namespaces[namespace]
 
 
 def _place(candidate: Candidate) -> _Place:

@@ -44,7 +44,9 @@ def decide(facts: Facts) -> Inspection:
         return Inspection(Verdict(TYPE, "Unknown", "TooLargeForEveryNode", "no node takes a Pod with these limits"))
     step = advance(
         attempt,
-        lambda number: inspect_job(facts.workload, number, facts.settings),
+        lambda number: inspect_job(
+            facts.workload, number, facts.settings, [members.node_class for members in facts.classes]
+        ),
         may_start=True,
         refusals=facts.refusals,
         now=facts.now,
