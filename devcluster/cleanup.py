@@ -9,7 +9,8 @@ from devcluster import cgroups, leftovers, netns, processes
 from devcluster.errors import DevclusterError
 from devcluster.paths import ClusterPaths
 
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 60.0
+"""What was killed in a group with a small quota needs CPU time of that to end: tens of seconds on a busy machine."""
 
 
 def remove(cluster: str) -> None:
@@ -28,6 +29,7 @@ def remove(cluster: str) -> None:
 
     if not processes.exhaust(gone, _STOP_SECONDS):
         left = [f"{found.pid} {found.component}" for found in processes.find(cluster)]
+        left += [f"{pid} of a pod" for pid in cgroups.tasks(cluster)]
         raise DevclusterError(f"{cluster}: processes remain {_STOP_SECONDS:.0f} s after they were killed: {left}")
     cgroups.remove(cluster)
     netns.delete(cluster)

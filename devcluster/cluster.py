@@ -29,7 +29,7 @@ from devcluster import (
 )
 from devcluster.api import Api
 from devcluster.command import run
-from devcluster.controlplane import ADDRESS, PORT, ControlPlane
+from devcluster.controlplane import ADDRESS, PORT, SERVER, ControlPlane
 from devcluster.controlplane import PROGRAMS as CONTROL_PLANE_PROGRAMS
 from devcluster.errors import ClusterInUseError, ClusterNotFoundError, CommandError, DevclusterError, StartError
 from devcluster.images import catalogue, template
@@ -169,6 +169,25 @@ class Cluster:
         """Return the words that run a command inside the cluster's network, where pods have their addresses."""
         return [*netns.enter(self.name), *argv]
 
+    def write_kubeconfig(self, path: Path, token: str = "") -> None:
+        """Write a kubeconfig for programs inside the cluster's network; without a token, the administrator's."""
+        kubeconfig.write(path, SERVER, self._control_plane.authority, token or self._token, self.name)
+
+    @contextmanager
+    def running(self, component: str, argv: Sequence[str | Path], **environment: str) -> Iterator[None]:
+        """Run a program inside the cluster's network while the block lasts; `component` names it and its log."""
+        processes.spawn(
+            [*self.exec_argv(), *argv],
+            cluster=self.name,
+            component=component,
+            log=self._log(component),
+            environment=environment,
+        )
+        try:
+            yield
+        finally:
+            _end(self.name, component)
+
     @contextmanager
     def forward(self, address: str, port: int) -> Iterator[int]:
         """Relay a free port of 127.0.0.1 to an address inside (a pod's) while the block lasts; yield the port."""
@@ -180,14 +199,24 @@ class Cluster:
             _end(self.name, component)
 
     @contextmanager
-    def without_api_server(self) -> Iterator[None]:
-        """End the API server at once and start it again after the block; all else goes on, and etcd keeps the state."""
-        _end(self.name, "kube-apiserver")
+    def without(self, component: str) -> Iterator[None]:
+        """End a part of the control plane at once and start it again after the block; all else goes on.
+
+        `component` is `kube-apiserver`, `kube-controller-manager` or `kube-scheduler`; etcd keeps the state.
+        """
+        _end(self.name, component)
         try:
             yield
         finally:
-            self._spawn("kube-apiserver", self._control_plane.commands(self._programs)["kube-apiserver"])
-            self._wait_for_api()
+            self._spawn(component, self._control_plane.commands(self._programs)[component])
+            if component == "kube-apiserver":
+                self._wait_for_api()
+
+    @contextmanager
+    def frozen(self, component: str) -> Iterator[None]:
+        """Stop a part of the control plane while the block lasts, as if it hung."""
+        with processes.frozen(processes.find(self.name, component)):
+            yield
 
     def node(self, name: str) -> RunningNode:
         """Return one of the cluster's nodes; raises `DevclusterError` where there is none of the name."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from devcluster.paths import PACKAGE
 PROGRAMS = ("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "runtime", "pause")
 
 _SOCKET_SECONDS = 60.0
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -114,27 +115,56 @@ class RunningNode:
         if not reached:
             raise DevclusterError(f"{self.name}: no process of container {container_id!r} is left")
 
-    def restart_kubelet(self) -> None:
-        """End kubelet and start it again; the node's pods go on."""
+    @contextmanager
+    def without(self, part: str) -> Iterator[None]:
+        """End `kubelet` or `containerd` at once and start it again after the block; the node's pods go on."""
 
         def gone() -> bool:
-            left = processes.find(self.place.cluster, f"{self.name}/kubelet")
+            left = self._processes(part)
             processes.kill(left)
             return not left
 
-        processes.exhaust(gone, _STOP_SECONDS)
-        self.start_kubelet()
+        if not processes.exhaust(gone, _STOP_SECONDS):
+            raise DevclusterError(f"{self.name}: {part} remains {_STOP_SECONDS:.0f} s after it was killed")
+        try:
+            yield
+        finally:
+            if part == "kubelet":
+                self.start_kubelet()
+            else:
+                self._restart_containerd()
+
+    def restart_kubelet(self) -> None:
+        """End kubelet and start it again; the node's pods go on."""
+        with self.without("kubelet"):
+            pass
+
+    @contextmanager
+    def frozen(self, part: str) -> Iterator[None]:
+        """Stop `kubelet` or `containerd` while the block lasts, as if it hung; the node's pods go on."""
+        with processes.frozen(self._processes(part)):
+            yield
 
     def log_tail(self) -> str:
         """Return the ends of the node's logs."""
         return "\n".join(f"--- {part}\n{processes.tail(self._log(part))}" for part in ("kubelet", "containerd"))
 
+    def _restart_containerd(self) -> None:
+        """Start containerd in kubelet's mount namespace, where the node's mounts are."""
+        kubelet = self._processes("kubelet")
+        if not kubelet:
+            raise DevclusterError(f"{self.name}: neither kubelet nor containerd runs; .power_on() starts both")
+        place = self.place
+        inside = [*netns.enter(place.cluster), f"--mount=/proc/{kubelet[0].pid}/ns/mnt"]
+        self._spawn("containerd", [*inside, self.programs["containerd"], "--config", place.disk / "containerd.toml"])
+
     def _containerd(self) -> list[processes.Marked]:
-        return [
-            found
-            for found in processes.find(self.place.cluster, f"{self.name}/containerd")
-            if _is_containerd(found.pid)
-        ]
+        return self._processes("containerd")
+
+    def _processes(self, part: str) -> list[processes.Marked]:
+        """The processes of `kubelet` or `containerd` themselves; a containerd's shims carry its mark."""
+        found = processes.find(self.place.cluster, f"{self.name}/{part}")
+        return [process for process in found if part != "containerd" or _is_containerd(process.pid)]
 
     def _log(self, part: str) -> Path:
         return self.logs / f"{self.name}-{part}.log"

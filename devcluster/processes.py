@@ -13,8 +13,9 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ _PROC = Path("/proc")
 _FAVOURED = "-10"
 _LOOKS_AGAIN_SECONDS = (0.02, 0.1, 0.3)
 _children: list[subprocess.Popen[bytes]] = []
+_reaping = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def spawn(
             start_new_session=True,
             pass_fds=tuple(pass_descriptors),
         )
-    _children.append(child)
+    with _reaping:
+        _children.append(child)
     return child.pid
 
 
@@ -107,13 +110,19 @@ def alive(cluster: str, component: str) -> bool:
 def kill(processes: Iterable[Marked]) -> None:
     """Send SIGKILL to processes that still carry the mark they were found by."""
     for process in processes:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            descriptor = os.pidfd_open(process.pid)
-            try:
-                if _marked(process.pid) == process:
-                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            finally:
-                os.close(descriptor)
+        _send(process, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def frozen(processes: Sequence[Marked]) -> Iterator[None]:
+    """Stop processes while the block lasts, as if they hung; who ended meanwhile stays so."""
+    for process in processes:
+        _send(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            _send(process, signal.SIGCONT)
 
 
 def signal_pids(pids: Callable[[], set[int]], number: signal.Signals) -> int:
@@ -146,7 +155,8 @@ def exhaust(kill_remaining: Callable[[], bool], timeout_seconds: float) -> bool:
 
 def reap() -> None:
     """Collect the exit status of children of this process that have ended."""
-    _children[:] = [child for child in _children if child.poll() is None]
+    with _reaping:
+        _children[:] = [child for child in _children if child.poll() is None]
 
 
 @atexit.register
@@ -165,6 +175,16 @@ def tail(log: Path, lines: int = 15) -> str:
             return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
         return ""
+
+
+def _send(process: Marked, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            if _marked(process.pid) == process:
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)
 
 
 def _marked(pid: int) -> Marked | None:

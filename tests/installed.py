@@ -86,7 +86,7 @@ def install(cluster: Cluster) -> Installed:
     """Install the chart as the tests do and return when all of it is available."""
     chart, values = ROOT / "charts" / "foretide", Path(__file__).with_name("installed-values.yaml")
     arguments = ["install", "foretide", str(chart), "--namespace", SYSTEM_NAMESPACE, "--create-namespace"]
-    cluster.helm(*arguments, "--values", str(values), "--wait", "--timeout", "3m")
+    cluster.helm(*arguments, "--values", str(values), "--wait", "--timeout", "8m", timeout_seconds=500)
     return Installed(cluster, KubeClient.connect(str(cluster.kubeconfig)))
 
 

@@ -158,6 +158,24 @@ def test_a_kubelet_restart_does_not_disturb_pods(cluster: Cluster) -> None:
     assert before <= cgroups.tasks(cluster.name, "fast-1")
 
 
+def test_a_containerd_restart_does_not_disturb_pods_and_new_ones_start(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "-f", "-", stdin=pod("lasting", "fast-1", "serve", cpu="200m"))
+    cluster.kubectl("wait", "pod/lasting", "--for=condition=Ready", "--timeout=60s")
+    before = cgroups.tasks(cluster.name, "fast-1")
+    with cluster.node("fast-1").without("containerd"):
+        assert before <= cgroups.tasks(cluster.name, "fast-1")
+    cluster.wait_ready()
+    assert before <= cgroups.tasks(cluster.name, "fast-1")
+    cluster.kubectl("apply", "-f", "-", stdin=pod("later", "fast-1", "serve", cpu="200m"))
+    cluster.kubectl("wait", "pod/later", "--for=condition=Ready", "--timeout=60s")
+
+
+def test_a_frozen_api_server_answers_again_after_the_block(cluster: Cluster) -> None:
+    with cluster.frozen("kube-apiserver"), pytest.raises(CommandError):
+        cluster.kubectl("get", "nodes", "--request-timeout=2s")
+    cluster.wait_ready()
+
+
 def test_a_container_can_be_stopped_continued_and_killed_from_outside(cluster: Cluster) -> None:
     cluster.kubectl("apply", "-f", "-", stdin=pod("signalled", "fast-1", "serve", cpu="200m"))
     cluster.kubectl("wait", "pod/signalled", "--for=condition=Ready", "--timeout=60s")
@@ -185,7 +203,7 @@ def test_a_container_can_be_stopped_continued_and_killed_from_outside(cluster: C
 
 def test_the_api_server_can_be_gone_for_a_while(cluster: Cluster) -> None:
     before = cgroups.tasks(cluster.name)
-    with cluster.without_api_server(), pytest.raises(CommandError, match=r"EOF|refused|reset"):
+    with cluster.without("kube-apiserver"), pytest.raises(CommandError, match=r"EOF|refused|reset"):
         cluster.kubectl("get", "nodes", "--request-timeout=5s")
     cluster.wait_ready()
     assert before <= cgroups.tasks(cluster.name)

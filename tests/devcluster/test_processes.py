@@ -80,6 +80,22 @@ def test_a_process_that_is_not_what_was_found_is_left_alone() -> None:
         other.wait()
 
 
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
+def test_a_component_is_frozen_while_the_block_lasts(tmp_path: Path) -> None:
+    pid = start("edge-1/kubelet", tmp_path / "log")
+    end = time.monotonic() + 5
+    with processes.frozen(processes.find(CLUSTER, "edge-1/kubelet")):
+        while state(pid) != "T" and time.monotonic() < end:
+            time.sleep(0.01)
+        assert state(pid) == "T"
+    while state(pid) == "T" and time.monotonic() < end:
+        time.sleep(0.01)
+    assert state(pid) == "S"
+
+
 def test_output_goes_to_the_log_and_its_end_can_be_read(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "x.log"
     start("x", log, "seq 40; echo last; sleep 60")

@@ -39,13 +39,13 @@ class Readings:
 
 @contextmanager
 def reading_extender(stage: Stage) -> Iterator[int]:
-    """Yield a port of 127.0.0.1 where `read_extender` finds the extender that is there now, API server or not."""
+    """Yield a port of 127.0.0.1 where `scrape` finds the extender that is there now, API server or not."""
     with stage.installed.cluster.forward(stage.pod_of("extender")["status"]["podIP"], _EXTENDER_PORT) as port:
         yield port
 
 
-def read_extender(port: int) -> Readings:
-    """What the extender says of itself, or whoever is in its place."""
+def scrape(port: int) -> Readings:
+    """The metrics of who answers on a port of 127.0.0.1."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         return Readings(answer.read().decode())
 
@@ -53,7 +53,7 @@ def read_extender(port: int) -> Readings:
 def of_extender(stage: Stage) -> Readings:
     """What the extender says of itself now, or whoever is in its place."""
     with reading_extender(stage) as port:
-        return read_extender(port)
+        return scrape(port)
 
 
 def failed_probes(stage: Stage, kind: str) -> float:

@@ -22,7 +22,7 @@ from tests.chart.rendering import ROOT, render
 from tests.extender.authority import Authority
 from tests.extender.own_scheduler import SCHEDULER, scheduler
 from tests.faults.crowd import Crowd, crowd
-from tests.faults.readings import RESTARTED_SECONDS, container_started_seconds, read_extender
+from tests.faults.readings import RESTARTED_SECONDS, container_started_seconds, scrape
 from tests.faults.stage import Stage
 from tests.installed import SYSTEM_NAMESPACE, say
 
@@ -116,7 +116,7 @@ def frozen(stage: Stage, pod: Object) -> Iterator[None]:
 
 def decisions(observe: int) -> float:
     """What it decided about tasks."""
-    readings, name = read_extender(observe), "foretide_extender_decisions_total"
+    readings, name = scrape(observe), "foretide_extender_decisions_total"
     return readings.total(name) - readings.total(name, source="Untouched")
 
 

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from tests.faults.burst import Burst, is_gated
-from tests.faults.readings import failed_probes, read_extender, reading_extender
-from tests.faults.stage import PARTS, Stage
+from tests.faults.parts import PARTS
+from tests.faults.readings import failed_probes, reading_extender, scrape
+from tests.faults.stage import Stage
 
 pytestmark = pytest.mark.cluster
 
@@ -74,9 +75,9 @@ def test_tasks_go_on_and_are_paired_after_the_api_server_was_away(stage: Stage) 
         burst.give_own()
         burst.give_run()
         burst.wait_under_way()
-        with stage.installed.cluster.without_api_server():
+        with stage.installed.cluster.without("kube-apiserver"):
             time.sleep(AWAY_SECONDS)
-            silent_seconds = read_extender(port).values("foretide_extender_watch_age_seconds")
+            silent_seconds = scrape(port).values("foretide_extender_watch_age_seconds")
         burst.wait_complete()
         burst.check(all_predicted=False)
     assert min(silent_seconds) > AWAY_SECONDS / 2

@@ -17,13 +17,15 @@ from tests.operator.cluster_objects import ago, uid
 class MemoryApi:
     """The verbs that the operator uses, and a World that hears of everything at once.
 
-    ``fail_at`` are the numbers of writes, from 1, that answer 503 and change nothing.
+    ``fail_at`` are the numbers of writes, from 1, that answer 503 and change nothing; those of ``lose_at`` are made and
+    their answers lost.
     """
 
-    def __init__(self, *, fail_at: frozenset[int] = frozenset()) -> None:
+    def __init__(self, *, fail_at: frozenset[int] = frozenset(), lose_at: frozenset[int] = frozenset()) -> None:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.writes = 0
-        self._fail_at = fail_at
+        self.fail_at = fail_at
+        self._lose_at = lose_at
         self._versions = itertools.count(100)
         client: Any = self
         self.client: KubeClient = client
@@ -50,7 +52,7 @@ class MemoryApi:
         self._write()
         if (resource.plural, namespace or "", body["metadata"]["name"]) in self.objects:
             raise ApiError(409, "AlreadyExists", body["metadata"]["name"])
-        return self.put(resource, body)
+        return self._answer(self.put(resource, body))
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
         found = self.find(resource, name, namespace)
@@ -78,15 +80,15 @@ class MemoryApi:
         found = self.find(resource, name, namespace)
         if patch_type == "apply":
             metadata = {**(found or body)["metadata"], **body["metadata"]}
-            return self.put(resource, {**(found or {}), **body, "metadata": metadata})
+            return self._answer(self.put(resource, {**(found or {}), **body, "metadata": metadata}))
         if found is None:
             raise ApiError(404, "NotFound", name)
         if patch_type == "json":
             if found["metadata"]["uid"] != body[0]["value"]:
                 raise ApiError(422, "Invalid", "the test operation failed")
             found["status"] = body[1]["value"]
-            return self.put(resource, found)
-        return self.put(resource, _merged(found, body))
+            return self._answer(self.put(resource, found))
+        return self._answer(self.put(resource, _merged(found, body)))
 
     def delete(self, resource: Resource, name: str, namespace: str | None = None, **_: Any) -> bool:
         self._write()
@@ -98,8 +100,13 @@ class MemoryApi:
 
     def _write(self) -> None:
         self.writes += 1
-        if self.writes in self._fail_at:
+        if self.writes in self.fail_at:
             raise ApiError(503, "ServiceUnavailable", f"write {self.writes} fails")
+
+    def _answer(self, item: Object) -> Object:
+        if self.writes in self._lose_at:
+            raise ApiError(0, "NotReached", f"the answer to write {self.writes} is lost")
+        return item
 
     def _tell(self, resource: Resource, kind: str, item: Object) -> None:
         for candidate, cache in self.world.caches():

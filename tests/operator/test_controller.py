@@ -258,11 +258,15 @@ def test_a_settled_cluster_is_left_alone() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(fail_at=st.frozensets(st.integers(1, 60), max_size=12), killed=st.booleans())
+@given(
+    fail_at=st.frozensets(st.integers(1, 60), max_size=12),
+    lose_at=st.frozensets(st.integers(1, 60), max_size=12),
+    killed=st.booleans(),
+)
 def test_whichever_writes_fail_and_however_often_it_is_killed_each_task_counts_once(
-    *, fail_at: frozenset[int], killed: bool
+    *, fail_at: frozenset[int], lose_at: frozenset[int], killed: bool
 ) -> None:
-    api = MemoryApi(fail_at=fail_at)
+    api = MemoryApi(fail_at=fail_at, lose_at=lose_at)
     cluster(api)
     live(api, rounds=8, killed=killed)
     tasks = [p for p in api.all(PODS) if p["metadata"]["labels"]["foretide.dev/role"] == "run"]
@@ -279,3 +283,15 @@ def test_whichever_writes_fail_and_however_often_it_is_killed_each_task_counts_o
     assert {row.origin for row in table.rows} == {"Profile", "Run"}
     assert len(api.all(WORKLOAD_PROFILES)) == 2
     assert len([job for job in api.all(JOBS) if job["metadata"]["labels"]["foretide.dev/role"] == "run"]) == 1
+
+
+def test_whichever_answer_is_lost_metrics_count_each_task_once() -> None:
+    whole = MemoryApi()
+    cluster(whole)
+    live(whole, rounds=5)
+    for number in range(1, whole.writes + 1):
+        api = MemoryApi(lose_at=frozenset({number}))
+        cluster(api)
+        process = live(api, rounds=6)
+        counted = process.metrics.registry.get_sample_value("foretide_tasks_ended_total", {"ending": "Paired"})
+        assert counted == TASKS, f"the answer to write {number} of {whole.writes} was lost"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from foretide.results import MAX_RESULT_BYTES, Failure, InspectResult, ProfileResult
+from foretide.results import Failure, InspectResult, ProfileResult
+from foretide.termination_message import MAX_RESULT_BYTES
 from foretide_operator.jobs import inspect_job, profile_job
 from foretide_operator.outcome import TRANSIENT, Done, Failed, Running, read_outcome
 from tests.operator.cluster_objects import (
@@ -25,7 +26,9 @@ from tests.operator.cluster_objects import (
 )
 
 JOB = as_stored(inspect_job(workload(), 1, SETTINGS))
-PROFILE = as_stored(profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), series="", settings=SETTINGS))
+PROFILE = as_stored(
+    profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
+)
 FAILED = ended(JOB, "Failed", reason="BackoffLimitExceeded")
 TIMED_OUT = ended(JOB, "Failed", reason="DeadlineExceeded")
 PENDING = {"phase": "Pending", "containerStatuses": []}
@@ -57,6 +60,8 @@ def test_a_profile_is_believed_within_what_the_signature_allows() -> None:
     [
         ("UnknownModel", pod_of(JOB, phase="Failed", message=Failure(reason="UnknownModel", message="no such model"))),
         ("ResultMissing", pod_of(JOB, phase="Failed", terminated={"exitCode": 1})),
+        ("Killed", pod_of(JOB, phase="Failed", terminated={"exitCode": 137, "reason": "Error"})),
+        ("NodeGone", pod_of(JOB, phase="Failed", terminated={"exitCode": 137, "reason": "ContainerStatusUnknown"})),
         ("ResultInvalid", pod_of(JOB, phase="Failed", message="Segmentation fault")),
         ("OOMKilled", pod_of(JOB, phase="Failed", terminated={"reason": "OOMKilled", "exitCode": 137})),
         ("PodEvicted", pod_of(JOB, phase="Failed", reason="Evicted", message="low on memory")),
@@ -96,11 +101,19 @@ def test_a_result_of_another_kind_is_refused() -> None:
     assert "ProfileResult" in failed.message
 
 
+STARTED = event("Started", seconds_ago=500)
+"""So long before the end that the Job had most of its time."""
+
+
 @pytest.mark.parametrize(
     ("reason", "events"),
     [
-        ("DeadlineExceeded", [event("Scheduled"), event("Started")]),
-        ("DeadlineExceeded", [event("FailedScheduling", "0/3 nodes"), event("Scheduled"), event("Started")]),
+        ("DeadlineExceeded", [event("Scheduled"), STARTED]),
+        ("DeadlineExceeded", [event("FailedScheduling", "0/3 nodes"), event("Scheduled"), STARTED]),
+        ("StartedLate", [event("Scheduled"), event("Started", seconds_ago=100)]),
+        ("StartedLate", [event("Scheduled")]),
+        ("StartedLate", []),
+        ("NodeGone", [event("Scheduled"), STARTED, event("NodeNotReady", "Node is not ready")]),
         ("Unschedulable", [event("FailedScheduling", "0/3 nodes are available")]),
         ("ImageMissing", [event("Scheduled"), event("Failed", 'Failed to pull image "x"')]),
         ("VolumeUnavailable", [event("Scheduled"), event("FailedMount", "configmap not found")]),

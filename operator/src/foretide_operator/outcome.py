@@ -13,11 +13,12 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult, parse
+from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult
 from foretide.signature import Signature
+from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.quantity import QuantityError, whole
-from foretide_operator.times import epoch_milliseconds, seconds_since
+from foretide_operator.times import epoch_milliseconds, parse_time, seconds_since
 
 UNSCHEDULABLE_AFTER_SECONDS: Final = 30.0
 BLOCKED_AFTER_SECONDS: Final = 2.0
@@ -30,6 +31,7 @@ SURROUNDINGS: Final = frozenset(
         "PodEvicted",
         "PodRefused",
         "QuotaExceeded",
+        "StartedLate",
         "Unschedulable",
         "VolumeUnavailable",
     }
@@ -39,7 +41,7 @@ SURROUNDINGS: Final = frozenset(
 ON_A_NODE: Final = frozenset({"ImageMissing", "VolumeUnavailable"})
 """Of these, what keeps a Pod from beginning that has its node already: it holds that node's room meanwhile."""
 
-TRANSIENT: Final = SURROUNDINGS | {"InternalError", "TimedOut"}
+TRANSIENT: Final = SURROUNDINGS | {"InternalError", "Killed", "TimedOut"}
 """Reasons that may pass by themselves, so that another attempt is worth its time."""
 
 SETTLE_SECONDS: Final = 5.0
@@ -49,6 +51,10 @@ ANNOTATION_FAILURE: Final = "foretide.dev/failure"
 """On a Job that ended without a result: why, as it was first read. Events expire and Pods go; the reason stays."""
 
 _SHARED_BYTES: Final = 1024**3
+_FAIR_SHARE: Final = 0.5
+"""Of a Job's time: who had less to work in, because the node was away or late, is not judged by what came of it."""
+_BY_SIGNAL_STATUS: Final = 128
+"""Exit statuses above this one tell the signal that ended a container."""
 _QUOTA_WORDS: Final = ("exceeded quota", "failed quota", "status unknown for quota")
 _IMAGE_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
 _KUBELET_REFUSALS: Final = ("OutOf", "UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "Terminated")
@@ -125,7 +131,8 @@ def read_outcome(
     finished = finished_condition(job)
     pod = max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
     if finished is None:
-        return _progress(job, pod, events, now)
+        result = _result_before_the_end(pod, expected=expected, signature=signature)
+        return _progress(job, pod, events, now) if result is None else result
     kept = KeptFailure.of(job)
     if kept is not None:
         return Failed(kept.reason, kept.message, _time(finished))
@@ -136,7 +143,15 @@ def read_outcome(
         if pod is None:
             return Failed("NodeGone", "the Pod is gone and its result with it", _time(finished))
         return read_result(pod, expected=expected, signature=signature, ended_time=_time(finished))
-    return _failure(finished, pod, events, expected=expected, now=now)
+    return _failure(job, finished, pod, events, expected=expected, now=now)
+
+
+def _result_before_the_end(pod: Object | None, *, expected: type[Any], signature: Signature | None) -> Done | None:
+    """The result of a Pod that ended well, whose Job will be told so in a second or two; None if there is none."""
+    if pod is None or pod.get("status", {}).get("phase") != "Succeeded":
+        return None
+    found = read_result(pod, expected=expected, signature=signature)
+    return found if isinstance(found, Done) else None
 
 
 def read_result(
@@ -234,13 +249,14 @@ def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: da
 
 
 def _failure(
-    finished: Object, pod: Object | None, events: Sequence[Object], *, expected: type[Any], now: datetime
+    job: Object, finished: Object, pod: Object | None, events: Sequence[Object], *, expected: type[Any], now: datetime
 ) -> Failed:
     ended = _time(finished)
     if finished.get("reason") == "DeadlineExceeded":
-        reason, message = _hindrance(pod, events, now) or (
-            "DeadlineExceeded",
-            "it had not ended when its time was up and was stopped",
+        reason, message = (
+            _hindrance(pod, events, now)
+            or _lateness(job, finished, events)
+            or ("DeadlineExceeded", "it had not ended when its time was up and was stopped")
         )
         return Failed(reason, message, ended)
     if pod is None:
@@ -255,8 +271,18 @@ def _failure(
     if isinstance(result, Done):
         return Failed("ResultInvalid", "a result came, and yet the container failed", ended)
     if result.reason == "ResultMissing" and terminated is not None:
-        return Failed("ResultMissing", f"exit status {terminated.get('exitCode')} and not a word", ended)
+        return Failed(*_wordless(terminated), ended)
     return result
+
+
+def _wordless(terminated: Object) -> tuple[str, str]:
+    """Why a container has ended without a word; a node that lost its power knows no more than that it is gone."""
+    if terminated.get("reason") == "ContainerStatusUnknown":
+        return "NodeGone", "its node does not know what became of it, as after a loss of power"
+    status = terminated.get("exitCode")
+    if isinstance(status, int) and status > _BY_SIGNAL_STATUS:
+        return "Killed", f"ended by signal {status - _BY_SIGNAL_STATUS}, and not for its memory"
+    return "ResultMissing", f"exit status {status} and not a word"
 
 
 def _hindrance(pod: Object | None, events: Sequence[Object], now: datetime) -> tuple[str, str] | None:
@@ -280,6 +306,21 @@ def _hindrance(pod: Object | None, events: Sequence[Object], now: datetime) -> t
         if event is not None:
             return reason, _one_line(event.get("message", ""))
     return None
+
+
+def _lateness(job: Object, finished: Object, events: Sequence[Object]) -> tuple[str, str] | None:
+    """Why a Job whose time was up did not have a fair share of it to work in; None if it did."""
+    if _event(events, "NodeNotReady") is not None:
+        return "NodeGone", "its node was not ready for a part of its time"
+    started = _event(events, "Started")
+    if started is None:
+        return "StartedLate", "its container had not begun when its time was up, and nobody says why"
+    allowed_seconds = job.get("spec", {}).get("activeDeadlineSeconds") or 0
+    began, ended = parse_time(started.get("lastTimestamp")), parse_time(_time(finished))
+    if began is None or ended is None or (ended - began).total_seconds() >= _FAIR_SHARE * allowed_seconds:
+        return None
+    had_seconds = max(0.0, (ended - began).total_seconds())
+    return "StartedLate", f"its container had {had_seconds:.0f} s of {allowed_seconds} s: it began late"
 
 
 def _refused_by_node(pod: Object) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""The trainers: scikit-learn estimators whose fit makes a `CompletionTimePredictor`, of time, memory or energy."""
+"""The trainers: scikit-learn estimators whose fit makes a `CompletionTimePredictor`, of time or energy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from foretide.model.predictor import CompletionTimePredictor, Explanation
 from foretide.model.table import Array, Columns, Table, TableError
-from foretide.model.target import BYTES, JOULES, SECONDS, Target
+from foretide.model.target import JOULES, SECONDS, Target
 from foretide.model.training.assembly import Settings, assemble
 from foretide.model.training.calibration import learn_intervals
 from foretide.model.training.deviations import with_workloads
@@ -93,7 +93,7 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         return self.predictor_.predict_interval(X, coverage)
 
     def predict_quantile(self, X: Columns | Table, quantile: float) -> Array:  # noqa: N803
-        """What the actual value stays below with probability `quantile`: for deadlines, and for memory."""
+        """What the actual value stays below with probability `quantile`: for deadlines."""
         check_is_fitted(self)
         return self.predictor_.predict_quantile(X, quantile)
 
@@ -125,15 +125,6 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             threads=self.threads,
         )
         return CompletionTimePredictor(assemble(table, seconds, self.target, settings))
-
-
-class MemoryModel(CompletionTimeModel):
-    """Peak bytes of a process that runs inferences: the same machinery over weights, activations and a runtime.
-
-    Take `predict_quantile`: who is given too little is killed, who is given too much only wastes.
-    """
-
-    target: ClassVar[Target] = BYTES
 
 
 class EnergyModel(CompletionTimeModel):
