@@ -97,7 +97,7 @@ def test_more_than_the_file_could_hold_unpacked_is_refused_unread() -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("second", [PROGRAM, PROGRAM.upper()])
 def test_two_entries_of_one_name_are_refused_as_readers_differ_in_which_they_take(second: str) -> None:
-    assert "same name" in _why_refused(_archive({}, **{second: b"{}"}))
+    assert "same name" in _why_refused(_archive({}, {second: b"{}"}))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not an archive", b"\x80\x04." * 9])
