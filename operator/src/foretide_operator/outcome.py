@@ -248,7 +248,7 @@ def _failure(
     if finished.get("reason") == "DeadlineExceeded":
         reason, message = (
             _hindrance(pod, events, now)
-            or _lateness(job, finished, events)
+            or _lateness(job, events)
             or ("DeadlineExceeded", "it had not ended when its time was up and was stopped")
         )
         return Failed(reason, message, ended)
@@ -301,7 +301,7 @@ def _hindrance(pod: Object | None, events: Sequence[Object], now: datetime) -> t
     return None
 
 
-def _lateness(job: Object, finished: Object, events: Sequence[Object]) -> tuple[str, str] | None:
+def _lateness(job: Object, events: Sequence[Object]) -> tuple[str, str] | None:
     """Why a Job whose time was up did not have a fair share of it to work in; None if it did.
 
     A kubelet that stops a container at the end of its time says so. Where none does, it ran no more by then: its node
