@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-profile bench-placement bench-orders bench-scale bench-waves bench-burst
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -98,15 +98,34 @@ bench-burst: $(READY) ## Three tasks a slot at once on that rack by each schedul
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.burst --runs $(or $(RUNS),1) --order $(or $(ORDER),Balanced)
 
-bench-profile: $(READY) ## Whether the profiler says the same twice, and the same as torch.utils.benchmark (SECONDS=5 PRECISION=int8)
+bench-operator: $(READY) ## What the operator costs with 1,000 workloads on 10 classes, and how soon it is back after a crash (ARGS="--at-once 1")
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.operator_scale $(ARGS)
+
+bench-first-prediction: $(READY) ## From kubectl apply to the first prediction by the model, and to the first task's node
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.first_prediction
+
+bench-profile: $(READY) ## Whether the profiler says the same twice, and the same as torch.utils.benchmark (SECONDS=3 PRECISION=int8)
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.profile_repeat $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PRECISION),--precision $(PRECISION))
+
+measure: $(READY) ## Profile models of every kind on six classes: 3,000 rows in two hours; run again, it goes on
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.measure
+
+bench-regressors: $(READY) ## Usual regressors and the model on these profiles, on random and grouped splits (CSV=path: another table)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.regressors $(CSV)
 
 bench-predict: $(READY) ## Errors of the completion-time model, of simpler ones and of its parts (CSV=path: another table)
 	@$(BIN)/python -m bench.predict $(CSV)
 
 bench-active: $(READY) ## Errors and regret with 30 % of public pairs measured, chosen by gain and at random (SEEDS=5)
 	@$(BIN)/python -m bench.active $(if $(SEEDS),--seeds $(SEEDS))
+
+bench-memory: $(READY) ## Memory predicted for pairs held out, against measured peaks: killed, and over-estimate (CSV=path)
+	@$(BIN)/python -m bench.memory $(CSV)
 
 bench-placement: $(READY) ## Policies side by side in simulation, on three fleets under three loads
 	@$(BIN)/python -m bench.placement

@@ -27,7 +27,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def torch_python() -> Iterator[Run]:
     """What runs a module where torch is."""
     if find_spec("torch") is not None:
-        yield _here
+        yield here
         return
     from devcluster import command  # noqa: PLC0415 - a machine that has torch may have no more than that
     from devcluster.images import buildah, catalogue  # noqa: PLC0415
@@ -44,7 +44,8 @@ def torch_python() -> Iterator[Run]:
         command.run([*buildah.invocation(), "rm", container])
 
 
-def _here(*arguments: str) -> subprocess.CompletedProcess[str]:
+def here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a module of this repository on this machine's Python."""
     path = [*(str(ROOT / source) for source in _SOURCES), os.environ.get("PYTHONPATH", "")]
     return _run([sys.executable, "-m", *arguments], {**os.environ, "PYTHONPATH": os.pathsep.join(path)})
 

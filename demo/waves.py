@@ -15,7 +15,8 @@ from demo.columns import Column
 from demo.pod_times import PodTimes
 from demo.task import Task
 from foretide.prediction import PodPrediction
-from foretide.results import ResultError, RunResult, parse
+from foretide.results import ResultError, RunResult
+from foretide.termination_message import parse
 from foretide_kube.cache import WatchCache
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import (

@@ -51,7 +51,7 @@ def test_the_pod_among_the_examples_is_a_task_behind_the_gate_of_a_workload_that
     assert pod.is_gated
     assert (pod.task.inferences, pod.inferences_problem) == (250, "")
     assert body["spec"]["schedulerName"] == SCHEDULER_NAME
-    workloads = [yaml.safe_load(path.read_text()) for path in MANIFESTS]
+    workloads = [one for path in MANIFESTS for one in yaml.safe_load_all(path.read_text())]
     (limits,) = [one["spec"]["resources"]["limits"] for one in workloads if one["metadata"]["name"] == pod.workload]
     assert body["spec"]["containers"][0]["resources"] == {"requests": limits, "limits": limits}
 

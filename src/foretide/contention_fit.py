@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foretide.contention import MAX_COEFFICIENT, WORKLOAD_KINDS, Contention, WorkloadKind, kind_of
-from foretide.observation import Observation
+from foretide.observation import Observation, namespace_of
 
 FOLDS: Final = 5
 """In so many turns every run is held back once, together with all others of its occasion."""
@@ -91,7 +91,7 @@ class _Runs:
         log_seconds = np.array([math.log(row.inference_microseconds / 1e6) for row in rows])
         occasions = [row.observed_milliseconds // OCCASION_MILLISECONDS for row in rows]
         group = _numbered([(row.workload, row.cpu_millis) for row in rows])
-        namespace = _numbered([row.workload.partition("/")[0] for row in rows])
+        namespace = _numbered([namespace_of(row.workload) for row in rows])
         said = np.bincount(namespace) if len(rows) else np.zeros(0)
         return cls(
             log_seconds=log_seconds,

@@ -47,10 +47,14 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
-    """What several estimates say together: seconds, and the deviation of their logarithm."""
+    """What several estimates say together: seconds, and the deviation of their logarithm.
+
+    ``is_contradictory`` says that they differ by more than they may (`MAX_DISAGREEMENT`).
+    """
 
     seconds: float
     deviation: float
+    is_contradictory: bool
 
 
 def merged(estimates: Sequence[Estimate]) -> Merged:
@@ -66,5 +70,6 @@ def merged(estimates: Sequence[Estimate]) -> Merged:
     mean = sum(weight * math.log(each.seconds) for weight, each in zip(weights, estimates, strict=True)) / total
     misfit = sum(weight * (math.log(each.seconds) - mean) ** 2 for weight, each in zip(weights, estimates, strict=True))
     freedom = len(estimates) - 1
-    scale = misfit / freedom if freedom and misfit / freedom > MAX_DISAGREEMENT else 1.0
-    return Merged(seconds=math.exp(mean), deviation=math.sqrt(scale / total))
+    is_contradictory = bool(freedom) and misfit / freedom > MAX_DISAGREEMENT
+    scale = misfit / freedom if is_contradictory else 1.0
+    return Merged(seconds=math.exp(mean), deviation=math.sqrt(scale / total), is_contradictory=is_contradictory)

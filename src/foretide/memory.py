@@ -1,7 +1,8 @@
-"""How much memory a task takes at most: what was measured, with a margin, else counted from its signature.
+"""How much memory a task needs: as measured, with a margin, else as `foretide.memory_fit` counts its signature.
 
-Counted: peak = what the runtime itself holds + parameters + the activations that live at once. What the runtime holds
-is learned from what observed peaks leave over, at an upper quantile: too little kills the task, too much only wastes.
+The need is the least limit under which the task is not killed: what its process holds (`memoryPeakBytes`, without
+libraries' pages, which the kernel drops where memory is short) and `SLACK_BYTES`. Too little kills the task, too much
+only wastes.
 """
 
 from __future__ import annotations
@@ -9,27 +10,32 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from statistics import median
 from typing import Final, Literal
 
 import msgspec
 
+from foretide import memory_fit
+from foretide.memory_fit import MemoryKind, Need, Sample, kind_of
 from foretide.observation import Observation, Runtime, Subject
-from foretide.signature import Signature
 
 MemorySource = Literal["Measured", "OtherClass", "Counted"]
 
-RUNTIME_BYTES: Final[Mapping[Runtime, int]] = {"onnx": 90 * 10**6, "torch": 350 * 10**6}
-"""What a process holds with the runtime loaded and no model, as long as nothing was observed."""
+SLACK_BYTES: Final = 4 * 2**20
+"""Beyond what the process holds: the kernel's accounts of it, and the few pages of libraries without which it would
+read them anew all the time."""
 MEASURED_MARGIN: Final = 1.1
 """One run's peak against another's."""
-OTHER_CLASS_MARGIN: Final = 1.2
+OTHER_CLASS_MARGIN: Final = 1.12
 """Peaks of other classes: threads and kernels differ."""
-COUNTED_MARGIN: Final = 1.2
-"""Parameters and activations as counted: allocators round up, and layouts are copied."""
-QUANTILE: Final = 0.9
-MAX_HELD_FACTOR: Final = 4.0
-"""How many times `RUNTIME_BYTES` a runtime is believed to hold: peaks are reported by containers that run anyone's
-model, and one false report must not make every other workload look too large for its limit."""
+COUNTED_DEVIATIONS: Final = 3.0
+"""Standard deviations above what is expected of a workload that was measured nowhere: two in a hundred need more, by
+Student's t with the degrees of freedom of `foretide.memory_fit`."""
+CLASS_SHARE: Final = 0.25
+"""What the tasks of a class hold beyond the others' counts as the class's own, as a GPU's driver is, from so much on
+of what is expected of them."""
+MAX_CLASS_BYTES: Final = 4 * 2**30
 
 
 class MemoryEstimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,42 +46,60 @@ class MemoryEstimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memories:
-    """Memory peaks that were observed, grouped once to answer many questions."""
+    """Memory peaks that were observed, grouped once to answer many questions; learns when first asked to count."""
 
     def __init__(self, observations: Iterable[Observation]) -> None:
-        own: dict[tuple[str, str], int] = {}
-        held: dict[Runtime, dict[str, int]] = defaultdict(dict)
+        self._peaks: dict[str, dict[str, int]] = defaultdict(dict)
+        self._rows: dict[str, Observation] = {}
         for row in observations:
             peak = row.memory_peak_bytes
             if peak is None or peak <= 0:
                 continue
-            pair = row.workload, row.node_class
-            own[pair] = max(own.get(pair, 0), peak)
-            over = peak - round(COUNTED_MARGIN * _counted(row.signature))
-            over = min(over, round(MAX_HELD_FACTOR * RUNTIME_BYTES[row.runtime]))
-            held[row.runtime][row.workload] = max(held[row.runtime].get(row.workload, over), over)
-        self._own = own
-        self._runtime = {
-            runtime: _upper_quantile([RUNTIME_BYTES[runtime], *held.get(runtime, {}).values()])
-            for runtime in RUNTIME_BYTES
-        }
+            found = self._peaks[row.workload]
+            found[row.node_class] = max(found.get(row.node_class, 0), peak)
+            self._rows[row.workload] = row
 
     def estimate(self, subject: Subject) -> MemoryEstimate:
-        """The peak of a workload on a node class."""
-        own = self._own.get((subject.workload, subject.node_class))
+        """The need of a workload on a node class."""
+        peaks = self._peaks.get(subject.workload, {})
+        own = peaks.get(subject.node_class)
         if own is not None:
-            return MemoryEstimate(peak_bytes=math.ceil(own * MEASURED_MARGIN), source="Measured")
-        others = [peak for (workload, _), peak in self._own.items() if workload == subject.workload]
-        if others:
-            return MemoryEstimate(peak_bytes=math.ceil(max(others) * OTHER_CLASS_MARGIN), source="OtherClass")
-        counted = self._runtime[subject.runtime] + COUNTED_MARGIN * _counted(subject.signature)
-        return MemoryEstimate(peak_bytes=math.ceil(max(counted, 1)), source="Counted")
+            return _estimate(own * MEASURED_MARGIN, "Measured")
+        here = self._class_bytes.get((subject.runtime, subject.node_class), 0.0)
+        need, amounts = self._needs[kind_of(subject)], memory_fit.amounts(subject)
+        if not peaks:
+            return _estimate(need.upper_bytes(amounts, COUNTED_DEVIATIONS) + here, "Counted")
+        elsewhere = [
+            max(peak - there, need.expected_bytes(amounts)) if there else peak
+            for there, peak in ((self._class_bytes.get((subject.runtime, name), 0.0), peaks[name]) for name in peaks)
+        ]
+        return _estimate(max(elsewhere) * OTHER_CLASS_MARGIN + here, "OtherClass")
+
+    @cached_property
+    def _needs(self) -> Mapping[MemoryKind, Need]:
+        samples: dict[MemoryKind, list[Sample]] = {kind: [] for kind in memory_fit.PRIORS}
+        for workload, peaks in self._peaks.items():
+            row = self._rows[workload]
+            samples[kind_of(row)].append(Sample(workload, memory_fit.amounts(row), float(median(peaks.values()))))
+        return {kind: memory_fit.learn(kind, found) for kind, found in samples.items()}
+
+    @cached_property
+    def _class_bytes(self) -> Mapping[tuple[Runtime, str], float]:
+        """What tasks of a runtime hold on a class beyond what is expected: the median over namespaces of theirs."""
+        beyond: dict[tuple[Runtime, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+        for workload, peaks in self._peaks.items():
+            row = self._rows[workload]
+            expected = self._needs[kind_of(row)].expected_bytes(memory_fit.amounts(row))
+            for node_class, peak in peaks.items():
+                found = beyond[row.runtime, node_class][workload.partition("/")[0]]
+                found.append((peak / expected - 1, peak - expected))
+        held = {}
+        for key, by_namespace in beyond.items():
+            share, size = (median(median(pair[i] for pair in each) for each in by_namespace.values()) for i in (0, 1))
+            if share > CLASS_SHARE:
+                held[key] = min(size, MAX_CLASS_BYTES)
+        return held
 
 
-def _counted(signature: Signature) -> int:
-    return signature.parameter_bytes + signature.peak_activation_bytes
-
-
-def _upper_quantile(values: list[int]) -> int:
-    ordered = sorted(values)
-    return ordered[min(math.ceil(QUANTILE * (len(ordered) + 1)), len(ordered)) - 1]
+def _estimate(peak_bytes: float, source: MemorySource) -> MemoryEstimate:
+    return MemoryEstimate(peak_bytes=math.ceil(peak_bytes) + SLACK_BYTES, source=source)

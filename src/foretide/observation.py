@@ -74,6 +74,11 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     observed_milliseconds: int
 
 
+def namespace_of(workload: str) -> str:
+    """The namespace of an observed workload, out of its name."""
+    return workload.partition("/")[0]
+
+
 class DeviceFeatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What is known of a node class from its probe; None where it was not probed."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from foretide.observation import Observation
+from foretide.observation import Observation, namespace_of
 
 MAX_SHARD_BYTES: Final = 600_000
 """Of one compressed shard: as base64 in a ConfigMap it stays below the API's bound of 1 MiB."""
@@ -21,6 +21,12 @@ ROWS_PER_SHARD: Final = 512
 MAX_SHARDS: Final = 1024
 ROWS_PER_PAIR: Final = 16
 """Rows of one workload on one node class that are kept: more would let one tenant bend the model for the others."""
+
+LOAD_BOUNDS_PERMILLE: Final = (0, 250, 500)
+"""Runs are told apart by what others used of the node's cores: nothing, up to a quarter, up to half, more."""
+
+_Pair = tuple[str, str]
+_Ranked = tuple[int, Observation]
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Observation)
@@ -111,26 +117,63 @@ def decode_shards(shards: Mapping[str, bytes]) -> tuple[list[Observation], list[
 
 
 def thin(observations: Iterable[Observation], limit: int, *, per_pair: int = ROWS_PER_PAIR) -> list[Observation]:
-    """At most `limit` rows, at most `per_pair` of each workload and node class.
+    """At most `limit` rows, at most `per_pair` of each workload and node class; the order is that of importance.
 
-    Of each pair profiles stay before runs and newer before older; every pair keeps its first row before any keeps its
-    second, and pairs of different namespaces take turns. The order of the result is that of importance.
+    A plain window of the newest forgets what has not occurred for a while: the one slow board, the node under load.
+    So all is taken in turns. Within a pair: its newest profile, then the newest of each *regime* (`_regime`: another
+    batch size, or how busy the node was), the second newest, and so on; further profiles stay before all of these.
+    Every pair keeps its first row before any keeps its second. Namespaces take turns, so that nobody's rows crowd out
+    the others'; within a namespace strata do, of node class and family for first rows, and of regime for the others.
     """
-    pairs: dict[tuple[str, str], list[Observation]] = defaultdict(list)
+    pairs: dict[_Pair, list[Observation]] = defaultdict(list)
     for row in observations:
         pairs[row.workload, row.node_class].append(row)
-    newest = {pair: max(row.observed_milliseconds for row in rows) for pair, rows in pairs.items()}
+    first, others = [], []
+    for _, rows in sorted(pairs.items()):
+        ranked = list(enumerate(_by_importance(rows)[:per_pair]))
+        first += ranked[:1]
+        others += ranked[1:]
+    in_turns = [
+        *_in_turns(first, lambda row: (row.node_class, row.signature.family)),
+        *_in_turns(others, lambda row: (row.node_class, row.signature.family, _regime(row))),
+    ]
+    return in_turns[:limit]
+
+
+def _in_turns(ranked: Sequence[_Ranked], stratum_of: Callable[[Observation], Hashable]) -> list[Observation]:
+    """Rows, each with its rank within its pair, so that namespaces take turns, and in each of these strata."""
+    strata: dict[tuple[str, Hashable], list[_Ranked]] = defaultdict(list)
+    for rank, row in sorted(ranked, key=lambda entry: (entry[0], -entry[1].observed_milliseconds)):
+        strata[namespace_of(row.workload), stratum_of(row)].append((rank, row))
+    turns: dict[str, list[tuple[int, int, int, _Ranked]]] = defaultdict(list)
+    for (namespace, _), rows in strata.items():
+        turns[namespace] += [
+            (place, rank, -row.observed_milliseconds, (rank, row)) for place, (rank, row) in enumerate(rows)
+        ]
+    placed = [
+        (place, namespace, row)
+        for namespace, entries in turns.items()
+        for place, (_, _, _, (_, row)) in enumerate(sorted(entries, key=lambda entry: entry[:3]))
+    ]
+    return [row for _, _, row in sorted(placed, key=lambda entry: entry[:2])]
+
+
+def _by_importance(rows: Iterable[Observation]) -> list[Observation]:
+    """The rows of one pair: profiles, then regimes in turn, newer before older."""
+    newest_first = sorted(rows, key=lambda row: (-row.observed_milliseconds, _encoder.encode(row)))
     turn: dict[str, int] = defaultdict(int)
-    ranked: list[tuple[int, int, str, str, Observation]] = []
-    for pair in sorted(pairs, key=lambda pair: (-newest[pair], pair)):
-        workload, node_class = pair
-        namespace = workload.partition("/")[0]
-        rows = sorted(pairs[pair], key=_importance)[:per_pair]
-        ranked += [(rank, turn[namespace], workload, node_class, row) for rank, row in enumerate(rows)]
-        turn[namespace] += 1
-    ranked.sort(key=lambda entry: entry[:4])
-    return [entry[4] for entry in ranked[:limit]]
+    keyed = []
+    for row in newest_first:
+        regime = _regime(row)
+        keyed.append((row.origin != "Profile", turn[regime] if row.origin != "Profile" else 0, row))
+        turn[regime] += 1
+    return [row for _, _, row in sorted(keyed, key=lambda entry: entry[:2])]
 
 
-def _importance(row: Observation) -> tuple[bool, int, bytes]:
-    return row.origin != "Profile", -row.observed_milliseconds, _encoder.encode(row)
+def _regime(row: Observation) -> str:
+    """What a pair's rows differ in: measured alone, at another batch size, or run under some load, in four steps."""
+    if row.origin != "Run":
+        return row.origin
+    if row.exposure_permille is None:
+        return "LoadUnknown"
+    return f"Load{sum(row.exposure_permille > bound for bound in LOAD_BOUNDS_PERMILLE)}"

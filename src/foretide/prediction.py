@@ -4,7 +4,9 @@
 
 * *Measured*: the mean of the class's own profile. Its interval: the mean of n of its samples scatters by their
   deviation over √n, and a later run differs from the profiled one by `RUN_TO_RUN` (`UNSTABLE_RUN_TO_RUN` where the
-  profile was unstable); both are combined as independent errors of the logarithm.
+  profile was unstable); both are combined as independent errors of the logarithm. Once the workload's own tasks have
+  run there (`foretide.runs`), profile and tasks are merged by what each is worth; where they contradict each other the
+  tasks alone count, for of tasks it is told.
 * *Learned*: the model's median and 90 % interval.
 * *Fallback*: counted multiply-adds and bytes over the class's probed speeds, within a wide interval; over the speeds of
   a middling board within a very wide one where the class was not probed.
@@ -19,9 +21,11 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from foretide.contention import Coefficients, kind_of
+from foretide.evidence import Estimate, merged
 from foretide.memory import Memories
 from foretide.observation import DeviceFeatures, Question, Subject, Table, feature_columns
 from foretide.placement.completion import quantile_seconds
+from foretide.runs import Runs
 from foretide.startup import Startups
 
 USUAL_PERCENTILE: Final = 90
@@ -138,6 +142,8 @@ GEMM_EFFICIENCY: Final = 0.5
 SECONDS_PER_OPERATOR: Final = 1e-5
 
 _Z90: Final = 1.645
+_MOST_SAMPLING: Final = 3.0 / _Z90
+"""Deviation of log seconds that samples are believed to scatter by at most: a factor of twenty to either side."""
 _MAX_MICROSECONDS: Final = 86_400_000_000
 
 
@@ -174,13 +180,14 @@ def predict_workload(
     devices: Mapping[str, DeviceFeatures],
     startups: Startups,
     memories: Memories,
+    runs: Runs,
     coefficients: Coefficients,
     inferences: int,
 ) -> list[Prediction]:
     """One prediction per question (one workload on each of its node classes), in their order.
 
-    `measured` holds the profiles of this very workload by node class; `coefficients` are those of contention;
-    `inferences` is the size of one task.
+    `measured` holds the profiles of this very workload by node class, `runs` what tasks took; `coefficients` are those
+    of contention; `inferences` is the size of one task.
     """
     learned = [question for question in questions if question.node_class not in measured]
     intervals: dict[str, Interval] = {}
@@ -196,7 +203,7 @@ def predict_workload(
         source: Source
         profile = measured.get(name)
         if profile is not None:
-            source, work = "Measured", measured_interval(profile, inferences=inferences)
+            source, work = "Measured", measured_interval(profile, runs.estimate(question), inferences=inferences)
         elif name in intervals:
             source, work = "Learned", intervals[name]
         else:
@@ -216,17 +223,28 @@ def predict_workload(
     return out
 
 
-def measured_interval(profile: Measured, *, inferences: int) -> Interval:
-    """Microseconds per inference over a task of so many, from the class's own profile; see the module's docstring."""
+def measured_interval(profile: Measured, ran: Estimate | None = None, *, inferences: int) -> Interval:
+    """Microseconds per inference over a task of so many, from the class's own profile; see the module's docstring.
+
+    ``ran`` is what the workload's tasks took there, None where too few have run.
+    """
     mean = max(profile.mean_microseconds, 1)
     deviations = [profile.interquartile_range_microseconds / 1.349]
     if profile.p90_microseconds is not None:
         deviations.append((profile.p90_microseconds - profile.median_microseconds) / 1.2816)
-    seen = max(min(profile.samples, inferences, MAX_EFFECTIVE_SAMPLES), 1)
-    sampling = _Z90 * max(*deviations, 0.0) / mean / math.sqrt(seen)
-    run_to_run = math.log(RUN_TO_RUN if profile.stable else UNSTABLE_RUN_TO_RUN)
-    factor = math.exp(math.hypot(min(sampling, 3.0), run_to_run))
-    return _interval(mean / factor, mean, mean * factor)
+    scatter = max(*deviations, 0.0) / mean
+    run_to_run = math.log(RUN_TO_RUN if profile.stable else UNSTABLE_RUN_TO_RUN) / _Z90
+    samples = max(min(profile.samples, MAX_EFFECTIVE_SAMPLES), 1)
+    if ran is None:
+        sampling = scatter / math.sqrt(max(min(samples, inferences), 1))
+        return _around(mean, math.hypot(min(sampling, _MOST_SAMPLING), run_to_run))
+    profiled = Estimate(
+        seconds=mean / 1e6, samples=samples, scatter=min(scatter, _MOST_SAMPLING), circumstance=run_to_run
+    )
+    both = merged([profiled, ran])
+    if both.is_contradictory:
+        return _around(ran.seconds * 1e6, math.hypot(math.sqrt(ran.variance), ran.scatter))
+    return _around(both.seconds * 1e6, math.hypot(both.deviation, ran.scatter))
 
 
 def fallback_interval(subject: Subject, device: DeviceFeatures | None) -> Interval:
@@ -241,6 +259,12 @@ def fallback_interval(subject: Subject, device: DeviceFeatures | None) -> Interv
     )
     factor = PROBED_FACTOR if flops else BLIND_FACTOR
     return _interval(seconds * 1e6 / factor, seconds * 1e6, seconds * 1e6 * factor)
+
+
+def _around(median: float, deviation: float) -> Interval:
+    """The 90 % interval of a log-normal time."""
+    factor = math.exp(_Z90 * deviation)
+    return _interval(median / factor, median, median * factor)
 
 
 def _interval(lower: float, median: float, upper: float) -> Interval:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from foretide.observation import DeviceFeatures, Observation, Runtime, Subject
+from foretide.observation import DeviceFeatures, Observation, Runtime, Subject, namespace_of
 
 StartupSource = Literal["Workload", "Runtime", "Class", "OtherClass", "Default"]
 
@@ -47,7 +47,7 @@ class Startups:
         self._own = {pair: median(times) for pair, times in own.items()}
         by_namespace: dict[tuple[Runtime, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for (workload, node_class), time in self._own.items():
-            runtime, namespace = runtime_of[workload], workload.partition("/")[0]
+            runtime, namespace = runtime_of[workload], namespace_of(workload)
             believed = min(time, MAX_SLOWNESS * DEFAULT_MILLISECONDS[runtime])
             by_namespace[runtime, node_class][namespace].append(believed)
         self._runtime = {key: median(map(median, times.values())) for key, times in by_namespace.items()}

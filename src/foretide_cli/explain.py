@@ -22,6 +22,8 @@ _EXTENDERS: Final = "app.kubernetes.io/name=foretide,app.kubernetes.io/component
 _CONTAINER, _PORT = "extender", "metrics"
 _MOST_NAMES: Final = 3
 _NONE: Final = "-"
+_FINELY_BELOW_SECONDS: Final = 0.1
+"""Requests to services take milliseconds, and these are to be told apart."""
 
 
 Get = Callable[[KubeClient, PodPort, str, Mapping[str, str]], tuple[int, bytes]]
@@ -155,7 +157,8 @@ def in_words(told: Explanation, most_nodes: int | None) -> str:
 def _facts(told: Explanation) -> list[tuple[str, str]]:
     facts = [("Pod", f"{told.namespace}/{told.pod}"), ("", told.message)]
     if told.workload:
-        size = "" if told.inferences is None else f", {told.inferences} inferences"
+        many = "" if told.inferences == 1 else "s"
+        size = "" if told.inferences is None else f", {told.inferences} inference{many}"
         cores = "" if told.cpu_millis is None else f", {told.cpu_millis / 1000:g} CPU"
         facts.append(("workload", f"{told.workload}{size}{cores}"))
     if told.as_of:
@@ -247,7 +250,9 @@ def _row(each: Candidates) -> tuple[str, ...]:
 
 
 def _seconds(seconds: float | None) -> str:
-    return _NONE if seconds is None else f"{seconds:.1f}"
+    if seconds is None:
+        return _NONE
+    return f"{seconds:.4f}" if 0.0 < seconds < _FINELY_BELOW_SECONDS else f"{seconds:.1f}"
 
 
 def _names(nodes: Sequence[str]) -> str:

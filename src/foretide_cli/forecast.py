@@ -46,7 +46,8 @@ class OfClass(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The answer for one workload; ``knowledge`` says where it is from, or why there is none and what to do.
 
-    ``warnings`` are what else should be known. ``now`` is None where nothing is predicted, or what a plan is made from
+    Of a service the work is one request, which should keep to ``latency_seconds``. ``warnings`` are what else should be
+    known. ``now`` is None where nothing is predicted, or what a plan is made from
     could not be read.
     """
 
@@ -55,6 +56,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     inferences: int
     percentile: int
     deadline_seconds: float | None
+    is_service: bool = False
+    latency_seconds: float | None = None
     knowledge: str
     warnings: tuple[str, ...]
     classes: tuple[OfClass, ...]
@@ -76,13 +79,15 @@ def forecast(workload: AIWorkload, seen: Seen, *, order: Order) -> Forecast:
     status = msgspec.structs.replace(workload.status, predictions=tuple(predictions.values()))
     predicted = msgspec.structs.replace(workload, status=status)
     now = expected_now(predicted, seen, order=order) if predictions and seen.is_whole else None
-    deadline = workload.spec.objective.deadline_milliseconds
+    deadline, latency = workload.spec.objective.deadline_milliseconds, workload.spec.objective.latency_milliseconds
     return Forecast(
         namespace=workload.metadata.namespace,
         name=workload.metadata.name,
-        inferences=workload.spec.inferences,
+        inferences=workload.spec.inferences_at_a_time,
+        is_service=workload.spec.run.is_service,
         percentile=workload.spec.objective.percentile,
         deadline_seconds=None if deadline is None else deadline / 1e3,
+        latency_seconds=None if latency is None else latency / 1e3,
         knowledge=known.words
         if predictions or not known.predictions
         else "nothing is predicted for the classes that it selects",
@@ -160,7 +165,7 @@ def _classes(
     ]
     rows.sort(
         key=lambda row: (
-            math.inf if row.completion_seconds is None else row.completion_seconds,
+            _seconds(row, is_service=spec.run.is_service),
             -(row.speed or 0.0),
             row.node_class,
         )
@@ -168,10 +173,16 @@ def _classes(
     return tuple(rows)
 
 
+def _seconds(row: OfClass, *, is_service: bool) -> float:
+    """By what classes are compared."""
+    found = row.work_quantile_seconds if is_service else row.completion_seconds
+    return math.inf if found is None else found
+
+
 def _row(row: OfClass, prediction: Prediction | None, spec: AIWorkloadSpec, energy_microjoules: int | None) -> OfClass:
     if prediction is None:
         return row
-    inferences, percentile = spec.inferences, spec.objective.percentile
+    inferences, percentile = spec.inferences_at_a_time, spec.objective.percentile
     work, upper = prediction.work_seconds(inferences), prediction.work_seconds(inferences, bound="upper")
     return msgspec.structs.replace(
         row,

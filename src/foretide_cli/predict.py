@@ -75,15 +75,34 @@ def _complain_of_rights(seen: Seen, complain: Callable[[str], object]) -> None:
 
 
 def _in_words(found: Forecast, most_nodes: int | None) -> str:
-    parts = [f"{found.namespace}/{found.name}, tasks of {found.inferences} inferences: {found.knowledge}"]
+    what = "requests of one inference" if found.is_service else f"tasks of {found.inferences} inferences"
+    parts = [f"{found.namespace}/{found.name}, {what}: {found.knowledge}"]
     if found.classes:
-        parts.append(_classes(found.classes, found.percentile))
-    if found.now is not None:
+        parts.append(_classes(found.classes, found.percentile, is_service=found.is_service))
+    if found.now is not None and found.is_service:
+        parts.append(_of_service(found, found.now))
+    elif found.now is not None:
         parts += [_summary(found, found.now), *_nodes(found.now, most_nodes, percentile=found.percentile)]
     return "\n\n".join(parts)
 
 
-def _classes(classes: Sequence[OfClass], percentile: int) -> str:
+def _of_service(found: Forecast, now: Now) -> str:
+    """Where the Pods of a service would go, and where requests keep to what is asked for."""
+    places = Counter(each.node for each in now.tasks if each.node is not None)
+    told = ", ".join(f"{node} ({count})" if count > 1 else node for node, count in places.items())
+    lines = [f"now its Pods would go to {told}" if told else "now there is no room for its Pods"]
+    if found.latency_seconds is not None:
+        kept = [
+            each.node_class
+            for each in found.classes
+            if each.work_quantile_seconds is not None and each.work_quantile_seconds <= found.latency_seconds
+        ]
+        where = f"on idle nodes of {', '.join(kept)}" if kept else "nowhere"
+        lines.append(f"the latency of {1e3 * found.latency_seconds:.0f} ms is kept with {found.percentile} % {where}")
+    return "\n".join([*lines, *now.notes])
+
+
+def _classes(classes: Sequence[OfClass], percentile: int, *, is_service: bool) -> str:
     """The table of classes; columns in which nothing is known are left out."""
     columns: list[tuple[str, Callable[[OfClass], str]]] = [
         ("class", lambda row: row.node_class),
@@ -98,6 +117,11 @@ def _classes(classes: Sequence[OfClass], percentile: int) -> str:
         ("energy J", lambda row: _seconds(row.energy_joules)),
         ("speed", lambda row: _UNKNOWN if row.speed is None else f"{row.speed:.2f}"),
     ]
+    if is_service:
+        columns[4:8] = [
+            ("request ms", lambda row: _milliseconds(row.work_seconds)),
+            (f"{percentile} %", lambda row: _milliseconds(row.work_quantile_seconds)),
+        ]
     if all(row.completion_seconds is not None for row in classes):
         columns.pop()
     cells = [(title, [shown(row) for row in classes]) for title, shown in columns]
@@ -180,6 +204,10 @@ def _nodes(now: Now, most: int | None, *, percentile: int) -> list[str]:
 
 def _seconds(value: float | None) -> str:
     return _UNKNOWN if value is None else f"{value:.1f}"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return _UNKNOWN if seconds is None else f"{1e3 * seconds:.1f}"
 
 
 def _mebibytes(value: int | None) -> str:

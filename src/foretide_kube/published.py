@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from foretide.observation import DeviceFeatures
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.kinds import aiworkload
@@ -10,16 +12,24 @@ from foretide_kube.kinds.nodeclass import NodeClass
 
 
 def predictions_of(workload: AIWorkload) -> WorkloadPredictions:
-    """The predictions in a workload's status, with the defaults of its tasks."""
-    deadline = workload.spec.objective.deadline_milliseconds
+    """The predictions in a workload's status, with the defaults of its tasks.
+
+    Of a service they are those of a request, which starts nothing: by these its Pods are placed.
+    """
+    objective = workload.spec.objective
+    deadline, latency = objective.deadline_milliseconds, objective.latency_milliseconds
     return WorkloadPredictions(
-        inferences=workload.spec.inferences,
+        inferences=workload.spec.inferences_at_a_time,
         cpu_millis=aiworkload.cpu_millis(workload.spec),
         deadline_seconds=None if deadline is None else deadline / 1e3,
-        by_class={prediction.node_class: prediction for prediction in workload.status.predictions},
-        is_service=workload.spec.run.mode == "Deployment",
+        latency_seconds=None if latency is None else latency / 1e3,
+        by_class={
+            each.node_class: structs.replace(each, startup_milliseconds=0) if workload.spec.run.is_service else each
+            for each in workload.status.predictions
+        },
+        is_service=workload.spec.run.is_service,
         max_wait_seconds=workload.spec.max_wait_seconds,
-        percentile=workload.spec.objective.percentile,
+        percentile=objective.percentile,
     )
 
 

@@ -356,6 +356,18 @@ def test_of_a_service_every_replica_is_told_and_none_waits_for_its_turn_behind_t
     assert told.answer["now"]["waiting"] == 30
 
 
+def test_of_a_service_requests_are_told_and_where_they_keep_to_the_latency() -> None:
+    text = MANIFEST + "  run: {mode: Deployment, replicas: 3}\n  objective: {latencyMilliseconds: 30}\n"
+    told = Told(text, workloads=[OWN])
+    assert (told.answer["inferences"], told.answer["isService"], told.answer["latencySeconds"]) == (1, True, 0.03)
+    assert "requests of one inference" in told.words
+    assert "request ms" in told.words
+    assert "completion s" not in told.words
+    assert "now its Pods would go to fast-1 (2), medium-1" in told.words
+    assert "the latency of 30 ms is kept with 90 % on idle nodes of fast" in told.words
+    assert "kept with 90 % nowhere" in Told(text.replace("30}", "3}"), workloads=[OWN]).words
+
+
 @pytest.mark.parametrize(
     ("run", "warning"),
     [

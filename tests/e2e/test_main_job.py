@@ -9,7 +9,8 @@ import pytest
 
 from examples.models import make_onnx
 from foretide.prediction import PodPrediction
-from foretide.results import RunResult, parse
+from foretide.results import RunResult
+from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.names import (
     AIWORKLOADS,

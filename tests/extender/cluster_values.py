@@ -57,6 +57,8 @@ def workload_object(
     inferences: int = 100,
     memory_mib: int = 300,
     mode: str = "None",
+    latency_milliseconds: int | None = None,
+    startup_milliseconds: int = 500,
     contention_permille: int | None = None,
 ) -> dict[str, Any]:
     """An AIWorkload of 1 CPU that takes 0.5 s and 10 ms an inference on the fastest class."""
@@ -65,6 +67,7 @@ def workload_object(
             item,
             median_microseconds=round(10_000 * FACTORS[item]),
             memory_mib=memory_mib,
+            startup_milliseconds=startup_milliseconds,
             contention_permille=contention_permille,
         )
         for item in classes
@@ -78,7 +81,10 @@ def workload_object(
             "input": {"shape": [3, 224, 224]},
             "inferences": inferences,
             "run": {"mode": mode},
-            "objective": {"deadlineMilliseconds": deadline_milliseconds} if deadline_milliseconds else {},
+            "objective": {
+                **({"deadlineMilliseconds": deadline_milliseconds} if deadline_milliseconds else {}),
+                **({"latencyMilliseconds": latency_milliseconds} if latency_milliseconds else {}),
+            },
             "resources": {"limits": {"cpu": "1", "memory": "512Mi"}},
         },
         "status": {"predictions": msgspec.to_builtins(predictions)},

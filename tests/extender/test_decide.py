@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretide_extender.decide import decide_filter, decide_prioritize
+from foretide_extender.decide import FilterAnswer, decide_filter, decide_prioritize
 from foretide_extender.standings import Standings
 from foretide_extender.state import ClusterState
 from foretide_extender.wire import Request, encode_prioritize
@@ -432,3 +432,62 @@ def test_every_name_asked_is_answered_and_one_always_passes(
     assert not candidates or len(passed.refused) < len(candidates)
     found = scored(state, task, candidates, now=NOW_SECONDS + later)
     assert all(type(score) is int and 0 <= score <= 10 for score in found.values())
+
+
+def served(**options: Any) -> dict[str, Any]:
+    """A workload as a service: 10 ms an inference on the fastest class, 64 on the slowest."""
+    return workload_object(mode="Deployment", **options)
+
+
+def test_a_service_is_scored_by_a_request_and_not_by_what_starting_takes() -> None:
+    slow_to_start = scored(cluster(served(startup_milliseconds=60_000)), pod())
+    assert slow_to_start == scored(cluster(served(startup_milliseconds=0)), pod())
+    assert slow_to_start["fast-1"] == 10
+    assert slow_to_start["fast-1"] > slow_to_start["medium-1"] > slow_to_start["slow-1"]
+    as_task = scored(cluster(workload_object(startup_milliseconds=60_000)), pod())
+    assert as_task["slow-1"] == as_task["fast-1"] == 10
+
+
+def test_the_number_of_inferences_says_nothing_of_a_service() -> None:
+    assert scored(cluster(served(inferences=1)), pod()) == scored(cluster(served(inferences=10**6)), pod())
+
+
+def test_an_image_to_pull_keeps_no_service_away() -> None:
+    state = cluster(served())
+    state.node_changed("MODIFIED", with_images("fast-1", "fast", "base"))
+    state.node_changed("MODIFIED", with_images("medium-1", "medium", "base", "x"))
+    assert scored(state, pod()) == scored(cluster(served()), pod())
+
+
+def test_requests_below_a_millisecond_are_told_apart() -> None:
+    item = served()
+    for row in item["status"]["predictions"]:
+        for name in ("lower", "median", "upper"):
+            row["workMicrosecondsPerInference"][name] //= 100
+    assert scored(cluster(item), pod()) == scored(cluster(served()), pod())
+
+
+def test_a_service_goes_by_how_cores_are_shared_now_however_soon_others_end() -> None:
+    def beside(inferences: int) -> dict[str, int]:
+        state = cluster(served(), workload_object("beside", inferences=inferences))
+        for index in range(6):
+            bind(state, pod_object(f"beside-{index}", workload="beside", node="fast-1"))
+        return scored(state, pod())
+
+    assert beside(1) == beside(100_000)
+    assert beside(1)["fast-1"] < scored(cluster(served()), pod())["fast-1"]
+
+
+def test_nodes_too_slow_for_the_latency_are_refused_while_others_are_not() -> None:
+    def answered(latency_milliseconds: int) -> FilterAnswer:
+        state = cluster(served(latency_milliseconds=latency_milliseconds))
+        return decide_filter(state.snapshot(), pod(), ALL, NOW_SECONDS)
+
+    found = answered(40)
+    assert set(found.refused) == {"slow-1", "slow-2"}
+    assert found.refused["slow-1"] == (
+        "LatencyUnreachable: 90 % of requests take up to 75.6 ms on slow by prediction (Measured), 40 ms are asked for"
+    )
+    assert not answered(100).refused
+    assert answered(1).overruled == ()  # the node of no class might do
+    assert set(answered(1).refused) == {node for node in ALL if node != "bare"}

@@ -44,6 +44,11 @@ def test_estimates_that_contradict_each_other_are_less_sure_than_each() -> None:
     assert found.deviation > merged([estimate(1.0)]).deviation
 
 
+@pytest.mark.parametrize(("seconds", "is_contradictory"), [(1.0, False), (1.2, False), (2.0, True)])
+def test_whether_estimates_contradict_each_other_is_told(seconds: float, *, is_contradictory: bool) -> None:
+    assert merged([estimate(1.0), estimate(seconds)]).is_contradictory is is_contradictory
+
+
 def test_no_estimate_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         merged([])

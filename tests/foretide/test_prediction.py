@@ -1,3 +1,4 @@
+import math
 from typing import Any, Literal
 
 import msgspec
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foretide.evidence import Estimate
 from foretide.memory import Memories
 from foretide.model import CompletionTimeModel
 from foretide.observation import Question, to_columns
@@ -19,6 +21,7 @@ from foretide.prediction import (
     measured_interval,
     predict_workload,
 )
+from foretide.runs import CIRCUMSTANCE, MOST_SCATTER, Runs
 from foretide.startup import Startups
 from tests.foretide.workloads import DEVICES, SIGNATURE, observation, question
 
@@ -43,6 +46,7 @@ def predictions(questions: list[Question], **changes: Any) -> list[Prediction]:
         "devices": DEVICES,
         "startups": Startups([], DEVICES),
         "memories": Memories([]),
+        "runs": Runs([], {}),
         "coefficients": {},
         "inferences": 500,
     }
@@ -86,6 +90,46 @@ def test_fewer_samples_more_scatter_or_instability_widen(less_sure: dict[str, An
     assert wider.lower < usual.lower
 
 
+def ran(milliseconds: float, *, samples: int = 10, scatter: float = 0.05) -> Estimate:
+    return Estimate(seconds=milliseconds / 1e3, samples=samples, scatter=scatter, circumstance=0.02)
+
+
+@pytest.mark.parametrize("milliseconds", [10.0, 26.0, 60.0])
+def test_tasks_that_contradict_their_profile_are_predicted_by_what_they_take(milliseconds: float) -> None:
+    interval = measured_interval(measured(), ran(milliseconds), inferences=500)
+    assert interval.median == pytest.approx(1e3 * milliseconds, rel=0.01)
+    assert interval.upper / interval.median < 1.15
+
+
+def test_tasks_that_bear_their_profile_out_move_the_prediction_a_little() -> None:
+    interval = measured_interval(measured(), ran(21.0), inferences=500)
+    assert 20_000 < interval.median < 21_000
+
+
+@pytest.mark.parametrize("scatter", [0.05, 0.3])
+def test_an_interval_is_as_wide_as_tasks_scatter(scatter: float) -> None:
+    interval = measured_interval(measured(), ran(20.5, scatter=scatter), inferences=500)
+    assert interval.upper / interval.median == pytest.approx(math.exp(1.645 * scatter), rel=0.06)
+
+
+def test_a_workloads_own_runs_correct_its_measured_prediction_and_no_other() -> None:
+    rows = [
+        observation(
+            workload="team/net/1",
+            inference_microseconds=26_000 + index,
+            origin="Run",
+            exposure_permille=0,
+            observed_milliseconds=index,
+        )
+        for index in range(4)
+    ]
+    asked = [question(workload=f"team/net/{number}") for number in (1, 2)]
+    own, other = predictions(asked, measured={"fast": measured()}, runs=Runs(rows, {}))
+    assert own.work_microseconds_per_inference.median == pytest.approx(26_000, rel=0.01)
+    assert (own.source, own.measured_time) == ("Measured", "2026-01-01T00:00:00Z")
+    assert other.work_microseconds_per_inference.median == 20_000
+
+
 def test_a_short_task_is_less_sure_per_inference_than_a_long_one() -> None:
     assert measured_interval(measured(), inferences=1).upper > measured_interval(measured(), inferences=64).upper
 
@@ -103,14 +147,22 @@ def test_a_fallback_is_wide_and_wider_where_the_class_was_not_probed() -> None:
     spread=st.integers(0, 86_400_000_000),
     samples=st.integers(1, 10**8),
     inferences=st.integers(1, 10**12),
+    ran=st.none()
+    | st.builds(
+        Estimate,
+        seconds=st.floats(1e-6, 86_400.0),
+        samples=st.integers(3, 15),
+        scatter=st.floats(0.01, MOST_SCATTER),
+        circumstance=st.just(CIRCUMSTANCE),
+    ),
 )
 def test_whatever_was_measured_the_interval_is_ordered_and_positive(
-    mean: int, spread: int, samples: int, inferences: int
+    mean: int, spread: int, samples: int, inferences: int, ran: Estimate | None
 ) -> None:
     profile = measured(
         mean_microseconds=mean, median_microseconds=mean, interquartile_range_microseconds=spread, samples=samples
     )
-    interval = measured_interval(profile, inferences=inferences)
+    interval = measured_interval(profile, ran, inferences=inferences)
     assert 1 <= interval.lower <= interval.median <= interval.upper <= 86_400_000_000
 
 

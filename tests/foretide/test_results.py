@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.results import (
-    MAX_RESULT_BYTES,
     BatchTime,
     Distribution,
     Environment,
@@ -23,10 +22,9 @@ from foretide.results import (
     Result,
     ResultError,
     RunResult,
-    encode,
-    parse,
 )
 from foretide.signature import OperatorCost, Signature
+from foretide.termination_message import MAX_RESULT_BYTES, encode, parse
 
 START = 1_800_000_000_000
 ENVIRONMENT = Environment(threads=2, runtime="onnxruntime 1.31 CPUExecutionProvider")
@@ -116,7 +114,7 @@ def test_a_profile_with_any_texts_fits_and_keeps_its_figures(names: list[str], m
     environment = Environment(
         cpu_model=model, instruction_sets=tuple(names), threads=2, runtime=model, governor=model, driver=model
     )
-    result = msgspec.structs.replace(SWEPT, environment=environment, unstable_reason=reason)
+    result = msgspec.structs.replace(SWEPT, environment=environment, stable=False, unstable_reason=reason)
     data = encode(result)
     assert len(data) <= MAX_RESULT_BYTES
     back = parse(data)
@@ -202,6 +200,19 @@ def test_an_unknown_field_is_named() -> None:
         (PROBE, {"startupMilliseconds": 6000}, "startupMilliseconds"),
         (PROBE, {"gemmFlopsPerSecond": 10**15}, "gemmFlopsPerSecond"),
         (PROBE, {"memoryBandwidthBytesPerSecond": 10**15}, "memoryBandwidthBytesPerSecond"),
+        (PROBE, {"memoryBandwidthBytesPerSecond": 0}, "gemmFlopsPerSecond"),
+        (PROBE, {"gemmFlopsPerSecond": 0}, "gemmFlopsPerSecond"),
+        (PROBE, {"modelMicroseconds": {"linear": 0}}, "modelMicroseconds"),
+        (PROBE, {"modelMicroseconds": {"linear": 3_000_000, "elementwise": 3_000_000}}, "modelMicroseconds"),
+        (PROFILE, {"unstableReason": "Drifting: it took longer"}, "stable"),
+        (PROFILE, {"warmupInferences": 10**9}, "warmupInferences"),
+        (PROFILE, {"energyMicrojoulesPerInference": 10**13}, "energyMicrojoulesPerInference"),
+        (PROFILE, {"acceleratorMemoryPeakBytes": 100}, "acceleratorMemoryPeakBytes"),
+        (
+            SWEPT,
+            {"interference": {"samples": 3, "slowdownPermille": 1000, "coRunnerBytesPerSecond": 10**15}},
+            "interference.coRunnerBytesPerSecond",
+        ),
     ],
 )
 def test_what_no_machine_can_do_is_impossible(result: Result, changes: dict[str, Any], field: str) -> None:
@@ -220,6 +231,10 @@ def test_what_no_machine_can_do_is_impossible(result: Result, changes: dict[str,
         ({"p99": 11_000}, "inference.p99"),
         ({"mean": 4000}, "inference.mean"),
         ({"samples": 1, "p90": None, "p99": None}, "inference.interquartileRange"),
+        ({"interquartileRange": 60_000}, "inference.interquartileRange"),
+        ({"p90": 120_000, "p99": None}, "inference.p90"),
+        ({"p99": 1_200_000}, "inference.p99"),
+        ({"samples": 9, "p90": None, "p99": None}, "stable"),
     ],
 )
 def test_order_statistics_that_contradict_each_other_are_impossible(times: dict[str, Any], field: str) -> None:
@@ -258,8 +273,9 @@ def test_speed_beyond_any_machine_is_impossible_for_the_signature(result: Result
         ([{"batchSize": 2, "samples": 3, "mean": 10, "median": 10, "stable": False}] * 2, "batches"),
         ([{"batchSize": 1, "samples": 3, "mean": 10_000, "median": 10_000, "stable": False}], "batches"),
         ([{"batchSize": 2, "samples": 3, "mean": 400, "median": 1000, "stable": False}], "batches.mean"),
-        ([{"batchSize": 65_536, "samples": 3, "mean": 1, "median": 1, "stable": True}], "batches.median"),
-        ([{"batchSize": 2, "samples": 3, "mean": 10**10, "median": 10**10, "stable": True}], "inference"),
+        ([{"batchSize": 65_536, "samples": 3, "mean": 1, "median": 1, "stable": False}], "batches.median"),
+        ([{"batchSize": 2, "samples": 3, "mean": 10**10, "median": 10**10, "stable": False}], "inference"),
+        ([{"batchSize": 2, "samples": 3, "mean": 10_000, "median": 10_000, "stable": True}], "batches.stable"),
     ],
 )
 def test_other_batch_sizes_that_cannot_be_are_impossible(batches: list[dict[str, Any]], field: str) -> None:
@@ -286,3 +302,19 @@ def test_times_must_lie_within_the_containers_life_but_for_the_clocks_difference
         with pytest.raises(ResultError) as caught:
             parse(encode(result), within=within, tolerance_milliseconds=5000)
         assert (caught.value.reason, caught.value.field) == ("ResultImpossible", field)
+
+
+@pytest.mark.parametrize("result", [PROFILE, RUN, PROBE], ids=["profile", "run", "probe"])
+def test_a_container_that_lived_shorter_than_its_work_cannot_be_but_for_one_difference_of_clocks(result: Any) -> None:
+    end = result.work_end
+    assert parse(encode(result), within=(START, end - 400), tolerance_milliseconds=400) == result
+    with pytest.raises(ResultError) as caught:
+        parse(encode(result), within=(START + 300, end - 300), tolerance_milliseconds=400)
+    assert (caught.value.reason, caught.value.field) == ("ResultImpossible", "workEnd")
+
+
+def test_a_task_that_was_over_before_any_machine_could_perform_it_is_impossible() -> None:
+    quick = msgspec.structs.replace(RUN, work_end=RUN.work_begin, inference_median_microseconds=0, inferences=10**9)
+    with pytest.raises(ResultError) as caught:
+        parse(encode(quick), signature=msgspec.structs.replace(SIGNATURE, macs=10**6, by_kind={}))
+    assert (caught.value.reason, caught.value.field) == ("ResultImpossible", "workEnd")

@@ -63,6 +63,14 @@ ACCEPTED: list[tuple[str, Object]] = [
     ),
     ("a Deployment at zero", changed(torchvision_workload(), "spec.run", {"mode": "Deployment", "replicas": 0})),
     (
+        "a service with a latency and a queue",
+        changed(
+            changed(torchvision_workload(), "spec.run", {"mode": "Deployment", "maxQueuedRequests": 256}),
+            "spec.objective",
+            {"latencyMilliseconds": 20, "percentile": 99},
+        ),
+    ),
+    (
         "a selection of classes",
         changed(
             torchvision_workload(),
@@ -135,6 +143,20 @@ REFUSED: list[Refusal] = [
         "completions and parallelism need mode Job",
     ),
     (torchvision_workload(), "spec.run", {"mode": "Job", "replicas": 3}, "replicas needs mode Deployment"),
+    (torchvision_workload(), "spec.run", {"mode": "Job", "maxQueuedRequests": 3}, "maxQueuedRequests needs mode"),
+    (
+        torchvision_workload(),
+        "spec.run",
+        {"mode": "Deployment", "maxQueuedRequests": 257},
+        "less than or equal to 256",
+    ),
+    (torchvision_workload(), "spec.objective", {"latencyMilliseconds": 20}, "for requests to a service"),
+    (
+        changed(torchvision_workload(), "spec.run", {"mode": "Deployment"}),
+        "spec.objective",
+        {"deadlineMilliseconds": 20},
+        "is for tasks, which end",
+    ),
     (torchvision_workload(), "spec.run", {"template": {"serviceAccountName": "admin"}}, "unknown field"),
     (torchvision_workload(), "spec.run", {"template": {"priorityClassName": "system-node-critical"}}, "unknown field"),
     (
@@ -328,7 +350,19 @@ STATUSES: list[tuple[Object, Any]] = [
                 mean_completion_milliseconds=4,
                 actual_to_predicted_permille=990,
             ),
-            best=aiworkload.Best.of(node_class="board", completion_milliseconds=12_340),
+            service=aiworkload.ServiceActuals(
+                minutes=3,
+                requests=400,
+                refused=5,
+                judged_minutes=3,
+                met_minutes=2,
+                observed_to_predicted_permille=1100,
+                observed_latency_microseconds=21_000,
+                predicted_latency_microseconds=19_000,
+                in_flight_permille=1200,
+                observed_time="2026-01-02T03:04:05Z",
+            ),
+            best=aiworkload.Best.of(node_class="board", seconds=12.34),
             predictions=(
                 Prediction(
                     node_class="board",
@@ -383,7 +417,33 @@ STATUSES: list[tuple[Object, Any]] = [
                     observations=12,
                     artefact=completiontimemodel.Artefact(config_maps=("m-0",), sha256="0" * 64, bytes=123),
                     errors=completiontimemodel.Errors(median_absolute_permille=80),
+                    state="Serving",
+                    state_time="2026-01-02T03:04:05Z",
+                    reason="NotWorse",
+                    message="8.0 % median error on 12 pairs held back, version v0 9.0 %",
+                    proven_time="2026-01-02T03:04:05Z",
+                    input_sha256="1" * 64,
+                    trials=(
+                        completiontimemodel.Trial(
+                            times="HeldBack",
+                            against="v0",
+                            pairs=12,
+                            error_permille=80,
+                            against_error_permille=90,
+                            verdict="NotWorse",
+                        ),
+                    ),
                 ),
+                completiontimemodel.Version(
+                    version="v2",
+                    trained_time="2026-01-02T03:14:05Z",
+                    observations=14,
+                    errors=completiontimemodel.Errors(),
+                    state="Rejected",
+                ),
+            ),
+            excluded=(
+                completiontimemodel.Excluded(namespace="team", observations=7, whole=True, reason="Implausible"),
             ),
             classes=(
                 completiontimemodel.ClassErrors(

@@ -72,6 +72,8 @@ def test_limits_are_read_exactly() -> None:
         ("kind", "Pod", "kind", "'Pod'"),
         ("metadata.namespace", 7, "metadata.namespace", "7"),
         ("spec.run", {"completions": 3}, "spec.run.completions", "3"),
+        ("spec.run", {"mode": "Job", "maxQueuedRequests": 3}, "spec.run.maxQueuedRequests", "3"),
+        ("spec.objective", {"latencyMilliseconds": 30}, "spec.objective.latencyMilliseconds", "30"),
         (
             "spec.run.template",
             {"tolerations": [{"key": "a", "tolerationSeconds": 5}]},
@@ -203,3 +205,13 @@ def test_selectors_match_as_kubernetes_does(
     selector = LabelSelector(match_expressions=(requirement,))
     assert all(selector.matches(labels) for labels in matching)
     assert not any(selector.matches(labels) for labels in failing)
+
+
+def test_a_service_takes_a_latency_and_no_deadline_and_is_compared_by_one_inference() -> None:
+    service = changed(torchvision_workload(), "spec.run", {"mode": "Deployment"})
+    served = aiworkload.parse(changed(service, "spec.objective", {"latencyMilliseconds": 30})).spec
+    assert (served.objective.latency_milliseconds, served.inferences_at_a_time, served.run.queue_length) == (30, 1, 16)
+    with pytest.raises(KindError, match=r"spec\.objective\.deadlineMilliseconds: is for tasks, which end"):
+        aiworkload.parse(changed(service, "spec.objective", {"deadlineMilliseconds": 30}))
+    task = aiworkload.parse(changed(torchvision_workload(), "spec.inferences", 7)).spec
+    assert task.inferences_at_a_time == 7

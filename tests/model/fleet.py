@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from foretide.model.table import Array, Table
+from foretide.observation import DeviceFeatures, Observation
+from foretide.signature import OperatorCost, Signature
 
 FAMILIES = ("mobilenet", "resnet", "vit", "squeezenet", "efficientnet")
 
@@ -56,6 +58,59 @@ def fleet(
 def columns(table: Table) -> dict[str, npt.NDArray[np.object_] | Array]:
     """The table as a plain dict of arrays."""
     return {"device": table.device, "workload": table.workload, "family": table.family, **table.numbers}
+
+
+def observed(
+    *, devices: int, namespaces: int, per_namespace: int, seed: int, share: float, begin_milliseconds: int = 0
+) -> tuple[list[Observation], dict[str, DeviceFeatures]]:
+    """A random share of the fleet's pairs as the operator observes them, with up to two runs each, and the probes.
+
+    Workload n belongs to namespace team-(n mod ``namespaces``); rows follow each other by a second.
+    """
+    table, seconds = fleet(devices=devices, workloads=namespaces * per_namespace, seed=seed, peculiarity=0.2)
+    random = np.random.default_rng(seed + 1)
+    numbers = table.numbers
+    probes: dict[str, DeviceFeatures] = {}
+    rows: list[Observation] = []
+    for index, (device, workload) in enumerate(zip(table.device, table.workload, strict=True)):
+        probes[device] = DeviceFeatures(
+            node_class=device,
+            gemm_flops_per_second=round(numbers["device_gemm_flops_per_second"][index]),
+            memory_bandwidth_bytes_per_second=round(numbers["device_gemm_flops_per_second"][index] / 8),
+            model_microseconds={"small": round(1e6 * numbers["device_probe_small_seconds"][index])},
+        )
+        if random.random() >= share:
+            continue
+        for run in range(int(random.integers(1, 4))):
+            noise = float(np.exp(random.normal(0, 0.05))) if run else 1.0
+            rows.append(
+                Observation(
+                    workload=f"team-{int(workload[-3:]) % namespaces}/{workload}/k",
+                    node_class=device,
+                    signature=_signature(table, index),
+                    precision="fp32",
+                    cpu_millis=1000,
+                    inference_microseconds=max(1, round(1e6 * seconds[index] * noise)),
+                    runtime="onnx",
+                    origin="Run" if run else "Profile",
+                    observed_milliseconds=begin_milliseconds + 1000 * len(rows),
+                )
+            )
+    return rows, probes
+
+
+def _signature(table: Table, index: int) -> Signature:
+    size = {name: round(column[index]) for name, column in table.numbers.items() if not name.startswith("device_")}
+    return Signature(
+        family=table.family[index],
+        macs=size["macs"],
+        parameter_bytes=size["parameter_bytes"],
+        activation_bytes=size["activation_bytes"],
+        peak_activation_bytes=size["activation_bytes"] // 5,
+        operator_count=size["op_count"],
+        input_pixels=50_176,
+        by_kind={"depthwiseConvolution": OperatorCost(macs=size["x_depthwise_macs"])},
+    )
 
 
 def _named(prefix: str, indices: npt.NDArray[np.int64]) -> list[str]:

@@ -3,7 +3,7 @@ import pytest
 
 from foretide.model.design import MAX_FAMILIES, MAX_MODIFIERS, Design
 from foretide.model.table import Table
-from foretide.model.target import BYTES, SECONDS
+from foretide.model.target import SECONDS
 
 
 def test_half_the_cpus_take_twice_the_time_until_rows_say_otherwise() -> None:
@@ -45,13 +45,6 @@ def test_a_whole_that_is_unknown_is_the_sum_of_its_parts() -> None:
     design = Design.learn(Table.of({"device": ["a", "a"], "x_conv_macs": [1e8, 1e11]}), SECONDS)
     small, large = design.amounts_of(Table.of({"device": ["a", "a"], "x_conv_macs": [1e8, 1e11]})).sum(axis=1)
     assert large > 100 * small
-
-
-def test_memory_is_the_same_however_activations_are_split() -> None:
-    for split in (0.0, 0.8e9, 1.6e9):
-        columns = {"device": ["a"], "activation_bytes": [1.6e9], "x_elementwise_bytes": [split]}
-        design = Design.learn(Table.of(columns), BYTES)
-        assert design.amounts_of(Table.of(columns)).sum() == pytest.approx(64e6 + 0.3 * 1.6e9)
 
 
 def test_flags_change_costs_and_quantities_the_whole() -> None:

@@ -7,17 +7,9 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from foretide.results import (
-    Distribution,
-    Environment,
-    InspectResult,
-    ProbeResult,
-    ProfileResult,
-    Result,
-    RunResult,
-    encode,
-)
+from foretide.results import Distribution, Environment, InspectResult, ProbeResult, ProfileResult, Result, RunResult
 from foretide.signature import OperatorCost, Signature
+from foretide.termination_message import encode
 from foretide_kube.kinds import aiworkload, nodeclass
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.nodeclass import NodeClass

@@ -24,7 +24,7 @@ class MemoryApi:
     def __init__(self, *, fail_at: frozenset[int] = frozenset(), lose_at: frozenset[int] = frozenset()) -> None:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.writes = 0
-        self._fail_at = fail_at
+        self.fail_at = fail_at
         self._lose_at = lose_at
         self._versions = itertools.count(100)
         client: Any = self
@@ -100,7 +100,7 @@ class MemoryApi:
 
     def _write(self) -> None:
         self.writes += 1
-        if self.writes in self._fail_at:
+        if self.writes in self.fail_at:
             raise ApiError(503, "ServiceUnavailable", f"write {self.writes} fails")
 
     def _answer(self, item: Object) -> Object:

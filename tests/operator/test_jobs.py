@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from foretide_kube.kinds.workloadprofile import Replaced
 from foretide_operator.jobs import (
     inspect_job,
     measuring_key,
@@ -30,8 +31,8 @@ def all_manifests(settings: Settings = SETTINGS) -> list[Any]:
     given = workload(run={"mode": "Job", "completions": 3})
     return [
         inspect_job(given, 1, settings),
-        profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=settings),
-        probe_job(FAST, 1, (), settings, OPERATOR),
+        profile_job(given, FAST, attempt=1, lost_nodes=(), replaced=None, settings=settings),
+        probe_job(FAST, attempt=1, lost_nodes=(), series="", settings=settings, owner=OPERATOR),
         run_job(given, settings),
         run_deployment(given, settings),
     ]
@@ -60,11 +61,11 @@ def test_every_pod_is_restricted_and_guaranteed(manifest: Any) -> None:
     assert len(manifest["metadata"]["name"]) <= 52
 
 
-def test_measuring_jobs_have_a_deadline_and_no_retries_of_their_own() -> None:
+def test_measuring_jobs_have_a_deadline_no_retries_of_their_own_and_an_hour_after_their_end() -> None:
     for manifest in all_manifests()[:3]:
         assert manifest["spec"]["activeDeadlineSeconds"] == 600
         assert manifest["spec"]["backoffLimit"] == 0
-        assert "ttlSecondsAfterFinished" not in manifest["spec"]
+        assert manifest["spec"]["ttlSecondsAfterFinished"] == 3600
 
 
 def test_an_onnx_workload_gets_its_file_read_only_and_the_light_image() -> None:
@@ -79,7 +80,7 @@ def test_an_onnx_workload_gets_its_file_read_only_and_the_light_image() -> None:
 
 
 def test_a_torchvision_workload_is_named_and_gets_the_torch_image() -> None:
-    manifest = profile_job(workload(model=TORCH), FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+    manifest = profile_job(workload(model=TORCH), FAST, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
     assert arguments(manifest).startswith("profile --source TorchVision --name mobilenet_v3_small --input 3,224,224")
     assert arguments(manifest).endswith("--max-seconds 30 --min-samples 64 --min-seconds 5")
     assert pod(manifest)["containers"][0]["image"] == SETTINGS.image_torch
@@ -104,7 +105,7 @@ def test_other_volumes_are_mounted_too(volume: Any, source: Any) -> None:
 
 
 def test_a_profile_job_stays_on_its_class_and_away_from_other_measurements_and_from_lost_nodes() -> None:
-    manifest = profile_job(workload(), FAST, attempt=1, lost_nodes=("n9", "n8"), series="", settings=SETTINGS)
+    manifest = profile_job(workload(), FAST, attempt=1, lost_nodes=("n9", "n8"), replaced=None, settings=SETTINGS)
     affinity = pod(manifest)["affinity"]
     (term,) = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [{"key": "foretide.dev/node-class", "operator": "In", "values": ["fast"]}]
@@ -118,17 +119,17 @@ def test_a_profile_job_stays_on_its_class_and_away_from_other_measurements_and_f
 
 def test_a_class_that_selects_every_node_makes_no_empty_term() -> None:
     everything = node_class("all", selector={})
-    manifest = profile_job(workload(), everything, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+    manifest = profile_job(workload(), everything, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
     assert "nodeAffinity" not in pod(manifest)["affinity"]
 
 
 def test_tolerations_of_a_class_are_for_its_probe_alone() -> None:
     toleration = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
     tainted = node_class("gpu", spec={"probe": {"tolerations": [toleration]}})
-    assert pod(probe_job(tainted, 1, (), SETTINGS, OPERATOR))["tolerations"] == [
-        {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
-    ]
-    profile = profile_job(workload(), tainted, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+    assert pod(probe_job(tainted, attempt=1, lost_nodes=(), series="", settings=SETTINGS, owner=OPERATOR))[
+        "tolerations"
+    ] == [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    profile = profile_job(workload(), tainted, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
     assert "tolerations" not in pod(profile)
 
 
@@ -191,12 +192,25 @@ def test_where_the_cluster_s_own_scheduler_asks_the_extender_tasks_are_marked_fo
         assert ("schedulingGates" in pod(manifest)) == (role == "run" and manifest["kind"] == "Job")
 
 
-def test_a_deployment_repeats_its_task_and_scales_to_zero_while_suspended() -> None:
-    given = workload(run={"mode": "Deployment", "replicas": 3}, suspend=True)
+def test_a_deployment_serves_is_probed_and_scales_to_zero_while_suspended() -> None:
+    given = workload(run={"mode": "Deployment", "replicas": 3, "maxQueuedRequests": 5}, suspend=True)
     manifest = run_deployment(given, SETTINGS)
-    assert arguments(manifest).endswith("--inferences 100 --repeat")
+    assert arguments(manifest).startswith("serve --source ONNX ")
+    assert arguments(manifest).endswith("--port 8080 --queue 5")
     assert manifest["spec"]["replicas"] == 0
     assert pod(manifest)["restartPolicy"] == "Always"
+    (container,) = pod(manifest)["containers"]
+    assert container["ports"] == [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert pod(manifest)["terminationGracePeriodSeconds"] == 30
+
+
+def test_a_service_is_rolled_out_for_another_queue_and_not_for_another_number_of_inferences() -> None:
+    given = workload(run={"mode": "Deployment"})
+    assert rollout_key(with_uid_of(given, run={"mode": "Deployment"}, inferences=7).spec) == rollout_key(given.spec)
+    queue = with_uid_of(given, run={"mode": "Deployment", "maxQueuedRequests": 3})
+    assert rollout_key(queue.spec) != rollout_key(given.spec)
 
 
 def test_without_our_scheduler_pods_name_none() -> None:
@@ -214,9 +228,11 @@ def test_names_are_the_same_for_the_same_and_differ_for_what_differs() -> None:
             first,
             inspect_job(given, 2, SETTINGS),
             inspect_job(workload(resources={"limits": {"cpu": "1", "memory": "1Gi"}}), 1, SETTINGS),
-            profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS),
-            profile_job(given, FAST, attempt=1, lost_nodes=(), series="2026", settings=SETTINGS),
-            profile_job(given, node_class("slow"), attempt=1, lost_nodes=(), series="", settings=SETTINGS),
+            profile_job(given, FAST, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS),
+            profile_job(
+                given, FAST, attempt=1, lost_nodes=(), replaced=Replaced(name="x", reason="Stale"), settings=SETTINGS
+            ),
+            profile_job(given, node_class("slow"), attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS),
         )
     }
     assert len(names) == 6

@@ -32,7 +32,7 @@ WORKLOAD = workload_object()
 
 def profile(workload: Any = WORKLOAD, **metadata: Any) -> Any:
     given = aiworkload.parse(workload)
-    job = as_stored(profile_job(given, FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS))
+    job = as_stored(profile_job(given, FAST, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS))
     job["metadata"].update(metadata)
     return job
 
@@ -44,7 +44,7 @@ def late(number: int, **status: Any) -> Any:
 
 
 def probe(**metadata: Any) -> Any:
-    job = as_stored(probe_job(FAST, 1, (), SETTINGS, None))
+    job = as_stored(probe_job(FAST, attempt=1, lost_nodes=(), series="", settings=SETTINGS, owner=None))
     job["metadata"].update(metadata)
     return job
 
@@ -99,11 +99,13 @@ def test_jobs_of_a_tenant_that_wear_our_labels_stop_neither_probe_nor_measuremen
     fast = api.put(NODE_CLASSES, node_class_object("fast"))
     slow = api.put(NODE_CLASSES, node_class_object("slow"))
     for given in map(nodeclass.parse, (fast, slow)):
-        forged = probe_job(given, 99, (), SETTINGS, None)
+        forged = probe_job(given, attempt=99, lost_nodes=(), series="", settings=SETTINGS, owner=None)
         forged["metadata"]["namespace"] = "tenant"
         forged["metadata"]["annotations"]["foretide.dev/failure"] = '{"reason":"OOMKilled","message":"forged"}'
         api.put(JOBS, ended(forged, "Failed"))
-        waiting = profile_job(aiworkload.parse(WORKLOAD), given, attempt=1, lost_nodes=(), series="", settings=SETTINGS)
+        waiting = profile_job(
+            aiworkload.parse(WORKLOAD), given, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS
+        )
         waiting["metadata"]["namespace"] = "tenant"
         waiting["spec"]["suspend"] = True
         api.put(JOBS, {**waiting, "status": {"conditions": [{"type": "Suspended", "status": "True"}]}})

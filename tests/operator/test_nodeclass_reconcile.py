@@ -5,25 +5,40 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
+from foretide.results import ProbeResult
 from foretide_kube.kinds import nodeclass
 from foretide_kube.kinds.common import find_condition, plain
 from foretide_kube.kinds.nodeclass import MAX_NAME, NodeClass
-from foretide_operator.actions import Announce, Create, Delete, Patch, WriteStatus
+from foretide_operator.actions import Announce, Create, Delete, WriteStatus
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import node_fits, read_fleet
-from foretide_operator.jobs import probe_job, probing_key
+from foretide_operator.jobs import probe_job, probing_key, run_job
 from foretide_operator.nodeclass.discovery import decide as discover
 from foretide_operator.nodeclass.facts import Facts
 from foretide_operator.nodeclass.probing import abandoned
 from foretide_operator.nodeclass.reconcile import Decision, decide
 from foretide_operator.outcome import Done, Failed, Outcome, Running
-from tests.operator.cluster_objects import NOW, SETTINGS, ago, as_stored, ended, node, node_class, pod_of, probe_result
+from foretide_operator.settings import Settings
+from tests.operator.cluster_objects import (
+    ENVIRONMENT,
+    NOW,
+    SETTINGS,
+    ago,
+    as_stored,
+    ended,
+    node,
+    node_class,
+    pod_of,
+    probe_result,
+    workload,
+)
 
 
 def facts(name: str, classes: Any, nodes: Any, **fields: Any) -> Facts:
-    return Facts(members=read_fleet(classes, nodes).classes[name], settings=SETTINGS, now=NOW, **fields)
+    return Facts(**{"members": read_fleet(classes, nodes).classes[name], "settings": SETTINGS, "now": NOW, **fields})
 
 
 def verdict(decision: Decision, type_: str) -> tuple[str, str]:
@@ -32,9 +47,17 @@ def verdict(decision: Decision, type_: str) -> tuple[str, str]:
     return found.status, found.reason
 
 
-def probe_attempt(given: NodeClass, outcome: Outcome | None = None, *, node_name: str = "f1") -> Attempt:
-    job = ended(as_stored(probe_job(given, 1, (), SETTINGS, None)))
-    result = probe_result()
+def probe_attempt(
+    given: NodeClass,
+    outcome: Outcome | None = None,
+    *,
+    node_name: str = "f1",
+    series: str = "",
+    result: ProbeResult | None = None,
+    settings: Settings = SETTINGS,
+) -> Attempt:
+    job = ended(as_stored(probe_job(given, attempt=1, lost_nodes=(), series=series, settings=settings, owner=None)))
+    result = result or probe_result()
     return Attempt(job, outcome or Done(result, pod_of(job, message=result, node_name=node_name)))
 
 
@@ -112,8 +135,7 @@ def test_a_class_is_probed_once_and_the_figures_are_kept() -> None:
     assert (probed.status.probe.node, probed.status.probe.gemm_flops_per_second) == ("f1", 10**10)
     known = nodeclass.parse({**nodeclass.to_object(fast), "status": plain(probed.status)})
     again = decide(facts("fast", [known], nodes, attempts=(attempt,)))
-    (retired,) = again.actions
-    assert isinstance(retired, Patch)
+    assert again.actions == ()
     assert decide(facts("fast", [known], nodes)).actions == ()
 
 
@@ -125,8 +147,122 @@ def test_a_class_whose_nodes_were_all_replaced_is_probed_again() -> None:
     others = [node("f9", "fast", cpu="8")]
     again = decide(facts("fast", [known], others, attempts=(attempt,)))
     kinds = [type(action) for action in again.actions]
-    assert kinds[:2] == [Create, Delete]
+    assert kinds == [Create, Patch, WriteStatus]
     assert again.status.probe == probed.status.probe, "the old figures hold until there are new ones"
+
+
+def probed_class(name: str = "fast", *, node_name: str = "f1", changed: str | None = None, **result: Any) -> NodeClass:
+    """A class with one node that was probed, with these figures."""
+    given = node_class(name)
+    attempt = probe_attempt(given, node_name=node_name, **result)
+    status = decide(facts(name, [given], [node(node_name, name)], attempts=(attempt,))).status
+    status = msgspec.structs.replace(status, hardware_changed_time=changed)
+    return nodeclass.parse({**nodeclass.to_object(given), "status": plain(status)})
+
+
+def look(given: NodeClass, nodes: list[Any], **fields: Any) -> Decision:
+    return decide(facts("fast", [given], nodes, **fields))
+
+
+def made(decision: Decision) -> list[str]:
+    return [action.body["metadata"]["name"] for action in decision.actions if isinstance(action, Create)]
+
+
+def told(decision: Decision) -> list[tuple[str, str]]:
+    return [(action.reason, action.message) for action in decision.actions if isinstance(action, Announce)]
+
+
+@pytest.mark.parametrize("change", [{"machineID": "other"}, {"kernelVersion": "6.13"}, {"architecture": "arm64"}])
+def test_a_node_that_says_other_things_of_itself_is_probed_again_under_its_old_name(change: dict[str, str]) -> None:
+    known = probed_class()
+    changed = node("f1", "fast")
+    changed["status"]["nodeInfo"].update(change)
+    earlier = probe_attempt(known)  # what was found out of the machine before is no answer
+    first = look(known, [changed], attempts=(earlier,))
+    (name,) = made(first)
+    assert name != earlier.job["metadata"]["name"]
+    assert verdict(first, "Probed") == ("Unknown", "Started")
+    again = probe_attempt(known, series=ago(35), result=probe_result(gemm_flops_per_second=10**11))
+    assert again.job["metadata"]["name"] == name
+    after = look(known, [changed], attempts=(earlier, again))
+    assert after.status.probe is not None
+    assert after.status.probe.gemm_flops_per_second == 10**11
+
+
+def test_another_image_of_the_profiler_has_a_class_probed_again_and_what_is_known_holds_meanwhile() -> None:
+    known = probed_class()
+    settings = replace(SETTINGS, image_onnx="registry.example/foretide/profiler:2-onnx")
+    first = look(known, [node("f1", "fast")], settings=settings)
+    assert len(made(first)) == 1
+    assert verdict(first, "Probed") == ("True", "Probed")
+    assert first.status.probe == known.status.probe
+    asleep = look(known, [node("f1", "fast", ready=False)], settings=settings)
+    assert (made(asleep), verdict(asleep, "Probed")) == ([], ("True", "Probed"))
+    again = probe_attempt(known, series=ago(35), settings=settings)
+    after = look(known, [node("f1", "fast")], attempts=(again,), settings=settings)
+    assert after.status.probe is not None
+    assert after.status.probe.image == settings.image_onnx
+    stored = nodeclass.parse({**nodeclass.to_object(known), "status": plain(after.status)})
+    assert made(look(stored, [node("f1", "fast")], settings=settings)) == []
+
+
+SLOWER: dict[str, Any] = {
+    "gemm_flops_per_second": 5 * 10**9,
+    "memory_bandwidth_bytes_per_second": 25 * 10**8,
+    "model_microseconds": {"dense": 2000},
+}
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({}, ""),
+        ({"gemm_flops_per_second": 6 * 10**9}, ""),  # a figure alone is within noise
+        (SLOWER, "2.00 times"),
+        ({"environment": msgspec.structs.replace(ENVIRONMENT, cpu_model="Other")}, "cpu model is Other and was Board"),
+        ({"environment": msgspec.structs.replace(ENVIRONMENT, cpu_model="")}, ""),
+        ({**SLOWER, "environment": msgspec.structs.replace(ENVIRONMENT, runtime="onnxruntime 1.21")}, ""),
+    ],
+)
+def test_hardware_has_changed_where_a_probe_differs_beyond_noise_and_that_is_told_once(
+    result: dict[str, Any], said: str
+) -> None:
+    board = {"environment": msgspec.structs.replace(ENVIRONMENT, cpu_model="Board")}
+    known = probed_class(result=probe_result(**board), changed="2026-01-01T00:00:00Z")
+    nodes = [node("f1", "fast", cpu="8")]
+    again = probe_attempt(known, series=ago(35), result=probe_result(**{**board, **result}))
+    after = look(known, nodes, attempts=(again,))
+    assert after.status.hardware_changed_time == (ago(56.5) if said else "2026-01-01T00:00:00Z")
+    assert [reason for reason, _ in told(after)] == (["HardwareChanged"] if said else [])
+    assert all(said in message for _, message in told(after))
+    stored = nodeclass.parse({**nodeclass.to_object(known), "status": plain(after.status)})
+    later = look(stored, nodes, attempts=(again,))
+    assert later.status.hardware_changed_time == after.status.hardware_changed_time
+    assert told(later) == []
+
+
+def test_what_the_same_node_takes_with_another_image_is_no_change_of_hardware() -> None:
+    settings = replace(SETTINGS, image_onnx="registry.example/foretide/profiler:2-onnx")
+    known = probed_class()
+    again = probe_attempt(known, series=ago(35), result=probe_result(**SLOWER), settings=settings)
+    after = look(known, [node("f1", "fast")], attempts=(again,), settings=settings)
+    assert after.status.probe is not None
+    assert after.status.probe.gemm_flops_per_second == SLOWER["gemm_flops_per_second"]
+    assert after.status.hardware_changed_time is None
+
+
+def test_a_first_probe_has_nothing_to_differ_from() -> None:
+    assert probed_class().status.hardware_changed_time is None
+
+
+def test_a_probe_beside_tasks_tells_of_no_change_of_speed() -> None:
+    run = pod_of(as_stored(run_job(workload(), SETTINGS)), phase="Running", node_name="f1")
+    known = probed_class()
+    again = probe_attempt(known, series=ago(35), result=probe_result(**SLOWER))
+    after = look(known, [node("f1", "fast", cpu="8")], attempts=(again,), workload_pods=[run])
+    assert after.status.probe is not None
+    assert after.status.probe.environment.co_runners == 1
+    assert after.status.hardware_changed_time is None
 
 
 @pytest.mark.parametrize("reason", ["OOMKilled", "ResultInvalid", "DeadlineExceeded", "ResultImpossible"])
@@ -167,7 +303,10 @@ def test_what_fits_on_an_empty_node(limits: Any, *, fits: bool) -> None:
 
 def test_a_probe_job_of_a_class_that_went_or_was_made_anew_is_removed() -> None:
     fast, slow = node_class("fast"), node_class("slow")
-    jobs = [as_stored(probe_job(given, 1, (), SETTINGS, None)) for given in (fast, slow)]
+    jobs = [
+        as_stored(probe_job(given, attempt=1, lost_nodes=(), series="", settings=SETTINGS, owner=None))
+        for given in (fast, slow)
+    ]
     keys = {given.metadata.name: probing_key(given, SETTINGS) for given in (fast, slow)}
     assert abandoned(jobs, keys) == ()
     (gone,) = abandoned(jobs, {"fast": keys["fast"]})

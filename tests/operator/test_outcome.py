@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from foretide.results import MAX_RESULT_BYTES, Failure, InspectResult, ProfileResult
+from foretide.results import Failure, InspectResult, ProfileResult
+from foretide.termination_message import MAX_RESULT_BYTES
 from foretide_operator.jobs import inspect_job, profile_job
 from foretide_operator.outcome import TRANSIENT, Done, Failed, Running, read_outcome
 from tests.operator.cluster_objects import (
@@ -25,7 +26,9 @@ from tests.operator.cluster_objects import (
 )
 
 JOB = as_stored(inspect_job(workload(), 1, SETTINGS))
-PROFILE = as_stored(profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), series="", settings=SETTINGS))
+PROFILE = as_stored(
+    profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
+)
 FAILED = ended(JOB, "Failed", reason="BackoffLimitExceeded")
 TIMED_OUT = ended(JOB, "Failed", reason="DeadlineExceeded", startTime=ago(630))
 PENDING = {"phase": "Pending", "containerStatuses": []}

@@ -17,7 +17,8 @@ from foretide_operator.fleet import read_fleet
 from foretide_operator.jobs import profile_job, run_job
 from foretide_operator.outcome import Done
 from foretide_operator.workload.facts import Facts
-from foretide_operator.workload.profiling import decide, profile_of
+from foretide_operator.workload.measured import profile_of
+from foretide_operator.workload.profiling import decide
 from tests.operator.cluster_objects import (
     NOW,
     NOW_MILLISECONDS,
@@ -167,7 +168,7 @@ def test_a_measurement_beside_tasks_is_unstable_and_says_how_many_there_were(pod
     class_ = node_class("fast")
     fleet = read_fleet([class_], [node("f1", "fast")])
     given = workload()
-    job = as_stored(profile_job(given, class_, attempt=1, lost_nodes=(), series="", settings=SETTINGS))
+    job = as_stored(profile_job(given, class_, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS))
     result = profile_result()
     facts = Facts(
         workload=given,

@@ -21,8 +21,9 @@ from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_operator.actions import Action, Apply, Delete, WriteStatus
 from foretide_operator.training import artefacts
 from foretide_operator.training import table as tables
+from foretide_operator.training.facts import Facts
 from foretide_operator.training.protocol import ClassReport, TrainingReport, TrainingRequest
-from foretide_operator.training.reconcile import Decision, Facts, decide
+from foretide_operator.training.reconcile import Decision, decide
 from foretide_operator.training.table import ObservationTable, load, store
 from foretide_operator.training.trainer import NotTrained, Trained, Trainer
 from tests.kinds import objects
@@ -164,6 +165,8 @@ def facts(status: CompletionTimeModelStatus | None = None, **fields: Any) -> Fac
             "model": completiontimemodel.parse(body),
             "rows": 6,
             "digest": "d1",
+            "observed_milliseconds": [NOW_MILLISECONDS] * 6,
+            "node_classes": frozenset({"fast"}),
             "quiet_seconds": 100.0,
             "trained_digest": "",
             "seconds_since_failure": math.inf,
@@ -216,6 +219,7 @@ def test_a_trained_model_is_stored_before_the_status_names_it() -> None:
     assert isinstance(status, WriteStatus)
     version = decision.status.versions[0]
     assert decision.status.active_version == version.version
+    assert version.artefact is not None
     assert version.artefact.config_maps == (apply.body["metadata"]["name"],)
     assert version.errors.median_absolute_permille == 120
     assert verdict(decision, "Trained") == ("True", "Trained")
@@ -288,8 +292,10 @@ def test_old_versions_and_their_config_maps_go() -> None:
         maps = {item["metadata"]["name"]: item for item in stored_after(list(decision.actions), list(maps.values()))}
         status = decision.status
     assert status is not None
-    assert len(status.versions) == 3
-    assert set(maps) == {name for version in status.versions for name in version.artefact.config_maps}
+    assert [version.state for version in status.versions] == [*["Superseded"] * 4, "Serving"]
+    kept = [version.artefact for version in status.versions if version.artefact is not None]
+    assert len(kept) == 3
+    assert set(maps) == {name for artefact in kept for name in artefact.config_maps}
 
 
 def train_for_real(request: TrainingRequest) -> Any:
@@ -308,7 +314,7 @@ def test_the_training_process_gives_a_model_that_predicts_what_it_saw() -> None:
     assert outcome.report.observations == 6
     assert outcome.report.median_absolute_permille is not None
     assert [report.node_class for report in outcome.report.classes] == ["class-0", "class-1"]
-    described, body = artefacts.to_config_map(outcome.artefact, "ns", None)
+    described, body = artefacts.to_config_map(outcome.artefact, outcome.report, "ns", None)
     maps = {body["metadata"]["name"]: body}
     assert artefacts.load(described, maps).save() == outcome.artefact
     maps[body["metadata"]["name"]]["binaryData"] = {"artefact": base64.b64encode(outcome.artefact[:-1]).decode()}

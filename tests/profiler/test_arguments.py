@@ -12,7 +12,16 @@ from foretide_kube.kinds import aiworkload
 from foretide_profiler import arguments
 from foretide_profiler.arguments import parse
 from foretide_profiler.failures import ProfilerError
-from foretide_profiler.requests import DataType, InspectCall, ModelRequest, ProbeCall, ProfileCall, RunCall, Source
+from foretide_profiler.requests import (
+    DataType,
+    InspectCall,
+    ModelRequest,
+    ProbeCall,
+    ProfileCall,
+    RunCall,
+    ServeCall,
+    Source,
+)
 
 VISION = ["--source", "TorchVision", "--name", "resnet18", "--input", "3,224,224"]
 FILE = ["--source", "ONNX", "--file", "/model/m.onnx"]
@@ -25,7 +34,9 @@ def test_the_calls_of_the_contract() -> None:
     sweep = parse(["profile", *VISION, "--batch-size", "4", "--batch-sizes", "2,4,8,2", "--co-runner"]).call
     assert isinstance(sweep, ProfileCall)
     assert (sweep.batch_sizes, sweep.co_runner) == ((2, 8), True)
-    assert parse(["run", *VISION, "--inferences", "500", "--repeat"]).call == RunCall(VISION_REQUEST, 500, repeat=True)
+    assert parse(["run", *VISION, "--inferences", "500"]).call == RunCall(VISION_REQUEST, 500)
+    assert parse(["serve", *VISION]).call == ServeCall(VISION_REQUEST, port=8080, queue=16)
+    assert parse(["serve", *VISION, "--port", "80", "--queue", "3"]).call == ServeCall(VISION_REQUEST, port=80, queue=3)
     assert parse(["probe", "--max-seconds", "7.5", "--result", "/r"]).call == ProbeCall(7.5)
     request = parse(["inspect", *FILE, "--sha256", "AB" * 32, "--batch-size", "4", "--data-type", "uint8"])
     assert request.call == InspectCall(

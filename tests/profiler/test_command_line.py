@@ -16,8 +16,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from examples.models import make_onnx
-from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult, encode, parse
+from foretide.results import InspectResult, ProbeResult, ProfileResult, RunResult
 from foretide.signature import Signature
+from foretide.termination_message import encode, parse
 from tests.profiler.conftest import ROOT, Profiler, small_model
 
 
@@ -63,7 +64,8 @@ def test_profile_measures_other_batch_sizes_and_a_co_runner_while_time_is_left(
     assert status == 0
     assert isinstance(result, ProfileResult)
     assert [each.batch_size for each in result.batches] == [2, 8]
-    assert result.interference is not None
+    # Where others have the CPUs meanwhile none of it is to be relied upon.
+    assert result.interference is not None or not any(batch.stable for batch in result.batches)
     assert result.environment.threads == len(os.sched_getaffinity(0)) - 1
 
 
@@ -94,6 +96,17 @@ def test_a_sequence_of_any_length_runs_in_int8_as_in_float(profiler: Profiler, t
         arguments = ["--input", length, "--data-type", "int64", "--precision", precision, "--batch-size", 3]
         status, document = profiler("run", *_file(files[name]), *arguments, "--inferences", 2)
         assert (status, document.get("inferences")) == (0, 2), document
+
+
+def test_int8_writes_nothing_beside_the_file_whose_volume_is_read_only(profiler: Profiler, tmp_path: Path) -> None:
+    file = make_onnx.build(tmp_path)["token-encoder"]
+    # Permissions do not keep root from writing, a folder in the way of the file does.
+    (tmp_path / f"{file.stem}-inferred.onnx").mkdir()
+    before = sorted(tmp_path.iterdir())
+    arguments = ["--input", 4, "--data-type", "int64", "--precision", "int8", "--inferences", 1]
+    status, document = profiler("run", *_file(file), *arguments)
+    assert (status, document.get("inferences")) == (0, 1), document
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("command", ["inspect", "run"])
@@ -157,6 +170,22 @@ def test_a_model_that_cannot_be_used_has_its_reason(
         assert message in document["message"]
 
 
+@pytest.mark.parametrize(("batch_size", "size"), [(65_536, 2**20), (1, -3)])
+def test_a_model_that_asks_for_more_than_a_result_can_tell_is_at_fault_itself(
+    profiler: Profiler, tmp_path: Path, batch_size: int, size: int
+) -> None:
+    value = helper.make_tensor_value_info
+    nodes = [helper.make_node("Mul", ["x", "w"], ["z"]), helper.make_node("MatMul", ["z", "v"], ["y"])]
+    weights = [TensorProto(name="w", data_type=1, dims=[size, 1]), TensorProto(name="v", data_type=1, dims=[4, 2**30])]
+    graph = helper.make_graph(nodes, "huge", [value("x", 1, ["n", 1, 4])], [value("y", 1, None)], weights)
+    file = tmp_path / "huge.onnx"
+    file.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+    status, document = profiler("inspect", *_file(file), "--input", "1,4", "--batch-size", batch_size)
+    assert (status, document["reason"], document["field"]) == (1, "ModelFileInvalid", "model.file.path")
+
+
 @pytest.mark.parametrize("command", ["inspect", "run"])
 @pytest.mark.parametrize(
     ("data_type", "way"),
@@ -195,17 +224,6 @@ def test_a_source_whose_runtime_this_image_lacks_says_so(profiler: Profiler) -> 
 def test_a_wrong_call_is_a_failure_with_status_2(profiler: Profiler) -> None:
     status, document = profiler("run", "--source", "ONNX", "--file", "/m", "--inferences", "-3")
     assert (status, document["reason"], document["field"]) == (2, "InvalidArgument", "inferences")
-
-
-def test_an_endless_task_ends_well_when_stopped(model_file: Path) -> None:
-    process = _start("-m", "foretide_profiler", "run", *_file(model_file), "--inferences", 50, "--repeat")
-    assert process.stderr is not None
-    assert process.stderr.readline()  # the first round is done
-    process.send_signal(signal.SIGTERM)
-    result = parse(process.communicate(timeout=30)[0].encode())
-    assert process.returncode == 0
-    assert isinstance(result, RunResult)
-    assert result.inferences >= 50
 
 
 def test_a_task_that_is_stopped_early_says_how_far_it_came(model_file: Path) -> None:

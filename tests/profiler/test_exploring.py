@@ -97,6 +97,24 @@ def test_an_inference_that_fails_beside_the_co_runner_spoils_nothing() -> None:
     assert findings.interference is None
 
 
+def test_a_co_runner_without_room_leaves_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(co_runner, "BLOCK_BYTES", 2**60)
+    findings = Findings()
+    interfere(_World().at(3), OWN, _World().allowance(30), findings, parts=1)
+    assert findings.interference is None
+
+
+def test_what_was_measured_while_something_else_had_the_cpus_is_not_to_be_relied_upon() -> None:
+    world, findings = _World(), Findings()
+    interfere(world.at(3), OWN, world.allowance(30), findings, parts=1)
+    sweep(world.at, (1, 4), OWN, world.allowance(30), findings)
+    assert findings.interference
+    assert all(each.stable for each in findings.batches)
+    findings.distrust()
+    assert findings.interference is None
+    assert [(each.batch_size, each.stable) for each in findings.batches] == [(1, False), (4, False)]
+
+
 def test_the_co_runner_moves_memory_until_it_is_left() -> None:
     with co_runner.beside() as runner:
         while runner.moved_bytes == 0:

@@ -101,6 +101,20 @@ def test_where_the_gpu_in_use_is_not_known_nothing_is_told_of_what_another_does(
     assert gpu.state() == GpuState(driver="580.1")
 
 
+def test_a_gpu_that_is_lost_costs_no_more_than_what_it_would_have_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library({})
+
+    def lost(*_arguments: object) -> str:
+        raise NVMLError("GPU is lost")
+
+    monkeypatch.setattr(library, "nvmlDeviceGetName", lost)
+    monkeypatch.setattr(library, "nvmlSystemGetDriverVersion", lost)
+    _install(monkeypatch, library)
+    gpu = gpu_in_use("GPU-1")
+    assert gpu is not None
+    assert (gpu.name, gpu.state()) == ("", GpuState())
+
+
 def test_clock_power_energy_and_what_holds_the_clock_down(monkeypatch: pytest.MonkeyPatch) -> None:
     _install(monkeypatch, Library(TOLD))
     gpu = gpu_in_use("GPU-1")

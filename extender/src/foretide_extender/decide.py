@@ -90,6 +90,7 @@ def decide_filter(
         pod.task.memory_limit_bytes,
         _seconds_left(workload, pod, now_seconds),
         workload.percentile,
+        workload.latency_seconds,
     )
     needs = standing.needs(workload, pod.task)
     if not standing.spots.tight and needs.are_within(demand):

@@ -1,21 +1,32 @@
 """What a task takes at a spot, term by term: the arithmetic of scores, and of the words in which they are explained.
 
-Nodes are compared by the completion that a percentile of such tasks keep to. All of it follows from values that are
+Nodes are compared by the completion that a percentile of such tasks keep to; for services by the latency that a
+percentile of requests keep to, to which starting and pulling add nothing. All of it follows from values that are
 not changed any more, a `Basis`, so that a decision can be reckoned again as it was made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from foretide.placement.completion import LEAST_SECONDS, NodeLoad, completion_seconds, exposure, interference
+from foretide.placement.completion import (
+    LEAST_SECONDS,
+    NodeLoad,
+    completion_seconds,
+    exposure,
+    interference,
+    slowdown,
+)
 from foretide.placement.pulls import PullTimes
 from foretide.placement.score import complete
 from foretide.placement.task import Task, WorkloadPredictions
 from foretide.prediction import Prediction
 from foretide_extender.pages import Pages
 from foretide_extender.spots import Spot
+
+LEAST_REQUEST_SECONDS: Final = 1e-6
+"""Requests are compared as finely as predictions are told."""
 
 
 class Basis(NamedTuple):
@@ -61,6 +72,7 @@ class Reckoning:
                 self.predictions[name] = prediction
         self._cpu_millis = cpu_millis
         self._percent = percent
+        self._is_service = workload is not None and workload.is_service
 
     def alone_by_class(
         self, classes: Iterable[str | None], speeds: Mapping[str, float]
@@ -78,7 +90,7 @@ class Reckoning:
     def terms(self, spot: Spot, alone_seconds: float, pulls: PullTimes, now_seconds: int) -> Terms:
         """What a task takes at a spot with its pull and its company, at a whole second since the epoch."""
         seconds, pull_seconds, cores = alone_seconds, 0.0, spot.allocatable_millis
-        if spot.lacked:
+        if spot.lacked and not self._is_service:
             pull_seconds = sum(pulls.seconds(image, spot.node_class) for image in sorted(spot.lacked))
             seconds += pull_seconds
         if spot.crowd is None and not spot.beside_millis:
@@ -88,12 +100,15 @@ class Reckoning:
         exposed = exposure(spot.beside_millis, load.demand_millis + self._cpu_millis, cores)
         undisturbed, seconds = seconds, seconds * interference(prediction.contention if prediction else 0.0, exposed)
         contention_seconds = seconds - undisturbed
-        if spot.crowd is not None:
+        if self._is_service:  # it stays: what counts is how cores are shared, not when those there now have ended
+            seconds *= slowdown(load.demand_millis + self._cpu_millis, cores)
+        elif spot.crowd is not None:
             seconds = completion_seconds(seconds, self._cpu_millis, load)
         return Terms(seconds, alone_seconds, pull_seconds, contention_seconds)
 
     def _alone_seconds(self, prediction: Prediction) -> float:
-        return max(prediction.completion_quantile_seconds(self.inferences, self._percent), LEAST_SECONDS)
+        least_seconds = LEAST_REQUEST_SECONDS if self._is_service else LEAST_SECONDS
+        return max(prediction.completion_quantile_seconds(self.inferences, self._percent), least_seconds)
 
 
 def pull_times(image_bytes: Mapping[str, int | None], bytes_per_second: Mapping[str, float]) -> PullTimes:

@@ -1,4 +1,4 @@
-"""Predictions for one workload out of all that is known: profiles, model, probes, contention, start-ups and memory."""
+"""Predictions for one workload out of all that is known of it, of its node classes, and of others like it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from foretide.contention import Coefficients
 from foretide.memory import Memories
 from foretide.observation import DeviceFeatures, Observation, Question, Runtime
 from foretide.prediction import Measured, Prediction, Predictor, predict_workload
+from foretide.runs import Runs
 from foretide.signature import Signature
 from foretide.startup import Startups
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec, cpu_millis
@@ -25,6 +26,7 @@ class Knowledge:
     devices: Mapping[str, DeviceFeatures] = field(default_factory=dict)
     startups: Startups = field(default_factory=lambda: Startups((), {}))
     memories: Memories = field(default_factory=lambda: Memories(()))
+    runs: Runs = field(default_factory=lambda: Runs((), {}))
     coefficients: Coefficients = field(default_factory=dict)
 
     @classmethod
@@ -38,7 +40,15 @@ class Knowledge:
     ) -> Knowledge:
         """What follows from the rows of the training table and the probes."""
         rows = list(observations)
-        return cls(predictor, model_version, devices, Startups(rows, devices), Memories(rows), coefficients)
+        return cls(
+            predictor=predictor,
+            model_version=model_version,
+            devices=devices,
+            startups=Startups(rows, devices),
+            memories=Memories(rows),
+            runs=Runs(rows, coefficients),
+            coefficients=coefficients,
+        )
 
     def predict(self, facts: Facts, signature: Signature) -> list[Prediction]:
         """One prediction per selected class that has nodes."""
@@ -63,8 +73,9 @@ class Knowledge:
             devices=self.devices,
             startups=self.startups,
             memories=self.memories,
+            runs=self.runs,
             coefficients=self.coefficients,
-            inferences=spec.inferences,
+            inferences=spec.inferences_at_a_time,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec, workload_key
 from foretide_kube.kinds.common import plain
 from foretide_kube.kinds.nodeclass import NodeClass
+from foretide_kube.kinds.workloadprofile import Replaced
 from foretide_kube.names import (
     ANNOTATION_INFERENCES,
     ANNOTATION_KEY,
@@ -38,13 +39,18 @@ from foretide_operator.pods import (
     mount_model,
     restricted_pod,
     set_gate,
+    set_preference,
     set_scheduler,
+    set_service,
     workload_arguments,
 )
 from foretide_operator.settings import Settings
 
 ANNOTATION_ATTEMPT: Final = "foretide.dev/attempt"
 """On inspect, profile and probe Jobs: which try this is, from 1."""
+
+ANNOTATION_REPLACED: Final = "foretide.dev/replaced"
+"""On profile Jobs: the measurement that theirs is to replace and why, as in a WorkloadProfile's spec."""
 
 RUN_TTL_SECONDS: Final = 3600
 """How long what has ended stays: an operator that was down for less loses nothing."""
@@ -74,7 +80,11 @@ def run_key(workload: AIWorkload) -> str:
 
 def rollout_key(spec: AIWorkloadSpec) -> str:
     """What a Deployment's Pods are made of; a change is rolled out. Replicas and suspension are no part of it."""
-    made_of = {"template": plain(spec.run.template), "n": spec.inferences, "resources": plain(spec.resources)}
+    made_of = {
+        "template": plain(spec.run.template),
+        "queue": spec.run.queue_length,
+        "resources": plain(spec.resources),
+    }
     return f"{workload_key(spec)}-{_digest(made_of)}"
 
 
@@ -85,11 +95,14 @@ def probing_key(node_class: NodeClass, settings: Settings) -> str:
     )
 
 
-def inspect_job(workload: AIWorkload, attempt: int, settings: Settings) -> Object:
-    """The Job that counts what one inference costs, on any node."""
+def inspect_job(
+    workload: AIWorkload, attempt: int, settings: Settings, node_classes: Sequence[NodeClass] = ()
+) -> Object:
+    """The Job that counts what one inference costs, on any node, rather on one of the faster ``node_classes``."""
     body = _measuring_job(workload, ROLE_INSPECT, attempt, settings)
     pod = body["spec"]["template"]["spec"]
     pod["containers"][0]["args"] = ["inspect", *workload_arguments(workload.spec)]
+    set_preference(pod, node_classes)
     set_scheduler(pod, settings)
     return body
 
@@ -100,14 +113,18 @@ def profile_job(
     *,
     attempt: int,
     lost_nodes: Sequence[str],
-    series: str,
+    replaced: Replaced | None,
     settings: Settings,
 ) -> Object:
     """The Job that measures a workload on a node class, alone with respect to other measurements on its node.
 
-    ``lost_nodes`` are selected by the class but belong to another; ``series`` tells repeated measurements apart.
+    ``lost_nodes`` are selected by the class but belong to another; ``replaced`` is the measurement that this one is to
+    replace, None for a first one. By its name alone the Job has its own, whatever the reason is when it is made.
     """
+    series = "" if replaced is None else replaced.name
     body = _measuring_job(workload, ROLE_PROFILE, attempt, settings, class_name=node_class.metadata.name, series=series)
+    if replaced is not None:
+        body["metadata"]["annotations"][ANNOTATION_REPLACED] = msgspec.json.encode(replaced).decode()
     pod = body["spec"]["template"]["spec"]
     pod["containers"][0]["args"] = [
         "profile",
@@ -123,10 +140,25 @@ def profile_job(
     return body
 
 
+def replaced_by(job: Object) -> Replaced | None:
+    """The measurement that a profile Job was made to replace; None for a first one, and for what cannot be read."""
+    text = job["metadata"].get("annotations", {}).get(ANNOTATION_REPLACED)
+    try:
+        return None if text is None else msgspec.json.decode(text, type=Replaced)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+
+
 def probe_job(
-    node_class: NodeClass, attempt: int, lost_nodes: Sequence[str], settings: Settings, owner: Object | None
+    node_class: NodeClass,
+    *,
+    attempt: int,
+    lost_nodes: Sequence[str],
+    series: str,
+    settings: Settings,
+    owner: Object | None,
 ) -> Object:
-    """The Job that finds out how a node class behaves on the fixed set of small tasks.
+    """The Job that finds out how a node class behaves on the fixed set of small tasks; ``series`` tells probes apart.
 
     It lives in the operator's namespace and belongs to ``owner``, the operator's Deployment, so that an uninstall takes
     it along: NodeClasses stay with their CRD. The operator itself removes it when its NodeClass goes.
@@ -141,24 +173,25 @@ def probe_job(
     if node_class.spec.probe.tolerations:
         pod["tolerations"] = [plain(toleration) for toleration in node_class.spec.probe.tolerations]
     return _job(
-        name=child_name(name, ROLE_PROBE, f"{key}/{attempt}"),
+        name=child_name(name, ROLE_PROBE, f"{key}/{series}/{attempt}"),
         namespace=settings.namespace,
         labels=labels,
         annotations={ANNOTATION_KEY: key, ANNOTATION_ATTEMPT: str(attempt)},
         owner=owner,
         pod=pod,
-        spec={"backoffLimit": 0, "activeDeadlineSeconds": settings.job_deadline_seconds},
+        spec=_measuring(settings),
     )
 
 
 def run_job(workload: AIWorkload, settings: Settings) -> Object:
     """The Job that performs the workload's tasks, one Pod per task and try; it has no deadline.
 
-    Its Pods wait behind the planner's gate. A Deployment's do not: a service that is to run has nothing to wait for.
+    Its Pods wait behind the planner's gate. A service's do not: it has nothing to wait for.
     """
     key = run_key(workload)
     run = workload.spec.run
-    pod_labels, pod_annotations, pod = _run_pod(workload, settings, repeat=False)
+    pod_labels, pod_annotations, pod = _run_pod(workload, settings, "run")
+    pod["containers"][0]["args"] += ["--inferences", str(workload.spec.inferences)]
     set_gate(pod, settings)
     body = _job(
         name=child_name(workload.metadata.name, ROLE_RUN, key),
@@ -188,10 +221,10 @@ def run_job(workload: AIWorkload, settings: Settings) -> Object:
 
 
 def run_deployment(workload: AIWorkload, settings: Settings) -> Object:
-    """The Deployment whose Pods perform task after task."""
+    """The Deployment whose Pods answer requests."""
     key = rollout_key(workload.spec)
-    pod_labels, pod_annotations, pod = _run_pod(workload, settings, repeat=True)
-    pod["restartPolicy"] = "Always"
+    pod_labels, pod_annotations, pod = _run_pod(workload, settings, "serve")
+    set_service(pod, workload.spec.run.queue_length)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -248,24 +281,27 @@ def _measuring_job(
         annotations={ANNOTATION_KEY: key, ANNOTATION_ATTEMPT: str(attempt)},
         owner=_owner("AIWorkload", workload.metadata.name, workload.metadata.uid),
         pod=pod,
-        spec={"backoffLimit": 0, "activeDeadlineSeconds": settings.job_deadline_seconds},
+        spec=_measuring(settings),
     )
 
 
+def _measuring(settings: Settings) -> Object:
+    """One try within a deadline; it goes by itself an hour after its end, unless what failed is kept on it."""
+    return {
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": settings.job_deadline_seconds,
+        "ttlSecondsAfterFinished": RUN_TTL_SECONDS,
+    }
+
+
 def _run_pod(
-    workload: AIWorkload, settings: Settings, *, repeat: bool
+    workload: AIWorkload, settings: Settings, command: Literal["run", "serve"]
 ) -> tuple[dict[str, str], dict[str, str], Object]:
     spec = workload.spec
     template = spec.run.template
     pod = restricted_pod(image_of(spec, settings), spec.resources.limits, settings)
     mount_model(pod, spec)
-    pod["containers"][0]["args"] = [
-        "run",
-        *workload_arguments(spec),
-        "--inferences",
-        str(spec.inferences),
-        *(["--repeat"] if repeat else []),
-    ]
+    pod["containers"][0]["args"] = [command, *workload_arguments(spec)]
     if template.env:
         pod["containers"][0]["env"] = [plain(variable) for variable in template.env]
     if template.node_selector:

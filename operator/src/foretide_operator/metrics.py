@@ -9,11 +9,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.process_collector import ProcessCollector
 
 from foretide.contention import Contention
+from foretide.latency import ServicePairing
 from foretide.pairing import Quantity
 from foretide.prediction import BLIND_FACTOR
+from foretide.vetting import Exclusion
 from foretide_operator.pairing.ended import Ended
 
 RATIO_BUCKETS: Final = (0.25, 0.5, 0.667, 0.8, 0.909, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
+IN_FLIGHT_BUCKETS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 9.0, 17.0, 33.0, 65.0, 129.0)
 QUANTITIES: Final[tuple[Quantity, ...]] = ("work", "startup", "completion")
 MOST_TIMES_OFF: Final = BLIND_FACTOR
 """How many times what a task really took its prediction counts for at most. Whoever owns a Pod can write any prediction
@@ -70,6 +73,50 @@ class Metrics:
         self.deadline = Counter(
             "foretide_deadline", "Tasks with a deadline, by whether they met it.", ("outcome",), registry=registry
         )
+        self.service_reports = Counter(
+            "foretide_service_reports",
+            "What services said of themselves, by what became of it.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.service_minutes = Counter(
+            "foretide_service_minutes",
+            "Minutes of service Pods whose requests were held against what was predicted.",
+            ("node_class", "source"),
+            registry=registry,
+        )
+        self.service_predicted = Counter(
+            "foretide_service_predicted_seconds",
+            "Sum over these minutes of predicted seconds, of latencies at their percentile and load.",
+            by_quantity,
+            registry=registry,
+        )
+        self.service_observed = Counter(
+            "foretide_service_observed_seconds",
+            "Sum over these minutes of observed seconds.",
+            by_quantity,
+            registry=registry,
+        )
+        self.service_ratio = Histogram(
+            "foretide_service_observed_to_predicted_ratio",
+            "Observed over predicted seconds of these minutes.",
+            by_quantity,
+            buckets=RATIO_BUCKETS,
+            registry=registry,
+        )
+        self.service_in_flight = Histogram(
+            "foretide_service_in_flight",
+            "Requests in a Pod when one came, itself included, in the mean of each of these minutes.",
+            ("node_class",),
+            buckets=IN_FLIGHT_BUCKETS,
+            registry=registry,
+        )
+        self.service_objective = Counter(
+            "foretide_service_objective",
+            "Minutes of service Pods with an objective, by whether as many requests as asked for kept to it.",
+            ("outcome",),
+            registry=registry,
+        )
         self.gates_opened = Counter(
             "foretide_gates_opened_without_plan",
             "Gates that the operator opened because no plan did, by why.",
@@ -83,6 +130,18 @@ class Metrics:
         self.observations = Gauge("foretide_model_observations", "Rows of the training table.", registry=registry)
         self.training = Counter(
             "foretide_trainings", "Trainings that ended, by outcome.", ("outcome",), registry=registry
+        )
+        self.versions = Counter(
+            "foretide_model_versions",
+            "Versions of the model, by what became of them: Served, Rejected, RolledBack.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.excluded = Gauge(
+            "foretide_model_excluded_observations",
+            "Observations that the newest training did not believe, by why.",
+            ("reason",),
+            registry=registry,
         )
         self.contention = Gauge(
             "foretide_contention_coefficient",
@@ -117,6 +176,12 @@ class Metrics:
             for each in contentions:
                 self.contention.labels(name, each.kind).set(each.coefficient_permille / 1e3)
 
+    def tell_excluded(self, exclusions: Iterable[Exclusion]) -> None:
+        """Show how many observations the newest training left out."""
+        self.excluded.clear()
+        for each in exclusions:
+            self.excluded.labels(each.reason).inc(each.observations)
+
     def count(self, ended: Ended) -> None:
         """Count one ended task; to be called once per Pod."""
         self.tasks.labels(ended.ending).inc()
@@ -142,3 +207,19 @@ class Metrics:
         self.interval.labels(name, pairing.interval_outcome).inc()
         if pairing.is_deadline_met is not None:
             self.deadline.labels("met" if pairing.is_deadline_met else "missed").inc()
+
+    def count_service(self, pairing: ServicePairing) -> None:
+        """Count a minute of a service's Pod; it weighs the same however many requests it is said to have had."""
+        name = pairing.node_class
+        self.service_minutes.labels(name, pairing.source).inc()
+        self.service_in_flight.labels(name).observe(pairing.in_flight)
+        for quantity, predicted, observed in (
+            ("inference", pairing.predicted_inference_seconds, pairing.observed_inference_seconds),
+            ("latency", pairing.predicted_latency_seconds, pairing.observed_latency_seconds),
+        ):
+            self.service_predicted.labels(name, quantity).inc(predicted)
+            self.service_observed.labels(name, quantity).inc(min(observed, MOST_TIMES_OFF * predicted))
+            if predicted > 0:
+                self.service_ratio.labels(name, quantity).observe(min(observed / predicted, MOST_TIMES_OFF))
+        if pairing.is_met is not None:
+            self.service_objective.labels("met" if pairing.is_met else "missed").inc()

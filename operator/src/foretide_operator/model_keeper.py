@@ -18,7 +18,13 @@ from foretide.observation_table import thin
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import completiontimemodel
 from foretide_kube.kinds.common import Metadata
-from foretide_kube.kinds.completiontimemodel import NAME, ClassErrors, CompletionTimeModel, Version
+from foretide_kube.kinds.completiontimemodel import (
+    NAME,
+    ClassErrors,
+    CompletionTimeModel,
+    CompletionTimeModelStatus,
+    Version,
+)
 from foretide_kube.names import COMPLETION_TIME_MODELS
 from foretide_operator.actions import Action, Create
 from foretide_operator.apply import apply_actions
@@ -26,10 +32,12 @@ from foretide_operator.metrics import Metrics
 from foretide_operator.settings import Settings
 from foretide_operator.times import parse_time
 from foretide_operator.training import artefacts
-from foretide_operator.training.protocol import TrainingRequest
-from foretide_operator.training.reconcile import Facts, decide
+from foretide_operator.training.facts import Facts
+from foretide_operator.training.protocol import Reference, TrainingRequest
+from foretide_operator.training.reconcile import Decision, decide
 from foretide_operator.training.table import ObservationTable
-from foretide_operator.training.trainer import NotTrained, Trained, Trainer
+from foretide_operator.training.trainer import NotTrained, Outcome, Trained, Trainer
+from foretide_operator.training.versions import History
 from foretide_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -69,6 +77,8 @@ class ModelKeeper:
         self._request_made_of: object = None
         self._request_made = TrainingRequest(observations=(), devices={})
         self._digest = ""
+        self._observed_milliseconds: list[int] = []
+        self._outcome: Outcome | None = None
 
     @property
     def version(self) -> str:
@@ -104,35 +114,78 @@ class ModelKeeper:
         if table.revision != self._revision:
             self._revision, self._changed_seconds = table.revision, self._monotonic()
         request, digest = self._request(table, devices)
-        outcome = self._trainer.take()
-        if outcome is not None:
-            self._trained_digest = outcome.input_digest
-            self._failed_seconds = self._monotonic() if isinstance(outcome, NotTrained) else -math.inf
-            self._metrics.training.labels("trained" if isinstance(outcome, Trained) else "failed").inc()
+        outcome = self._outcome = self._new_outcome() or self._outcome
         decision = decide(
             Facts(
                 model=model,
                 rows=len(request.observations),
                 digest=digest,
+                observed_milliseconds=self._observed_milliseconds,
+                node_classes=frozenset(row.node_class for row in request.observations),
                 quiet_seconds=self._monotonic() - self._changed_seconds,
                 trained_digest=self._trained_digest,
                 seconds_since_failure=self._monotonic() - self._failed_seconds,
                 is_training=self._trainer.is_running,
                 outcome=outcome,
                 defects=self._defects(model),
-                config_maps={name: item for (_, name), item in self._world.config_maps.snapshot().items()},
+                config_maps=self._config_maps(),
                 namespace=self._settings.namespace,
                 owner=owner,
                 now=now,
             )
         )
         self._apply(decision.actions, now)
+        self._outcome = None
+        self._count(decision, outcome)
         self._use(decision.status.active_version, decision.status.versions)
         self._use_classes(decision.status.classes)
         if decision.train and not self._trainer.is_running:
             log.info("training on %d observations", len(request.observations))
-            self._trainer.start(request, digest)
+            self._trainer.start(self._with_references(request, decision.status), digest)
         return decision.recheck_seconds
+
+    def _new_outcome(self) -> Outcome | None:
+        outcome = self._trainer.take()
+        if outcome is not None:
+            self._trained_digest = outcome.input_digest
+            self._failed_seconds = self._monotonic() if isinstance(outcome, NotTrained) else -math.inf
+            self._metrics.training.labels("trained" if isinstance(outcome, Trained) else "failed").inc()
+        return outcome
+
+    def _count(self, decision: Decision, outcome: Outcome | None) -> None:
+        for judgement in decision.judgements:
+            log.info("version %s: %s: %s", judgement.version, judgement.reason, judgement.message)
+            self._metrics.versions.labels(judgement.outcome).inc()
+        if isinstance(outcome, Trained):
+            self._metrics.tell_excluded(outcome.report.exclusions)
+
+    def _with_references(self, request: TrainingRequest, status: CompletionTimeModelStatus) -> TrainingRequest:
+        """With what the new version is to be held against."""
+        history = History(status.versions, status.active_version)
+        present, proven = history.named(history.active), history.proven
+        return msgspec.structs.replace(
+            request,
+            present=self._reference(present),
+            proven=self._reference(proven) if proven != present else None,
+        )
+
+    def _reference(self, version: Version | None) -> Reference | None:
+        """A version with its artefact; None where there is none, or it cannot be read."""
+        trained = parse_time(version.trained_time) if version is not None else None
+        if version is None or version.artefact is None or trained is None:
+            return None
+        config_maps = self._config_maps()
+        try:
+            artefact = artefacts.read(version.artefact, config_maps)
+        except ArtefactError:
+            return None
+        report = artefacts.report_of(version.artefact, config_maps)
+        return Reference(
+            version=version.version,
+            trained_milliseconds=round(trained.timestamp() * 1000),
+            artefact=artefact,
+            contention={each.node_class: each.contention for each in report.classes},
+        )
 
     def _request(self, table: ObservationTable, devices: Mapping[str, DeviceFeatures]) -> tuple[TrainingRequest, str]:
         """What a training would be made from, and its digest; made anew only when something of it changed."""
@@ -142,15 +195,23 @@ class ModelKeeper:
             self._request_made = TrainingRequest(observations=rows, devices=dict(devices))
             text = msgspec.json.encode(self._request_made, order="deterministic")
             self._digest = hashlib.sha256(text).hexdigest()
+            self._observed_milliseconds = sorted(row.observed_milliseconds for row in rows)
             self._request_made_of = made_of
         return self._request_made, self._digest
 
     def _defects(self, model: CompletionTimeModel) -> dict[str, tuple[str, str]]:
-        """Versions that cannot be loaded as they are stored now: the one in use, and if it cannot, the others."""
+        """Versions that cannot be loaded as they are stored now.
+
+        Looked at are the one in use and the proven one, and the others if the former cannot.
+        """
         defects: dict[str, tuple[str, str]] = {}
         active = model.status.active_version
-        for version in sorted(model.status.versions, key=lambda item: item.version != active):
-            if version.version != active and active not in defects:
+        proven = History(model.status.versions, active).proven
+        watched = {active, proven.version if proven is not None else ""}
+        for version in sorted(model.status.versions, key=lambda item: item.version not in watched):
+            if version.artefact is None:
+                continue
+            if version.version not in watched and active not in defects:
                 break
             try:
                 artefacts.load(version.artefact, self._config_maps())
@@ -160,7 +221,7 @@ class ModelKeeper:
 
     def _use(self, active: str, versions: tuple[Version, ...]) -> None:
         version = next((item for item in versions if item.version == active), None)
-        if version is None or active == self._version:
+        if version is None or version.artefact is None or active == self._version:
             return
         try:
             self._predictor = artefacts.load(version.artefact, self._config_maps())

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult, parse
+from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult
 from foretide.signature import Signature
+from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.quantity import QuantityError, whole
 from foretide_operator.times import epoch_milliseconds, parse_time, seconds_since
@@ -130,7 +131,8 @@ def read_outcome(
     finished = finished_condition(job)
     pod = max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
     if finished is None:
-        return _progress(job, pod, events, now)
+        result = _result_before_the_end(pod, expected=expected, signature=signature)
+        return _progress(job, pod, events, now) if result is None else result
     kept = KeptFailure.of(job)
     if kept is not None:
         return Failed(kept.reason, kept.message, _time(finished))
@@ -145,6 +147,14 @@ def read_outcome(
             return Failed("NodeGone", "the Pod is gone and its result with it", _time(finished))
         return read_result(pod, expected=expected, signature=signature, ended_time=_time(finished))
     return _failure(job, finished, pod, events, expected=expected, now=now)
+
+
+def _result_before_the_end(pod: Object | None, *, expected: type[Any], signature: Signature | None) -> Done | None:
+    """The result of a Pod that ended well, whose Job will be told so in a second or two; None if there is none."""
+    if pod is None or pod.get("status", {}).get("phase") != "Succeeded":
+        return None
+    found = read_result(pod, expected=expected, signature=signature)
+    return found if isinstance(found, Done) else None
 
 
 def read_result(

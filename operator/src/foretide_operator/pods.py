@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.common import LabelSelector, plain
+from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.names import GATE_PLAN, LABEL_ROLE, RESOURCE_TASK, ROLE_PROBE, ROLE_PROFILE
 from foretide_operator.settings import Settings
 
 CONTAINER: Final = "profiler"
+SERVICE_PORT: Final = 8080
+"""Where the Pods of services answer."""
+_DRAIN_SECONDS: Final = 30
+"""Kubernetes kills a service that has not ended so long after it was told to; it gives itself 25 s."""
 _USER: Final = 65532
+_MOST_WEIGHT: Final = 100
+"""Of a preference, as Kubernetes bounds it."""
 _SECURITY: Final[Object] = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -90,6 +97,29 @@ def image_of(spec: AIWorkloadSpec, settings: Settings) -> str:
     return settings.image_onnx if spec.model.source == "ONNX" else settings.image_torch
 
 
+def set_service(pod: Object, queue_length: int) -> None:
+    """Have the Pod live on, with a port that Kubernetes probes: it is ready once it has made an inference.
+
+    Loading may take long, and so may any answer of a node whose CPU is taken: what is alive is given two minutes.
+    """
+    container = pod["containers"][0]
+    container["args"] += ["--port", str(SERVICE_PORT), "--queue", str(queue_length)]
+    container["ports"] = [{"name": "http", "containerPort": SERVICE_PORT, "protocol": "TCP"}]
+    container["readinessProbe"] = _probe("/readyz", period_seconds=5, failures=2)
+    container["livenessProbe"] = _probe("/healthz", period_seconds=20, failures=6)
+    pod["restartPolicy"] = "Always"
+    pod["terminationGracePeriodSeconds"] = _DRAIN_SECONDS
+
+
+def _probe(path: str, *, period_seconds: int, failures: int) -> Object:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }
+
+
 def set_scheduler(pod: Object, settings: Settings) -> None:
     """Have the Pod placed by our scheduler where it is installed, or marked for the one that asks our extender."""
     if settings.scheduler_name:
@@ -105,24 +135,27 @@ def set_gate(pod: Object, settings: Settings) -> None:
         pod["schedulingGates"] = [{"name": GATE_PLAN}]
 
 
+def set_preference(pod: Object, node_classes: Iterable[NodeClass]) -> None:
+    """Have the Pod rather on a node of a class that was probed to be fast: importing a runtime is computation."""
+    probed = [(each, each.status.probe) for each in node_classes if _requirements(each.spec.selector)]
+    speeds = {each.metadata.name: probe.gemm_flops_per_second for each, probe in probed if probe is not None}
+    fastest = max(speeds.values(), default=0)
+    if not fastest:
+        return
+    terms = [
+        {
+            "weight": max(_MOST_WEIGHT * speeds[each.metadata.name] // fastest, 1),
+            "preference": {"matchExpressions": _requirements(each.spec.selector)},
+        }
+        for each, probe in probed
+        if probe is not None
+    ]
+    pod["affinity"] = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
 def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object:
     """To the nodes of a class but for those that belong to another, and away from other measurements."""
-    term: Object = {
-        "matchExpressions": [
-            *(
-                {"key": key, "operator": "In", "values": [value]}
-                for key, value in sorted(selector.match_labels.items())
-            ),
-            *(
-                {
-                    "key": requirement.key,
-                    "operator": requirement.operator,
-                    **({"values": list(requirement.values)} if requirement.values else {}),
-                }
-                for requirement in selector.match_expressions
-            ),
-        ]
-    }
+    term: Object = {"matchExpressions": _requirements(selector)}
     if lost_nodes:
         term["matchFields"] = [
             {"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in sorted(lost_nodes)
@@ -145,3 +178,18 @@ def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object
     if term["matchExpressions"] or lost_nodes:  # a term without requirements matches nothing in Kubernetes
         affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     return affinity
+
+
+def _requirements(selector: LabelSelector) -> list[Object]:
+    """A selection by labels as requirements on a node."""
+    return [
+        *({"key": key, "operator": "In", "values": [value]} for key, value in sorted(selector.match_labels.items())),
+        *(
+            {
+                "key": requirement.key,
+                "operator": requirement.operator,
+                **({"values": list(requirement.values)} if requirement.values else {}),
+            }
+            for requirement in selector.match_expressions
+        ),
+    ]

@@ -16,12 +16,13 @@ from foretide_kube.kinds import aiworkload
 from foretide_kube.names import PODS, Resource
 from foretide_kube.published import predictions_of
 from foretide_kube.readable import readable
-from foretide_operator.controller import Controller
+from foretide_operator.controller import SERVICES, Controller
 from foretide_operator.gates.guardian import Guardian
 from foretide_operator.http import PORT, StatusServer
 from foretide_operator.installation import what_is_missing
 from foretide_operator.metrics import Metrics
 from foretide_operator.queue import Key, KeyedQueue
+from foretide_operator.services.reader import ServiceReader
 from foretide_operator.settings import Settings
 from foretide_operator.training.trainer import Trainer
 from foretide_operator.triggers import Triggers
@@ -60,6 +61,7 @@ class Operator:
         )
         self._world: World | None = None
         self._worker: Worker | None = None
+        self._services: ServiceReader | None = None
         self._stopped = threading.Event()
         self._problem = "starting"
         self._status = StatusServer(
@@ -116,6 +118,10 @@ class Operator:
             self._queue, controller.look, self._triggers.ask_for_everything, self._metrics, time.monotonic
         )
         self._worker.start()
+        self._services = ServiceReader(
+            world, controller.readings, self._metrics, lambda: self.ask(SERVICES), clock=time.monotonic
+        )
+        self._services.start()
         self._problem = ""
         log.info("working: %d AIWorkloads, %d nodes", len(world.workloads.snapshot()), len(world.nodes.snapshot()))
 
@@ -149,6 +155,8 @@ class Operator:
         """End what was started; the look under way is finished. May be called again, and from any thread."""
         self._stopped.set()
         self._guardian.stop()
+        if self._services is not None:
+            self._services.stop()
         self._trainer.stop()
         if self._worker is not None:
             self._worker.stop(timeout_seconds=10.0)

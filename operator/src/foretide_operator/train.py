@@ -1,7 +1,8 @@
 """The child process that fits the model: the training table on stdin, a report and the artefact on stdout.
 
-Before the fit, what tasks do to each other is learned, and where that is used it is taken out of their times: the
-model is one of times alone.
+Before the fit, times are left out that others contradict (`foretide.vetting`); what tasks do to each other is learned,
+and where that is used it is taken out of their times: the model is one of times alone. After it, the new version is
+held against the one in use.
 
 It is a process of its own so that scikit-learn and xgboost cost memory only while they work, and so that whatever goes
 wrong in them cannot harm the operator. Input: `TrainingRequest` as JSON. Output: one line of JSON,
@@ -19,13 +20,15 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from foretide.contention import Contention, alone, coefficients_of
+from foretide.contention import Coefficients, Contention, alone, coefficients_of
 from foretide.contention_fit import learn
 from foretide.model import CompletionTimeModel
 from foretide.model.artefact import ArtefactError
-from foretide.observation import Observation, to_columns
-from foretide_kube.kinds.completiontimemodel import MOST_CLASSES
+from foretide.observation import DeviceFeatures, Observation, to_columns
+from foretide.vetting import vet
+from foretide_kube.kinds.completiontimemodel import MOST_CLASSES, Trial
 from foretide_operator.training.protocol import ClassReport, TrainingReport, TrainingRequest
+from foretide_operator.training.trial import Opponent, held_back, served
 
 MEMORY_BYTES: Final = 768 * 1024 * 1024
 FOLDS: Final = 5
@@ -38,11 +41,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=TrainingRequest)
     try:
-        request, learned = without_company(request)
-        columns, seconds = to_columns(request.observations, request.devices)
-        model = CompletionTimeModel().fit(columns, seconds)
-        artefact = model.predictor_.save()  # before the folds, which take the longest: it may be too large
-        report = evaluate(request, learned)
+        report, artefact = train(request)
     except ArtefactError as error:
         return _refuse(error.reason, error)
     except (ValueError, MemoryError) as error:
@@ -51,29 +50,63 @@ def main() -> int:
     return 0
 
 
+def train(request: TrainingRequest) -> tuple[TrainingReport, bytes]:
+    """The report and the artefact; ArtefactError if it is too large, ValueError if the rows cannot be learned from."""
+    vetted = vet(request.observations, request.devices)
+    learned = learn_contention(vetted.kept)
+    coefficients = coefficients_of(learned.items())
+    rows, apart = alone(vetted.kept, coefficients), alone(vetted.apart, coefficients)
+    model = CompletionTimeModel().fit(
+        *to_columns(rows, request.devices), apart=to_columns(apart, request.devices) if apart else None
+    )
+    artefact = model.predictor_.save()  # before the folds, which take the longest: it may be too large
+    trials, present_trial = try_versions(request, vetted.kept, coefficients)
+    report = msgspec.structs.replace(
+        evaluate(rows, request.devices, learned),
+        exclusions=vetted.exclusions,
+        trials=trials,
+        present_trial=present_trial,
+    )
+    return report, artefact
+
+
 def _refuse(reason: str, error: Exception) -> int:
     """Say in one line why no model came out; the exit status."""
     sys.stderr.write(f"{reason}: {' '.join(str(error).split())}\n")
     return 1
 
 
-def without_company(request: TrainingRequest) -> tuple[TrainingRequest, dict[str, tuple[Contention, ...]]]:
-    """The request with times as if nobody had been beside, and what tasks do to each other, by node class.
+def learn_contention(rows: Sequence[Observation]) -> dict[str, tuple[Contention, ...]]:
+    """What tasks do to each other, by node class.
 
     Of classes that the status has no room for nothing is learned: what is not published is not added to a prediction,
     and so not to be taken out of times.
     """
-    learned = dict(islice(learn(request.observations).items(), MOST_CLASSES))
-    rows = alone(request.observations, coefficients_of(learned.items()))
-    return TrainingRequest(observations=tuple(rows), devices=request.devices), learned
+    return dict(islice(learn(rows).items(), MOST_CLASSES))
 
 
-def evaluate(request: TrainingRequest, learned: Mapping[str, tuple[Contention, ...]]) -> TrainingReport:
+def try_versions(
+    request: TrainingRequest, rows: Sequence[Observation], coefficients: Coefficients
+) -> tuple[tuple[Trial, ...], Trial | None]:
+    """`TrainingReport.trials` and ``present_trial``, from believed rows as they were observed."""
+    present = Opponent(request.present) if request.present is not None else None
+    proven = Opponent(request.proven) if request.proven is not None else None
+    trials = [held_back(rows, request.devices, coefficients, each) for each in (present, proven) if each is not None]
+    since = None
+    if present is not None and proven is not None:
+        since = served(rows, request.devices, present, proven)
+    return tuple(trial for trial in trials if trial is not None), since
+
+
+def evaluate(
+    rows: Sequence[Observation],
+    devices: Mapping[str, DeviceFeatures],
+    learned: Mapping[str, tuple[Contention, ...]],
+) -> TrainingReport:
     """Errors on rows held out, whole pairs of workload and class at a time; None where there are too few pairs.
 
     ``learned`` is what tasks do to each other, by node class, for the report.
     """
-    rows = request.observations
     pairs = sorted({(row.workload, row.node_class) for row in rows})
     folds = min(FOLDS, len(pairs))
     if folds < 2 or len(pairs) < 4:
@@ -85,9 +118,9 @@ def evaluate(request: TrainingRequest, learned: Mapping[str, tuple[Contention, .
     for fold in range(folds):
         held = [i for i, row in enumerate(rows) if fold_of[row.workload, row.node_class] == fold]
         rest = [row for row in rows if fold_of[row.workload, row.node_class] != fold]
-        columns, seconds = to_columns(rest, request.devices)
+        columns, seconds = to_columns(rest, devices)
         model = CompletionTimeModel(calibrate=with_intervals).fit(columns, seconds)
-        asked, actual = to_columns([rows[i] for i in held], request.devices)
+        asked, actual = to_columns([rows[i] for i in held], devices)
         predicted = model.predict(asked)
         errors.update({i: abs(p - a) / a for i, p, a in zip(held, predicted, actual, strict=True)})
         if with_intervals:

@@ -12,11 +12,12 @@ import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from foretide_profiler import stopping  # noqa: E402
+from foretide.results import Failure  # noqa: E402
+from foretide_profiler import output, stopping  # noqa: E402 - before a signal may need them
 from foretide_profiler.arguments import Arguments, parse  # noqa: E402
 from foretide_profiler.cgroups import Limits, read_limits  # noqa: E402
 from foretide_profiler.failures import ProfilerError  # noqa: E402
-from foretide_profiler.requests import Call, InspectCall, ProbeCall, ProfileCall  # noqa: E402
+from foretide_profiler.requests import Call, InspectCall, ProbeCall, ProfileCall, ServeCall  # noqa: E402
 from foretide_profiler.threads import variables  # noqa: E402
 
 
@@ -53,7 +54,7 @@ def _limits(call: Call) -> Limits:
 
 
 def _carry_out(arguments: Arguments, limits: Limits) -> int:
-    from foretide_profiler import commands, output  # noqa: PLC0415 - after the threads are set
+    from foretide_profiler import commands  # noqa: PLC0415 - after the threads are set
 
     process = commands.Process(START_MILLISECONDS, START_NANOSECONDS, limits)
     match arguments.call:
@@ -65,6 +66,10 @@ def _carry_out(arguments: Arguments, limits: Limits) -> int:
             from foretide_profiler import probe  # noqa: PLC0415 - needs onnxruntime
 
             output.write(probe.probe(call, process), arguments.result)
+        case ServeCall() as call:
+            from foretide_profiler.serving import service  # noqa: PLC0415 - others need no HTTP
+
+            output.put(service.serve(call, process), arguments.result)
         case call:
             output.write(commands.run(call, process), arguments.result)
     return 0
@@ -73,9 +78,6 @@ def _carry_out(arguments: Arguments, limits: Limits) -> int:
 def _report(error: ProfilerError, result: Path | None) -> int:
     """Write the failure wherever a result would have gone."""
     stopping.ignore()
-    from foretide.results import Failure  # noqa: PLC0415 - kept off the way to the work
-    from foretide_profiler import output  # noqa: PLC0415
-
     output.progress(str(error))
     failure = Failure(reason=error.reason, message=error.message, field=error.field)
     output.write(failure, result)

@@ -18,6 +18,7 @@ from foretide_profiler.requests import (
     ProbeCall,
     ProfileCall,
     RunCall,
+    ServeCall,
     Source,
 )
 
@@ -25,6 +26,8 @@ PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 MAX_BATCH_SIZE = 65536
 MAX_BATCHES = 8
 """As many as a result has room for (`foretide.results`, which is not imported before there is something to report)."""
+MAX_QUEUE = 256
+"""As many as a report tells apart (`foretide.service_report`)."""
 MAX_INPUT_ELEMENTS = 2**28
 """One billion bytes of float32: beyond it a shape is surely a slip."""
 
@@ -63,7 +66,9 @@ def _call(options: argparse.Namespace) -> Call:
         case "inspect":
             return InspectCall(model=_model(options))
         case "run":
-            return RunCall(model=_model(options), inferences=options.inferences, repeat=options.repeat)
+            return RunCall(model=_model(options), inferences=options.inferences)
+        case "serve":
+            return ServeCall(model=_model(options), port=options.port, queue=options.queue)
         case _:
             return ProfileCall(
                 model=_model(options),
@@ -114,8 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="count what a model asks of any hardware", allow_abbrev=False)
     profile = commands.add_parser("profile", help="measure a model on this machine", allow_abbrev=False)
     run = commands.add_parser("run", help="perform a task of many inferences", allow_abbrev=False)
+    serve = commands.add_parser("serve", help="answer requests over HTTP until stopped", allow_abbrev=False)
     probe = commands.add_parser("probe", help="describe this machine by small tasks", allow_abbrev=False)
-    for command in (inspect, profile, run):
+    for command in (inspect, profile, run, serve):
         _add_model(command)
     for command, seconds in ((profile, 30.0), (probe, 20.0)):
         command.add_argument("--max-seconds", type=_seconds, default=seconds)
@@ -124,8 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--batch-sizes", type=_batch_sizes, default=(), help="others to measure, as 2,8,32")
     profile.add_argument("--co-runner", action="store_true", help="measure beside one as well, on a CPU of its own")
     run.add_argument("--inferences", type=_integer(1, 10**12), required=True)
-    run.add_argument("--repeat", action="store_true", help="one round after another until stopped")
-    for command in (inspect, profile, run, probe):
+    serve.add_argument("--port", type=_integer(0, 65535), default=8080, help="0: any that is free")
+    serve.add_argument("--queue", type=_integer(1, MAX_QUEUE), default=16, help="requests that wait at most")
+    for command in (inspect, profile, run, serve, probe):
         command.add_argument("--result", type=Path, help="where the result is written (also to stdout)")
     return parser
 

@@ -37,8 +37,11 @@ class Limits:
         return self.cpu_millis is not None and self.cpu_millis < 1000 * self.cpus
 
     def less_one_cpu(self) -> Limits:
-        """What is left where something else is given a CPU of its own."""
-        millis = None if self.cpu_millis is None else self.cpu_millis - 1000
+        """What is left where something else is given a CPU of its own.
+
+        Of a quota whole CPUs are left: one thread more than that would have both wait for the quota.
+        """
+        millis = None if self.cpu_millis is None else (self.cpu_millis // 1000 - 1) * 1000
         return Limits(cpu_millis=millis, memory_bytes=self.memory_bytes, cpus=self.cpus - 1)
 
 

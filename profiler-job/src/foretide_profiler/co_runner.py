@@ -25,13 +25,13 @@ class CoRunner:
     def __init__(self) -> None:
         self.moved_bytes = 0
         self._is_over = False
+        self._source = np.ones(BLOCK_BYTES // 8)
+        self._target = np.zeros_like(self._source)
 
     def run(self) -> None:
         """Copy until told to stop."""
-        source = np.ones(BLOCK_BYTES // 8)
-        target = np.zeros_like(source)
         while not self._is_over:
-            np.copyto(target, source)
+            np.copyto(self._target, self._source)
             self.moved_bytes += 2 * BLOCK_BYTES  # read and written
 
     def stop(self) -> None:
@@ -41,7 +41,7 @@ class CoRunner:
 
 @contextmanager
 def beside() -> Iterator[CoRunner]:
-    """Within, a co-runner is at work."""
+    """Within, a co-runner is at work; raises MemoryError where it has no room."""
     runner = CoRunner()
     thread = threading.Thread(target=runner.run, name="co-runner", daemon=True)
     thread.start()

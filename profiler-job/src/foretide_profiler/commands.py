@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from foretide.results import Distribution, InspectResult, ProfileResult, RunResult
 from foretide_profiler import runtimes
 from foretide_profiler.cgroups import Limits, throttled_periods
+from foretide_profiler.contention import ContentionMeter, why_contended
 from foretide_profiler.energy import EnergyMeter
 from foretide_profiler.environment import describe
 from foretide_profiler.exploring import Allowance, Findings, Own, interfere, sweep
 from foretide_profiler.failures import ProfilerError, accelerator_is_full
 from foretide_profiler.measuring import SECOND, Clock, Measurement, Plan, measure, why_unstable
-from foretide_profiler.memory import peak_resident_bytes, resident_bytes
+from foretide_profiler.memory import HeldMemory
 from foretide_profiler.nvidia import SLOWED_BY_HEAT_OR_FAULT, GpuState, gpu_in_use
 from foretide_profiler.order_statistics import P90_SAMPLES, P99_SAMPLES, Durations
 from foretide_profiler.output import progress
@@ -54,6 +55,7 @@ class _Figures:
 
     gpu: GpuState
     throttled_periods: int | None
+    contended: str
     spent_microjoules: int | None
     memory_peak_bytes: int
     accelerator_memory_peak_bytes: int | None
@@ -61,29 +63,33 @@ class _Figures:
 
 def profile(call: ProfileCall, process: Process) -> ProfileResult:
     """Measure the model; an interrupted measurement is reported as unstable if it has samples enough."""
-    base = resident_bytes()
-    model = _load(call.model, process)
-    begin, loaded_bytes = process.now(), resident_bytes()
+    memory = HeldMemory()
+    base = memory.note()
+    model = load(call.model, process)
+    begin, loaded_bytes = process.now(), memory.note()
     progress(f"loaded on {model.runtime} in {begin - process.start} ms")
     gpu = gpu_in_use(model.accelerator_uuid) if model.accelerator is not None else None
     plan = Plan(call.max_seconds, call.min_samples, call.min_seconds, is_throttled=process.limits.is_throttled)
     measurement, findings = Measurement(), Findings()
     throttled_before, energy = throttled_periods(), EnergyMeter(gpu)
+    waits, opened = ContentionMeter(), time.perf_counter_ns()
 
     def read() -> _Figures:
+        waited = None if process.limits.is_throttled else waits.longest_wait_nanoseconds()
         return _Figures(
             gpu=gpu.state() if gpu is not None else GpuState(),
             throttled_periods=throttled_periods(),
+            contended=why_contended(waited, time.perf_counter_ns() - opened),
             spent_microjoules=energy.spent_microjoules(),
-            memory_peak_bytes=max(base, peak_resident_bytes()),
+            memory_peak_bytes=memory.peak_bytes(),
             accelerator_memory_peak_bytes=model.accelerator_memory_peak_bytes(),
         )
 
     figures: _Figures | None = None
-    end = time.perf_counter_ns() + int(call.max_seconds * SECOND)
+    end = opened + int(call.max_seconds * SECOND)
     try:
         with interruptible():
-            measure(_checked(model, call.model), plan, time.perf_counter_ns, measurement)
+            measure(checked(model, call.model), plan, time.perf_counter_ns, measurement)
             figures = read()
             allowance = Allowance(
                 time.perf_counter_ns, end, process.limits.memory_bytes, is_throttled=process.limits.is_throttled
@@ -97,7 +103,7 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
     interrupted = "" if figures is not None else "TimedOut: stopped before the measurement was complete"
     seen = figures or read()
     calls = 1 + measurement.warm_up_inferences + measurement.durations.count
-    reason = interrupted or why_unstable(measurement, plan) or _why_throttled(seen.gpu)
+    reason = interrupted or seen.contended or why_unstable(measurement, plan) or _why_throttled(seen.gpu)
     stalls = None if throttled_before is None else (seen.throttled_periods or throttled_before) - throttled_before
     if stalls:
         progress(f"the CPU quota ran out in {stalls} scheduling periods")
@@ -124,14 +130,26 @@ def profile(call: ProfileCall, process: Process) -> ProfileResult:
 
 def _explore(call: ProfileCall, model: LoadedModel, own: Own, allowance: Allowance, findings: Findings) -> None:
     """Spend the time that is left on what was asked for besides."""
-    if call.co_runner:
-        interfere(_checked(model, call.model), own, allowance, findings, parts=1 + len(call.batch_sizes))
+    waits, opened = ContentionMeter(), allowance.clock()
 
     def at_batch_size(size: int) -> Callable[[], object]:
-        model.feed(size)
-        return _checked(model, replace(call.model, batch_size=size))
+        request = replace(call.model, batch_size=size)
+        try:
+            model.feed(size)
+        except ProfilerError:
+            raise
+        except Exception as error:  # no memory for the batch, in the runtime's own class of error
+            raise _failure(model, request, error) from error
+        return checked(model, request)
 
-    sweep(at_batch_size, call.batch_sizes, own, allowance, findings)
+    try:
+        if call.co_runner:
+            interfere(checked(model, call.model), own, allowance, findings, parts=1 + len(call.batch_sizes))
+        sweep(at_batch_size, call.batch_sizes, own, allowance, findings)
+    finally:
+        waited = None if allowance.is_throttled else waits.longest_wait_nanoseconds()
+        if why_contended(waited, allowance.clock() - opened):
+            findings.distrust()
 
 
 def _why_throttled(state: GpuState) -> str:
@@ -140,21 +158,18 @@ def _why_throttled(state: GpuState) -> str:
 
 
 def run(call: RunCall, process: Process) -> RunResult:
-    """Perform the task; with ``repeat``, round after round until stopped, which is then its proper end."""
-    model = _load(call.model, process)
+    """Perform the task."""
+    memory = HeldMemory()
+    model = load(call.model, process)
+    memory.note()
     begin = process.now()
     durations = Durations()
-    infer, clock = _checked(model, call.model), time.perf_counter_ns
     try:
         with interruptible():
-            _perform(infer, call.inferences, clock, durations)
-            while call.repeat:
-                progress(f"{durations.count} inferences in {process.now() - begin} ms")
-                _perform(infer, call.inferences, clock, durations)
+            _perform(checked(model, call.model), call.inferences, time.perf_counter_ns, durations)
     except Stopped:
-        if not call.repeat or durations.count == 0:
-            message = f"stopped after {durations.count} of {call.inferences} inferences"
-            raise ProfilerError("TimedOut", message, "inferences") from None
+        message = f"stopped after {durations.count} of {call.inferences} inferences"
+        raise ProfilerError("TimedOut", message, "inferences") from None
     end = process.now()
     gpu = gpu_in_use(model.accelerator_uuid) if model.accelerator is not None else None
     state = gpu.state() if gpu is not None else GpuState()
@@ -164,13 +179,13 @@ def run(call: RunCall, process: Process) -> RunResult:
         work_end=end,
         inferences=durations.count,
         inference_median_microseconds=_microseconds(durations.quantiles(0.5)[0]),
-        memory_peak_bytes=peak_resident_bytes(),
+        memory_peak_bytes=memory.peak_bytes(),
         environment=describe(process.limits, model.runtime, model.accelerator, state),
     )
 
 
 def _perform(infer: Callable[[], object], inferences: int, clock: Clock, durations: Durations) -> None:
-    """One round of the task, each inference timed from the end of the one before."""
+    """The inferences of the task, each timed from the end of the one before."""
     before = clock()
     for _ in range(inferences):
         infer()
@@ -192,35 +207,40 @@ def distribution(durations: Durations) -> Distribution:
     )
 
 
-def _load(request: ModelRequest, process: Process) -> LoadedModel:
+def load(request: ModelRequest, process: Process) -> LoadedModel:
+    """Load the model that is asked for; raises as `foretide_profiler.runtimes.load` does."""
     try:
         return runtimes.load(request, process.limits)
     except MemoryError as error:
         raise ProfilerError("OutOfMemory", "the model does not fit into memory", "resources.limits.memory") from error
 
 
-def _checked(model: LoadedModel, request: ModelRequest) -> Callable[[], object]:
+def checked(model: LoadedModel, request: ModelRequest) -> Callable[[], object]:
     """The model's `infer`, whose failures speak of memory, of the precision or of the input."""
 
     def infer() -> object:
         try:
             return model.infer()
-        except MemoryError as error:
-            message = "an inference does not fit into memory"
-            raise ProfilerError("OutOfMemory", message, "resources.limits.memory") from error
         except Exception as error:
-            if model.accelerator is not None and "out of memory" in str(error).lower():
-                raise accelerator_is_full(error) from error
-            if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
-                raise ProfilerError("OutOfMemory", str(error), "resources.limits.memory") from error
-            if request.precision != "fp32" and "not implemented for" in str(error):
-                message = f"{model.runtime} cannot perform the model in {request.precision}; choose fp32: {error}"
-                raise ProfilerError("PrecisionUnsupported", message, "precision") from error
-            shape = ",".join(map(str, request.input_shape or ()))
-            message = f"the model refuses an input of shape {shape} with batch size {request.batch_size}: {error}"
-            raise ProfilerError("InputRefused", message, "input.shape") from error
+            raise _failure(model, request, error) from error
 
     return infer
+
+
+def _failure(model: LoadedModel, request: ModelRequest, error: Exception) -> ProfilerError:
+    """What an inference, or the making of its batch, failed of."""
+    if isinstance(error, MemoryError):
+        return ProfilerError("OutOfMemory", "an inference does not fit into memory", "resources.limits.memory")
+    if model.accelerator is not None and "out of memory" in str(error).lower():
+        return accelerator_is_full(error)
+    if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
+        return ProfilerError("OutOfMemory", str(error), "resources.limits.memory")
+    if request.precision != "fp32" and "not implemented for" in str(error):
+        message = f"{model.runtime} cannot perform the model in {request.precision}; choose fp32: {error}"
+        return ProfilerError("PrecisionUnsupported", message, "precision")
+    shape = ",".join(map(str, request.input_shape or ()))
+    message = f"the model refuses an input of shape {shape} with batch size {request.batch_size}: {error}"
+    return ProfilerError("InputRefused", message, "input.shape")
 
 
 def _microseconds(nanoseconds: float) -> int:

@@ -23,17 +23,16 @@ class EnergyMeter:
 
     def spent_microjoules(self) -> int | None:
         """Energy since the start; None where a counter is missing, unreadable, or was seen to turn over."""
-        now = self._read()
-        if self._start is None or now is None or now < self._start:
-            return None
-        return now - self._start
+        spent = 0
+        for before, now in zip(self._start, self._read(), strict=True):
+            if before is None or now is None or now < before:
+                return None
+            spent += now - before
+        return spent if self._start else None
 
-    def _read(self) -> int | None:
-        counts: list[int | None] = [_microjoules(package) for package in self._packages]
-        if self._gpu is not None:
-            counts.append(self._gpu.energy_microjoules())
-        known = [count for count in counts if count is not None]
-        return sum(known) if known and len(known) == len(counts) else None
+    def _read(self) -> list[int | None]:
+        counts = [_microjoules(package) for package in self._packages]
+        return counts if self._gpu is None else [*counts, self._gpu.energy_microjoules()]
 
 
 def _is_package(zone: Path) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from foretide.results import BatchTime, Interference
 from foretide_profiler import co_runner
 from foretide_profiler.failures import ProfilerError
@@ -30,7 +32,7 @@ _GROWTH_MARGIN: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What is known from the workload's own batch size: mean nanoseconds of an inference, and resident bytes.
+    """What is known from the workload's own batch size: mean nanoseconds of an inference, and bytes held.
 
     ``loaded_bytes`` before the first inference, ``peak_bytes`` afterwards.
     """
@@ -51,7 +53,7 @@ class Allowance:
     is_throttled: bool
 
     def has_memory(self, needed_bytes: float) -> bool:
-        """Whether so much may be resident."""
+        """Whether so much may be held."""
         return self.memory_bytes is None or needed_bytes <= _USABLE_SHARE * self.memory_bytes
 
 
@@ -61,6 +63,11 @@ class Findings:
 
     interference: Interference | None = None
     batches: list[BatchTime] = field(default_factory=list)
+
+    def distrust(self) -> None:
+        """Something else had the CPUs meanwhile: times are not to be relied upon, and a slowdown says nothing."""
+        self.interference = None
+        self.batches = [msgspec.structs.replace(batch, stable=False) for batch in self.batches]
 
 
 def interfere(infer: Callable[[], object], own: Own, allowance: Allowance, findings: Findings, *, parts: int) -> None:
@@ -78,7 +85,7 @@ def interfere(infer: Callable[[], object], own: Own, allowance: Allowance, findi
             begin, moved = clock(), runner.moved_bytes
             measure(infer, plan, clock, measurement)
             seconds, moved = (clock() - begin) / SECOND, runner.moved_bytes - moved
-    except ProfilerError as error:
+    except (ProfilerError, MemoryError) as error:
         progress(f"beside a co-runner: left out: {error}")
         return
     durations = measurement.durations

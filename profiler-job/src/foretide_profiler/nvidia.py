@@ -54,8 +54,8 @@ class Gpu:
 
     @property
     def name(self) -> str:
-        """The product's name."""
-        return str(self._library.nvmlDeviceGetName(self._handle))
+        """The product's name; empty where it is not told."""
+        return self._text(lambda nvml: nvml.nvmlDeviceGetName(self._handle)) or ""
 
     def energy_microjoules(self) -> int | None:
         """Energy spent since the driver was loaded, or None where the GPU does not count it."""
@@ -66,11 +66,18 @@ class Gpu:
         """What it does now."""
         reasons = self._told(lambda nvml: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle))
         return GpuState(
-            driver=str(self._library.nvmlSystemGetDriverVersion()),
+            driver=self._text(lambda nvml: nvml.nvmlSystemGetDriverVersion()),
             clock_megahertz=self._told(lambda nvml: nvml.nvmlDeviceGetClockInfo(self._handle, nvml.NVML_CLOCK_SM)),
             milliwatts=self._told(lambda nvml: nvml.nvmlDeviceGetPowerUsage(self._handle)),
             throttling=None if reasons is None else tuple(name for bit, name in _REASONS.items() if reasons & bit),
         )
+
+    def _text(self, ask: Callable[[ModuleType], object]) -> str | None:
+        """As `_told`, of what is the same for all GPUs of a node; a GPU that is lost says nothing of it either."""
+        try:
+            return str(ask(self._library))
+        except self._library.NVMLError:
+            return None
 
     def _told(self, ask: Callable[[ModuleType], int]) -> int | None:
         if not self._is_sure:

@@ -7,6 +7,7 @@ float, as in torch: onnxruntime has integer ones, and they are slower than those
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -44,9 +45,11 @@ def quantised(file: Path) -> bytes:
         raise nothing_to_quantise()
     logging.getLogger().setLevel(logging.ERROR)  # it recommends to preprocess the file, whatever the file is
     with tempfile.TemporaryDirectory() as directory:
-        target = Path(directory) / "int8.onnx"
+        copy, target = Path(directory) / "float.onnx", Path(directory) / "int8.onnx"
         try:
-            quantize_dynamic(file, target, op_types_to_quantize=list(_WEIGHT_INPUTS), per_channel=True)
+            # Of a copy: the quantiser writes beside the file that it reads, and a model's volume is read-only.
+            shutil.copyfile(file, copy)
+            quantize_dynamic(copy, target, op_types_to_quantize=list(_WEIGHT_INPUTS), per_channel=True)
         except Exception as error:
             message = f"precision int8: onnxruntime cannot quantise the file; choose fp32: {error}"
             raise ProfilerError("PrecisionUnsupported", message, "precision") from error

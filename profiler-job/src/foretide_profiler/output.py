@@ -6,14 +6,19 @@ import os
 import sys
 from pathlib import Path
 
-from foretide.results import Result, encode
+from foretide.results import Result
+from foretide.termination_message import encode
 
 TERMINATION_LOG = Path("/dev/termination-log")
 
 
 def write(result: Result, path: Path | None) -> None:
     """Write `result` to stdout and to `path`, or to the termination log where `path` is None and there is one."""
-    data = encode(result)
+    put(encode(result), path)
+
+
+def put(data: bytes, path: Path | None) -> None:
+    """As `write`, for a document that is written already."""
     print(data.decode(), flush=True)
     if path is None and TERMINATION_LOG.is_file() and os.access(TERMINATION_LOG, os.W_OK):
         path = TERMINATION_LOG

@@ -53,11 +53,19 @@ class ProfileCall:
 
 @dataclass(frozen=True, slots=True)
 class RunCall:
-    """Perform a task of ``inferences``; with ``repeat``, one such round after another until stopped."""
+    """Perform a task of ``inferences``."""
 
     model: ModelRequest
     inferences: int
-    repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServeCall:
+    """Answer requests over HTTP on ``port`` until stopped, at most ``queue`` of them waiting."""
+
+    model: ModelRequest
+    port: int
+    queue: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +75,4 @@ class ProbeCall:
     max_seconds: float
 
 
-Call = InspectCall | ProfileCall | RunCall | ProbeCall
+Call = InspectCall | ProfileCall | RunCall | ServeCall | ProbeCall

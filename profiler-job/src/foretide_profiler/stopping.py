@@ -1,4 +1,4 @@
-"""What SIGTERM and SIGINT do: end the process with a word about it, or, while work is under way, interrupt the work.
+"""What SIGTERM and SIGINT do: end the process with a word about it, interrupt the work, or tell who serves to end.
 
 An exception raised by a signal handler anywhere else is easily lost: extension modules turn it into errors of their own
 while they are imported.
@@ -23,11 +23,19 @@ class Stopped(BaseException):
 
 
 def end_with(report: Callable[[], int]) -> None:
-    """From now on a signal makes `report` write why there is no result, and ends the process with its status."""
+    """From now on a signal makes `report` write why there is no result, and ends the process with its status.
+
+    The process may be in the middle of an import, so `report` must import nothing: of a module that is half there it
+    gets an error, or a crash. Whatever comes of it, the process ends.
+    """
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         ignore()
-        os._exit(report())
+        status = 1
+        try:
+            status = report()
+        finally:
+            os._exit(status)
 
     for number in _SIGNALS:
         signal.signal(number, end)
@@ -47,6 +55,16 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         ignore()
+
+
+def tell(told: Callable[[], None]) -> None:
+    """From now on a signal calls `told`, which ends in its own way what is under way."""
+
+    def tell_it(_signal: int, _frame: FrameType | None) -> None:
+        told()
+
+    for number in _SIGNALS:
+        signal.signal(number, tell_it)
 
 
 def ignore() -> None:

@@ -18,19 +18,21 @@ import torch
 from torch.export.passes import move_to_device_pass
 
 from foretide_profiler import torch_int8
+from foretide_profiler.exported_archive import check
 from foretide_profiler.failures import ProfilerError
-from foretide_profiler.modelfile import verified_digest
+from foretide_profiler.modelfile import opened
 from foretide_profiler.requests import ModelRequest
 from foretide_profiler.shapes import check_data_type, matching_shape
 
 
-def build(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tuple[int, ...]]:
-    """Return the module in evaluation mode, on this device, and the full shape of its batch.
+def build(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tuple[int, ...], str | None]:
+    """The module in evaluation mode, on this device, the full shape of its batch, and the digest of its file if any.
 
-    Raises ProfilerError: UnknownModel, InputRefused, ModelFileMissing, ModelFileInvalid or ModelDigestMismatch.
+    Raises ProfilerError: UnknownModel, InputRefused, ModelFileMissing, ModelFileInvalid, ModelDigestMismatch or
+    ModelFileChanged.
     """
     if request.source == "TorchVision":
-        return _torchvision(request.name).eval().to(device), (request.batch_size, *(request.input_shape or ()))
+        return _torchvision(request.name).eval().to(device), (request.batch_size, *(request.input_shape or ())), None
     return _exported(request, device)
 
 
@@ -126,16 +128,15 @@ _NO_PICKLE = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY
 place, and with it run whatever code is in it."""
 
 
-def _exported(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tuple[int, ...]]:
-    if request.file is None:
-        raise ProfilerError("InvalidArgument", "a torch.export model needs a file", "model.file.path")
-    verified_digest(request.file, request.sha256)
+def _exported(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tuple[int, ...], str]:
     os.environ.update(_NO_PICKLE)
-    try:
-        program = torch.export.load(request.file)
-    except Exception as error:
-        message = f"torch {torch.__version__} cannot load the file: {error}"
-        raise ProfilerError("ModelFileInvalid", message, "model.file.path") from error
+    with opened(request) as file:
+        check(file.stream)
+        try:
+            program = torch.export.load(file.stream)
+        except Exception as error:
+            message = f"torch {torch.__version__} cannot load the file: {error}"
+            raise ProfilerError("ModelFileInvalid", message, "model.file.path") from error
     names = program.graph_signature.user_inputs
     if len(names) != 1:
         message = f"the model takes {len(names)} inputs ({', '.join(map(str, names))}); only one can be fed"
@@ -151,4 +152,4 @@ def _exported(request: ModelRequest, device: str) -> tuple[torch.nn.Module, tupl
         if node.target is torch.ops.aten.view.default:
             node.target = torch.ops.aten.reshape.default
     moved.graph_module.recompile()
-    return moved.module(), shape
+    return moved.module(), shape, file.sha256

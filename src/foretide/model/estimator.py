@@ -1,4 +1,4 @@
-"""The trainers: scikit-learn estimators whose fit makes a `CompletionTimePredictor`, of time, memory or energy."""
+"""The trainers: scikit-learn estimators whose fit makes a `CompletionTimePredictor`, of time or energy."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from foretide.model.predictor import CompletionTimePredictor, Explanation
 from foretide.model.table import Array, Columns, Table, TableError
-from foretide.model.target import BYTES, JOULES, SECONDS, Target
+from foretide.model.target import JOULES, SECONDS, Target
 from foretide.model.training.assembly import Settings, assemble
 from foretide.model.training.calibration import learn_intervals
+from foretide.model.training.deviations import with_workloads
 
 
 class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -53,8 +54,17 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         self.seed = seed
         self.threads = threads
 
-    def fit(self, X: Columns | Table, y: object) -> CompletionTimeModel:  # noqa: N803  scikit-learn's names
+    def fit(
+        self,
+        X: Columns | Table,  # noqa: N803  scikit-learn's names
+        y: object,
+        *,
+        apart: tuple[Columns | Table, object] | None = None,
+    ) -> CompletionTimeModel:
         """Learn from seconds per inference, one per row of X; forgets what was learned before.
+
+        ``apart`` is another such table and its seconds: of workloads that are not in X it teaches what is peculiar to
+        them, and nothing else. No prediction of another workload depends on it.
 
         Raises `TableError`, naming column and row, on a value that cannot be learned from, and on a table without rows.
         """
@@ -67,6 +77,8 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             predictor = predictor.with_intervals(
                 learn_intervals(table, seconds, self._train, predictor, seed=self.seed)
             )
+        if apart is not None and self.deviations:
+            predictor = self._taught(predictor, Table.of(apart[0]), apart[1])
         self.predictor_ = predictor
         return self
 
@@ -81,7 +93,7 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         return self.predictor_.predict_interval(X, coverage)
 
     def predict_quantile(self, X: Columns | Table, quantile: float) -> Array:  # noqa: N803
-        """What the actual value stays below with probability `quantile`: for deadlines, and for memory."""
+        """What the actual value stays below with probability `quantile`: for deadlines."""
         check_is_fitted(self)
         return self.predictor_.predict_quantile(X, quantile)
 
@@ -95,6 +107,12 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         seconds = self.target.checked(y, len(Table.of(X)))
         return -float(np.mean(np.abs(self.predict(X) / seconds - 1.0)))
 
+    def _taught(self, predictor: CompletionTimePredictor, table: Table, seconds: object) -> CompletionTimePredictor:
+        left = np.log(self.target.checked(seconds, len(table))) - np.log(predictor.predict(table))
+        known = predictor.parts.deviations
+        new = np.array([name not in known.workloads for name in table.workload], dtype=np.bool_)
+        return predictor.with_deviations(with_workloads(known, table.take(new), left[new]))
+
     def _train(self, table: Table, seconds: Array) -> CompletionTimePredictor:
         settings = Settings(
             trees=self.trees,
@@ -107,15 +125,6 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             threads=self.threads,
         )
         return CompletionTimePredictor(assemble(table, seconds, self.target, settings))
-
-
-class MemoryModel(CompletionTimeModel):
-    """Peak bytes of a process that runs inferences: the same machinery over weights, activations and a runtime.
-
-    Take `predict_quantile`: who is given too little is killed, who is given too much only wastes.
-    """
-
-    target: ClassVar[Target] = BYTES
 
 
 class EnergyModel(CompletionTimeModel):

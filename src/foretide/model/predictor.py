@@ -10,6 +10,7 @@ import numpy as np
 
 from foretide.model.artefact import decode, encode
 from foretide.model.design import Design
+from foretide.model.deviations import Deviations
 from foretide.model.intervals import Intervals, Regime
 from foretide.model.parts import Parts
 from foretide.model.roofline import Costed, Work, cost
@@ -113,6 +114,10 @@ class CompletionTimePredictor:
     def with_intervals(self, intervals: Intervals) -> CompletionTimePredictor:
         """The same predictor with other intervals."""
         return CompletionTimePredictor(msgspec.structs.replace(self._parts, intervals=intervals))
+
+    def with_deviations(self, deviations: Deviations) -> CompletionTimePredictor:
+        """The same predictor, told of other peculiarities of workloads."""
+        return CompletionTimePredictor(msgspec.structs.replace(self._parts, deviations=deviations))
 
     def save(self) -> bytes:
         """The artefact: deterministic, checksummed, data only. Raises `ArtefactError` if it would be too large."""

@@ -1,4 +1,4 @@
-"""What is predicted: seconds, bytes or joules of one inference, each a sum over amounts of work times their costs."""
+"""What is predicted: seconds or joules of one inference, each a sum over amounts of work times their costs."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ import numpy as np
 
 from foretide.model.table import MAX_SECONDS, Array, TableError, floats
 
-TargetName = Literal["seconds", "bytes", "joules"]
+TargetName = Literal["seconds", "joules"]
 
 
 class Target(NamedTuple):
     """A positive quantity of one inference.
 
     ``costs`` are prior costs of a unit of each amount; only their shape matters where rows are. An amount that is
-    not named costs as the whole it is part of, and nothing where ``only_named``. ``is_shared`` says that twice the CPUs
-    need half of it.
+    not named costs as the whole it is part of. ``is_shared`` says that twice the CPUs need half of it.
     """
 
     name: TargetName
     lowest: float
     highest: float
     costs: dict[str, float]
-    only_named: bool
     is_shared: bool
 
     def cost(self, amount: str) -> float:
@@ -31,7 +29,7 @@ class Target(NamedTuple):
         if amount in self.costs:
             return self.costs[amount]
         whole = "macs" if amount.endswith("_macs") else "activation_bytes"
-        return 0.0 if self.only_named else self.costs[whole]
+        return self.costs[whole]
 
     def checked(self, values: object, rows: int) -> Array:
         """The values as positive float64, one per row; TableError names the row at fault."""
@@ -75,26 +73,15 @@ SECONDS: Final = Target(
     lowest=1e-9,
     highest=MAX_SECONDS,
     costs={name: times * _SECONDS_PER_MAC for name, times in _RELATIVE_TIMES.items()},
-    only_named=False,
     is_shared=True,
 )
-BYTES: Final = Target(
-    name="bytes",
-    lowest=1.0,
-    highest=1e15,
-    costs={"call": 64e6, "parameter_bytes": 1.2, "activation_bytes": 0.3},
-    only_named=True,
-    is_shared=False,
-)
-"""Peak memory: a runtime, weights with their packed copies, and the part of all activations that lives at once."""
 JOULES: Final = Target(
     name="joules",
     lowest=1e-12,
     highest=1e9,
     costs={name: times * _SECONDS_PER_MAC * _WATTS for name, times in _RELATIVE_TIMES.items()},
-    only_named=False,
     is_shared=False,
 )
 """Energy: as time, at the power of a board."""
 
-TARGETS: Final[dict[TargetName, Target]] = {target.name: target for target in (SECONDS, BYTES, JOULES)}
+TARGETS: Final[dict[TargetName, Target]] = {target.name: target for target in (SECONDS, JOULES)}

@@ -1,4 +1,4 @@
-"""Which nodes a task must not go to: where it would be killed, or too probably miss its deadline.
+"""Which nodes a task must not go to: where it would be killed, or too probably miss its objective.
 
 A refusal is only worth something while another node would do. If a check would refuse every node it refuses none and
 says so: a Pod must never wait for ever because of a prediction.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from foretide.latency import request_quantile_seconds
 from foretide.prediction import SUREST_FIRST, USUAL_PERCENTILE, Prediction, Source
 
 MEMORY_LIMIT_TOO_LOW: Final = "PredictedOutOfMemory"
@@ -18,6 +19,8 @@ NODE_MEMORY_TOO_LOW: Final = "NodeMemoryTooSmall"
 """The predicted memory exceeds what the node has to give and is not in use."""
 DEADLINE_HOPELESS: Final = "DeadlineUnreachable"
 """Fewer tasks than the workload asks for would end before the deadline, by prediction."""
+LATENCY_HOPELESS: Final = "LatencyUnreachable"
+"""Fewer requests than the workload asks for would keep to its latency though nobody is ahead of them, by prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +36,28 @@ class Candidate:
 class Demand:
     """What the task asks for; ``seconds_left`` until its deadline, None without one.
 
-    ``percentile`` of such tasks, in per cent, should meet it.
+    ``percentile`` of such tasks, in per cent, should meet it. Of a service requests should keep to ``latency_seconds``.
     """
 
     inferences: int
     memory_limit_bytes: int | None
     seconds_left: float | None
     percentile: int = USUAL_PERCENTILE
+    latency_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
     """The most that a task needs on any class: memory, and the seconds that a percentile of such tasks keep to.
 
+    ``request_seconds`` are those that a percentile of requests to a service keep to.
+
     ``source`` is that of the surest prediction.
     """
 
     memory_bytes: int
     seconds: float
+    request_seconds: float
     source: Source
 
     @classmethod
@@ -60,13 +67,20 @@ class Needs:
         return cls(
             max(each.memory_bytes for each in found),
             max(each.completion_quantile_seconds(inferences, percentile) for each in found),
+            max(request_quantile_seconds(each, percentile) for each in found),
             min((each.source for each in found), key=SUREST_FIRST.index),
         )
 
     def are_within(self, demand: Demand) -> bool:
-        """Whether no class is out for the Pod's limit or the deadline; what nodes have to give is another matter."""
-        limit, left = demand.memory_limit_bytes, demand.seconds_left
-        return (limit is None or self.memory_bytes <= limit) and (left is None or self.seconds <= left)
+        """Whether no class is out for the Pod's limit or the objective; what nodes have to give is another matter."""
+        return all(
+            bound is None or need <= bound
+            for need, bound in (
+                (self.memory_bytes, demand.memory_limit_bytes),
+                (self.seconds, demand.seconds_left),
+                (self.request_seconds, demand.latency_seconds),
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +143,25 @@ def check_deadline(candidate: Candidate, demand: Demand) -> Refusal | None:
     )
 
 
+def check_latency(candidate: Candidate, demand: Demand) -> Refusal | None:
+    """Whether fewer requests than asked for would keep to the latency there, with nothing else on the node."""
+    prediction = candidate.prediction
+    if prediction is None or demand.latency_seconds is None:
+        return None
+    seconds = request_quantile_seconds(prediction, demand.percentile)
+    if seconds <= demand.latency_seconds:
+        return None
+    return Refusal(
+        LATENCY_HOPELESS,
+        f"{demand.percentile} % of requests take up to {1e3 * seconds:.1f} ms on {prediction.node_class} by prediction "
+        f"({prediction.source}), {1e3 * demand.latency_seconds:.0f} ms are asked for",
+    )
+
+
 _CHECKS: Final[tuple[Callable[[Candidate, Demand], Refusal | None], ...]] = (
     check_memory,  # would be killed
     check_deadline,  # would come too late
+    check_latency,  # would answer too late
 )
 
 

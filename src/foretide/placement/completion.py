@@ -18,6 +18,7 @@ _LOG_TWO = math.log(2)
 _SHARPEST = 100.0
 _LOWEST_RATIO = 1e-9
 _HIGHEST_RATIO = math.exp(-_LOG_ODDS_UPPER / _SHARPEST)
+_FARTHEST_LOG_ODDS = 700.0
 LEAST_SECONDS = 1e-3
 """The shortest completion that is told from none; all times are at least this, so that ratios exist."""
 
@@ -86,6 +87,16 @@ def quantile_seconds(median_seconds: float, upper_seconds: float, percent: int) 
         return median_seconds
     log_odds = math.log(percent / (100 - percent))
     return median_seconds * math.pow(upper_seconds / median_seconds, log_odds / _LOG_ODDS_UPPER)
+
+
+def log_logistic_share(median_seconds: float, upper_seconds: float, seconds: float) -> float:
+    """The share, 0 to 1, of tasks that keep to ``seconds``: the inverse of `quantile_seconds`."""
+    if not 0.0 < median_seconds < upper_seconds:
+        return 1.0 if seconds >= median_seconds else 0.0
+    if seconds <= 0.0:
+        return 0.0
+    log_odds = _LOG_ODDS_UPPER * math.log(seconds / median_seconds) / math.log(upper_seconds / median_seconds)
+    return 1.0 / (1.0 + math.exp(-log_odds)) if log_odds > -_FARTHEST_LOG_ODDS else 0.0
 
 
 def completion_seconds(alone_seconds: float, cpu_millis: int, load: NodeLoad) -> float:

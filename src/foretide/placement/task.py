@@ -1,7 +1,8 @@
 """What placement knows of a task and of the workload that it performs.
 
-A *task* is one Pod that performs ``inferences`` of a workload once; a *service* that never ends is counted by its
-CPU alone. Predictions are looked up here and nowhere else, so that who scores and who records agree.
+A *task* is one Pod that performs ``inferences`` of a workload once; a *service* answers requests of one inference each,
+never ends, and is counted by its CPU alone; its predictions are those of a request. Predictions are looked up here and
+nowhere else, so that who scores and who records agree.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ class Task:
 class WorkloadPredictions:
     """What is published of a workload: its defaults, and its predictions by node class, made for ``cpu_millis``.
 
-    ``is_service`` says that its Pods repeat the task and never end. ``max_wait_seconds`` is the longest that a task may
-    be held back, None where the workload does not say. Nodes are compared by the time that ``percentile`` of tasks, in
-    per cent, keep to.
+    ``is_service`` says that its Pods answer requests and never end; ``latency_seconds`` is what these should keep to.
+    ``max_wait_seconds`` is the longest that a task may be held back, None where the workload does not say. Nodes are
+    compared by the time that ``percentile`` of tasks, or of requests, in per cent, keep to.
     """
 
     inferences: int
@@ -42,6 +43,7 @@ class WorkloadPredictions:
     is_service: bool = False
     max_wait_seconds: float | None = None
     percentile: int = USUAL_PERCENTILE
+    latency_seconds: float | None = None
 
     def inferences_of(self, task: Task) -> int:
         """How many inferences ``task`` performs."""

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from foretide.prediction import Prediction
+from foretide.service_report import MAX_QUEUE
 from foretide.signature import Signature
 from foretide_kube.kinds.common import (
     ClassName,
@@ -38,6 +39,7 @@ from foretide_kube.names import API_VERSION
 KIND: Final = "AIWorkload"
 MAX_PREDICTIONS: Final = 64
 MAX_PROFILING_MESSAGE: Final = 256
+USUAL_QUEUE: Final = 16
 
 ModelSource = Literal["TorchVision", "ONNX", "TorchExport"]
 DataType = Literal["float32", "float16", "int64", "int32", "uint8"]
@@ -98,9 +100,13 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Objective(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A deadline from the Pod's creation, and the share of tasks (per cent) that should meet it."""
+    """What so many of a hundred tasks, or requests, should keep to.
+
+    Tasks have a deadline from their Pod's creation; requests to a service (mode Deployment) a latency.
+    """
 
     deadline_milliseconds: Annotated[int, msgspec.Meta(ge=1, le=604_800_000)] | None = None
+    latency_milliseconds: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)] | None = None
     percentile: Annotated[int, msgspec.Meta(ge=50, le=99)] = 90
 
 
@@ -149,7 +155,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     completions: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     parallelism: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     replicas: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
+    max_queued_requests: Annotated[int, msgspec.Meta(ge=1, le=MAX_QUEUE)] | None = None
     template: PodTemplate = PodTemplate()
+
+    @property
+    def is_service(self) -> bool:
+        """Whether its Pods answer requests, and never end."""
+        return self.mode == "Deployment"
 
     @property
     def task_count(self) -> int:
@@ -165,6 +177,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def replica_count(self) -> int:
         """Pods that mode Deployment keeps."""
         return 1 if self.replicas is None else self.replicas
+
+    @property
+    def queue_length(self) -> int:
+        """Requests that wait at most in each Pod of mode Deployment."""
+        return USUAL_QUEUE if self.max_queued_requests is None else self.max_queued_requests
 
 
 class AIWorkloadSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -182,6 +199,11 @@ class AIWorkloadSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     max_wait_seconds: Annotated[int, msgspec.Meta(ge=1, le=604_800)] | None = None
     run: Run = Run()
     suspend: bool = False
+
+    @property
+    def inferences_at_a_time(self) -> int:
+        """Inferences by which nodes are compared: those of one task, or the one of a request to a service."""
+        return 1 if self.run.is_service else self.inferences
 
 
 class ClassProfiling(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -249,20 +271,40 @@ class Actuals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     actual_to_predicted_permille: Ratio | None = None
 
 
+class ServiceActuals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What requests to a service took, held against what was predicted for each Pod and minute.
+
+    ``minutes`` are those of Pods in which there were requests; of ``judged_minutes``, in which there was an objective,
+    ``met_minutes`` kept to it. The ratio is of sums over all of them, in thousandths. Latencies, at the percentile that
+    is asked for and at the load that there was, and the requests in flight, in thousandths, are of the latest minute.
+    """
+
+    minutes: Count
+    requests: Count
+    refused: Count
+    judged_minutes: Count = 0
+    met_minutes: Count = 0
+    observed_to_predicted_permille: Ratio | None = None
+    observed_latency_microseconds: Count
+    predicted_latency_microseconds: Count
+    in_flight_permille: Ratio
+    observed_time: Time
+
+
 class Best(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The node class where one task would finish first on an idle node."""
+    """The node class where one task would finish first, or a request be answered soonest, on an idle node."""
 
     node_class: ClassName
     completion_milliseconds: Count
     completion_seconds: Annotated[str, msgspec.Meta(max_length=32)]
 
     @classmethod
-    def of(cls, *, node_class: str, completion_milliseconds: int) -> Best:
-        """The class with its time, the seconds for printing included."""
+    def of(cls, *, node_class: str, seconds: float, is_service: bool = False) -> Best:
+        """The class with its time, the seconds for printing included: for requests they are small."""
         return cls(
             node_class=node_class,
-            completion_milliseconds=completion_milliseconds,
-            completion_seconds=f"{completion_milliseconds / 1000:.1f}",
+            completion_milliseconds=round(1000 * seconds),
+            completion_seconds=f"{seconds:.4f}" if is_service else f"{seconds:.1f}",
         )
 
 
@@ -277,6 +319,7 @@ class AIWorkloadStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     profiles: Profiles | None = None
     runs: RunCounts | None = None
     actuals: Actuals | None = None
+    service: ServiceActuals | None = None
     best: Best | None = None
     predictions: Annotated[tuple[Prediction, ...], msgspec.Meta(max_length=MAX_PREDICTIONS)] = ()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from foretide.contention import Contention
 from foretide.results import Bytes
+from foretide.vetting import Why
 from foretide_kube.kinds.common import (
     Conditions,
     KindError,
@@ -28,6 +29,16 @@ NAME: Final = "default"
 """The only name there is."""
 MOST_CLASSES: Final = 64
 """The status has room for so many node classes, the first by name."""
+
+
+MOST_VERSIONS: Final = 10
+"""The status has room for so many versions; of most of them the artefact is gone."""
+MOST_TRIALS: Final = 3
+MOST_EXCLUDED: Final = 32
+"""The status has room for so many namespaces, those with most excluded observations first."""
+
+State = Literal["Serving", "Superseded", "Rejected", "RolledBack"]
+VersionName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class CompletionTimeModelSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -54,14 +65,39 @@ class Errors(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     coverage_permille: Share | None = None
 
 
-class Version(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One trained model."""
+class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A version held against another on pairs that neither saw (`foretide.comparison`); errors are medians over pairs.
 
-    version: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    ``times`` are HeldBack, recent ones kept from a fit like it before it served, or Served, those since it was trained.
+    """
+
+    times: Literal["HeldBack", "Served"]
+    against: VersionName
+    pairs: SmallCount
+    error_permille: Permille
+    against_error_permille: Permille
+    verdict: Literal["Worse", "Undecided", "NotWorse"]
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One trained model, and what became of it.
+
+    ``input_sha256`` digests what it was trained on. ``proven_time`` is when it was shown to be not worse than the last
+    version that had been; None while it is on probation. ``artefact`` is None where it is kept no longer, or never was.
+    """
+
+    version: VersionName
     trained_time: Time
     observations: SmallCount
-    artefact: Artefact
     errors: Errors
+    state: State = "Superseded"
+    state_time: Time | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    message: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    proven_time: Time | None = None
+    input_sha256: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    artefact: Artefact | None = None
+    trials: Annotated[tuple[Trial, ...], msgspec.Meta(max_length=MOST_TRIALS)] = ()
 
 
 class ClassErrors(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -74,13 +110,23 @@ class ClassErrors(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     contention: Annotated[tuple[Contention, ...], msgspec.Meta(max_length=8)] = ()
 
 
+class Excluded(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A namespace whose observations, ``whole`` or some of them, were not believed in the newest training, and why."""
+
+    namespace: Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
+    observations: SmallCount
+    whole: bool
+    reason: Why
+
+
 class CompletionTimeModelStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What was learned."""
 
     observed_generation: Annotated[int, msgspec.Meta(ge=0)] | None = None
     conditions: Conditions = ()
     active_version: Annotated[str, msgspec.Meta(max_length=64)] = ""
-    versions: Annotated[tuple[Version, ...], msgspec.Meta(max_length=10)] = ()
+    versions: Annotated[tuple[Version, ...], msgspec.Meta(max_length=MOST_VERSIONS)] = ()
+    excluded: Annotated[tuple[Excluded, ...], msgspec.Meta(max_length=MOST_EXCLUDED)] = ()
     classes: Annotated[tuple[ClassErrors, ...], msgspec.Meta(max_length=MOST_CLASSES)] = ()
 
 

@@ -68,14 +68,16 @@ class NodeCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The last probe: the figures of `foretide.results.ProbeResult`, and when and where they were taken.
+    """The last probe: the figures of `foretide.results.ProbeResult`, and when, where and with which image.
 
-    ``node_fingerprint`` digests what the node said of itself; a class whose nodes no longer have it is probed again.
+    ``node_fingerprint`` digests what the node said of itself; a class whose nodes no longer have it is probed again,
+    and so is one whose probe was made with another ``image`` than the operator uses now.
     """
 
     probed_time: Time
     node: Annotated[str, msgspec.Meta(max_length=253)]
     node_fingerprint: Annotated[str, msgspec.Meta(max_length=64)]
+    image: Annotated[str, msgspec.Meta(max_length=512)] = ""
     startup_milliseconds: Count
     gemm_flops_per_second: Count
     memory_bandwidth_bytes_per_second: Count
@@ -86,7 +88,11 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class NodeClassStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What Foretide found out."""
+    """What Foretide found out.
+
+    ``hardware_changed_time`` is when a probe last differed from the one before by more than probes do: measurements
+    that ended before are of other hardware. None where none did.
+    """
 
     observed_generation: Annotated[int, msgspec.Meta(ge=0)] | None = None
     conditions: Conditions = ()
@@ -95,6 +101,7 @@ class NodeClassStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         tuple[Annotated[str, msgspec.Meta(max_length=253)], ...], msgspec.Meta(max_length=MAX_CONFLICTING_NODES)
     ] = ()
     probe: Probe | None = None
+    hardware_changed_time: Time | None = None
 
 
 class NodeClass(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -13,7 +13,7 @@ from foretide_kube.kinds.common import LabelSelector, Toleration, plain
 from foretide_kube.names import GROUP, MAX_CHILD_NAME
 
 if TYPE_CHECKING:
-    from foretide_kube.kinds.aiworkload import AIWorkload, Model, PodTemplate, Run
+    from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec, Model, PodTemplate, Run
 
 Broken = tuple[str, object, str]
 _PLAIN_RESOURCES: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
@@ -29,6 +29,7 @@ def broken_rules(workload: AIWorkload) -> Iterator[Broken]:
     yield from _of_limits(spec.resources.limits)
     yield from _of_selector(spec.node_class_selector)
     yield from _of_run(spec.run)
+    yield from _of_objective(spec)
     yield from _of_template(spec.run.template)
 
 
@@ -73,8 +74,19 @@ def _of_run(run: Run) -> Iterator[Broken]:
     for field, value in (("completions", run.completions), ("parallelism", run.parallelism)):
         if value is not None and run.mode != "Job":
             yield f"spec.run.{field}", value, "needs mode Job; remove it or set mode to Job"
-    if run.replicas is not None and run.mode != "Deployment":
-        yield "spec.run.replicas", run.replicas, "needs mode Deployment; remove it or set mode to Deployment"
+    for field, value in (("replicas", run.replicas), ("maxQueuedRequests", run.max_queued_requests)):
+        if value is not None and not run.is_service:
+            yield f"spec.run.{field}", value, "needs mode Deployment; remove it or set mode to Deployment"
+
+
+def _of_objective(spec: AIWorkloadSpec) -> Iterator[Broken]:
+    deadline, latency = spec.objective.deadline_milliseconds, spec.objective.latency_milliseconds
+    if deadline is not None and spec.run.is_service:
+        problem = "is for tasks, which end; requests to a service (mode Deployment) take latencyMilliseconds"
+        yield "spec.objective.deadlineMilliseconds", deadline, problem
+    if latency is not None and not spec.run.is_service:
+        problem = "is for requests to a service (mode Deployment); tasks take deadlineMilliseconds"
+        yield "spec.objective.latencyMilliseconds", latency, problem
 
 
 def _of_template(template: PodTemplate) -> Iterator[Broken]:

@@ -102,6 +102,17 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         )
 
 
+class Replaced(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The measurement that this one was made to replace, by its name, and why: a reason, and what in particular.
+
+    A measurement that was made for a cause is not replaced for the same cause again.
+    """
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    cause: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
 class WorkloadProfileSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What was measured, where, when, and the figures; ``startup_milliseconds`` from bound to the model loaded."""
 
@@ -112,6 +123,7 @@ class WorkloadProfileSpec(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     startup_milliseconds: Count
     measured_time: Time
     measurement: Measurement
+    replaced: Replaced | None = None
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from foretide_kube.kinds.common import plain, set_condition
 from foretide_kube.kinds.nodeclass import NodeClassStatus
 from foretide_kube.names import NODE_CLASSES
-from foretide_operator.actions import Action, Verdict, WriteStatus
+from foretide_operator.actions import Action, Announce, Verdict, WriteStatus
 from foretide_operator.nodeclass import membership, probing
 from foretide_operator.nodeclass.facts import Facts
 
@@ -46,11 +46,14 @@ def decide(facts: Facts) -> Decision:
         nodes=counts,
         conflicting_nodes=conflicting,
         probe=probed.probe,
+        hardware_changed_time=probed.hardware_changed_time,
     )
-    actions = list(probed.actions)
+    actions: list[Action] = [action for action in probed.actions if not isinstance(action, Announce)]
     if status != node_class.status:
         metadata = node_class.metadata
         actions.append(WriteStatus(NODE_CLASSES, "", metadata.name, metadata.uid, plain(status)))
+    # An Event comes after the status that it tells of: told before, it would be told again where that is not stored.
+    actions += [action for action in probed.actions if isinstance(action, Announce)]
     return Decision(tuple(actions), status, probed.recheck_seconds)
 
 

@@ -6,7 +6,7 @@ counts nowhere; what is learned is the work that the runner reports, within the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
@@ -16,7 +16,7 @@ from foretide.contention import exposure_permille
 from foretide.observation import Observation
 from foretide.pairing import Pairing, TaskTimes
 from foretide.prediction import PodPrediction
-from foretide.results import RunResult
+from foretide.results import Environment, RunResult
 from foretide.signature import Signature
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
@@ -25,6 +25,7 @@ from foretide_kube.quantity import QuantityError, millis
 from foretide_operator.co_runners import Company
 from foretide_operator.forecasting import runtime_of, workload_column
 from foretide_operator.outcome import Done, Failed, bound_milliseconds, read_result, terminated_state
+from foretide_operator.pairing.watch import Told
 from foretide_operator.times import epoch_milliseconds, seconds_since
 
 GRACE_SECONDS: Final = 10.0
@@ -38,7 +39,8 @@ Ending = Literal["Paired", "Unpredicted", "PredictionRefused", "Failed"]
 class Ended:
     """What an ended Pod tells. ``row`` is for the training table, ``pairing`` for metrics and summaries.
 
-    ``workload_uid`` is that of the AIWorkload that it ran for, empty if that is gone.
+    ``workload_uid`` is that of the AIWorkload that it ran for, empty if that is gone; ``environment`` what the runner
+    says that it ran on, and ``told`` what the task says of its class's profile, None where there is none.
     """
 
     namespace: str
@@ -51,6 +53,8 @@ class Ended:
     reason: str = ""
     pairing: Pairing | None = None
     row: Observation | None = None
+    environment: Environment | None = None
+    told: Told | None = None
 
 
 def is_waiting_to_be_paired(pod: Object) -> bool:
@@ -117,22 +121,23 @@ def read_ended(
     )
     result = read_result(pod, expected=RunResult, signature=signature)
     if pod.get("status", {}).get("phase") == "Failed":
-        return _with(base, ending="Failed", reason=_failure_reason(pod, result))
+        return replace(base, ending="Failed", reason=_failure_reason(pod, result))
     run = result.result if isinstance(result, Done) and isinstance(result.result, RunResult) else None
     row = _row(pod, workload, node_class, signature, run, company=company)
+    base = replace(base, environment=run.environment if run is not None else None)
     text = metadata.get("annotations", {}).get(ANNOTATION_PREDICTION)
     if text is None:
-        return _with(base, row=row)
+        return replace(base, row=row)
     prediction, problem = _prediction(pod, text, node_class)
     if prediction is None:
-        return _with(base, ending="PredictionRefused", reason=problem, row=row)
+        return replace(base, ending="PredictionRefused", reason=problem, row=row)
     if prediction.pull_milliseconds > 0 and row is not None:  # what is learned is how long a start without a pull takes
         row = msgspec.structs.replace(row, startup_milliseconds=None)
     created = epoch_milliseconds(metadata.get("creationTimestamp"))
     terminated = terminated_state(pod) or {}
     ended = epoch_milliseconds(terminated.get("finishedAt"))
     if created is None or ended is None:
-        return _with(base, reason="EndUnknown", row=row)
+        return replace(base, reason="EndUnknown", row=row)
     deadline = workload.spec.objective.deadline_milliseconds if workload is not None else None
     pairing = Pairing.of(
         prediction,
@@ -142,7 +147,7 @@ def read_ended(
         work_end_milliseconds=run.work_end if run else None,
         deadline_milliseconds=deadline,
     )
-    return _with(base, ending="Paired", pairing=pairing, row=row)
+    return replace(base, ending="Paired", pairing=pairing, row=row)
 
 
 def _prediction(pod: Object, text: str, node_class: str | None) -> tuple[PodPrediction | None, str]:
@@ -228,8 +233,3 @@ def _failure_reason(pod: Object, result: Done | Failed) -> str:
         return "OOMKilled"
     said = result.reason if isinstance(result, Failed) and result.reason != "ResultMissing" else ""
     return str(pod.get("status", {}).get("reason") or said or "Failed")
-
-
-def _with(base: Ended, **changes: object) -> Ended:
-    values = {name: getattr(base, name) for name in base.__dataclass_fields__}
-    return Ended(**{**values, **changes})

@@ -1,4 +1,6 @@
-"""Sums over all tasks that were paired, per workload and node class, each Pod counted once whatever is interrupted.
+"""What all tasks together said, per workload and node class, each Pod counted once whatever is interrupted.
+
+Sums over those that were paired, and a watch on the measurement that they are predicted by.
 
 A workload is its UID here: one that is made again under its name begins at nothing.
 
@@ -24,19 +26,27 @@ from foretide_kube.kinds.aiworkload import Actuals
 from foretide_kube.kinds.workloadprofile import RunSummary
 from foretide_operator.config_maps import config_map
 from foretide_operator.pairing.ended import Ended
+from foretide_operator.pairing.watch import Told, Watch, after
 
 log = logging.getLogger(__name__)
 
 NAME: Final = "foretide-pairings"
 COMPONENT: Final = "pairings"
 MAX_PAIRS: Final = 20_000
-"""Pairs of workload and class whose sums are kept; beyond, those that were not added to for longest are dropped."""
+"""Pairs of workload and class that are kept; beyond, those that were not added to for longest are dropped …"""
+MAX_PACKED_BYTES: Final = 720_000
+"""… and so they are in what is stored, beyond so many bytes: as base64 they stay below the API's bound of 1 MiB.
+
+About 15,000 pairs fill them, if all their figures are as large as they come."""
 _DATA: Final = "ledger.json.gz"
 _MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over the paired tasks of one workload on one node class; work and start-up where the runner told them."""
+    """Sums over the paired tasks of one workload on one node class; work and start-up where the runner told them.
+
+    ``watch`` is on the measurement by which they are predicted.
+    """
 
     count: int = 0
     timed: int = 0
@@ -44,9 +54,13 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     startup_milliseconds: int = 0
     completion_milliseconds: int = 0
     predicted_work_milliseconds: int = 0
+    watch: Watch | None = None
 
-    def plus(self, pairing: Pairing) -> Sums:
-        """With one more task."""
+    def plus(self, pairing: Pairing | None, told: Told | None) -> Sums:
+        """With one more task, which was paired, or said something of the measurement, or both."""
+        watch = self.watch if told is None else after(self.watch, told)
+        if pairing is None:
+            return msgspec.structs.replace(self, watch=watch)
         work, startup = pairing.actual_work_milliseconds, pairing.actual_startup_milliseconds
         timed = work is not None and startup is not None
         return Sums(
@@ -57,10 +71,12 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
             completion_milliseconds=self.completion_milliseconds + pairing.actual_completion_milliseconds,
             predicted_work_milliseconds=self.predicted_work_milliseconds
             + (pairing.predicted_milliseconds("work") if timed else 0),
+            watch=watch,
         )
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+        names = [name for name in self.__struct_fields__ if name != "watch"]
+        return Sums(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,12 +98,17 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             counted.append(task.uid)
             known.add(task.uid)
-            if task.pairing is not None and task.workload_uid in alive:
-                key = f"{task.workload_uid}/{task.pairing.prediction.node_class}"
-                sums[key] = sums.pop(key, Sums()).plus(task.pairing)
+            if task.workload_uid in alive and (task.pairing is not None or task.told is not None):
+                key = f"{task.workload_uid}/{task.node_class}"
+                sums[key] = sums.pop(key, Sums()).plus(task.pairing, task.told)
         for key in list(sums)[: max(0, len(sums) - MAX_PAIRS)]:
             del sums[key]
         return Ledger(sums=sums, counted=tuple(counted))
+
+    def watch_of(self, workload_uid: str, node_class: str) -> Watch | None:
+        """The watch on the measurement of a workload on a class; None where no task said anything of it."""
+        sums = self.sums.get(f"{workload_uid}/{node_class}")
+        return None if sums is None else sums.watch
 
     def of_class(self, workload_uid: str, node_class: str) -> RunSummary | None:
         """The summary for a WorkloadProfile; None if no task ended there."""
@@ -116,7 +137,10 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_config_map(self, namespace: str, owner: Object | None) -> Object:
         """The ConfigMap that keeps it."""
-        data = gzip.compress(msgspec.json.encode(self), mtime=0)
+        kept = self
+        while len(data := gzip.compress(msgspec.json.encode(kept), mtime=0)) > MAX_PACKED_BYTES and kept.sums:
+            eldest = len(kept.sums) // 10 + 1
+            kept = msgspec.structs.replace(kept, sums=dict(list(kept.sums.items())[eldest:]))
         return config_map(NAME, namespace, COMPONENT, {_DATA: data}, owner)
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
+from foretide.contention import Coefficients
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.kinds.common import to_time
+from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_kube.names import ANNOTATION_PAIRED, CONFIG_MAPS, LABEL_WORKLOAD, PODS
 from foretide_kube.readable import readable
 from foretide_operator.actions import Action, Apply, Patch
@@ -23,8 +26,12 @@ from foretide_operator.apply import apply_actions
 from foretide_operator.co_runners import Tenancy
 from foretide_operator.fleet import Fleet
 from foretide_operator.metrics import Metrics
+from foretide_operator.packed import unpack
 from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
 from foretide_operator.pairing.ledger import Ledger
+from foretide_operator.pairing.watch import Told, tell
+from foretide_operator.pods import image_of
+from foretide_operator.services.targets import service_pods
 from foretide_operator.settings import Settings
 from foretide_operator.training import table as tables
 from foretide_operator.training.table import ObservationTable
@@ -65,13 +72,25 @@ class Pairer:
         """Begin with what was stored."""
         self._ledger = ledger
 
-    def look(self, table: ObservationTable, fleet: Fleet, owner: Object | None, now: datetime) -> Paired:
-        """Pair what can be paired now. Raises ApiError if something could not be stored; nothing is lost then."""
+    def look(
+        self,
+        table: ObservationTable,
+        fleet: Fleet,
+        coefficients: Coefficients,
+        owner: Object | None,
+        now: datetime,
+    ) -> Paired:
+        """Pair what can be paired now. Raises ApiError if something could not be stored; nothing is lost then.
+
+        ``coefficients`` are those of contention, to tell what a task would have taken alone.
+        """
         waiting = [pod for pod in self._world.task_pods.snapshot().values() if is_waiting_to_be_paired(pod)]
+        services = {pod["metadata"]["uid"] for pod in service_pods(waiting, self._world.workloads.snapshot())}
+        waiting = [pod for pod in waiting if pod["metadata"]["uid"] not in services]  # they end no task
         self._count_unanswered({pod["metadata"]["uid"] for pod in waiting})
         delays = {pod["metadata"]["uid"]: seconds_to_wait(pod, now) for pod in waiting}
         over = [pod for pod in waiting if not delays[pod["metadata"]["uid"]]]
-        ended = self._read_all(over, fleet) if over else []
+        ended = self._read_all(over, fleet, coefficients) if over else []
         later = [delay for delay in delays.values() if delay]
         refused = None
         if ended:
@@ -81,7 +100,7 @@ class Pairer:
         paired = frozenset((task.namespace, task.workload) for task in ended)
         return Paired(paired, min(later) + 0.1 if later else None, refused)
 
-    def _read_all(self, over: Sequence[Object], fleet: Fleet) -> list[Ended]:
+    def _read_all(self, over: Sequence[Object], fleet: Fleet, coefficients: Coefficients) -> list[Ended]:
         nodes = {pod["spec"].get("nodeName") for pod in over}
         services = {
             key
@@ -90,9 +109,9 @@ class Pairer:
         }
         pods = self._world.task_pods.snapshot().values()
         tenancy = Tenancy((pod for pod in pods if pod["spec"].get("nodeName") in nodes), services)
-        return [self._read(pod, fleet, tenancy) for pod in over]
+        return [self._read(pod, fleet, tenancy, coefficients) for pod in over]
 
-    def _read(self, pod: Object, fleet: Fleet, tenancy: Tenancy) -> Ended:
+    def _read(self, pod: Object, fleet: Fleet, tenancy: Tenancy, coefficients: Coefficients) -> Ended:
         node = pod["spec"].get("nodeName") or ""
         workload = self._workload_of(pod)
         signature = None
@@ -102,7 +121,34 @@ class Pairer:
         ended = read_ended(pod, workload, fleet.class_of.get(node), signature, company)
         if ended.ending == "PredictionRefused":
             log.warning("the prediction on Pod %s/%s is not believed: %s", ended.namespace, ended.name, ended.reason)
-        return ended
+        return replace(ended, told=self._told(ended, pod, workload, coefficients))
+
+    def _told(self, ended: Ended, pod: Object, workload: AIWorkload | None, coefficients: Coefficients) -> Told | None:
+        """What the task says of the profile that its class is predicted by."""
+        if ended.row is None or ended.environment is None or workload is None:
+            return None
+        profile = self._profile_of(workload, ended.node_class)
+        if profile is None:
+            return None
+        in_use = image_of(workload.spec, self._settings)
+        return tell(
+            ended.row,
+            ended.environment,
+            None if ended.pairing is None else ended.pairing.prediction,
+            profile=profile,
+            coefficients=coefficients,
+            node=pod["spec"].get("nodeName") or "",
+            is_of_image_in_use=any(container.get("image") == in_use for container in pod["spec"]["containers"]),
+        )
+
+    def _profile_of(self, workload: AIWorkload, node_class: str) -> WorkloadProfile | None:
+        """The profile that is published as the prediction for a class."""
+        measured = {p.node_class: p.measured_time for p in workload.status.predictions}.get(node_class)
+        for item in self._world.profiles_by_workload.of(workload.metadata.namespace, workload.metadata.name):
+            profile = readable(partial(unpack, item))
+            if profile is not None and (profile.spec.node_class, profile.spec.measured_time) == (node_class, measured):
+                return profile
+        return None
 
     def _workload_of(self, pod: Object) -> AIWorkload | None:
         metadata = pod["metadata"]

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from foretide_kube.client import Object
-from foretide_kube.kinds.common import plain, set_condition, to_time
+from foretide_kube.kinds.common import find_condition, plain, set_condition, to_time
 from foretide_kube.kinds.completiontimemodel import (
     MOST_CLASSES,
+    MOST_EXCLUDED,
+    Artefact,
     ClassErrors,
-    CompletionTimeModel,
     CompletionTimeModelStatus,
     Errors,
+    Excluded,
     Version,
 )
-from foretide_kube.names import COMPLETION_TIME_MODELS, CONFIG_MAPS
-from foretide_operator.actions import Action, Apply, Delete, Verdict, WriteStatus
+from foretide_kube.names import API_VERSION, COMPLETION_TIME_MODELS, CONFIG_MAPS
+from foretide_operator.actions import Action, Announce, Apply, Delete, WriteStatus
 from foretide_operator.config_maps import COMPONENT_LABEL
 from foretide_operator.times import seconds_since
-from foretide_operator.training import artefacts
-from foretide_operator.training.trainer import NotTrained, Outcome, Trained
+from foretide_operator.training import artefacts, verdicts
+from foretide_operator.training.facts import Facts
+from foretide_operator.training.protocol import TrainingReport
+from foretide_operator.training.trainer import Trained
+from foretide_operator.training.versions import (
+    History,
+    Judgement,
+    after_training,
+    has_changed_materially,
+    pruned,
+)
 
 SETTLE_SECONDS: Final = 3.0
 """Rows come in flocks: training waits until none has come for so long."""
@@ -30,73 +40,62 @@ RETRY_SECONDS: Final = 60.0
 """The pause after a training that failed, whatever rows come meanwhile."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known about the model.
-
-    ``rows`` and ``digest`` describe the training table; ``quiet_seconds`` is how long it has not changed.
-    ``trained_digest`` is the digest that the last training of this process was made from, empty if there was none;
-    ``seconds_since_failure`` is how long ago that training failed, infinite if it did not.
-    ``outcome`` is a training that ended since the last look. ``defects`` are versions that could not be loaded, with
-    reason and message. ``config_maps`` are the operator's own, by name.
-    """
-
-    model: CompletionTimeModel
-    rows: int
-    digest: str
-    quiet_seconds: float
-    trained_digest: str
-    seconds_since_failure: float
-    is_training: bool
-    outcome: Outcome | None
-    defects: Mapping[str, tuple[str, str]]
-    config_maps: Mapping[str, Object]
-    namespace: str
-    owner: Object | None
-    now: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do; ``train`` asks for a training, ``recheck_seconds`` for another look."""
+    """What to do; ``train`` asks for a training, ``recheck_seconds`` for another look, ``judgements`` are news."""
 
     actions: tuple[Action, ...]
     status: CompletionTimeModelStatus
     train: bool = False
     recheck_seconds: float | None = None
+    judgements: tuple[Judgement, ...] = ()
 
 
 def decide(facts: Facts) -> Decision:
     """The whole decision; of an outcome its ConfigMap is written before the status names it."""
     before = facts.model.status
-    versions, classes, active = before.versions, before.classes, before.active_version
+    history = History(before.versions, before.active_version, frozenset(facts.defects))
     actions: list[Action] = []
+    judgements: list[Judgement] = []
+    excluded = before.excluded
+    config_maps = facts.config_maps
     if isinstance(facts.outcome, Trained):
-        version, body = _version(facts, facts.outcome)
-        if body is not None:
-            actions.append(Apply(CONFIG_MAPS, body))
-        versions = (*(old for old in versions if old.version != version.version), version)
-        classes = tuple(
-            ClassErrors(
-                node_class=report.node_class,
-                observations=report.observations,
-                error_permille=report.error_permille,
-                coverage_permille=report.coverage_permille,
-                contention=report.contention,
-            )
-            for report in facts.outcome.report.classes
-        )[:MOST_CLASSES]
-        active = version.version
-    versions = versions[-facts.model.spec.keep_versions :]
-    defects = {name: why for name, why in facts.defects.items() if not _is_fresh(facts, name)}
-    if active in defects:
-        sound = [version.version for version in versions if version.version not in defects]
-        active = sound[-1] if sound else active
-    train, wait_seconds = _should_train(facts, versions, has_sound=bool(active) and active not in defects)
-    verdicts = [_trained(facts, versions, active), _artefact_valid(before.active_version, active, defects)]
-    verdicts.append(_ready(verdicts))
+        described, body = artefacts.to_config_map(
+            facts.outcome.artefact, facts.outcome.report, facts.namespace, facts.owner
+        )
+        candidate = _version(facts, facts.outcome, described)
+        history, judgements = after_training(
+            history,
+            candidate,
+            facts.outcome.report.trials,
+            facts.outcome.report.present_trial,
+            rows_since=facts.rows_since,
+            now=facts.now,
+        )
+        if history.active == candidate.version:
+            config_maps = {**config_maps, body["metadata"]["name"]: body}
+            stored = facts.config_maps.get(body["metadata"]["name"])
+            if stored is None or stored.get("binaryData") != body["binaryData"]:
+                actions.append(Apply(CONFIG_MAPS, body))
+        excluded = _excluded(facts.outcome)
+    history = _without_damage(history, facts)
+    history = pruned(history, facts.model.spec.keep_versions)
+    active = history.named(history.active)
+    classes = before.classes
+    is_new = isinstance(facts.outcome, Trained) or history.active != before.active_version
+    if active is not None and active.artefact is not None and is_new:
+        classes = _classes(artefacts.report_of(active.artefact, config_maps))
+    has_sound = active is not None and active in history.usable
+    train, wait_seconds = _should_train(facts, history, has_sound=has_sound)
+    told = [
+        verdicts.trained(facts, history),
+        verdicts.accepted(facts, judgements),
+        verdicts.artefact_valid(before.active_version, history.active, facts.defects, history.damaged),
+        verdicts.vetted(facts),
+    ]
+    told.append(verdicts.ready(told))
     conditions = before.conditions
-    for verdict in verdicts:
+    for verdict in told:
         conditions = set_condition(
             conditions,
             verdict.type,
@@ -109,50 +108,79 @@ def decide(facts: Facts) -> Decision:
     status = CompletionTimeModelStatus(
         observed_generation=facts.model.metadata.generation,
         conditions=conditions,
-        active_version=active,
-        versions=versions,
+        active_version=history.active,
+        versions=history.versions,
+        excluded=excluded,
         classes=classes,
     )
     if status != before:
         metadata = facts.model.metadata
         actions.append(WriteStatus(COMPLETION_TIME_MODELS, "", metadata.name, metadata.uid, plain(status)))
-    actions += _prune(facts, {name for version in versions for name in version.artefact.config_maps})
-    return Decision(tuple(actions), status, train, wait_seconds)
+    actions += _prune(
+        facts,
+        {name for version in history.versions if version.artefact is not None for name in version.artefact.config_maps},
+    )
+    actions += _announced(facts, judgements, before, status)
+    return Decision(tuple(actions), status, train, wait_seconds, tuple(judgements))
 
 
-def _version(facts: Facts, outcome: Trained) -> tuple[Version, Object | None]:
-    described, body = artefacts.to_config_map(outcome.artefact, facts.namespace, facts.owner)
+def _version(facts: Facts, outcome: Trained, described: Artefact) -> Version:
     report = outcome.report
-    version = Version(
+    return Version(
         version=artefacts.version_of(outcome.artefact),
         trained_time=to_time(facts.now),
         observations=report.observations,
-        artefact=described,
         errors=Errors(
             median_absolute_permille=report.median_absolute_permille,
             mean_absolute_permille=report.mean_absolute_permille,
             coverage_permille=None if report.coverage_permille is None else min(1000, report.coverage_permille),
         ),
+        input_sha256=outcome.input_digest,
+        artefact=described,
     )
-    stored = facts.config_maps.get(described.config_maps[0])
-    return version, None if stored is not None and stored.get("binaryData") == body["binaryData"] else body
 
 
-def _is_fresh(facts: Facts, version: str) -> bool:
-    return isinstance(facts.outcome, Trained) and artefacts.version_of(facts.outcome.artefact) == version
+def _without_damage(history: History, facts: Facts) -> History:
+    """With the newest sound version in use where the one in use is damaged."""
+    if history.active not in history.damaged or not history.usable:
+        return history
+    why = f"version {history.active} cannot be read"
+    return history.serving(history.usable[-1].version, facts.now, reason="StepsIn", message=why)
 
 
-def _should_train(facts: Facts, versions: tuple[Version, ...], *, has_sound: bool) -> tuple[bool, float | None]:
+def _classes(report: TrainingReport) -> tuple[ClassErrors, ...]:
+    return tuple(
+        ClassErrors(
+            node_class=each.node_class,
+            observations=each.observations,
+            error_permille=each.error_permille,
+            coverage_permille=each.coverage_permille,
+            contention=each.contention,
+        )
+        for each in report.classes[:MOST_CLASSES]
+    )
+
+
+def _excluded(outcome: Trained) -> tuple[Excluded, ...]:
+    return tuple(
+        Excluded(namespace=each.namespace, observations=each.observations, whole=each.whole, reason=each.reason)
+        for each in verdicts.most_first(outcome.report.exclusions)[:MOST_EXCLUDED]
+    )
+
+
+def _should_train(facts: Facts, history: History, *, has_sound: bool) -> tuple[bool, float | None]:
     """Whether to train now, or else after how many seconds to ask again."""
     if facts.is_training or facts.rows < facts.model.spec.minimum_observations:
         return False, None
-    latest = versions[-1] if versions else None
+    latest = history.versions[-1] if history.versions else None
     trained_digest = facts.outcome.input_digest if facts.outcome is not None else facts.trained_digest
     if has_sound:
-        if trained_digest == facts.digest:
+        if facts.digest in {trained_digest, latest.input_sha256 if latest is not None else ""}:
             return False, None
-        if not trained_digest and latest is not None and latest.observations == facts.rows:
-            return False, None
+        if latest is not None and latest.state in {"Rejected", "RolledBack"}:
+            is_new = has_changed_materially(latest, facts.rows, facts.rows_since(latest))
+            if not is_new and facts.node_classes <= {each.node_class for each in facts.model.status.classes}:
+                return False, None
     waits = [SETTLE_SECONDS - facts.quiet_seconds, RETRY_SECONDS - facts.seconds_since_failure]
     if has_sound and latest is not None:
         waits.append(facts.model.spec.retrain_after_seconds - seconds_since(latest.trained_time, facts.now))
@@ -160,43 +188,26 @@ def _should_train(facts: Facts, versions: tuple[Version, ...], *, has_sound: boo
     return (False, wait_seconds) if wait_seconds > 0 else (True, None)
 
 
-def _trained(facts: Facts, versions: tuple[Version, ...], active: str) -> Verdict:
-    if isinstance(facts.outcome, NotTrained):
-        kept = f"; version {active} stays in use" if active else ""
-        return Verdict("Trained", "False", "TrainingFailed", facts.outcome.message + kept)
-    old = next((c for c in facts.model.status.conditions if c.type == "Trained"), None)
-    if facts.outcome is None and old is not None and old.reason == "TrainingFailed":
-        return Verdict("Trained", old.status, old.reason, old.message)
-    version = next((version for version in versions if version.version == active), None)
-    if version is None:
-        needed = facts.model.spec.minimum_observations
-        return Verdict("Trained", "Unknown", "TooFewObservations", f"{facts.rows} of {needed} observations")
-    error = version.errors.median_absolute_permille
-    held_out = "" if error is None else f", {error / 10:.1f} % median error on pairs held out"
-    message = f"version {version.version} from {version.observations} observations{held_out}"
-    return Verdict("Trained", "True", "Trained", message)
-
-
-def _artefact_valid(before: str, active: str, defects: Mapping[str, tuple[str, str]]) -> Verdict:
-    if active in defects:
-        reason, message = defects[active]
-        return Verdict("ArtefactValid", "False", reason, f"{message}; it is not used, and trained again")
-    if not active:
-        return Verdict("ArtefactValid", "Unknown", "NoVersion", "there is no version yet")
-    if before in defects:
-        reason, message = defects[before]
-        return Verdict("ArtefactValid", "False", reason, f"{message}; version {active} is used, and trained again")
-    return Verdict("ArtefactValid", "True", "ChecksumMatches", f"version {active} is loaded")
-
-
-def _ready(verdicts: Collection[Verdict]) -> Verdict:
-    by_type = {verdict.type: verdict for verdict in verdicts}
-    artefact = by_type["ArtefactValid"]
-    if artefact.status == "True":
-        return Verdict("Ready", "True", "Ready", artefact.message)
-    trained = by_type["Trained"]
-    cause = artefact if artefact.status == "False" else trained
-    return Verdict("Ready", "False", cause.reason, f"{cause.type}: {cause.message}")
+def _announced(
+    facts: Facts, judgements: Sequence[Judgement], before: CompletionTimeModelStatus, after: CompletionTimeModelStatus
+) -> list[Action]:
+    """Events on what somebody should know: a version that does not serve, namespaces newly left out."""
+    metadata = facts.model.metadata
+    about: Object = {
+        "apiVersion": API_VERSION,
+        "kind": COMPLETION_TIME_MODELS.kind,
+        "metadata": {"name": metadata.name, "uid": metadata.uid},
+    }
+    actions: list[Action] = []
+    for each in judgements:
+        if each.outcome != "Served":
+            reason = "VersionRejected" if each.outcome == "Rejected" else "VersionRolledBack"
+            actions.append(Announce(about, "Warning", reason, f"version {each.version}: {each.message}"))
+    if {each.namespace for each in after.excluded} - {each.namespace for each in before.excluded}:
+        verdict = find_condition(after.conditions, "Vetted")
+        if verdict is not None:
+            actions.append(Announce(about, "Warning", verdict.reason, verdict.message))
+    return actions
 
 
 def _prune(facts: Facts, needed: Collection[str]) -> list[Action]:

@@ -1,9 +1,11 @@
-"""Admissible: whether some node class can run the workload, and meet its deadline; said as soon as it is known."""
+"""Admissible: whether some node class can run the workload, and keep to its objective; said as soon as it is known."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from foretide.latency import request_quantile_seconds
 from foretide.prediction import Prediction
 from foretide_kube.kinds.aiworkload import memory_bytes
 from foretide_operator.actions import Verdict
@@ -14,7 +16,7 @@ TYPE = "Admissible"
 
 def decide(facts: Facts, predictions: Sequence[Prediction]) -> Verdict:
     """The first of the checks below that refuses, or that some class will do."""
-    for check in (_no_class, _no_node, _too_large, _memory, _deadline):
+    for check in (_no_class, _no_node, _too_large, _memory, _objective):
         refusal = check(facts, predictions)
         if refusal is not None:
             return refusal
@@ -57,37 +59,77 @@ def _memory(facts: Facts, predictions: Sequence[Prediction]) -> Verdict | None:
     return Verdict(TYPE, "False", "MemoryLimitTooSmall", message)
 
 
-def _deadline(facts: Facts, predictions: Sequence[Prediction]) -> Verdict | None:
-    deadline_milliseconds = facts.workload.spec.objective.deadline_milliseconds
-    if deadline_milliseconds is None or not predictions:
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What is asked for in ``limit_seconds``, its word in reasons and messages, and what is held against it.
+
+    ``least``, ``usual`` and ``sure`` are the seconds that a class takes at best, in the median, and at the percentile.
+    """
+
+    limit_seconds: float
+    reason: str
+    word: str
+    what: str
+    digits: int
+    least: Callable[[Prediction], float]
+    usual: Callable[[Prediction], float]
+    sure: Callable[[Prediction], float]
+
+
+def _goal(facts: Facts) -> _Goal | None:
+    """The deadline of tasks, or the latency of requests; None where neither is asked for."""
+    spec = facts.workload.spec
+    objective, inferences = spec.objective, spec.inferences
+    if objective.latency_milliseconds is not None:
+        return _Goal(
+            limit_seconds=objective.latency_milliseconds / 1e3,
+            reason="Latency",
+            word="latency asked for",
+            what="a request",
+            digits=4,
+            least=lambda each: each.work_seconds(1, bound="lower"),
+            usual=lambda each: each.work_seconds(1),
+            sure=lambda each: request_quantile_seconds(each, objective.percentile),
+        )
+    if objective.deadline_milliseconds is not None:
+        return _Goal(
+            limit_seconds=objective.deadline_milliseconds / 1e3,
+            reason="Deadline",
+            word="deadline",
+            what="a task",
+            digits=1,
+            least=lambda each: each.completion_seconds(inferences, bound="lower"),
+            usual=lambda each: each.completion_seconds(inferences),
+            sure=lambda each: each.completion_quantile_seconds(inferences, objective.percentile),
+        )
+    return None
+
+
+def _objective(facts: Facts, predictions: Sequence[Prediction]) -> Verdict | None:
+    goal = _goal(facts)
+    if goal is None or not predictions:
         return None
-    inferences = facts.workload.spec.inferences
-    soonest = min(predictions, key=lambda item: item.completion_seconds(inferences, bound="lower"))
-    seconds = soonest.completion_seconds(inferences, bound="lower")
-    if seconds * 1000 <= deadline_milliseconds:
+    soonest = min(predictions, key=goal.least)
+    seconds = goal.least(soonest)
+    if seconds <= goal.limit_seconds:
         return None
     message = (
-        f"even on {soonest.node_class}, idle, a task takes at least {seconds:.1f} s; the deadline is "
-        f"{deadline_milliseconds / 1000:.1f} s"
+        f"even on {soonest.node_class}, idle, {goal.what} takes at least {seconds:.{goal.digits}f} s; "
+        f"the {goal.word} is {goal.limit_seconds:.{goal.digits}f} s"
     )
-    return Verdict(TYPE, "False", "DeadlineUnmeetable", message)
+    return Verdict(TYPE, "False", f"{goal.reason}Unmeetable", message)
 
 
 def _fits(facts: Facts, predictions: Sequence[Prediction]) -> Verdict:
-    deadline_milliseconds = facts.workload.spec.objective.deadline_milliseconds
-    if deadline_milliseconds is None:
+    goal = _goal(facts)
+    if goal is None:
         return Verdict(TYPE, "True", "Fits", f"{len(predictions)} node classes can run it")
-    inferences = facts.workload.spec.inferences
-    deadline_seconds = deadline_milliseconds / 1000
-    percentile = facts.workload.spec.objective.percentile
-    sure = [
-        p.node_class for p in predictions if p.completion_quantile_seconds(inferences, percentile) <= deadline_seconds
-    ]
+    sure = [each.node_class for each in predictions if goal.sure(each) <= goal.limit_seconds]
     if sure:
-        return Verdict(TYPE, "True", "MeetsDeadline", f"idle nodes of {', '.join(sure)} meet the deadline")
-    likely = [p.node_class for p in predictions if p.completion_seconds(inferences) <= deadline_seconds]
+        return Verdict(TYPE, "True", f"Meets{goal.reason}", f"idle nodes of {', '.join(sure)} meet the {goal.word}")
+    likely = [each.node_class for each in predictions if goal.usual(each) <= goal.limit_seconds]
     if likely:
-        message = f"idle nodes of {', '.join(likely)} probably meet the deadline"
+        message = f"idle nodes of {', '.join(likely)} probably meet the {goal.word}"
     else:
-        message = "an idle node meets the deadline only if it does better than expected"
-    return Verdict(TYPE, "True", "DeadlineAtRisk", message)
+        message = f"an idle node meets the {goal.word} only if it does better than expected"
+    return Verdict(TYPE, "True", f"{goal.reason}AtRisk", message)

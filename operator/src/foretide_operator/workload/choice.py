@@ -7,12 +7,13 @@ spend, and until its turn (`foretide.profiling.turns`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from foretide.prediction import Prediction
-from foretide.profiling.gain import Option, gains, spread_of, sure_enough_seconds
+from foretide.prediction import UNSTABLE_RUN_TO_RUN, Prediction
+from foretide.profiling.gain import NINETY_PERCENT, Option, gains, spread_of, sure_enough_seconds
 from foretide.profiling.turns import Candidate, measuring_seconds, rank
 from foretide_kube.names import ROLE_PROFILE
 from foretide_operator.attempts import Attempt
@@ -34,6 +35,8 @@ MOST_TASKS: Final = 1000
 """No workload's measurements are worth more for more tasks than these."""
 STEADY_SHARE: Final = 0.2
 """Figures that move by less stay as they were published: who waits compares his own with what others published."""
+DOUBTED_SPREAD: Final = math.log(UNSTABLE_RUN_TO_RUN) / NINETY_PERCENT
+"""Deviation of log seconds of a measurement of what has changed since: it is worth no more than an unstable one."""
 _MOST_PERMILLE: Final = 10**9
 
 
@@ -69,11 +72,16 @@ class _Asked:
     others: str
 
 
-def choose(facts: Facts, predictions: Sequence[Prediction], due: Callable[[str], bool]) -> Mapping[str, Choice]:
-    """A choice for each class that is predicted and to be measured by ``due``, that which is worth most first."""
+def choose(
+    facts: Facts, predictions: Sequence[Prediction], *, settled: Collection[str], doubted: Collection[str]
+) -> Mapping[str, Choice]:
+    """A choice for each class that is predicted and whose measurement is not ``settled``, the one worth most first.
+
+    ``doubted`` are classes that are predicted by a measurement of something that has changed.
+    """
     if not predictions:
         return {}
-    options = [_option(facts, prediction) for prediction in predictions]
+    options = [_option(facts, each, is_doubted=each.node_class in doubted) for each in predictions]
     fastest_seconds = min(option.seconds for option in options)
     gained = gains(options, is_new=not facts.profiles)
     worths = {
@@ -86,7 +94,7 @@ def choose(facts: Facts, predictions: Sequence[Prediction], due: Callable[[str],
     out: dict[str, Choice] = {}
     for prediction, gain_seconds in zip(predictions, gained, strict=True):
         name = prediction.node_class
-        if not due(name):
+        if name in settled:
             continue
         asked = _Asked(
             facts=facts,
@@ -167,7 +175,7 @@ def _not_first(asked: _Asked) -> tuple[str, str] | None:
     if ahead is None:
         return None
     metadata = asked.facts.workload.metadata
-    own = Candidate(namespace=metadata.namespace, name=metadata.name, worth=asked.worth_permille / 1e3)
+    own = Candidate(namespace=metadata.namespace, name=metadata.name, worth=_told_permille(asked) / 1e3)
     own_rank, ahead_rank = (
         rank(each, measurements=asked.facts.spent.measurements[asked.node_class, each.namespace])
         for each in (own, ahead)
@@ -175,12 +183,21 @@ def _not_first(asked: _Asked) -> tuple[str, str] | None:
     return (WAITING, WAITING_MESSAGE) if ahead_rank < own_rank else None
 
 
-def _option(facts: Facts, prediction: Prediction) -> Option:
+def _told_permille(asked: _Asked) -> int:
+    """The worth by which others see the workload in the line; its own figure as long as it is not in it."""
+    status = asked.facts.workload.status
+    rows = status.profiles.classes if status.profiles is not None and status.key == asked.facts.key else ()
+    told = next((row for row in rows if row.node_class == asked.node_class and row.reason == WAITING), None)
+    return asked.worth_permille if told is None or told.worth_permille is None else told.worth_permille
+
+
+def _option(facts: Facts, prediction: Prediction, *, is_doubted: bool) -> Option:
     work = prediction.work_microseconds_per_inference
+    spread = spread_of(lower=max(work.lower, 1), upper=max(work.upper, 1))
     return Option(
         startup_seconds=prediction.startup_milliseconds / 1e3,
         work_seconds=max(prediction.work_seconds(facts.workload.spec.inferences), 1e-6),
-        spread=spread_of(lower=max(work.lower, 1), upper=max(work.upper, 1)),
+        spread=max(spread, DOUBTED_SPREAD) if is_doubted else spread,
     )
 
 

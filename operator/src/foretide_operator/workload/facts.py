@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,11 +9,12 @@ from datetime import datetime
 from foretide.profiling.turns import Candidate, Spent
 from foretide.signature import Signature
 from foretide_kube.client import Object
-from foretide_kube.kinds.aiworkload import Actuals, AIWorkload, workload_key
+from foretide_kube.kinds.aiworkload import Actuals, AIWorkload, ServiceActuals, workload_key
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers
 from foretide_operator.outcome import Failed
+from foretide_operator.pairing.watch import Watch
 from foretide_operator.settings import Settings
 
 
@@ -24,12 +24,13 @@ class Facts:
 
     ``classes`` are the node classes that the workload selects, by name; ``nodes`` every node of the cluster,
     ``workload_pods`` every Pod of any workload.
-    ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key.
-    ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
+    ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key, and
+    ``superseded`` those of any key that another one has replaced. ``watches`` has, by class, what tasks said of the
+    measurement there. ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
     are Jobs, by name, that the API server would not take just now. ``spent`` is what a day's measurements took, and
     ``ahead`` has for each class the first of the other workloads that wait to be measured there. ``trained_time`` is
-    when the model in use was trained, empty if there is none. ``seconds_since_written`` is how long ago its
-    status was last written.
+    when the model in use was trained, empty if there is none. While ``rest_seconds`` are left, its status is not
+    written for small changes.
     """
 
     workload: AIWorkload
@@ -38,6 +39,8 @@ class Facts:
     workload_pods: Collection[Object] = ()
     attempts: tuple[Attempt, ...] = ()
     profiles: tuple[WorkloadProfile, ...] = ()
+    superseded: tuple[WorkloadProfile, ...] = ()
+    watches: Mapping[str, Watch] = field(default_factory=dict)
     measuring: Mapping[str, int] = field(default_factory=dict)
     refusals: Mapping[str, Failed] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
@@ -47,9 +50,10 @@ class Facts:
     deployments: tuple[Object, ...] = ()
     run_pods: tuple[Object, ...] = ()
     actuals: Actuals | None = None
+    service: ServiceActuals | None = None
     settings: Settings
     now: datetime
-    seconds_since_written: float = math.inf
+    rest_seconds: float = 0.0
 
     @property
     def key(self) -> str:

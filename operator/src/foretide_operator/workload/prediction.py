@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from foretide.latency import request_quantile_seconds
 from foretide.prediction import Interval, Prediction
 from foretide_kube.kinds.aiworkload import MAX_PREDICTIONS, Best
 from foretide_operator.actions import Verdict
@@ -43,8 +44,7 @@ def decide(facts: Facts, fresh: Sequence[Prediction], *, inspection_failed: bool
     )
     if not predictions:
         return Forecast(Verdict(TYPE, "Unknown", "NothingKnown", "nothing is known yet of any selected class"))
-    inferences = facts.workload.spec.inferences
-    fastest = min(predictions, key=lambda item: (item.completion_seconds(inferences), item.node_class))
+    fastest = min(predictions, key=lambda item: (_seconds(facts, item), item.node_class))
     counts = {source: sum(p.source == source for p in predictions) for source in ("Measured", "Learned", "Fallback")}
     listed = ", ".join(f"{count} {source.lower()}" for source, count in counts.items() if count)
     only_guessed = counts["Fallback"] == len(predictions)
@@ -55,18 +55,23 @@ def decide(facts: Facts, fresh: Sequence[Prediction], *, inspection_failed: bool
         predictions,
         Best.of(
             node_class=fastest.node_class,
-            completion_milliseconds=round(1000 * fastest.completion_seconds(inferences)),
+            seconds=_seconds(facts, fastest),
+            is_service=facts.workload.spec.run.is_service,
         ),
     )
 
 
+def _seconds(facts: Facts, prediction: Prediction) -> float:
+    """What a task takes in the median, or what requests to a service keep to."""
+    spec = facts.workload.spec
+    if spec.run.is_service:
+        return request_quantile_seconds(prediction, spec.objective.percentile)
+    return prediction.completion_seconds(spec.inferences)
+
+
 def _steady(old: Prediction | None, new: Prediction) -> Prediction:
-    """``old`` if ``new`` says the same but for rounding."""
-    if (
-        old is None
-        or (old.source, old.measured_time) != (new.source, new.measured_time)
-        or old.model_version != new.model_version
-    ):
+    """``old`` if ``new`` says the same but for rounding, whichever version of the model says it."""
+    if old is None or (old.source, old.measured_time) != (new.source, new.measured_time):
         return new
     pairs = [
         *zip(_figures(old.work_microseconds_per_inference), _figures(new.work_microseconds_per_inference), strict=True),

@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from foretide.prediction import Prediction
-from foretide.results import ProfileResult
 from foretide.signature import Signature
 from foretide_kube.client import Object
-from foretide_kube.kinds.aiworkload import MAX_PROFILING_MESSAGE, ClassProfiling, Profiles, cpu_millis
-from foretide_kube.kinds.common import ConditionStatus, Metadata, to_time
-from foretide_kube.kinds.workloadprofile import (
-    Measurement,
-    WorkloadProfile,
-    WorkloadProfileSpec,
-    WorkloadReference,
-    to_object,
-)
-from foretide_kube.names import (
-    API_VERSION,
-    JOBS,
-    LABEL_MANAGED_BY,
-    LABEL_WORKLOAD,
-    MANAGED_BY,
-    ROLE_PROFILE,
-    WORKLOAD_PROFILES,
-    child_name,
-)
+from foretide_kube.kinds.aiworkload import MAX_PROFILING_MESSAGE, ClassProfiling, Profiles
+from foretide_kube.kinds.common import ConditionStatus
+from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
+from foretide_kube.names import JOBS, ROLE_PROFILE, WORKLOAD_PROFILES
 from foretide_operator.actions import Action, Create, Delete, Verdict
 from foretide_operator.attempts import Attempt, Step, advance, latest, on_class, retire
-from foretide_operator.co_runners import co_runners
 from foretide_operator.fleet import ClassMembers, is_ready
-from foretide_operator.jobs import measuring_key, profile_job
+from foretide_operator.jobs import measuring_key, profile_job, replaced_by
 from foretide_operator.line import WAITING
-from foretide_operator.outcome import Done, bound_milliseconds
-from foretide_operator.pairing.ended import task_times
-from foretide_operator.times import from_milliseconds, seconds_since
+from foretide_operator.outcome import Done, Failed
 from foretide_operator.workload.choice import ONE_AFTER_ANOTHER, SURE_ENOUGH, Choice, behind, choose
+from foretide_operator.workload.currency import outdated
 from foretide_operator.workload.facts import Facts
+from foretide_operator.workload.measured import profile_of
 
 TYPE = "Profiled"
 
@@ -64,6 +47,30 @@ class _ClassStand:
     recheck_seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The measurement of a class, what it was replaced for if it is to be made again, and what is said of that."""
+
+    profile: WorkloadProfile
+    replaced: Replaced | None = None
+    why: str = ""
+    is_doubted: bool = False
+
+    @classmethod
+    def of(cls, facts: Facts, profile: WorkloadProfile) -> _Known:
+        found = outdated(facts, profile)
+        if found is None:  # a Job that was begun for a reason that is gone measures no worse for that
+            return cls(profile, _begun(facts, profile))
+        replaced = Replaced(name=profile.metadata.name, reason=found.reason, cause=found.cause)
+        return cls(profile, replaced, f"{found.reason} ({found.message})", found.is_changed)
+
+
+def _begun(facts: Facts, profile: WorkloadProfile) -> Replaced | None:
+    """What the Job under way was made for that is to replace a measurement; None if there is none."""
+    found = [replaced_by(a.job) for a in facts.attempts if not isinstance(a.outcome, Failed)]
+    return next((each for each in found if each is not None and each.name == profile.metadata.name), None)
+
+
 def decide(
     facts: Facts, predictions: Sequence[Prediction], *, signature: Signature | None, inspection_failed: bool
 ) -> Profiling:
@@ -76,8 +83,14 @@ def decide(
         return _none("Unknown", "NotInspected", "waiting for the inspection")
     if not facts.classes:
         return _none("False", "NoNodeClass", "spec.nodeClassSelector selects no NodeClass; see kubectl get nclass")
-    choices = choose(facts, predictions, lambda name: _profile_on(facts, name) is None or bool(_series(facts, name)))
-    stands = _stands(facts, choices)
+    known = {profile.spec.node_class: _Known.of(facts, profile) for profile in facts.profiles}
+    choices = choose(
+        facts,
+        predictions,
+        settled={name for name, each in known.items() if each.replaced is None},
+        doubted={name for name, each in known.items() if each.is_doubted},
+    )
+    stands = _stands(facts, choices, known)
     return Profiling(
         _verdict(stands),
         _profiles(stands, choices, predictions),
@@ -86,22 +99,23 @@ def decide(
     )
 
 
-def _stands(facts: Facts, choices: Mapping[str, Choice]) -> list[_ClassStand]:
+def _stands(facts: Facts, choices: Mapping[str, Choice], known: Mapping[str, _Known]) -> list[_ClassStand]:
     """How it stands with each class, by name; what is worth most has the first chance to begin."""
     place = {name: number for number, name in enumerate(choices)}
     stands = []
     for members in sorted(facts.classes, key=lambda each: place.get(each.name, len(place))):
-        stand = _stand(facts, members, choices.get(members.name))
+        stand = _stand(facts, members, choices.get(members.name), known.get(members.name))
         stands.append(stand)
         if any(isinstance(action, Create) and action.resource == JOBS for action in stand.actions):
             choices = behind(choices, stand.name, facts)
     return sorted(stands, key=lambda stand: stand.name)
 
 
-def _stand(facts: Facts, members: ClassMembers, choice: Choice | None) -> _ClassStand:
+def _stand(facts: Facts, members: ClassMembers, choice: Choice | None, known: _Known | None) -> _ClassStand:
     name = members.name
-    profile = _profile_on(facts, name)
-    series = _series(facts, name)
+    if known is not None and known.replaced is None:
+        return _ClassStand(name, "Measured", actions=_retired(facts, name))
+    replaced = None if known is None else known.replaced
 
     def make(number: int) -> Object:
         return profile_job(
@@ -109,15 +123,12 @@ def _stand(facts: Facts, members: ClassMembers, choice: Choice | None) -> _Class
             members.node_class,
             attempt=number,
             lost_nodes=members.lost,
-            series=series,
+            replaced=replaced,
             settings=facts.settings,
         )
 
-    attempt = _attempt_of(facts, name, make, series=series)
+    attempt = _attempt_of(facts, name, replaced)
     has_ready_node = any(is_ready(node) for node in members.members)
-    if profile is not None and not series:
-        ended = attempt is not None and isinstance(attempt.outcome, Done)
-        return _ClassStand(name, "Measured", actions=retire(attempt.job) if attempt is not None and ended else ())
     if attempt is None and has_ready_node and not members.fits(facts.workload.spec.resources.limits):
         return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class takes a Pod with these limits")
     has_room = facts.measuring.get(name, 0) < facts.settings.profiles_per_class
@@ -132,7 +143,7 @@ def _stand(facts: Facts, members: ClassMembers, choice: Choice | None) -> _Class
         step = _held_back(step, choice, has_ready_node=has_ready_node)
         if choice is not None and not choice.is_wanted:
             return _ClassStand(name, "Sure", choice.reason, choice.message, step.actions)
-    return _from_step(facts, name, step, old=profile)
+    return _from_step(facts, name, step, known)
 
 
 def _held_back(step: Step, choice: Choice | None, *, has_ready_node: bool) -> Step:
@@ -145,95 +156,48 @@ def _held_back(step: Step, choice: Choice | None, *, has_ready_node: bool) -> St
     return step
 
 
-def _from_step(facts: Facts, name: str, step: Step, *, old: WorkloadProfile | None) -> _ClassStand:
+def _from_step(facts: Facts, name: str, step: Step, known: _Known | None) -> _ClassStand:
     if step.done is not None:
-        replaced: tuple[Action, ...] = ()
-        if old is not None:
-            replaced = (Delete(WORKLOAD_PROFILES, old.metadata.namespace, old.metadata.name),)
-        profile = profile_of(facts, name, step.done)
-        return _ClassStand(name, "Measured", actions=(*replaced, Create(WORKLOAD_PROFILES, profile)))
+        return _ClassStand(name, "Measured", actions=_stored(facts, name, step.done, known))
+    message = step.message if step.failed is None else step.failed.message
+    if known is not None and known.why:
+        message = f"again, for {known.why}: {message}"
     if step.failed is not None:
-        return _ClassStand(name, "Failed", step.failed.reason, step.failed.message, step.actions)
+        return _ClassStand(name, "Failed", step.failed.reason, message, step.actions)
     return _ClassStand(
         name,
-        "Measured" if old is not None else "Active" if step.is_active else "Waiting",
+        "Measured" if known is not None else "Active" if step.is_active else "Waiting",
         step.reason,
-        step.message,
+        message,
         step.actions,
         step.recheck_seconds,
     )
 
 
-def _profile_on(facts: Facts, name: str) -> WorkloadProfile | None:
-    return next((profile for profile in facts.profiles if profile.spec.node_class == name), None)
+def _stored(facts: Facts, name: str, done: Done, known: _Known | None) -> tuple[Action, ...]:
+    """Keep a measurement; the one that it replaces goes when it is there, so that the class is never without."""
+    if known is None:
+        return (Create(WORKLOAD_PROFILES, profile_of(facts, name, done)),)
+    old = known.profile.metadata
+    profile = profile_of(facts, name, done, known.replaced)
+    return (Create(WORKLOAD_PROFILES, profile), Delete(WORKLOAD_PROFILES, old.namespace, old.name))
 
 
-def _series(facts: Facts, name: str) -> str:
-    """Empty for a first measurement; for one that replaces a measurement too old, the time of that."""
-    profile, limit = _profile_on(facts, name), facts.workload.spec.profiling.max_age_seconds
-    if profile is None or limit is None or seconds_since(profile.spec.measured_time, facts.now) < limit:
-        return ""
-    return profile.spec.measured_time
+def _retired(facts: Facts, name: str) -> tuple[Action, ...]:
+    """What becomes of the Jobs whose result is stored."""
+    ended = [
+        a for a in facts.attempts if a.role == ROLE_PROFILE and a.node_class == name and isinstance(a.outcome, Done)
+    ]
+    return tuple(action for attempt in ended for action in retire(attempt.job))
 
 
-def _attempt_of(facts: Facts, node_class: str, make: Callable[[int], Object], *, series: str) -> Attempt | None:
+def _attempt_of(facts: Facts, node_class: str, replaced: Replaced | None) -> Attempt | None:
+    """The attempt that counts; where a measurement is to be replaced, of those made to replace it."""
     attempts: Sequence[Attempt] = facts.attempts
-    if series:  # only Jobs made to replace this measurement, by their names: times are of more than one clock
-        attempts = [a for a in attempts if a.job["metadata"]["name"] == make(a.number)["metadata"]["name"]]
+    if replaced is not None:
+        made_for = [(a, replaced_by(a.job)) for a in attempts]
+        attempts = [a for a, other in made_for if other is not None and other.name == replaced.name]
     return latest(attempts, role=ROLE_PROFILE, key=measuring_key(facts.workload.spec), node_class=node_class)
-
-
-def profile_of(facts: Facts, node_class: str, done: Done) -> Object:
-    """The WorkloadProfile that keeps a measurement."""
-    result = done.result
-    if not isinstance(result, ProfileResult):
-        raise TypeError(f"a profile Job gave a {type(result).__name__}")
-    metadata = facts.workload.metadata
-    startup, end = _startup_and_end(result, done.pod)
-    beside = co_runners(
-        facts.workload_pods, done.pod, begin_milliseconds=result.work_begin, end_milliseconds=result.work_end
-    )
-    measured_time = to_time(from_milliseconds(end))
-    profile = WorkloadProfile(
-        metadata=Metadata(
-            name=child_name(metadata.name, ROLE_PROFILE, f"{facts.key}/{node_class}/{measured_time}"),
-            namespace=metadata.namespace,
-            labels={LABEL_MANAGED_BY: MANAGED_BY, LABEL_WORKLOAD: metadata.name},
-            owner_references=(
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": "AIWorkload",
-                    "name": metadata.name,
-                    "uid": metadata.uid,
-                    "controller": True,
-                },
-            ),
-        ),
-        spec=WorkloadProfileSpec(
-            workload=WorkloadReference(name=metadata.name, uid=metadata.uid, key=facts.key),
-            node_class=node_class,
-            node_name=done.pod["spec"].get("nodeName"),
-            cpu_millis=cpu_millis(facts.workload.spec),
-            startup_milliseconds=startup,
-            measured_time=measured_time,
-            measurement=Measurement.of(result, co_runners=beside),
-        ),
-    )
-    body = to_object(profile)
-    body.pop("status", None)
-    return body
-
-
-def _startup_and_end(result: ProfileResult, pod: Object) -> tuple[int, int]:
-    """What starting took, and when the measurement ended, counted from the binding so that it is by the API's clock.
-
-    By a node's clock that is behind, a measurement could be too old as soon as it is made, and be made again for ever.
-    """
-    times = task_times(pod, work_begin_milliseconds=result.work_begin, work_end_milliseconds=result.work_end)
-    bound = bound_milliseconds(pod)
-    if times is None or bound is None:
-        return max(0, result.work_begin - result.process_start), result.work_end
-    return times.startup_milliseconds, bound + times.startup_milliseconds + times.work_milliseconds
 
 
 def _verdict(stands: Sequence[_ClassStand]) -> Verdict:

@@ -6,11 +6,14 @@ is never removed here, and never run again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from msgspec.structs import replace
 
+from foretide.results import Failure, ResultError
+from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import RunCounts
 from foretide_kube.names import ANNOTATION_KEY, DEPLOYMENTS, JOBS
@@ -119,7 +122,33 @@ def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Ru
         return Running(Verdict(DEPLOYMENT_TYPE, "False", "Suspended", "spec.suspend is true"), counts, actions)
     if available >= wanted:
         return Running(Verdict(DEPLOYMENT_TYPE, "True", "PodsAvailable", progress), counts, actions)
-    return Running(Verdict(DEPLOYMENT_TYPE, "False", "PodsMissing", progress), counts, actions)
+    reason, message = _latest_failure(facts.run_pods) or ("PodsMissing", "")
+    text = f"{progress}; the latest that failed: {message}" if message else progress
+    return Running(Verdict(DEPLOYMENT_TYPE, "False", reason, text), counts, actions)
+
+
+def _latest_failure(pods: Sequence[Object]) -> tuple[str, str] | None:
+    """Reason and message with which a service's container ended last; None where none did, or said why."""
+    ends = [
+        terminated
+        for pod in pods
+        for container in pod.get("status", {}).get("containerStatuses", [])
+        for state in (container.get("state", {}), container.get("lastState", {}))
+        if (terminated := state.get("terminated")) and terminated.get("exitCode")
+    ]
+    latest = max(ends, key=lambda end: end.get("finishedAt") or "", default=None)
+    if latest is None:
+        return None
+    if latest.get("reason") == "OOMKilled":
+        return "OOMKilled", "the kernel ended it at its memory limit; raise spec.resources.limits.memory"
+    try:
+        failure = parse((latest.get("message") or "").encode())
+    except (ResultError, UnicodeEncodeError):
+        return None
+    if not isinstance(failure, Failure):
+        return None
+    field = f" ({failure.field})" if failure.field else ""
+    return failure.reason, f"{failure.message}{field}"
 
 
 def _waiting(facts: Facts, type_: str, *, may_start: bool, inspection_failed: bool) -> Running | None:

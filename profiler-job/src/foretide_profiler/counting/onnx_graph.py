@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import onnx
 from onnx import shape_inference
@@ -16,6 +17,7 @@ from foretide_profiler import onnx_int8
 from foretide_profiler.counting.tally import Tally
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.int8 import SAVED_BYTES_PER_WEIGHT, nothing_to_quantise
+from foretide_profiler.modelfile import kept_elsewhere, opened
 from foretide_profiler.requests import ModelRequest
 from foretide_profiler.shapes import check_data_type, matching_shape
 
@@ -59,18 +61,10 @@ class _Operands:
         return (self.inputs[index] if index < len(self.inputs) else None) or ()
 
 
-def count(request: ModelRequest) -> Signature:
-    """Count the graph of the file; raises ProfilerError ModelFileInvalid or InputRefused."""
-    if request.file is None:
-        raise ProfilerError("InvalidArgument", "an ONNX model needs a file", "model.file.path")
-    try:
-        model = onnx.load(str(request.file), load_external_data=False)
-        onnx.checker.check_model(model)
-        if model.functions:
-            model = inline_local_functions(model)
-    except Exception as error:  # onnx and protobuf share no base below Exception
-        message = f"the file is not a valid ONNX model: {error}"
-        raise ProfilerError("ModelFileInvalid", message, "model.file.path") from error
+def count(request: ModelRequest) -> tuple[Signature, str]:
+    """The signature of the graph, and the file's digest; raises ProfilerError ModelFileInvalid or InputRefused."""
+    with opened(request) as file:
+        model = _checked(file.stream)
     item = _fix_input(model.graph, request)
     try:
         model = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
@@ -80,7 +74,22 @@ def count(request: ModelRequest) -> Signature:
     tally, parameter_bytes = Tally(), _parameter_bytes(model.graph, request.precision)
     _tally_graph(model.graph, tally)
     family = next((entry.value for entry in model.metadata_props if entry.key == "family"), "")
-    return tally.signature(family[:64] or tally.dominating_kind(), parameter_bytes, item, request.batch_size)
+    signature = tally.signature(family[:64] or tally.dominating_kind(), parameter_bytes, item, request.batch_size)
+    return signature, file.sha256
+
+
+def _checked(stream: BinaryIO) -> onnx.ModelProto:
+    """The model in the file, its functions put where they are called."""
+    try:
+        model = onnx.load(stream, load_external_data=False)
+        outside = [tensor for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
+        if not outside:
+            onnx.checker.check_model(model)
+            return inline_local_functions(model) if model.functions else model
+    except Exception as error:  # onnx and protobuf share no base below Exception
+        message = f"the file is not a valid ONNX model: {error}"
+        raise ProfilerError("ModelFileInvalid", message, "model.file.path") from error
+    raise kept_elsewhere(next((entry.value for entry in outside[0].external_data if entry.key == "location"), ""))
 
 
 def _fix_input(graph: onnx.GraphProto, request: ModelRequest) -> Shape:

@@ -69,8 +69,8 @@ UNTAGGED_ELEMENTWISE = frozenset(
 """Those that torch does not tag as pointwise."""
 
 
-def count(request: ModelRequest) -> Signature:
-    """Count the module; raises ProfilerError InputRefused and all that building it raises."""
+def count(request: ModelRequest) -> tuple[Signature, str | None]:
+    """The module's signature, and the digest of its file if any; raises InputRefused and all that building raises."""
     torch.backends.mha.set_fastpath_enabled(False)
     with suppress(Exception):  # a module may fail on the meta device in any way
         return _count_on("meta", request)
@@ -84,10 +84,10 @@ def count(request: ModelRequest) -> Signature:
         raise ProfilerError("InputRefused", message, "input.shape") from error
 
 
-def _count_on(device: str, request: ModelRequest) -> Signature:
+def _count_on(device: str, request: ModelRequest) -> tuple[Signature, str | None]:
     # Only an architecture is made of new tensors; a file's are loaded as they are, and moved.
     with torch.device(device) if request.source == "TorchVision" else nullcontext():
-        module, shape = torch_modules.build(request, device)
+        module, shape, digest = torch_modules.build(request, device)
     batch = torch_modules.random_batch(shape, request.data_type, device)
     # In int8 the same operators work on smaller weights.
     in_bytes = torch_int8.weights(module) if request.precision == "int8" else []
@@ -104,7 +104,7 @@ def _count_on(device: str, request: ModelRequest) -> Signature:
     parameters = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
     parameter_bytes = sum(tensor.numel() * tensor.element_size() for tensor in parameters.values())
     parameter_bytes -= SAVED_BYTES_PER_WEIGHT * sum({id(tensor): tensor.numel() for tensor in in_bytes}.values())
-    return tally.signature(name[:64], parameter_bytes, shape[1:], request.batch_size)
+    return tally.signature(name[:64], parameter_bytes, shape[1:], request.batch_size), digest
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[misc]

@@ -5,11 +5,26 @@ A runtime is imported only when its source is asked for: on a slow node, importi
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.requests import ModelRequest, Source
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """What a model is fed with: the input's name, its full shape (batch first), and numpy's name of its elements."""
+
+    name: str
+    shape: tuple[int, ...]
+    data_type: str
 
 
 class LoadedModel(Protocol):
@@ -31,8 +46,15 @@ class LoadedModel(Protocol):
     def sha256(self) -> str | None:
         """Digest of the model's file, or None where it has none."""
 
+    @property
+    def input(self) -> ModelInput:
+        """What it is fed with now."""
+
     def infer(self) -> object:
         """One forward pass over the batch, ended when this returns."""
+
+    def answer(self, batch: npt.NDArray[np.generic]) -> Sequence[tuple[str, Any]]:
+        """One forward pass over a batch of the input's form: outputs by name, as arrays on the CPU where they are."""
 
     def feed(self, batch_size: int) -> None:
         """From now on infer batches of this size; raises ProfilerError InputRefused where the model takes no such."""
@@ -63,8 +85,8 @@ def check_precision(request: ModelRequest) -> None:
 def load(request: ModelRequest, limits: Limits) -> LoadedModel:
     """Load the model that is asked for.
 
-    Raises ProfilerError: UnknownModel, ModelFileMissing, ModelFileInvalid, ModelDigestMismatch, InputRefused,
-    PrecisionUnsupported, RuntimeMissing or OutOfMemory.
+    Raises ProfilerError: UnknownModel, ModelFileMissing, ModelFileInvalid, ModelDigestMismatch, ModelFileChanged,
+    InputRefused, PrecisionUnsupported, RuntimeMissing or OutOfMemory.
     """
     check_precision(request)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +14,10 @@ import onnxruntime as ort
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.int8 import needs_a_cpu
-from foretide_profiler.modelfile import verified_digest
+from foretide_profiler.modelfile import kept_elsewhere, opened
 from foretide_profiler.nvidia import gpu_in_use
 from foretide_profiler.requests import ModelRequest
+from foretide_profiler.runtimes import ModelInput
 from foretide_profiler.shapes import check_data_type, matching_shape
 
 NUMPY_TYPES = {
@@ -42,9 +45,20 @@ class OnnxModel:
         self._request = request
         self.feed(request.batch_size)
 
+    @property
+    def input(self) -> ModelInput:
+        """The session's one input, as it is fed now."""
+        ((name, batch),) = self._feeds.items()
+        return ModelInput(name, batch.shape, batch.dtype.name)
+
     def infer(self) -> object:
         """Run the session once; onnxruntime returns when the outputs are in host memory."""
         return self._session.run(None, self._feeds)
+
+    def answer(self, batch: npt.NDArray[np.generic]) -> Sequence[tuple[str, Any]]:
+        """Run the session once on a batch of somebody else's."""
+        names = [output.name for output in self._session.get_outputs()]
+        return list(zip(names, self._session.run(names, {self.input.name: batch}), strict=True))
 
     def feed(self, batch_size: int) -> None:
         """Random batches of this size from now on."""
@@ -58,10 +72,9 @@ class OnnxModel:
 
 def load(request: ModelRequest, limits: Limits) -> OnnxModel:
     """Open the file in a session with as many threads as the CPU quota feeds."""
-    if request.file is None:
-        raise ProfilerError("InvalidArgument", "an ONNX model needs a file", "model.file.path")
-    digest = verified_digest(request.file, request.sha256)
-    return OnnxModel(open_session(_source(request.file, request.precision), limits), request, digest)
+    with opened(request) as file:
+        session = open_session(_source(file.path, request.precision), limits)
+    return OnnxModel(session, request, file.sha256)
 
 
 def _source(file: Path, precision: str) -> Path | bytes:
@@ -86,6 +99,7 @@ def open_session(model: Path | bytes, limits: Limits) -> ort.InferenceSession:
     options.intra_op_num_threads = limits.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     if limits.is_throttled:
         # A thread that spins while it waits burns the quota that the others need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -98,6 +112,8 @@ def open_session(model: Path | bytes, limits: Limits) -> ort.InferenceSession:
         text = str(error)
         if "bad_alloc" in text or "Failed to allocate memory" in text:
             raise ProfilerError("OutOfMemory", f"the model does not fit: {text}", "resources.limits.memory") from error
+        if "External data path" in text:
+            raise kept_elsewhere("") from error
         message = f"onnxruntime {ort.__version__} cannot load the file: {text}"
         raise ProfilerError("ModelFileInvalid", message, "model.file.path") from error
 

@@ -2,16 +2,19 @@
 
 Workloads are independent draws from N(0, Ω), seen on some devices with noise. Ω is drawn towards one variance and one
 common covariance, which is what few workloads can support (Ledoit and Wolf 2004, with a fixed number of pseudo-draws).
+A finished model is told of further workloads, by what was learned without them, in `with_workloads`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from foretide.model.deviations import Deviations, WorkloadDeviation
-from foretide.model.table import Array, Table
+from foretide.model.table import Array, Indices, Table
 
 ROUNDS: Final = 10
 PRIOR_WORKLOADS: Final = 10.0
@@ -31,46 +34,83 @@ MOST_OFF: Final = 4.0
 
 def learn_deviations(table: Table, left: Array, trust: Array, devices: list[str]) -> Deviations:
     """From what features leave of log seconds, how much each row is trusted, and the devices with rows enough."""
-    place = {name: index for index, name in enumerate(devices)}
-    names = sorted(set(table.workload) - {""})
-    row_of = {name: index for index, name in enumerate(names)}
-    shape = len(names), len(devices)
-    weight, total, squares, count = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
-    for row, (workload, device) in enumerate(zip(table.workload, table.device, strict=True)):
-        if workload in row_of and device in place:
-            at = row_of[workload], place[device]
-            weight[at] += trust[row]
-            total[at] += trust[row] * left[row]
-            squares[at] += trust[row] * left[row] ** 2
-            count[at] += 1
-    seen = weight > 0
-    value = np.divide(total, weight, out=np.zeros_like(total), where=seen)
-    within = np.maximum(squares - weight * value**2, 0.0).sum(axis=0)
+    seen = _Seen.of(table, left, trust, devices)
     covariance = _prior(PRIOR_DEVIATION**2, COMMON_SHARE * PRIOR_DEVIATION**2, len(devices))
     noise = PRIOR_NOISE**2
+    rows = float(seen.count.sum())
     for _ in range(ROUNDS):
-        means, gathered, left_open, misfit = _expect(covariance, value, weight, noise)
-        covariance = _maximise(gathered, len(names), len(devices))
-        noise = ((misfit + within).sum() + PRIOR_UNITS * PRIOR_NOISE**2) / (float(count.sum()) + PRIOR_UNITS)
-    by_device = (misfit + within + PRIOR_UNITS * noise) / (count.sum(axis=0) + PRIOR_UNITS)
-    # a pair whose own rows are not where it is predicted is no surer than one that was never measured
-    is_met = (value - means) ** 2 <= (MOST_OFF * (1.0 + 1.0 / np.maximum(count, 1))) * by_device
-    rows_told = np.where(is_met, np.minimum(count, MOST_ROWS_TOLD), 0)
+        means, gathered, left_open, misfit = _expect(covariance, seen.value, seen.weight, noise)
+        covariance = _maximise(gathered, len(seen.names), len(devices))
+        noise = ((misfit + seen.within).sum() + PRIOR_UNITS * PRIOR_NOISE**2) / (rows + PRIOR_UNITS)
+    by_device = (misfit + seen.within + PRIOR_UNITS * noise) / (seen.count.sum(axis=0) + PRIOR_UNITS)
     return Deviations(
         devices=devices,
-        workloads={
-            name: WorkloadDeviation(
-                common=_rounded(means[index].mean() if len(devices) else 0.0),
-                by_device=[_rounded(each) for each in means[index]],
-                variance=_rounded(left_open[index] + noise),
-                rows="".join(map(str, rows_told[index])),
-            )
-            for index, name in enumerate(names)
-            if seen[index].any()
-        },
+        workloads=_told(seen, means, left_open + noise, by_device),
         unknown_variance=_rounded(np.trace(covariance) / max(len(devices), 1)),
         noise=[_rounded(each) for each in by_device],
     )
+
+
+def with_workloads(known: Deviations, table: Table, left: Array) -> Deviations:
+    """Also the deviations of workloads that nothing was learned from, by what features leave of their log seconds.
+
+    What devices have in common is taken to be the usual share; nothing that was learned before changes.
+    """
+    seen = _Seen.of(table, left, np.ones(len(table)), known.devices)
+    covariance = _prior(known.unknown_variance, COMMON_SHARE * known.unknown_variance, len(known.devices))
+    noise = float(np.median(known.noise)) if known.noise else PRIOR_NOISE**2
+    means, _, left_open, _ = _expect(covariance, seen.value, seen.weight, noise)
+    told = _told(seen, means, left_open + noise, np.array(known.noise))
+    return msgspec.structs.replace(known, workloads=told | known.workloads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is left of log seconds by workload and device: trust, its weighted mean, number of rows.
+
+    ``within`` is per device the squares about these means.
+    """
+
+    names: list[str]
+    weight: Array
+    value: Array
+    count: Indices
+    within: Array
+
+    @classmethod
+    def of(cls, table: Table, left: Array, trust: Array, devices: list[str]) -> _Seen:
+        place = {name: index for index, name in enumerate(devices)}
+        names = sorted(set(table.workload) - {""})
+        row_of = {name: index for index, name in enumerate(names)}
+        shape = len(names), len(devices)
+        weight, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        count = np.zeros(shape, dtype=np.int64)
+        for row, (workload, device) in enumerate(zip(table.workload, table.device, strict=True)):
+            if workload in row_of and device in place:
+                at = row_of[workload], place[device]
+                weight[at] += trust[row]
+                total[at] += trust[row] * left[row]
+                squares[at] += trust[row] * left[row] ** 2
+                count[at] += 1
+        value = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+        within = np.maximum(squares - weight * value**2, 0.0).sum(axis=0)
+        return cls(names, weight, value, count, within)
+
+
+def _told(seen: _Seen, means: Array, variance: Array, by_device: Array) -> dict[str, WorkloadDeviation]:
+    # a pair whose own rows are not where it is predicted is no surer than one that was never measured
+    is_met = (seen.value - means) ** 2 <= (MOST_OFF * (1.0 + 1.0 / np.maximum(seen.count, 1))) * by_device
+    rows_told = np.where(is_met, np.minimum(seen.count, MOST_ROWS_TOLD), 0)
+    return {
+        name: WorkloadDeviation(
+            common=_rounded(means[index].mean() if means.shape[1] else 0.0),
+            by_device=[_rounded(each) for each in means[index]],
+            variance=_rounded(variance[index]),
+            rows="".join(map(str, rows_told[index])),
+        )
+        for index, name in enumerate(seen.names)
+        if (seen.weight[index] > 0).any()
+    }
 
 
 def _expect(covariance: Array, value: Array, weight: Array, noise: float) -> tuple[Array, Array, Array, Array]:

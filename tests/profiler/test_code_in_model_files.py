@@ -1,4 +1,4 @@
-"""A pickle is never loaded, in whatever file it comes: loading one runs the code that is in it."""
+"""No code that a model file brings along is run: pickles are never loaded, names and expressions are read as such."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.profiler.conftest import InImage, Profiler
 
 TRAPPED_EXPORTS = """
-import io, os, pickle, sys, zipfile
+import io, json, os, pickle, sys, zipfile
 import torch
 
 class Trap:
@@ -33,8 +33,35 @@ for number, (name, content) in enumerate(entries.items()):
         for entry, data in changed.items():
             trapped.writestr(entry, data)
 torch.save({"model": Trap()}, "/tmp/trapped-whole.pt2")
+
+class Flatten(torch.nn.Module):
+    def forward(self, x):
+        return x.reshape(x.shape[0] * 4)
+
+rows = torch.export.Dim("rows", max=64)
+torch.export.save(torch.export.export(Flatten(), (torch.randn(3, 4),), dynamic_shapes=({0: rows},)), "/tmp/open.pt2")
+spring = "__import__('os').mkdir('/tmp/sprung')"
+with zipfile.ZipFile("/tmp/open.pt2") as plain:
+    entries = {entry.filename: plain.read(entry) for entry in plain.infolist()}
+
+def replaced(value, key, is_expression):
+    if isinstance(value, dict):
+        return {replaced(name, "", is_expression): replaced(item, name, is_expression) for name, item in value.items()}
+    if isinstance(value, list):
+        return [replaced(item, key, is_expression) for item in value]
+    if is_expression:
+        return spring if key == "expr_str" and "Mul" in value else value
+    return f"x, y={spring}" if value == "x" else value
+
+for name, is_expression in (("expression", True), ("name", False)):
+    with zipfile.ZipFile(f"/tmp/trapped-{name}.pt2", "w") as trapped:
+        for entry, data in entries.items():
+            if entry.endswith(".json"):
+                data = json.dumps(replaced(json.loads(data), "", is_expression)).encode()
+            trapped.writestr(entry, data)
 """
-"""A file of torch.export once for each of its entries, that entry replaced by a pickle that makes a directory."""
+"""A file of torch.export once for each of its entries, that entry replaced by a pickle that makes a directory; and two
+with the same in place of an expression and of a name."""
 
 LOAD_THEM = """
 import glob, os
@@ -74,12 +101,12 @@ def test_a_pickle_in_place_of_an_onnx_file_is_refused_unread(profiler: Profiler,
 
 @pytest.mark.cluster
 @pytest.mark.timeout(900)
-def test_a_pickle_anywhere_in_a_file_of_torch_export_is_refused_unread(in_torch_image: InImage) -> None:
+def test_code_anywhere_in_a_file_of_torch_export_is_refused_unread(in_torch_image: InImage) -> None:
     made = in_torch_image("python3", "-c", TRAPPED_EXPORTS)
     assert made.returncode == 0, made.stderr
     loaded = in_torch_image("python3", "-c", LOAD_THEM)
     *outcomes, is_sprung = loaded.stdout.splitlines()
     assert is_sprung == "False"
     # What no model needs, as its example input, may be passed over.
-    assert outcomes.count("ModelFileInvalid") >= 3
+    assert outcomes.count("ModelFileInvalid") >= 5
     assert set(outcomes) <= {"ModelFileInvalid", "loaded"}

@@ -1,0 +1,47 @@
+"""What is known when the model is looked at."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from foretide_kube.client import Object
+from foretide_kube.kinds.completiontimemodel import CompletionTimeModel, Version
+from foretide_operator.times import epoch_milliseconds
+from foretide_operator.training.trainer import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known about the model.
+
+    ``rows`` and ``digest`` describe what a training would be made from; ``observed_milliseconds`` are the times of its
+    rows in ascending order, ``node_classes`` theirs; ``quiet_seconds`` is how long the table has not changed.
+    ``trained_digest`` is the digest that the last training of this process was made from, empty if there was none;
+    ``seconds_since_failure`` is how long ago that training failed, infinite if it did not.
+    ``outcome`` is a training that ended since the last look. ``defects`` are versions that could not be loaded, with
+    reason and message. ``config_maps`` are the operator's own, by name.
+    """
+
+    model: CompletionTimeModel
+    rows: int
+    digest: str
+    observed_milliseconds: Sequence[int]
+    node_classes: frozenset[str]
+    quiet_seconds: float
+    trained_digest: str
+    seconds_since_failure: float
+    is_training: bool
+    outcome: Outcome | None
+    defects: Mapping[str, tuple[str, str]]
+    config_maps: Mapping[str, Object]
+    namespace: str
+    owner: Object | None
+    now: datetime
+
+    def rows_since(self, version: Version) -> int:
+        """How many rows were observed after a version's training; all if that time cannot be read."""
+        trained = epoch_milliseconds(version.trained_time)
+        return self.rows if trained is None else self.rows - bisect_right(self.observed_milliseconds, trained)

@@ -1,0 +1,123 @@
+"""Whether a file of torch.export holds what `torch.export.save` writes and nothing that runs; torch does not ask.
+
+torch makes Python source of the names in a program and evaluates its expressions, so either can be any code; it loads
+compiled libraries that come along, and unpacks whatever was packed. All of this is looked at before torch is given the
+file, as data.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import zipfile
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+import msgspec
+
+from foretide_profiler.failures import ProfilerError
+
+_NAME: Final = re.compile(r"[\w.:+/ -]*")
+"""Nothing that Python could call, quote, or end a line with."""
+
+_NOT_NAMES: Final = frozenset({"as_string", "as_strings", "in_spec", "metadata", "out_spec"})
+"""What is under these keys becomes no source: arguments that are quoted, forms of containers (JSON), where an operator
+came from."""
+
+_EXPRESSIONS: Final = frozenset({"expr_str", "guards_code"})
+"""Under these keys are expressions of sizes that a file leaves open, which are evaluated."""
+
+_FUNCTIONS: Final = re.compile(
+    "Abs|Add|And|CeilDiv|CeilToInt|CleanDiv|Equality|ExprCondPair|Float|FloatPow|FloatTrueDiv|FloorDiv|FloorToInt"
+    "|GreaterThan|Identity|IntTrueDiv|Integer|LShift|LessThan|Max|Min|Mod|ModularIndexing|Mul|Not|Or|Piecewise|Pow"
+    "|PowByNatural|PythonMod|RShift|Rational|RoundDecimal|RoundToInt|StrictGreaterThan|StrictLessThan|Symbol|ToFloat"
+    "|TruncToFloat|TruncToInt|Unequality|Where|ceiling|floor|OpaqueUnaryFn_[a-z0-9]+"
+)
+"""Of sympy and of torch's additions to it: what sizes are computed by."""
+
+_OF_TENSORS: Final = frozenset({"shape", "size", "storage_offset", "stride"})
+_SYNTAX: Final = (
+    *(ast.Expression, ast.Call, ast.keyword, ast.Name, ast.Load, ast.Constant, ast.Attribute, ast.Subscript),
+    *(ast.BinOp, ast.operator, ast.UnaryOp, ast.unaryop, ast.Compare, ast.cmpop, ast.BoolOp, ast.boolop),
+)
+
+
+def check(stream: BinaryIO) -> None:
+    """Raise ProfilerError ModelFileInvalid for a file that is no such archive; leave the stream at its beginning."""
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            _check_entries(archive.infolist(), stream.seek(0, 2))
+            for name in archive.namelist():
+                if name.endswith(".json"):
+                    _check_document(name, archive.read(name))
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, msgspec.DecodeError) as error:
+        raise _invalid(f"it is no such archive: {error}") from error
+    except RecursionError as error:
+        raise _invalid("its program is nested deeper than any model") from error
+    stream.seek(0)
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], file_bytes: int) -> None:
+    names = [entry.filename.lower() for entry in entries]
+    if len(set(names)) < len(names):
+        raise _invalid("two of its entries have the same name")
+    for entry in entries:
+        if "aotinductor" in entry.filename.split("/") or entry.filename.endswith((".so", ".o", ".cubin")):
+            raise _invalid(f"{entry.filename} is compiled code; save the program alone")
+    unpacked_bytes = sum(entry.file_size for entry in entries)
+    if unpacked_bytes > file_bytes:
+        raise _invalid(f"{file_bytes} bytes hold {unpacked_bytes} packed ones; torch.export.save packs none")
+
+
+def _check_document(name: str, document: bytes) -> None:
+    for key, text in _texts("", msgspec.json.decode(document)):
+        if key in _EXPRESSIONS:
+            if not _is_arithmetic(text):
+                raise _invalid(f"{name} has an expression that computes no size: {text[:80]!r}")
+        elif not _NAME.fullmatch(text):
+            raise _invalid(f"{name} has a name that is none: {text[:80]!r}")
+
+
+def _texts(key: str, value: object) -> Iterator[tuple[str, str]]:
+    """Each text that may become source, with the key that it is under; keys are names themselves."""
+    match value:
+        case str():
+            yield key, value
+        case list():
+            for item in value:
+                yield from _texts(key, item)
+        case dict():
+            for name, item in value.items():
+                yield "", name
+                if name not in _NOT_NAMES:
+                    yield from _texts(name, item)
+
+
+def _is_arithmetic(expression: str) -> bool:
+    if not expression.isprintable() or "#" in expression or "\\" in expression:
+        return False
+    try:
+        nodes = list(ast.walk(ast.parse(expression, mode="eval")))
+    except (SyntaxError, ValueError, MemoryError):
+        return False
+    return all(isinstance(node, _SYNTAX) and _is_harmless(node) for node in nodes)
+
+
+def _is_harmless(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id=function)):
+            return _FUNCTIONS.fullmatch(function) is not None
+        case ast.Call(func=ast.Attribute()):
+            return True  # of a tensor, as its attribute is
+        case ast.Call():
+            return False
+        case ast.Attribute(attr=name):
+            return name in _OF_TENSORS
+        case ast.Constant(value=str() as text):
+            return _NAME.fullmatch(text) is not None
+        case _:
+            return True
+
+
+def _invalid(what: str) -> ProfilerError:
+    return ProfilerError("ModelFileInvalid", f"not a file of torch.export to be trusted: {what}", "model.file.path")
