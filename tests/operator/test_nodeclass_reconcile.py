@@ -147,7 +147,7 @@ def test_a_class_whose_nodes_were_all_replaced_is_probed_again() -> None:
     others = [node("f9", "fast", cpu="8")]
     again = decide(facts("fast", [known], others, attempts=(attempt,)))
     kinds = [type(action) for action in again.actions]
-    assert kinds == [Create, Patch, WriteStatus]
+    assert kinds == [Create, WriteStatus]
     assert again.status.probe == probed.status.probe, "the old figures hold until there are new ones"
 
 
