@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -97,6 +97,14 @@ bench-waves: $(READY) ## Waves of tasks on a rack of eight nodes by each schedul
 bench-burst: $(READY) ## Three tasks a slot at once on that rack by each scheduler, RUNS times (RUNS=3 ORDER=Arrival)
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.burst --runs $(or $(RUNS),1) --order $(or $(ORDER),Balanced)
+
+bench-operator: $(READY) ## What the operator costs with 1,000 workloads on 10 classes, and how soon it is back after a crash (ARGS="--at-once 1")
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.operator_scale $(ARGS)
+
+bench-first-prediction: $(READY) ## From kubectl apply to the first prediction by the model, and to the first task's node
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.first_prediction
 
 bench-profile: $(READY) ## Whether the profiler says the same twice, and the same as torch.utils.benchmark (SECONDS=3 PRECISION=int8)
 	@$(BIN)/python -m devcluster preflight --install

@@ -25,6 +25,7 @@ KUBERNETES_VERSION = "1.36.2"
 ETCD_VERSION = "3.6.8"
 CONTAINERD_VERSION = "2.2.9"
 HELM_VERSION = "3.17.3"
+KWOK_VERSION = "0.8.0"
 
 _BUILD = PACKAGE / "build"
 
@@ -82,6 +83,7 @@ BUNDLES = (
         linker_flags=f"-s -w -X github.com/containerd/containerd/v2/version.Version=v{CONTAINERD_VERSION}",
         releases=(releases.containerd(CONTAINERD_VERSION, _CONTAINERD),),
     ),
+    Bundle("kwok", KWOK_VERSION, "kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
     Bundle("node", "1", "node", {"pause": "./pause", "runtime": "./runtime"}),
     Bundle(
         "helm",

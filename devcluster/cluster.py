@@ -29,7 +29,7 @@ from devcluster import (
 )
 from devcluster.api import Api
 from devcluster.command import run
-from devcluster.controlplane import ADDRESS, PORT, ControlPlane
+from devcluster.controlplane import ADDRESS, PORT, SERVER, ControlPlane
 from devcluster.controlplane import PROGRAMS as CONTROL_PLANE_PROGRAMS
 from devcluster.errors import ClusterInUseError, ClusterNotFoundError, CommandError, DevclusterError, StartError
 from devcluster.images import catalogue, template
@@ -168,6 +168,10 @@ class Cluster:
     def exec_argv(self, *argv: str) -> list[str]:
         """Return the words that run a command inside the cluster's network, where pods have their addresses."""
         return [*netns.enter(self.name), *argv]
+
+    def write_kubeconfig(self, path: Path, token: str = "") -> None:
+        """Write a kubeconfig for programs inside the cluster's network; without a token, the administrator's."""
+        kubeconfig.write(path, SERVER, self._control_plane.authority, token or self._token, self.name)
 
     @contextmanager
     def running(self, component: str, argv: Sequence[str | Path], **environment: str) -> Iterator[None]:

@@ -134,6 +134,13 @@ class RunningNode:
             else:
                 self._restart_containerd()
 
+    def revive(self) -> None:
+        """Start again what has ended by itself, as an init system does: kubelet ends where containerd is away."""
+        if not self._processes("containerd"):
+            self._restart_containerd()
+        if not self._processes("kubelet"):
+            self.start_kubelet()
+
     def restart_kubelet(self) -> None:
         """End kubelet and start it again; the node's pods go on."""
         with self.without("kubelet"):
@@ -150,12 +157,13 @@ class RunningNode:
         return "\n".join(f"--- {part}\n{processes.tail(self._log(part))}" for part in ("kubelet", "containerd"))
 
     def _restart_containerd(self) -> None:
-        """Start containerd in kubelet's mount namespace, where the node's mounts are."""
-        kubelet = self._processes("kubelet")
-        if not kubelet:
-            raise DevclusterError(f"{self.name}: neither kubelet nor containerd runs; .power_on() starts both")
+        """Start containerd in the mount namespace of what is left of the node, kubelet or a shim."""
         place = self.place
-        inside = [*netns.enter(place.cluster), f"--mount=/proc/{kubelet[0].pid}/ns/mnt"]
+        left = processes.find(place.cluster, f"{self.name}/")
+        if not left:
+            self.start_containerd()
+            return
+        inside = [*netns.enter(place.cluster), f"--mount=/proc/{left[0].pid}/ns/mnt"]
         self._spawn("containerd", [*inside, self.programs["containerd"], "--config", place.disk / "containerd.toml"])
 
     def _containerd(self) -> list[processes.Marked]:

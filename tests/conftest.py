@@ -9,6 +9,8 @@ import pytest
 
 from devcluster import Cluster, ClusterSpec
 
+pytest.register_assert_rewrite("tests.faults.burst")  # before anyone imports it
+
 CHART = Path(__file__).resolve().parent.parent / "charts" / "foretide"
 
 

@@ -15,19 +15,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from bench.machine import machine
-from bench.measure.campaign import PROBING, PROFILING, Campaign, all_settings, signatures
+from bench.measure.campaign import PROBING, Campaign, all_settings, signatures
+from bench.measure.environment import EnvironmentFile, OtherMachineError
 from bench.measure.pods import Call, PodError, Runner, Said
 from bench.measure.processor import ProcessorError, make_library
-from bench.measure.rows import TASK_INFERENCES, DataSet
-from bench.measure.settings import SEED, VARIED
+from bench.measure.rows import DataSet
+from bench.measure.settings import VARIED
 from devcluster import Cluster, ClusterSpec, DevclusterError, cgroups
 from devcluster.spec import NodeClass
 from foretide.results import ProbeResult
@@ -57,7 +54,7 @@ def main() -> int:
         make_library(MODELS)
         with Cluster.up(ClusterSpec.load(options.spec), images=IMAGES, progress=print) as cluster:
             campaign = measure(cluster, options.out, options.varied, say)
-    except (DevclusterError, PodError, ProcessorError) as error:
+    except (DevclusterError, OtherMachineError, PodError, ProcessorError) as error:
         sys.exit(f"ended early: {error}; run it again to go on")
     except KeyboardInterrupt:
         return 130
@@ -71,14 +68,14 @@ def measure(cluster: Cluster, out: Path, varied: int, say: Callable[[str], None]
     """Probe, measure, probe again."""
     classes = [node.node_class for node in cluster.spec.nodes]
     runner, data = Runner(cluster, MODELS), DataSet(out)
-    environment = Environment(out.with_suffix(".json"))
+    environment = EnvironmentFile(out.with_suffix(".json"))
     fastest = max(classes, key=lambda each: each.cpus * each.speed)
 
     def inspect(calls: list[Call]) -> Iterator[Said]:
         return runner.run(fastest, "torch", WHOLE_NODE, calls)
 
     cgroups.favour_cluster(cluster.name)
-    environment.describe(classes, varied)
+    environment.describe(classes, varied=varied, has_rows=bool(data.keys))
     say("probing")
     environment.add_probes(_probes(runner, classes))
     say("counting what the models ask of any hardware")
@@ -87,7 +84,7 @@ def measure(cluster: Cluster, out: Path, varied: int, say: Callable[[str], None]
     campaign = Campaign(runner, classes, data, known=known, probed=probed, varied=varied, say=say)
     campaign.run()
     environment.add_probes(_probes(runner, classes))
-    environment.add_outcome(campaign)
+    environment.add_outcome(campaign.progress, campaign.runtimes)
     return campaign
 
 
@@ -104,58 +101,6 @@ def _probes(runner: Runner, classes: list[NodeClass]) -> dict[str, ProbeResult]:
 
     with ThreadPoolExecutor(len(classes)) as pool:
         return {each.name: found for each, found in zip(classes, pool.map(probe, classes), strict=True)}
-
-
-class Environment:
-    """The document beside the data set."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-    def describe(self, classes: list[NodeClass], varied: int) -> None:
-        """What is the same for all rows."""
-        self._content |= {
-            "machine": machine(),
-            "profiler_arguments": [*PROFILING],
-            "seed": SEED,
-            "varied_settings": varied,
-            "task_inferences": TASK_INFERENCES,
-            "classes": {each.name: _described(each) for each in classes},
-        }
-        self._content.setdefault("probes", [])
-        self._write()
-
-    def add_probes(self, found: dict[str, ProbeResult]) -> None:
-        """Probes of all classes, as of now."""
-        date = datetime.now(UTC).isoformat(timespec="seconds")
-        self._content["probes"].append(
-            {"date": date, **{name: msgspec.to_builtins(each) for name, each in found.items()}}
-        )
-        self._write()
-
-    def first_probes(self) -> dict[str, ProbeResult]:
-        """The probes that the rows' device columns are of: those before the first row."""
-        first = self._content["probes"][0]
-        return {name: msgspec.convert(first[name], ProbeResult) for name in self._content["classes"]}
-
-    def add_outcome(self, campaign: Campaign) -> None:
-        """What was left out, what failed, and by which versions of the runtimes was measured."""
-        self._content["runtimes"] = sorted({*self._content.get("runtimes", ()), *campaign.runtimes})
-        self._content["outcome"] = {
-            name: {"wanted": each.wanted, "rows": each.there, "left_out": each.left_out, "failed": each.failed}
-            for name, each in campaign.progress.items()
-        }
-        self._write()
-
-    def _write(self) -> None:
-        part = self._path.with_suffix(".part")
-        part.write_text(json.dumps(self._content, indent=1) + "\n", encoding="utf-8")
-        part.replace(self._path)
-
-
-def _described(node_class: NodeClass) -> dict[str, Any]:
-    return {key: dict(value) if isinstance(value, dict) else value for key, value in asdict(node_class).items()}
 
 
 if __name__ == "__main__":

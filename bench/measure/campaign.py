@@ -33,6 +33,8 @@ PROBING: Final = ("--max-seconds", "20")
 PER_POD: Final = 24
 ROUNDS: Final = 3
 """How often what failed with its Pod is tried in one run."""
+AGAIN_SECONDS: Final = 10.0
+"""How long a class waits where the API server does not answer."""
 
 
 @dataclass(slots=True)
@@ -175,14 +177,22 @@ class Campaign:
         progress, wanted = self.progress[node_class.name], self._lists[node_class.name]
         try:
             for _ in range(ROUNDS):
-                missing = self._missing(node_class, wanted)
-                for first in range(0, len(missing), PER_POD):
-                    for batch in _by_pod(missing[first : first + PER_POD]):
-                        self._measure_batch(node_class, batch)
+                if missing := self._missing(node_class, wanted):
+                    self._measure_round(node_class, missing)
         except Exception as error:  # noqa: BLE001 - a thread of its own: `run` raises it
             self._errors.append(error)
         finally:
             progress.is_done = True
+
+    def _measure_round(self, node_class: NodeClass, missing: Sequence[Measurement]) -> None:
+        """Try all that is missing once; what was not come to is missing still."""
+        try:
+            for first in range(0, len(missing), PER_POD):
+                for batch in _by_pod(missing[first : first + PER_POD]):
+                    self._measure_batch(node_class, batch)
+        except ApiError as error:  # the next Pods would fare no better
+            self._say(f"{node_class.name}: {error}")
+            time.sleep(AGAIN_SECONDS)
 
     def _measure_batch(self, node_class: NodeClass, batch: Sequence[Measurement]) -> None:
         progress, by_key = self.progress[node_class.name], {each.key: each for each in batch}
@@ -191,7 +201,7 @@ class Campaign:
         try:
             for said in self._runner.run(node_class, setting.runtime, setting.cpu_millis, calls):
                 self._store(node_class, by_key[said.key], said, progress)
-        except (ApiError, PodError) as error:  # what it had not come to is still missing, and tried again
+        except PodError as error:
             self._say(f"{node_class.name}: {error}")
 
     def _store(self, node_class: NodeClass, measurement: Measurement, said: Said, progress: Progress) -> None:

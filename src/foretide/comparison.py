@@ -27,9 +27,8 @@ MARGIN: Final = 0.01
 """Of error, as a logarithm: a model that is worse by less is as good, and knows more."""
 TOLERANCE: Final = 0.03
 """A model is shown to be not worse if it is not so much worse, as a logarithm."""
-SURE: Final = 0.99
-"""Probability that a verdict is not chance; a version is judged again with every training, so it is high."""
-PROVED: Final = 0.95
+SURE: Final = 0.95
+"""Probability that a verdict is not chance, one-sided. That a good version is turned down now and then costs little."""
 MOST_SAY: Final = 32.0
 """Pairs that a namespace weighs at most."""
 MOST_DIFFERENT: Final = 1.0
@@ -94,7 +93,7 @@ def _verdict(gain: np.ndarray, workloads: Sequence[str]) -> Verdict:
     if mean + float(stdtrit(freedom, SURE)) * deviation < -MARGIN:
         votes = [float(gain[[name == each for each in namespaces]].mean()) < 0.0 for name in said]
         return "Worse" if 2 * sum(votes) > len(votes) else "Undecided"
-    return "NotWorse" if mean - float(stdtrit(freedom, PROVED)) * deviation > -TOLERANCE else "Undecided"
+    return "NotWorse" if mean - float(stdtrit(freedom, SURE)) * deviation > -TOLERANCE else "Undecided"
 
 
 def _relative_permille(log_error: float) -> int:

@@ -18,7 +18,7 @@ import msgspec
 
 from foretide import memory_fit
 from foretide.memory_fit import MemoryKind, Need, Sample, kind_of
-from foretide.observation import Observation, Runtime, Subject
+from foretide.observation import Observation, Runtime, Subject, namespace_of
 
 MemorySource = Literal["Measured", "OtherClass", "Counted"]
 
@@ -91,7 +91,7 @@ class Memories:
             row = self._rows[workload]
             expected = self._needs[kind_of(row)].expected_bytes(memory_fit.amounts(row))
             for node_class, peak in peaks.items():
-                found = beyond[row.runtime, node_class][workload.partition("/")[0]]
+                found = beyond[row.runtime, node_class][namespace_of(workload)]
                 found.append((peak / expected - 1, peak - expected))
         held = {}
         for key, by_namespace in beyond.items():

@@ -23,7 +23,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from foretide.observation import Subject
+from foretide.observation import Subject, namespace_of
 
 Vector = tuple[float, ...]
 
@@ -67,7 +67,7 @@ class Sample(NamedTuple):
     @property
     def namespace(self) -> str:
         """Whose it is."""
-        return self.workload.partition("/")[0]
+        return namespace_of(self.workload)
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):

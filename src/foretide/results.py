@@ -120,9 +120,9 @@ class ProfileResult(Document, frozen=True, kw_only=True, tag="Profile"):
 
     ``inference`` times single calls one after the other. ``load_milliseconds`` runs from the process's first
     statement to the model ready; ``work_begin`` is that moment. Memory is the most that the process held, without
-    libraries' pages; ``memory_base_bytes`` what it held before the model was loaded. All of these are of the
-    workload's own batch size; ``batches`` are times at others, where they were asked for and time was left, and
-    ``interference`` what a co-runner does, where that was asked for.
+    libraries' pages; ``memory_base_bytes`` what it held before the model was loaded. All of these are of the workload's
+    own batch size; ``batches`` are times at others, where they were asked for and time was left, and ``interference``
+    what a co-runner does, where that was asked for.
     """
 
     process_start: EpochMilliseconds

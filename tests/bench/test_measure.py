@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,9 +15,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from msgspec.structs import replace
 
+from bench.measure import campaign as measuring
 from bench.measure import in_container
-from bench.measure.campaign import Campaign, arguments, signatures
+from bench.measure.campaign import Campaign, Progress, arguments, signatures
+from bench.measure.environment import EnvironmentFile, OtherMachineError
 from bench.measure.networks import MODEL_TYPES, Network, build, write
 from bench.measure.pods import MODELS, Call, PodError, Said
 from bench.measure.processor import ProcessorError, make_library, variables
@@ -35,6 +39,7 @@ from devcluster.spec import ClusterSpec, NodeClass
 from foretide.results import Distribution, Environment, Failure, ProbeResult, ProfileResult
 from foretide.signature import OperatorCost, Signature
 from foretide.termination_message import encode
+from foretide_kube.client import ApiError
 
 SPEC = ClusterSpec.load(Path(__file__).parents[2] / "devcluster" / "clusters" / "measure.yaml")
 CLASSES = {node.node_class.name: node.node_class for node in SPEC.nodes}
@@ -316,6 +321,54 @@ def test_what_a_pod_did_not_come_to_is_measured_by_another(tmp_path: Path) -> No
     going_on.run()
     assert going_on.progress["measure-board"].there_before == 5
     assert going_on.progress["measure-board"].there == going_on.progress["measure-board"].wanted
+
+
+def test_an_api_server_that_does_not_answer_is_asked_a_few_times_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(Pods):
+        def run(self, *_: object) -> Iterator[Said]:
+            raise ApiError(0, "NotReached", "connection refused")
+
+    monkeypatch.setattr(measuring, "AGAIN_SECONDS", 0.0)
+    said = list[str]()
+    trying = campaign(Away(), tmp_path / "data.csv", said)
+    trying.run()
+    assert trying.progress["measure-board"].made == 0
+    assert sum("NotReached" in text for text in said) == measuring.ROUNDS
+
+
+def test_rows_of_another_processor_or_of_other_classes_are_not_added_to(tmp_path: Path) -> None:
+    path, classes = tmp_path / "data.json", [CLASSES["measure-board"]]
+    first = EnvironmentFile(path)
+    first.describe(classes, varied=10, has_rows=False)
+    first.add_probes({"measure-board": probe()})
+    again = EnvironmentFile(path)
+    again.describe(classes, varied=20, has_rows=True)
+    assert again.first_probes() == {"measure-board": probe()}
+    other = replace(probe(), environment=replace(ENVIRONMENT, cpu_model="another"))
+    with pytest.raises(OtherMachineError, match="measured on a processor, and this is another"):
+        again.add_probes({"measure-board": other})
+    faster = dataclasses.replace(classes[0], speed=0.5)
+    with pytest.raises(OtherMachineError, match="does not describe these classes"):
+        EnvironmentFile(path).describe([faster], varied=10, has_rows=True)
+    with pytest.raises(OtherMachineError, match="does not describe these classes"):
+        EnvironmentFile(tmp_path / "none.json").describe(classes, varied=10, has_rows=True)
+
+
+def test_the_document_tells_what_was_left_out_and_what_failed(tmp_path: Path) -> None:
+    environment = EnvironmentFile(tmp_path / "data.json")
+    environment.describe([CLASSES["measure-board"]], varied=10, has_rows=False)
+    for runtimes in (["torch 2.6"], ["onnxruntime 1"]):
+        progress = Progress(wanted=3, there_before=1, made=1, failed={"a#0": "OutOfMemory: much"})
+        progress.left_out["TooSlow"] += 4
+        environment.add_outcome({"measure-board": progress}, runtimes)
+    content = json.loads((tmp_path / "data.json").read_text())
+    assert content["outcome"]["measure-board"] == {
+        "wanted": 3, "rows": 2, "left_out": {"TooSlow": 4}, "failed": {"a#0": "OutOfMemory: much"},
+    }  # fmt: skip
+    assert content["runtimes"] == ["onnxruntime 1", "torch 2.6"]
+    assert content["classes"]["measure-board"]["speed"] == CLASSES["measure-board"].speed
 
 
 def test_pods_measure_by_one_image_and_under_one_limit_each(tmp_path: Path) -> None:

@@ -96,7 +96,9 @@ def _freeze_component(arena: Arena, fault: Fault) -> Iterator[list[str]]:
 def _without_node_part(part: str) -> Inflict:
     @contextmanager
     def inflict(arena: Arena, fault: Fault) -> Iterator[list[str]]:
-        with arena.cluster.node(fault.target).without(part):
+        node = arena.cluster.node(fault.target)
+        node.revive()
+        with node.without(part):
             yield [f"{part} killed, then started again"]
 
     return inflict
@@ -105,7 +107,9 @@ def _without_node_part(part: str) -> Inflict:
 def _freeze_node_part(part: str) -> Inflict:
     @contextmanager
     def inflict(arena: Arena, fault: Fault) -> Iterator[list[str]]:
-        with arena.cluster.node(fault.target).frozen(part):
+        node = arena.cluster.node(fault.target)
+        node.revive()
+        with node.frozen(part):
             yield [f"{part} frozen"]
 
     return inflict

@@ -19,6 +19,7 @@ from foretide_kube.names import (
     Resource,
 )
 from foretide_operator.pairing import ledger as ledgers
+from foretide_operator.pairing.ended import is_waiting_to_be_paired
 from tests.chaos.arena import Arena
 from tests.chaos.hands import NAMESPACE, Hands
 from tests.chaos.verdict import Facts
@@ -51,7 +52,7 @@ class Looking:
         tasks, started_seconds = self._counted()
         marks = list(self._witness.marked_seconds.values())
         least = sum(seconds > started_seconds + _START_SECONDS for seconds in marks)
-        most = sum(seconds > started_seconds - _START_SECONDS for seconds in marks)
+        most = sum(seconds > started_seconds - _START_SECONDS for seconds in marks) + self._vanished()
         stored = client.find(CONFIG_MAPS, ledgers.NAME, SYSTEM_NAMESPACE)
         return Facts(
             pods=tuple(self._witness.all_pods()),
@@ -69,6 +70,14 @@ class Looking:
             metric_tasks=tasks,
             metric_bounds=(least, most),
             unsteady=tuple(self._unsteady()),
+        )
+
+    def _vanished(self) -> int:
+        """The tasks that ended and were deleted before they were marked: they may have been counted."""
+        return sum(
+            is_waiting_to_be_paired(pod)
+            for pod in self._witness.all_pods()
+            if pod["metadata"]["uid"] in self._witness.gone
         )
 
     def _present(self, resource: Resource) -> list[Object]:

@@ -137,8 +137,9 @@ def _inflict(arena: Arena, fault: Fault) -> Inflicted:
 def _heal(arena: Arena, looking: Looking, hands: Hands, outcome: Outcome, say: Callable[[str], None]) -> None:
     """Wait until nothing is wrong any more, or for as long as that may take."""
     begin = told = time.monotonic()
-    arena.cluster.wait_ready()
     while True:
+        for node in arena.cluster.nodes:
+            node.revive()
         hands.unstick()
         try:
             facts = looking.look()

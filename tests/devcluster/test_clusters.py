@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from devcluster import Cluster, ClusterSpec, cgroups, leftovers
+from devcluster import Cluster, ClusterSpec, cgroups, leftovers, processes
 from devcluster.cluster import down
 from devcluster.errors import ClusterInUseError, ClusterNotFoundError, CommandError, DevclusterError
 from devcluster.images import bases, catalogue
@@ -168,6 +168,13 @@ def test_a_containerd_restart_does_not_disturb_pods_and_new_ones_start(cluster: 
     assert before <= cgroups.tasks(cluster.name, "fast-1")
     cluster.kubectl("apply", "-f", "-", stdin=pod("later", "fast-1", "serve", cpu="200m"))
     cluster.kubectl("wait", "pod/later", "--for=condition=Ready", "--timeout=60s")
+
+
+def test_a_node_whose_kubelet_ended_is_revived(cluster: Cluster) -> None:
+    processes.kill(processes.find(cluster.name, "fast-1/kubelet"))
+    assert processes.exhaust(lambda: not processes.find(cluster.name, "fast-1/kubelet"), 5)
+    cluster.node("fast-1").revive()
+    cluster.wait_ready()
 
 
 def test_a_frozen_api_server_answers_again_after_the_block(cluster: Cluster) -> None:

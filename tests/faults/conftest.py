@@ -17,8 +17,6 @@ from tests.faults.crowd import LIMITS
 from tests.faults.stage import Stage
 from tests.installed import Installed, install, say
 
-pytest.register_assert_rewrite("tests.faults.burst")
-
 NAMESPACE = "faults"
 WORKLOAD = "task"
 CROWD_WORKLOAD = "crowd"

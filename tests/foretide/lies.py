@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Final
@@ -49,6 +50,24 @@ def _signatures(rows: list[Observation]) -> list[Observation]:
     ]
 
 
+def _other_sizes(rows: list[Observation]) -> list[Observation]:
+    """Sizes that are wrong by a factor of e or so, the same for a workload everywhere."""
+    chance = random.Random(9)
+    factors = {row.workload: [math.exp(chance.gauss(0, 1)) for _ in range(3)] for row in rows}
+    return [
+        msgspec.structs.replace(
+            row,
+            signature=msgspec.structs.replace(
+                row.signature,
+                macs=round(row.signature.macs * factors[row.workload][0]),
+                parameter_bytes=round(row.signature.parameter_bytes * factors[row.workload][1]),
+                activation_bytes=round(row.signature.activation_bytes * factors[row.workload][2]),
+            ),
+        )
+        for row in rows
+    ]
+
+
 def _one_class(rows: list[Observation]) -> list[Observation]:
     """A hundred times as slow on the class of the first row, and the truth elsewhere."""
     name = rows[0].node_class
@@ -59,7 +78,9 @@ LIES: Final[dict[str, Lie]] = {
     "slow": _times(lambda _row, _chance: 100.0),
     "fast": _times(lambda _row, _chance: 0.01),
     "random": _times(lambda _row, chance: 10 ** chance.uniform(-2, 2)),
+    "scattered": _times(lambda _row, chance: 3 ** chance.uniform(-1, 1)),
     "subtle": _times(lambda _row, _chance: 1.5),
     "signatures": _signatures,
+    "other sizes": _other_sizes,
     "one class": _one_class,
 }

@@ -12,6 +12,7 @@ from foretide.model.target import SECONDS
 from foretide.observation import DeviceFeatures, Observation, to_columns
 from foretide.observation_table import (
     MAX_PLAIN_BYTES,
+    ROWS_PER_PAIR,
     ROWS_PER_SHARD,
     ShardEncoder,
     ShardError,
@@ -145,6 +146,53 @@ def test_thinning_keeps_every_pair_before_it_keeps_any_twice() -> None:
     assert {(row.workload, row.node_class) for row in thin(rows, len(pairs))} == pairs
     assert len(kept) == 80
     assert max(row.observed_milliseconds for row in kept) == max(row.observed_milliseconds for row in rows)
+
+
+def test_a_pair_keeps_runs_of_every_load_however_rare() -> None:
+    idle = [observation(origin="Run", exposure_permille=0, observed_milliseconds=100 + n) for n in range(60)]
+    rare = [
+        observation(origin="Run", exposure_permille=exposure, observed_milliseconds=exposure or 1)
+        for exposure in (200, 400, 900, None)
+    ]
+    sweep = observation(origin="Sweep", observed_milliseconds=3)
+    kept = thin([*idle, *rare, sweep, observation(observed_milliseconds=5)], 100)
+    assert len(kept) == ROWS_PER_PAIR
+    assert kept[0].origin == "Profile"
+    assert {row.exposure_permille for row in kept if row.origin == "Run"} == {0, 200, 400, 900, None}
+    assert sweep in kept
+    assert [row for row in kept if row.exposure_permille == 0] == sorted(
+        idle, key=lambda row: -row.observed_milliseconds
+    )[: ROWS_PER_PAIR - 6]
+
+
+def test_a_rare_class_and_a_rare_family_are_kept_when_there_is_room_for_few_pairs() -> None:
+    often = [observation(workload=f"team/net-{n}/k", observed_milliseconds=1000 + n) for n in range(200)]
+    slow = observation(workload="team/net-1/k", node_class="slow", observed_milliseconds=1)
+    odd = observation(
+        workload="team/odd/k",
+        signature=msgspec.structs.replace(SIGNATURE, family="lstm"),
+        observed_milliseconds=2,
+    )
+    kept = thin([*often, slow, odd], 10)
+    assert slow in kept
+    assert odd in kept
+    assert max(often, key=lambda row: row.observed_milliseconds) in kept
+
+
+def test_rare_loads_are_kept_across_pairs_when_not_every_pair_keeps_a_second_row() -> None:
+    pairs = [f"team/net-{n}/k" for n in range(50)]
+    rows = [observation(workload=name) for name in pairs]
+    rows += [observation(workload=name, origin="Run", exposure_permille=0, observed_milliseconds=9) for name in pairs]
+    busy = observation(workload=pairs[0], origin="Run", exposure_permille=800, observed_milliseconds=1)
+    assert busy in thin([*rows, busy], 54)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000) | st.none(), st.integers(0, 40)), max_size=40, unique=True))
+def test_what_a_pair_dropped_once_it_drops_again(runs: list[tuple[int | None, int]]) -> None:
+    rows = [observation(origin="Run", exposure_permille=load, observed_milliseconds=time) for load, time in runs]
+    kept = thin(rows, 100, per_pair=5)
+    for row in rows:
+        assert thin([*kept, *([row] if row not in kept else [])], 100, per_pair=5) == kept
 
 
 def test_one_namespace_cannot_crowd_out_another() -> None:

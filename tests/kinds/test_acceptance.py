@@ -417,7 +417,33 @@ STATUSES: list[tuple[Object, Any]] = [
                     observations=12,
                     artefact=completiontimemodel.Artefact(config_maps=("m-0",), sha256="0" * 64, bytes=123),
                     errors=completiontimemodel.Errors(median_absolute_permille=80),
+                    state="Serving",
+                    state_time="2026-01-02T03:04:05Z",
+                    reason="NotWorse",
+                    message="8.0 % median error on 12 pairs held back, version v0 9.0 %",
+                    proven_time="2026-01-02T03:04:05Z",
+                    input_sha256="1" * 64,
+                    trials=(
+                        completiontimemodel.Trial(
+                            times="HeldBack",
+                            against="v0",
+                            pairs=12,
+                            error_permille=80,
+                            against_error_permille=90,
+                            verdict="NotWorse",
+                        ),
+                    ),
                 ),
+                completiontimemodel.Version(
+                    version="v2",
+                    trained_time="2026-01-02T03:14:05Z",
+                    observations=14,
+                    errors=completiontimemodel.Errors(),
+                    state="Rejected",
+                ),
+            ),
+            excluded=(
+                completiontimemodel.Excluded(namespace="team", observations=7, whole=True, reason="Implausible"),
             ),
             classes=(
                 completiontimemodel.ClassErrors(

@@ -135,3 +135,26 @@ def test_duplicated_rows_and_hundredfold_outliers_do_not_spoil_the_rest() -> Non
     sound = np.arange(len(table)) % 25 != 0
     error = np.abs(model.predict(table.take(sound)) / seconds[sound] - 1)
     assert np.median(error) < 0.12
+
+
+def test_what_is_learned_apart_is_peculiar_to_its_workloads_and_nothing_else_changes() -> None:
+    table, seconds = fleet(devices=4, workloads=14, seed=5)
+    strange = np.array([name in {"workload-012", "workload-013"} for name in table.workload])
+    seen = strange & (table.device != "class-003")
+    plain = CompletionTimeModel(calibrate=False).fit(table.take(~strange), seconds[~strange])
+    told = CompletionTimeModel(calibrate=False).fit(
+        table.take(~strange), seconds[~strange], apart=(table.take(seen), 8.0 * seconds[seen])
+    )
+    asked = table.take(strange & ~seen)
+    assert np.array_equal(told.predict(table.take(~strange)), plain.predict(table.take(~strange)))
+    ratio = told.predict(asked) / plain.predict(asked)
+    assert np.all((ratio > 4.0) & (ratio < 12.0))
+    assert {regime for (regime,) in told.predictor_.regimes(table.take(seen))} == {"measured"}
+    assert told.predictor_.load(told.predictor_.save()).predict(asked) == pytest.approx(told.predict(asked))
+
+
+def test_what_is_learned_apart_of_a_workload_that_is_known_counts_for_nothing() -> None:
+    table, seconds = fleet(devices=3, workloads=8, seed=5)
+    plain = CompletionTimeModel(calibrate=False).fit(table, seconds)
+    told = CompletionTimeModel(calibrate=False).fit(table, seconds, apart=(table, 100.0 * seconds))
+    assert told.predictor_.save() == plain.predictor_.save()

@@ -60,6 +60,8 @@ def test_why_a_job_failed_is_kept_on_it_once() -> None:
     """Events expire and Pods go; what was read first stays."""
     failing = attempt(Failed("QuotaExceeded", "pods=0", ago(1)))
     assert kept_reason(step(failing)) == "QuotaExceeded"
+    (patch,) = step(failing).actions
+    assert patch.body["spec"] == {"ttlSecondsAfterFinished": None}, "a Job that failed stays, as the record of it"
     failing.job["metadata"]["annotations"] |= step(failing).actions[0].body["metadata"]["annotations"]
     assert step(failing).actions == ()
     assert KeptFailure.of(failing.job) == KeptFailure(reason="QuotaExceeded", message="pods=0")
@@ -95,7 +97,7 @@ def test_a_later_attempt_that_cannot_begin_on_its_node_is_ended_after_a_minute_w
     assert (waiting.is_active, waiting.reason) == (True, reason)
     assert kept_reason(waiting) == reason
     (patch,) = waiting.actions
-    assert patch.body["spec"] == {"activeDeadlineSeconds": 66}
+    assert patch.body["spec"] == {"activeDeadlineSeconds": 66, "ttlSecondsAfterFinished": None}
     blocked.job["spec"] |= patch.body["spec"]
     blocked.job["metadata"]["annotations"] |= patch.body["metadata"]["annotations"]
     assert step(blocked).actions == ()
@@ -165,6 +167,8 @@ def test_the_attempt_that_counts_is_the_last_of_the_present_key() -> None:
 
 def test_a_job_with_its_result_stored_is_given_an_end_once() -> None:
     job = as_stored(make(1))
+    assert retire(job) == (), "one that measures has it from the beginning"
+    del job["spec"]["ttlSecondsAfterFinished"]
     (patch,) = retire(job)
     assert patch.body == {"spec": {"ttlSecondsAfterFinished": 3600}}  # type: ignore[union-attr]
     job["spec"]["ttlSecondsAfterFinished"] = 3600

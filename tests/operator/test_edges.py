@@ -73,6 +73,31 @@ def test_every_key_asked_for_is_given_once_at_its_earliest_time(asked: list[tupl
     assert queue.take(1e9) is None
 
 
+def test_what_has_time_is_looked_at_when_nothing_is_due_and_every_fifth_time_where_something_always_is() -> None:
+    queue, sweep = KeyedQueue(), [Key("workload", "a", name) for name in "xyz"]
+    queue.add_unhurried(sweep)
+    assert queue.seconds_to_next(0.0) == 0.0
+    taken = []
+    for _ in range(12):
+        queue.add(Key("model"), 0.0)
+        taken.append(queue.take(0.0))
+    assert [place for place, key in enumerate(taken) if key in sweep] == [4, 9]
+    queue.take(0.0)
+    assert (queue.take(0.0), queue.take(0.0)) == (sweep[2], None)
+
+
+def test_a_look_that_is_due_stands_for_the_one_that_has_time_and_the_other_way_round() -> None:
+    queue, key = KeyedQueue(), Key("model")
+    for first, second in ((1.0, 9.0), (9.0, 1.0)):
+        queue.add_unhurried([key])
+        queue.add(key, first)
+        queue.add(key, second)
+        assert (len(queue), queue.take(1.0), len(queue), queue.take(1e9)) == (1, key, 0, None)
+    queue.add(key, 5.0)
+    queue.add_unhurried([key])
+    assert (queue.take(1.0), queue.seconds_to_next(1.0)) == (key, 4.0), "what is due later is still due later"
+
+
 def test_failures_wait_longer_each_time_up_to_a_bound_and_success_forgets_them() -> None:
     queue, key = KeyedQueue(), Key("model")
     delays = [queue.failed(key, 0.0) for _ in range(12)]

@@ -61,11 +61,11 @@ def test_every_pod_is_restricted_and_guaranteed(manifest: Any) -> None:
     assert len(manifest["metadata"]["name"]) <= 52
 
 
-def test_measuring_jobs_have_a_deadline_and_no_retries_of_their_own() -> None:
+def test_measuring_jobs_have_a_deadline_no_retries_of_their_own_and_an_hour_after_their_end() -> None:
     for manifest in all_manifests()[:3]:
         assert manifest["spec"]["activeDeadlineSeconds"] == 600
         assert manifest["spec"]["backoffLimit"] == 0
-        assert "ttlSecondsAfterFinished" not in manifest["spec"]
+        assert manifest["spec"]["ttlSecondsAfterFinished"] == 3600
 
 
 def test_an_onnx_workload_gets_its_file_read_only_and_the_light_image() -> None:

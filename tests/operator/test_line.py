@@ -73,12 +73,33 @@ def test_who_no_longer_waits_is_deleted_or_cannot_be_looked_at_is_passed() -> No
     assert first(line) is None
 
 
-def test_where_somebody_leaves_the_line_the_next_is_told_once() -> None:
+def test_where_somebody_leaves_the_line_or_another_is_first_it_is_told_once() -> None:
     api, line = line_of(waiting("a", 5), waiting("b", 9), waiting("c", 7))
-    assert line.next_up(Spent()) == set()
+    assert line.changed() == {"fast"}
     api.put(AIWORKLOADS, waiting("b", 9, reason="SureEnough"))
-    assert line.next_up(Spent()) == {("team", "c")}
-    assert line.next_up(Spent()) == set()
+    assert line.changed() == {"fast"}
+    assert line.changed() == set()
+    assert line.first("fast", Spent()) == ("team", "c")
+    api.put(AIWORKLOADS, waiting("d", 6))
+    assert line.changed() == set(), "who comes behind the first changes nobody's turn"
+    api.put(AIWORKLOADS, waiting("e", 8))
+    assert line.changed() == {"fast"}
+
+
+def test_whose_measurement_has_begun_had_its_turn_though_its_status_does_not_say_so_yet() -> None:
+    _, line = line_of(waiting("a", 5), waiting("b", 9), waiting("c", 7))
+    begun = {("fast", "team", "b"), ("slow", "team", "c")}
+    assert line.first("fast", Spent(), begun) == ("team", "c")
+    assert line.ahead_of("team", "c", Spent(), begun)["fast"].name == "a"
+    assert line.first("slow", Spent(), begun) is None
+
+
+def test_a_worth_that_changes_moves_a_workload_within_the_line() -> None:
+    api, line = line_of(waiting("a", 5), waiting("b", 9), waiting("c", 9))
+    api.put(AIWORKLOADS, waiting("a", 10))
+    assert first(line) == "a"
+    api.put(AIWORKLOADS, waiting("a", 8))
+    assert first(line) == "b"
 
 
 def test_the_namespace_with_fewer_measurements_in_the_last_day_is_ahead() -> None:
@@ -134,7 +155,8 @@ def test_stored_measurements_of_the_last_day_are_spent_also_when_their_workload_
         (job(), 20.0),
         (ended(job(began_ago=50), "Failed", seconds_ago=20), 30.0),
         (job(began_ago=5000), SETTINGS.profile_max_seconds + STARTING_SECONDS),  # it waited for a node most of the time
-        (ended(job(ttlSecondsAfterFinished=3600)), 0.0),  # its result is a row of the table
+        (ended(job()), 0.0),  # its result is a row of the table, or will be in a moment
+        (ended({**job(began_ago=50), "spec": {}}, seconds_ago=20), 30.0),  # it gave none that can be used, and stays
     ],
 )
 def test_a_job_without_a_stored_result_is_spent_for_as_long_as_it_took(made: Object, node_seconds: float) -> None:

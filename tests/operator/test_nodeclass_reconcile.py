@@ -12,7 +12,7 @@ from foretide.results import ProbeResult
 from foretide_kube.kinds import nodeclass
 from foretide_kube.kinds.common import find_condition, plain
 from foretide_kube.kinds.nodeclass import MAX_NAME, NodeClass
-from foretide_operator.actions import Announce, Create, Delete, Patch, WriteStatus
+from foretide_operator.actions import Announce, Create, Delete, WriteStatus
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import node_fits, read_fleet
 from foretide_operator.jobs import probe_job, probing_key, run_job
@@ -135,8 +135,7 @@ def test_a_class_is_probed_once_and_the_figures_are_kept() -> None:
     assert (probed.status.probe.node, probed.status.probe.gemm_flops_per_second) == ("f1", 10**10)
     known = nodeclass.parse({**nodeclass.to_object(fast), "status": plain(probed.status)})
     again = decide(facts("fast", [known], nodes, attempts=(attempt,)))
-    (retired,) = again.actions
-    assert isinstance(retired, Patch)
+    assert again.actions == ()
     assert decide(facts("fast", [known], nodes)).actions == ()
 
 
@@ -148,7 +147,7 @@ def test_a_class_whose_nodes_were_all_replaced_is_probed_again() -> None:
     others = [node("f9", "fast", cpu="8")]
     again = decide(facts("fast", [known], others, attempts=(attempt,)))
     kinds = [type(action) for action in again.actions]
-    assert kinds == [Create, Patch, WriteStatus]
+    assert kinds == [Create, WriteStatus]
     assert again.status.probe == probed.status.probe, "the old figures hold until there are new ones"
 
 

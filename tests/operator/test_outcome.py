@@ -30,7 +30,7 @@ PROFILE = as_stored(
     profile_job(workload(), node_class("fast"), attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS)
 )
 FAILED = ended(JOB, "Failed", reason="BackoffLimitExceeded")
-TIMED_OUT = ended(JOB, "Failed", reason="DeadlineExceeded")
+TIMED_OUT = ended(JOB, "Failed", reason="DeadlineExceeded", startTime=ago(630))
 PENDING = {"phase": "Pending", "containerStatuses": []}
 
 
@@ -101,16 +101,18 @@ def test_a_result_of_another_kind_is_refused() -> None:
     assert "ProfileResult" in failed.message
 
 
-STARTED = event("Started", seconds_ago=500)
+STARTED = event("Started", seconds_ago=600)
 """So long before the end that the Job had most of its time."""
+STOPPED = event("Killing", "Stopping container profiler", seconds_ago=30)
 
 
 @pytest.mark.parametrize(
     ("reason", "events"),
     [
-        ("DeadlineExceeded", [event("Scheduled"), STARTED]),
-        ("DeadlineExceeded", [event("FailedScheduling", "0/3 nodes"), event("Scheduled"), STARTED]),
-        ("StartedLate", [event("Scheduled"), event("Started", seconds_ago=100)]),
+        ("DeadlineExceeded", [event("Scheduled"), STARTED, STOPPED]),
+        ("DeadlineExceeded", [event("FailedScheduling", "0/3 nodes"), event("Scheduled"), STARTED, STOPPED]),
+        ("Killed", [event("Scheduled"), STARTED]),
+        ("StartedLate", [event("Scheduled"), event("Started", seconds_ago=100), STOPPED]),
         ("StartedLate", [event("Scheduled")]),
         ("StartedLate", []),
         ("NodeGone", [event("Scheduled"), STARTED, event("NodeNotReady", "Node is not ready")]),
@@ -154,6 +156,13 @@ def test_a_job_under_way_says_what_it_is_stuck_on(reason: str, pod: Any, events:
     running = outcome(JOB, pods, events)
     assert isinstance(running, Running)
     assert running.blocked_reason == reason
+
+
+def test_a_job_whose_time_was_up_a_moment_ago_waits_for_its_kubelet_to_say_that_it_stopped_it() -> None:
+    just_now = ended(JOB, "Failed", reason="DeadlineExceeded", startTime=ago(601), seconds_ago=1)
+    assert isinstance(outcome(just_now, [], [STARTED]), Running)
+    assert outcome(just_now, [], [STARTED, STOPPED]).reason == "DeadlineExceeded"
+    assert outcome(just_now, [], [event("FailedScheduling")]).reason == "Unschedulable"
 
 
 def test_a_job_that_ended_a_moment_ago_waits_for_what_its_pod_says() -> None:

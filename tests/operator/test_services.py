@@ -222,7 +222,7 @@ def test_whatever_is_interrupted_every_request_counts_exactly_once(
 
 def test_what_cannot_be_stored_is_not_counted_in_metrics_and_comes_again(api: MemoryApi) -> None:
     pod, life = api.put(PODS, service_pod()), Life(api)
-    api._fail_at = frozenset({api.writes + 1})
+    api.fail_at = frozenset({api.writes + 1})
     with pytest.raises(ApiError):
         life.hear(pod, report(40))
     assert life.value("foretide_service_minutes_total", node_class="fast", source="Measured") == 0
@@ -329,7 +329,7 @@ def test_the_pods_of_a_service_end_no_task(api: MemoryApi) -> None:
     api.put(PODS, service_pod(phase="Succeeded", containerStatuses=[state]))
     metrics = Metrics()
     done = Pairer(api.client, api.world, SETTINGS, metrics).look(
-        ObservationTable(), FLEET, None, NOW + timedelta(seconds=60)
+        ObservationTable(), FLEET, {}, None, NOW + timedelta(seconds=60)
     )
     assert not done.workloads
     assert metrics.registry.get_sample_value("foretide_tasks_ended_total", {"ending": "Unpredicted"}) is None

@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from foretide.model.artefact import ArtefactError
 from foretide.observation import DeviceFeatures, Observation
 from foretide_kube.kinds import aiworkload, completiontimemodel, workloadprofile
 from foretide_kube.kinds.common import find_condition, plain
-from foretide_kube.kinds.completiontimemodel import CompletionTimeModelStatus
+from foretide_kube.kinds.completiontimemodel import Artefact, CompletionTimeModelStatus, Errors, Version
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_operator.actions import Action, Apply, Delete, WriteStatus
 from foretide_operator.training import artefacts
@@ -330,3 +331,58 @@ def test_a_training_that_cannot_work_is_a_message_and_not_an_exception() -> None
     outcome = train_for_real(TrainingRequest(observations=(), devices={}))
     assert isinstance(outcome, NotTrained)
     assert "no rows" in outcome.message
+
+
+@given(st.binary(max_size=200) | st.just(b"{}") | st.just(b'{"observations":1,"classes":[{"node_class":"x"}]}'))
+def test_a_report_that_cannot_be_read_says_nothing(stored: bytes) -> None:
+    described, body = artefacts.to_config_map(b"model", TrainingReport(observations=3), "ns", None)
+    body["binaryData"]["report.json"] = base64.b64encode(stored).decode()
+    assert artefacts.report_of(described, {body["metadata"]["name"]: body}).classes == ()
+
+
+@pytest.mark.parametrize("body", [{}, {"binaryData": None}, {"binaryData": {"report.json": 5}}, {"binaryData": {}}])
+def test_a_config_map_of_any_form_gives_a_report(body: Any) -> None:
+    described, made = artefacts.to_config_map(b"model", TrainingReport(observations=3), "ns", None)
+    assert artefacts.report_of(described, {made["metadata"]["name"]: body}) == TrainingReport(observations=0)
+    assert artefacts.report_of(described, {}) == TrainingReport(observations=0)
+
+
+def test_a_report_comes_back_with_what_was_said_of_classes() -> None:
+    outcome = trained()
+    described, body = artefacts.to_config_map(outcome.artefact, outcome.report, "ns", None)
+    assert artefacts.report_of(described, {body["metadata"]["name"]: body}).classes == outcome.report.classes
+
+
+versions = st.builds(
+    Version,
+    version=st.sampled_from(["a", "b", "c"]),
+    trained_time=st.sampled_from(["2026-06-01T11:00:00Z", "never", "0000-00-00T00:00:00Z", ""]),
+    observations=st.integers(0, 1_000_000),
+    errors=st.just(Errors()),
+    state=st.sampled_from(["Serving", "Superseded", "Rejected", "RolledBack"]),
+    proven_time=st.none() | st.just("never"),
+    artefact=st.none() | st.just(Artefact(config_maps=("m",), sha256="0" * 64, bytes=1)),
+)
+
+
+@given(
+    found=st.lists(versions, max_size=6, unique_by=lambda each: each.version),
+    active=st.sampled_from(["", "a", "b", "gone"]),
+    defects=st.dictionaries(st.sampled_from(["a", "b"]), st.just(("ArtefactMalformed", "damaged"))),
+    is_trained=st.booleans(),
+    keep=st.integers(1, 10),
+)
+def test_whatever_stands_in_the_status_there_is_a_decision(
+    found: list[Version], active: str, defects: dict[str, tuple[str, str]], keep: int, *, is_trained: bool
+) -> None:
+    status = CompletionTimeModelStatus(active_version=active, versions=tuple(found))
+    given_facts = facts(status, defects=defects, outcome=trained() if is_trained else None)
+    spec = completiontimemodel.CompletionTimeModelSpec(keep_versions=keep)
+    decision = decide(replace(given_facts, model=msgspec.structs.replace(given_facts.model, spec=spec)))
+    named = {version.version: version for version in decision.status.versions}
+    assert len(named) == len(decision.status.versions) <= 10
+    assert sum(version.artefact is not None for version in named.values()) <= keep
+    assert decision.status.active_version in {active, *named}
+    if is_trained:
+        (newest,) = [version for version in named.values() if version.observations == 6 and version.input_sha256]
+        assert decision.status.active_version == newest.version

@@ -12,7 +12,7 @@ from foretide_kube.kinds.common import find_condition
 from foretide_kube.pod_plan import PodPlan
 from foretide_operator.actions import WriteStatus
 from foretide_operator.reduce import reduce_pod
-from foretide_operator.workload.reconcile import WAITING_REST_SECONDS, Decision, decide
+from foretide_operator.workload.reconcile import Decision, decide
 from foretide_operator.workload.waiting import Waiting, read_waiting
 from tests.operator.cluster_objects import ago, pod_of
 from tests.operator.test_workload_reconcile import JOB_RUN, facts, known, predict, run_stored, with_status
@@ -39,11 +39,9 @@ GIVEN = known(run=JOB_RUN)
 JOB = run_stored(GIVEN, active=3)
 
 
-def look(workload: Any, *pods: Any, since_written: float = 60.0, **status: Any) -> Decision:
+def look(workload: Any, *pods: Any, rest: float = 0.0, **status: Any) -> Decision:
     job = {**JOB, "status": {"active": 3, **status}}
-    return decide(
-        facts(workload=workload, run_jobs=(job,), run_pods=pods, seconds_since_written=since_written), predict
-    )
+    return decide(facts(workload=workload, run_jobs=(job,), run_pods=pods, rest_seconds=rest), predict)
 
 
 def writes(decision: Decision) -> int:
@@ -112,22 +110,21 @@ def test_who_is_not_behind_our_gate_or_is_going_does_not_wait() -> None:
     assert read_waiting([going, waiting_pod(JOB, gate="example.com/theirs"), pod_of(JOB)]) == Waiting()
 
 
-def test_a_plan_that_changes_is_written_once_in_five_seconds_and_not_forgotten() -> None:
+def test_a_plan_that_changes_is_not_written_while_the_status_rests_and_not_forgotten() -> None:
     first = look(GIVEN, waiting_pod(JOB, plan("f1", 5, 20)))
     assert writes(first) == 1
     stored = with_status(GIVEN, first.status)
     changed = waiting_pod(JOB, plan("s1", 90, 120))
-    held = look(stored, changed, since_written=1.0)
-    assert writes(held) == 0
-    assert held.recheck_seconds == WAITING_REST_SECONDS - 1.0
-    then = look(stored, changed, since_written=WAITING_REST_SECONDS)
-    assert writes(then) == 1
+    held = look(stored, changed, rest=4.0)
+    assert (writes(held), held.is_held_back) == (0, True)
+    then = look(stored, changed)
+    assert (writes(then), then.is_held_back) == (1, False)
     assert runs(then).expected_finish_time == ago(-120)
 
 
 def test_what_else_changes_is_written_at_once() -> None:
     stored = with_status(GIVEN, look(GIVEN, waiting_pod(JOB)).status)
-    assert writes(look(stored, since_written=1.0, active=2, succeeded=1)) == 1
+    assert writes(look(stored, rest=4.0, active=2, succeeded=1)) == 1
 
 
 @pytest.mark.parametrize(
@@ -163,8 +160,8 @@ def test_of_a_users_own_pods_it_is_told_as_well_and_as_seldom() -> None:
     assert writes(decision) == 1
     stored = with_status(own, decision.status)
     assert writes(look(stored, waiting_pod(JOB, plan("f1", 9, 24)))) == 0
-    held = look(stored, waiting_pod(JOB, plan("s1", 90, 120)), since_written=1.0)
-    assert (writes(held), held.recheck_seconds) == (0, WAITING_REST_SECONDS - 1.0)
+    held = look(stored, waiting_pod(JOB, plan("s1", 90, 120)), rest=4.0)
+    assert (writes(held), held.is_held_back) == (0, True)
     assert waits(look(stored, pod_of(JOB, phase="Running"))) == (0, None, None, None)
 
 

@@ -108,7 +108,9 @@ def test_what_was_measured_while_something_else_had_the_cpus_is_not_to_be_relied
     world, findings = _World(), Findings()
     interfere(world.at(3), OWN, world.allowance(30), findings, parts=1)
     sweep(world.at, (1, 4), OWN, world.allowance(30), findings)
-    assert findings.interference is not None
+    is_measured = findings.interference is not None
+    assert is_measured
+    assert all(each.stable for each in findings.batches)
     findings.distrust()
     assert findings.interference is None
     assert [(each.batch_size, each.stable) for each in findings.batches] == [(1, False), (4, False)]

@@ -15,11 +15,13 @@ from foretide_profiler.failures import ProfilerError
 PROGRAM = "archive/models/model.json"
 
 
-def _archive(program: object, *, compression: int = zipfile.ZIP_STORED, **others: bytes) -> io.BytesIO:
+def _archive(
+    program: object, others: dict[str, bytes] | None = None, *, compression: int = zipfile.ZIP_STORED
+) -> io.BytesIO:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:
         archive.writestr(PROGRAM, json.dumps(program))
-        for name, content in others.items():
+        for name, content in (others or {}).items():
             archive.writestr(name, content)
     return stream
 
@@ -83,11 +85,11 @@ def test_a_name_that_python_would_take_for_source_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["archive/data/aotinductor/model/a.cpp", "extra/libmodel.so", "kernel.cubin"])
 def test_compiled_code_is_refused(name: str) -> None:
-    assert "is compiled code" in _why_refused(_archive({}, **{name: b"\x7fELF"}))
+    assert "is compiled code" in _why_refused(_archive({}, {name: b"\x7fELF"}))
 
 
 def test_more_than_the_file_could_hold_unpacked_is_refused_unread() -> None:
-    bomb = _archive({}, compression=zipfile.ZIP_DEFLATED, weights=bytes(50_000_000))
+    bomb = _archive({}, {"weights": bytes(50_000_000)}, compression=zipfile.ZIP_DEFLATED)
     assert len(bomb.getvalue()) < 100_000
     assert "packs none" in _why_refused(bomb)
 
@@ -95,7 +97,7 @@ def test_more_than_the_file_could_hold_unpacked_is_refused_unread() -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("second", [PROGRAM, PROGRAM.upper()])
 def test_two_entries_of_one_name_are_refused_as_readers_differ_in_which_they_take(second: str) -> None:
-    assert "same name" in _why_refused(_archive({}, **{second: b"{}"}))
+    assert "same name" in _why_refused(_archive({}, {second: b"{}"}))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not an archive", b"\x80\x04." * 9])
@@ -104,8 +106,8 @@ def test_what_is_no_archive_is_refused(content: bytes) -> None:
 
 
 def test_a_program_that_is_no_json_or_nested_without_end_is_refused() -> None:
-    _why_refused(_archive({}, **{"other.json": b"{"}))
-    _why_refused(_archive({}, **{"other.json": b"[" * 100_000}))
+    _why_refused(_archive({}, {"other.json": b"{"}))
+    _why_refused(_archive({}, {"other.json": b"[" * 100_000}))
 
 
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:

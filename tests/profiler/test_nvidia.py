@@ -107,7 +107,8 @@ def test_a_gpu_that_is_lost_costs_no_more_than_what_it_would_have_told(monkeypat
     def lost(*_arguments: object) -> str:
         raise NVMLError("GPU is lost")
 
-    library.nvmlDeviceGetName = library.nvmlSystemGetDriverVersion = lost  # type: ignore[method-assign]
+    monkeypatch.setattr(library, "nvmlDeviceGetName", lost)
+    monkeypatch.setattr(library, "nvmlSystemGetDriverVersion", lost)
     _install(monkeypatch, library)
     gpu = gpu_in_use("GPU-1")
     assert gpu is not None

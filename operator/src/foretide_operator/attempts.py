@@ -115,7 +115,10 @@ def on_class(attempt: Attempt | None, nodes: Iterable[Object]) -> Attempt | None
     name = attempt.outcome.pod["spec"].get("nodeName") or ""
     if any(node["metadata"]["name"] == name for node in nodes):
         return attempt
-    ended_time = (finished_condition(attempt.job) or {}).get("lastTransitionTime", "")
+    finished = finished_condition(attempt.job)
+    if finished is None:
+        return replace(attempt, outcome=Running(message="its end is being read"))
+    ended_time = finished.get("lastTransitionTime", "")
     return replace(
         attempt, outcome=Failed("NodeGone", f"node {name}, where it ran, is none of the class any more", ended_time)
     )
@@ -168,7 +171,7 @@ def _after_failure(
     if not failed.is_transient or (is_bounded and attempt.number >= MAX_ATTEMPTS):
         tried = f" after {attempt.number} attempts" if attempt.number > 1 else ""
         message = f"{failed.message} (Job {metadata['name']}{tried}; delete it to try again)"
-        return Step(failed=Failed(failed.reason, message), actions=_keep(attempt.job, failed))
+        return Step(failed=Failed(failed.reason, message), actions=keep(attempt.job, failed))
     which = f"attempt {attempt.number + 1} of {MAX_ATTEMPTS}" if is_bounded else f"attempt {attempt.number + 1}"
     ended = parse_time(failed.ended_time)
     due = now if ended is None else ended + timedelta(seconds=_delay_seconds(attempt.number))
@@ -178,7 +181,7 @@ def _after_failure(
         return Step(
             reason=failed.reason,
             message=f"{failed.message}; {which} follows {when if remaining_seconds > 0 else 'when its turn comes'}",
-            actions=_keep(attempt.job, failed),
+            actions=keep(attempt.job, failed),
             recheck_seconds=remaining_seconds if remaining_seconds > 0 else UNDER_WAY_SECONDS,
         )
     return _start(
@@ -214,17 +217,20 @@ def _end_if_blocked(attempt: Attempt, running: Running, now: datetime) -> tuple[
         return ()
     body: Object = {
         "metadata": {"annotations": _kept(running.blocked_reason, running.message)},
-        "spec": {"activeDeadlineSeconds": int(age_seconds)},
+        "spec": {"activeDeadlineSeconds": int(age_seconds), "ttlSecondsAfterFinished": None},
     }
     return (Patch(JOBS, metadata.get("namespace", ""), metadata["name"], body),)
 
 
-def _keep(job: Object, failed: Failed) -> tuple[Action, ...]:
-    """Write on a Job why it failed, once: later its Pod may be gone and its Events expired."""
+def keep(job: Object, failed: Failed) -> tuple[Action, ...]:
+    """Write on a Job why it failed, once, and let it stay: later its Pod may be gone and its Events expired."""
     if not failed.ended_time or KeptFailure.of(job) is not None:
         return ()
     metadata = job["metadata"]
-    body: Object = {"metadata": {"annotations": _kept(failed.reason, failed.message)}}
+    body: Object = {
+        "metadata": {"annotations": _kept(failed.reason, failed.message)},
+        "spec": {"ttlSecondsAfterFinished": None},
+    }
     return (Patch(JOBS, metadata.get("namespace", ""), metadata["name"], body),)
 
 

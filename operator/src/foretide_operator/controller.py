@@ -6,18 +6,15 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import partial
 from typing import Final, cast
 
 from foretide.contention import Coefficients
-from foretide.observation import DeviceFeatures, Observation
+from foretide.observation import DeviceFeatures
 from foretide.prediction import Predictor
 from foretide_kube.client import KubeClient, Object
-from foretide_kube.kinds import aiworkload, workloadprofile
-from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS
+from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, WORKLOAD_PROFILES
 from foretide_kube.published import features_of
-from foretide_kube.readable import readable
-from foretide_operator.actions import Action, WriteStatus
+from foretide_operator.actions import Action, Create, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
@@ -29,6 +26,7 @@ from foretide_operator.model_keeper import ModelKeeper
 from foretide_operator.nodeclass import discovery, probing
 from foretide_operator.nodeclass import reconcile as nodeclass_reconcile
 from foretide_operator.outcome import Failed
+from foretide_operator.pacing import Pace
 from foretide_operator.pairing import ledger as ledgers
 from foretide_operator.pairing.pairer import Pairer
 from foretide_operator.queue import Key, KeyedQueue
@@ -36,6 +34,7 @@ from foretide_operator.services import ledger as service_ledgers
 from foretide_operator.services.pairer import ServicePairer
 from foretide_operator.services.reader import Readings
 from foretide_operator.settings import Settings
+from foretide_operator.throttle import Throttle
 from foretide_operator.training import table as tables
 from foretide_operator.training.trainer import Trainer
 from foretide_operator.workload import profiles as profile_statuses
@@ -53,6 +52,15 @@ PAIRING: Final = Key("pairing")
 SERVICES: Final = Key("services")
 TABLE: Final = Key("table")
 ALL: Final = (NODE_CLASSES, TABLE, PAIRING, MODEL, WORKLOADS)
+
+
+STORING_REST_SECONDS: Final = 20.0
+"""Between two writes of the training table on account of profiles; tasks that are paired have theirs at once."""
+
+
+def turn_of(node_class: str) -> Key:
+    """The key for whose turn it is to be measured on a class."""
+    return Key("turn", name=node_class)
 
 
 class Controller:
@@ -83,12 +91,18 @@ class Controller:
         self._gatherer = Gatherer(client, world, settings)
         self._table = tables.ObservationTable()
         self._told_revision = 0
+        self._profile_rows = tables.ProfileRows()
+        self._stored_revision = -1
+        self._stored_seconds = -math.inf
         self._owner: Object | None = None
         self._knowledge = Knowledge()
         self._knowledge_made_of: tuple[int, str, Coefficients, dict[str, DeviceFeatures]] | None = None
         self._refusals: dict[str, tuple[float, Failed]] = {}
         self._announced: tuple[str, ...] = ()
-        self._written_seconds: dict[Key, float] = {}
+        self._pace = Pace(monotonic)
+        self._sweeping = Throttle(monotonic)
+        self._modelling = Throttle(monotonic)
+        self._learning = Throttle(monotonic)
         self._model = ModelKeeper(client, world, settings, trainer, metrics, monotonic=monotonic)
         self._knows_model = False
         self._pairer = Pairer(client, world, settings, metrics)
@@ -121,16 +135,17 @@ class Controller:
         """Look at ``key`` once. Raises what went wrong, to be tried again later."""
         match key.kind:
             case "workload":
-                self._look_in_line(key)
+                self._try_workload(key)
             case "all-workloads":
-                for namespace, name in self._world.workloads.snapshot():
-                    self._ask(Key("workload", namespace, name))
+                self._look_at_all_workloads()
+            case "turn":
+                self._give_turn(key.name)
             case "node-classes":
                 self._look_at_node_classes()
             case "node-class":
                 self._look_at_node_class(key)
             case "model":
-                self._look_at_model()
+                self._look_at_model_again()
             case "pairing":
                 self._look_at_ended_pods()
             case "services":
@@ -140,10 +155,11 @@ class Controller:
             case _:
                 raise ValueError(f"nothing is known of the kind {key.kind}")
 
-    def _look_in_line(self, key: Key) -> None:
+    def _try_workload(self, key: Key) -> None:
         """Look at a workload, which holds up no other where it cannot be looked at."""
         try:
-            self._look_at_workload(key)
+            with self._sweeping.timed():
+                self._look_at_workload(key)
         except Exception:
             self._gatherer.leave_line(key.namespace, key.name)
             raise
@@ -153,11 +169,26 @@ class Controller:
             self._look_at_model()
         item = self._world.workloads.get(key.name, key.namespace)
         if item is None or not is_alive(item):
-            self._written_seconds.pop(key, None)
+            self._pace.forget(key)
             return
+        decision, is_written = self._act_on_workload(key, item)
+        if is_written:
+            self._pace.wrote(key)
+        if decision.is_held_back:
+            self._ask(key, self._pace.reserve(key))
+        if decision.recheck_seconds is not None:
+            self._ask(key, decision.recheck_seconds)
+        for node_class in self._gatherer.changed_lines():
+            self._ask(turn_of(node_class))
+
+    def _act_on_workload(self, key: Key, item: Object) -> tuple[workload_reconcile.Decision, bool]:
+        """Decide about a workload and do it; gives the last decision, and whether its status was written.
+
+        Again for each Job that is refused, because the status has to say so, and once a measurement is stored, so that
+        what follows from it is told with it, in one write.
+        """
         now = self._wall()
-        since_written_seconds = self._monotonic() - self._written_seconds.get(key, -math.inf)
-        for _ in range(2 + len(self._gatherer.fleet().classes)):  # again for each Job refused: the status has to say so
+        for _ in range(3 + len(self._gatherer.fleet().classes)):
             facts = self._gatherer.workload_facts(
                 item,
                 ledger=self._pairer.ledger,
@@ -165,21 +196,36 @@ class Controller:
                 refusals=self._current_refusals(),
                 spent=self._gatherer.spent(self._table, now),
                 trained_time=self._model.trained_time,
-                seconds_since_written=since_written_seconds,
+                rest_seconds=self._pace.rest_seconds(key),
                 now=now,
             )
             decision = workload_reconcile.decide(facts, self._current_knowledge().predict)
             actions = (*decision.actions, *profile_statuses.decide(facts, self._pairer.ledger))
+            is_measured = any(isinstance(each, Create) and each.resource == WORKLOAD_PROFILES for each in actions)
+            if is_measured:
+                actions = tuple(each for each in actions if not isinstance(each, WriteStatus))
             refusal = self._apply(actions, now)
-            if refusal is None:
+            if refusal is not None:
+                self._remember(refusal)
+            elif not is_measured:
                 break
-            self._remember(refusal)
-        if any(isinstance(action, WriteStatus) and action.resource == AIWORKLOADS for action in actions):
-            self._written_seconds[key] = self._monotonic()
-        if decision.recheck_seconds is not None:
-            self._ask(key, decision.recheck_seconds)
-        for namespace, name in self._gatherer.next_up(facts.spent):
-            self._ask(Key("workload", namespace, name))
+        is_written = any(isinstance(each, WriteStatus) and each.resource == AIWORKLOADS for each in actions)
+        return decision, is_written
+
+    def _look_at_all_workloads(self) -> None:
+        rest_seconds = self._sweeping.rest_seconds(len(self._world.workloads.snapshot()))
+        if rest_seconds > 0.0:
+            self._ask(WORKLOADS, rest_seconds)
+            return
+        self._sweeping.begin()
+        keys = self._world.workloads.snapshot()
+        self._queue.add_unhurried(Key("workload", namespace, name) for namespace, name in keys)
+
+    def _give_turn(self, node_class: str) -> None:
+        """Have the workload looked at that is to be measured next on a class."""
+        found = self._gatherer.next_on(node_class, self._gatherer.spent(self._table, self._wall()))
+        if found is not None:
+            self._ask(Key("workload", *found))
 
     def _look_at_node_classes(self) -> None:
         now = self._wall()
@@ -212,9 +258,18 @@ class Controller:
                 return
             self._remember(refusal)
 
+    def _look_at_model_again(self) -> None:
+        rest_seconds = self._modelling.rest_seconds(1)
+        if rest_seconds > 0.0:
+            self._ask(MODEL, rest_seconds)
+        else:
+            self._look_at_model()
+
     def _look_at_model(self) -> None:
         before = (self._model.version, self._model.coefficients)
-        recheck_seconds = self._model.look(self._table, self._devices(), self._owner, self._wall())
+        self._modelling.begin()
+        with self._modelling.timed():
+            recheck_seconds = self._model.look(self._table, self._devices(), self._owner, self._wall())
         self._knows_model = True
         if (self._model.version, self._model.coefficients) != before:
             self._ask(WORKLOADS)
@@ -238,26 +293,25 @@ class Controller:
             self._ask(Key("workload", namespace, workload), 0.5)
 
     def _look_at_profiles(self) -> None:
-        rows: list[Observation] = []
-        for item in self._world.profiles.snapshot().values():
-            rows += readable(partial(self._rows_of, item)) or []
+        rows = self._profile_rows.changed(self._world.profiles.snapshot(), self._world.workloads)
         for row in sorted(rows, key=lambda item: item.observed_milliseconds):
             self._metrics.profile_measured.labels(row.node_class).set(row.observed_milliseconds / 1000)
         self._table.extend(rows)
         self._tell_of_table()
-        stored = self._world.config_maps.snapshot().values()
-        self._apply(tables.store(self._table, stored, self._settings.namespace, self._owner), self._wall())
+        self._store_table()
 
-    def _rows_of(self, item: Object) -> list[Observation]:
-        profile = workloadprofile.parse(item)
-        owner = self._world.workloads.get(profile.spec.workload.name, profile.metadata.namespace)
-        if owner is None:
-            return []
-        workload = aiworkload.parse(owner)
-        status = workload.status
-        if status.signature is None or status.key != profile.spec.workload.key:
-            return []
-        return tables.profile_rows(profile, workload.spec, status.signature)
+    def _store_table(self) -> None:
+        """Store the table, but not all the time: what is not stored yet comes again from the WorkloadProfiles."""
+        rest_seconds = self._stored_seconds + STORING_REST_SECONDS - self._monotonic()
+        if self._table.revision == self._stored_revision:
+            return
+        if rest_seconds > 0.0:
+            self._ask(TABLE, rest_seconds)
+            return
+        stored = self._world.config_maps.snapshot().values()
+        revision = self._table.revision
+        self._apply(tables.store(self._table, stored, self._settings.namespace, self._owner), self._wall())
+        self._stored_revision, self._stored_seconds = revision, self._monotonic()
 
     def _tell_of_table(self) -> None:
         """Have model and workloads looked at if the table changed since they were last told of it."""
@@ -278,9 +332,12 @@ class Controller:
         devices = self._devices()
         coefficients = self._model.coefficients
         made_of = (self._table.revision, self._model.version, coefficients, devices)
-        if made_of != self._knowledge_made_of:
+        is_more_than_rows = self._knowledge_made_of is None or made_of[1:] != self._knowledge_made_of[1:]
+        if made_of != self._knowledge_made_of and (is_more_than_rows or self._learning.rest_seconds(1) <= 0.0):
             predictor = cast("Predictor | None", self._model.predictor)  # arrays are as good as the sequences it names
-            self._knowledge = Knowledge.of(self._table.rows, devices, predictor, self._model.version, coefficients)
+            self._learning.begin()
+            with self._learning.timed():
+                self._knowledge = Knowledge.of(self._table.rows, devices, predictor, self._model.version, coefficients)
             self._knowledge_made_of = made_of
         return self._knowledge
 

@@ -13,13 +13,12 @@ from foretide.results import InspectResult, ProbeResult, ProfileResult
 from foretide.signature import Signature
 from foretide_kube.cache import Key as ObjectKey
 from foretide_kube.client import KubeClient, Object
-from foretide_kube.kinds import aiworkload, nodeclass, workloadprofile
+from foretide_kube.kinds import aiworkload, nodeclass
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.names import (
     AIWORKLOADS,
     EVENTS,
     LABEL_JOB_NODE_CLASS,
-    LABEL_ROLE,
     ROLE_INSPECT,
     ROLE_PROBE,
     ROLE_PROFILE,
@@ -30,6 +29,7 @@ from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
 from foretide_operator.line import Line
 from foretide_operator.measuring import controller_of, holds_place
+from foretide_operator.measuring_jobs import MeasuringJobs, role_of
 from foretide_operator.nodeclass.facts import Facts as NodeClassFacts
 from foretide_operator.outcome import (
     BLOCKED_AFTER_SECONDS,
@@ -39,16 +39,16 @@ from foretide_operator.outcome import (
     finished_condition,
     read_outcome,
 )
+from foretide_operator.packed import unpack
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.services.ledger import ServiceLedger
 from foretide_operator.settings import Settings
-from foretide_operator.spending import Spending, is_unstored
+from foretide_operator.spending import Spending
 from foretide_operator.times import seconds_since
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.workload.facts import Facts as WorkloadFacts
 from foretide_operator.world import World
 
-MEASURING_ROLES: Final = frozenset({ROLE_PROFILE, ROLE_PROBE})
 _EXPECTED: Final[Mapping[str, type[Any]]] = {
     ROLE_INSPECT: InspectResult,
     ROLE_PROFILE: ProfileResult,
@@ -70,13 +70,15 @@ class Gatherer:
         self._fleet = Fleet({}, {})
         self._line = Line(world.workloads)
         self._spending = Spending(settings)
-        self._sifted_of: object = None
-        self._unfinished: tuple[Object, ...] = ()
-        self._unstored: tuple[Object, ...] = ()
+        self._measuring_jobs = MeasuringJobs(world.jobs)
 
-    def next_up(self, spent: Spent) -> set[ObjectKey]:
-        """The workloads whose turn to be measured may have come, because another waits no longer."""
-        return self._line.next_up(spent)
+    def next_on(self, node_class: str, spent: Spent) -> ObjectKey | None:
+        """The workload whose turn to be measured on a class is next; None if nobody waits there."""
+        return self._line.first(node_class, spent, self._measuring_jobs.begun)
+
+    def changed_lines(self) -> set[str]:
+        """The classes on which a turn may have come, because the line is another since this was last asked."""
+        return self._line.changed()
 
     def leave_line(self, namespace: str, name: str) -> None:
         """Let other workloads be measured before one that cannot be looked at."""
@@ -101,19 +103,16 @@ class Gatherer:
         refusals: Mapping[str, Failed],
         spent: Spent,
         trained_time: str,
-        seconds_since_written: float,
+        rest_seconds: float,
         now: datetime,
     ) -> WorkloadFacts:
-        """What is known of an AIWorkload, whose status was last written so long ago; KindError if it is none."""
+        """What is known of an AIWorkload whose status shall rest for so long; KindError if it is none."""
         workload = aiworkload.parse(item)
         namespace, name = workload.metadata.namespace, workload.metadata.name
         jobs = [job for job in self._world.jobs_by_workload.of(namespace, name) if is_alive(job)]
         pods = self._world.pods_by_workload.of(namespace, name)
         key = workload_key(workload.spec)
-        found = [
-            readable(partial(workloadprofile.parse, item))
-            for item in self._world.profiles_by_workload.of(namespace, name)
-        ]
+        found = [readable(partial(unpack, item)) for item in self._world.profiles_by_workload.of(namespace, name)]
         profiles = [profile for profile in found if profile is not None]
         replaced = {profile.spec.replaced.name for profile in profiles if profile.spec.replaced is not None}
         classes = selected(workload, self.fleet())
@@ -124,7 +123,7 @@ class Gatherer:
             nodes=tuple(self._world.nodes.snapshot().values()),
             workload_pods=self._world.task_pods.snapshot().values(),
             attempts=self._attempts(
-                [job for job in jobs if _role(job) in {ROLE_INSPECT, ROLE_PROFILE}],
+                [job for job in jobs if role_of(job) in {ROLE_INSPECT, ROLE_PROFILE}],
                 pods,
                 signature=workload.status.signature,
                 now=now,
@@ -135,16 +134,16 @@ class Gatherer:
             measuring=self._measuring(now),
             refusals=refusals,
             spent=spent,
-            ahead=self._line.ahead_of(namespace, name, spent),
+            ahead=self._line.ahead_of(namespace, name, spent, self._measuring_jobs.begun),
             trained_time=trained_time,
-            run_jobs=tuple(job for job in jobs if _role(job) == ROLE_RUN),
+            run_jobs=tuple(job for job in jobs if role_of(job) == ROLE_RUN),
             deployments=tuple(filter(is_alive, self._world.deployments_by_workload.of(namespace, name))),
-            run_pods=tuple(pod for pod in pods if _role(pod) in {"", ROLE_RUN}),
+            run_pods=tuple(pod for pod in pods if role_of(pod) in {"", ROLE_RUN}),
             actuals=ledger.of_workload(workload.metadata.uid),
             service=services.of_workload(workload.metadata.uid),
             settings=self._settings,
             now=now,
-            seconds_since_written=seconds_since_written,
+            rest_seconds=rest_seconds,
         )
 
     def node_class_facts(
@@ -168,36 +167,21 @@ class Gatherer:
 
     def probe_jobs(self) -> list[Object]:
         """The probe Jobs: those of the operator's own namespace, where no one else may make any."""
-        return [
-            job
-            for job in self._world.jobs.snapshot().values()
-            if job["metadata"]["namespace"] == self._settings.namespace and _role(job) == ROLE_PROBE and is_alive(job)
-        ]
+        own = self._settings.namespace
+        return [job for job in self._measuring_jobs.probes if job["metadata"]["namespace"] == own and is_alive(job)]
 
     def spent(self, table: ObservationTable, now: datetime) -> Spent:
         """What was spent on measurements in the last day."""
-        self._sift_jobs()
-        return self._spending.of(table, self._unstored, self._controlling_workload, now_seconds=now.timestamp())
+        unstored = self._measuring_jobs.unstored
+        return self._spending.of(table, unstored, self._controlling_workload, now_seconds=now.timestamp())
 
     def _measuring(self, now: datetime) -> Counter[str]:
         """Measurements under way per node class."""
-        self._sift_jobs()
         return Counter(
             job["metadata"]["labels"].get(LABEL_JOB_NODE_CLASS, "")
-            for job in self._unfinished
+            for job in self._measuring_jobs.unfinished
             if holds_place(job, self._controlling_workload(job), self._settings, now)
         )
-
-    def _sift_jobs(self) -> None:
-        """Tell the Jobs that measure, and those whose result is not stored, from all others, where one changed."""
-        jobs = self._world.jobs.snapshot()
-        if self._sifted_of is jobs:
-            return
-        self._sifted_of = jobs
-        self._unfinished = tuple(
-            job for job in jobs.values() if _role(job) in MEASURING_ROLES and finished_condition(job) is None
-        )
-        self._unstored = tuple(job for job in jobs.values() if _role(job) == ROLE_PROFILE and is_unstored(job))
 
     def _controlling_workload(self, job: Object) -> Object | None:
         controller = controller_of(job)
@@ -216,8 +200,8 @@ class Gatherer:
                 job,
                 own,
                 self._events(job, own) if _is_stuck(job, own, now) else (),
-                expected=_EXPECTED[_role(job)],
-                signature=signature if _role(job) == ROLE_PROFILE else None,
+                expected=_EXPECTED[role_of(job)],
+                signature=signature if role_of(job) == ROLE_PROFILE else None,
                 now=now,
             )
             attempts.append(Attempt(job, outcome))
@@ -264,7 +248,3 @@ def _is_stuck(job: Object, pods: Sequence[Object], now: datetime) -> bool:
     if not pods:
         return age_seconds >= BLOCKED_AFTER_SECONDS
     return age_seconds >= _PENDING_SECONDS and any(pod["status"].get("phase") == "Pending" for pod in pods)
-
-
-def _role(item: Object) -> str:
-    return str(item["metadata"].get("labels", {}).get(LABEL_ROLE, ""))

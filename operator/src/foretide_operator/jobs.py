@@ -39,6 +39,7 @@ from foretide_operator.pods import (
     mount_model,
     restricted_pod,
     set_gate,
+    set_preference,
     set_scheduler,
     set_service,
     workload_arguments,
@@ -94,11 +95,14 @@ def probing_key(node_class: NodeClass, settings: Settings) -> str:
     )
 
 
-def inspect_job(workload: AIWorkload, attempt: int, settings: Settings) -> Object:
-    """The Job that counts what one inference costs, on any node."""
+def inspect_job(
+    workload: AIWorkload, attempt: int, settings: Settings, node_classes: Sequence[NodeClass] = ()
+) -> Object:
+    """The Job that counts what one inference costs, on any node, rather on one of the faster ``node_classes``."""
     body = _measuring_job(workload, ROLE_INSPECT, attempt, settings)
     pod = body["spec"]["template"]["spec"]
     pod["containers"][0]["args"] = ["inspect", *workload_arguments(workload.spec)]
+    set_preference(pod, node_classes)
     set_scheduler(pod, settings)
     return body
 
@@ -175,7 +179,7 @@ def probe_job(
         annotations={ANNOTATION_KEY: key, ANNOTATION_ATTEMPT: str(attempt)},
         owner=owner,
         pod=pod,
-        spec={"backoffLimit": 0, "activeDeadlineSeconds": settings.job_deadline_seconds},
+        spec=_measuring(settings),
     )
 
 
@@ -277,8 +281,17 @@ def _measuring_job(
         annotations={ANNOTATION_KEY: key, ANNOTATION_ATTEMPT: str(attempt)},
         owner=_owner("AIWorkload", workload.metadata.name, workload.metadata.uid),
         pod=pod,
-        spec={"backoffLimit": 0, "activeDeadlineSeconds": settings.job_deadline_seconds},
+        spec=_measuring(settings),
     )
+
+
+def _measuring(settings: Settings) -> Object:
+    """One try within a deadline; it goes by itself an hour after its end, unless what failed is kept on it."""
+    return {
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": settings.job_deadline_seconds,
+        "ttlSecondsAfterFinished": RUN_TTL_SECONDS,
+    }
 
 
 def _run_pod(

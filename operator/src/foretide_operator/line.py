@@ -1,22 +1,28 @@
 """Who waits to be measured on each node class, read from what the AIWorkloads' statuses say.
 
-The statuses are the record: an operator that begins anew finds the line as it was. Of a change only the entries of its
-workload are read again, and a class's line is looked through only if one of its entries changed.
+The statuses are the record: an operator that begins anew finds the line as it was. A workload whose measurement is
+under way has had its turn there, whether or not its status says so yet. Of a change only the entries of its workload
+are read again, and put into their place among those of its namespace.
 """
 
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from foretide.profiling.turns import Candidate, Spent, rank
 from foretide_kube.cache import Key, WatchCache, object_key
 from foretide_kube.client import Object
+from foretide_operator.measuring_jobs import Pair
 
 WAITING: Final = "Waiting"
 """The reason of a pair that waits for its turn."""
+
+_Place = tuple[float, str, str]
+"""Where a candidate stands among those of its namespace: by its worth, the most first, then by its name."""
 
 
 class Line:
@@ -24,49 +30,52 @@ class Line:
 
     def __init__(self, workloads: WatchCache) -> None:
         self._lock = threading.Lock()
-        self._classes: defaultdict[str, dict[Key, Candidate]] = defaultdict(dict)
+        self._classes: defaultdict[str, defaultdict[str, list[_Place]]] = defaultdict(lambda: defaultdict(list))
         self._entries: dict[Key, dict[str, Candidate]] = {}
-        self._first: dict[str, list[Candidate]] = {}
-        self._ranked_by: Spent | None = None
-        self._left: set[str] = set()
+        self._changed: set[str] = set()
         workloads.add_listener(self._hear)
         with self._lock:  # what is told meanwhile waits, and is no older than what is read here
             for key, item in workloads.snapshot().items():
                 self._replace(key, _entries(item))
 
-    def ahead_of(self, namespace: str, name: str, spent: Spent) -> Mapping[str, Candidate]:
-        """For each class where another workload waits, the one whose turn is next."""
+    def ahead_of(
+        self, namespace: str, name: str, spent: Spent, begun: Collection[Pair] = frozenset()
+    ) -> Mapping[str, Candidate]:
+        """For each class where another workload waits, the one whose turn is next; ``begun`` had their turn."""
         with self._lock:
-            out = {}
-            for node_class in self._classes:
-                for each in self._first_two(node_class, spent):
-                    if (each.namespace, each.name) != (namespace, name):
-                        out[node_class] = each
-                        break
-            return out
+            found = {
+                node_class: self._first(node_class, spent, {(node_class, namespace, name), *begun})
+                for node_class in self._classes
+            }
+        return {node_class: each for node_class, each in found.items() if each is not None}
 
-    def next_up(self, spent: Spent) -> set[Key]:
-        """Who is first now where somebody left the line since this was last asked: their turn may have come."""
+    def first(self, node_class: str, spent: Spent, begun: Collection[Pair] = frozenset()) -> Key | None:
+        """The workload whose turn is next on a class; None if nobody waits there."""
         with self._lock:
-            left, self._left = self._left, set()
-            return {(each.namespace, each.name) for name in left for each in self._first_two(name, spent)[:1]}
+            found = self._first(node_class, spent, begun)
+        return None if found is None else (found.namespace, found.name)
+
+    def changed(self) -> set[str]:
+        """The classes on which a turn may have come since this was last asked: somebody left, or another is first."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            return changed
 
     def leave(self, namespace: str, name: str) -> None:
         """Let others pass a workload that cannot be looked at, until its status changes."""
         with self._lock:
             self._replace((namespace, name), {})
 
-    def _first_two(self, node_class: str, spent: Spent) -> list[Candidate]:
-        if self._ranked_by is not spent:
-            self._first.clear()
-            self._ranked_by = spent
-        if node_class not in self._first:
-            ranked = sorted(
-                self._classes[node_class].values(),
-                key=lambda each: rank(each, measurements=spent.measurements[node_class, each.namespace]),
-            )
-            self._first[node_class] = ranked[:2]
-        return self._first[node_class]
+    def _first(self, node_class: str, spent: Spent, passed: Collection[Pair]) -> Candidate | None:
+        firsts = (
+            next(_candidates(namespace, places, node_class, passed), None)
+            for namespace, places in self._classes[node_class].items()
+        )
+        return min(
+            (each for each in firsts if each is not None),
+            key=lambda each: rank(each, measurements=spent.measurements[node_class, each.namespace]),
+            default=None,
+        )
 
     def _hear(self, kind: str, item: Object) -> None:
         key = object_key(item)
@@ -79,14 +88,31 @@ class Line:
         if entries:
             self._entries[key] = entries
         for node_class in before.keys() | entries.keys():
-            if before.get(node_class) == entries.get(node_class):
+            old, new = before.get(node_class), entries.get(node_class)
+            if old == new:
                 continue
-            self._first.pop(node_class, None)
-            if node_class in entries:
-                self._classes[node_class][key] = entries[node_class]
-            else:
-                del self._classes[node_class][key]
-                self._left.add(node_class)
+            namespaces, namespace = self._classes[node_class], key[0]
+            first = namespaces[namespace][:1]
+            if old is not None:
+                del namespaces[namespace][bisect_left(namespaces[namespace], _place(old))]
+            if new is not None:
+                insort(namespaces[namespace], _place(new))
+            if new is None or namespaces[namespace][:1] != first:
+                self._changed.add(node_class)
+            if not namespaces[namespace]:
+                del namespaces[namespace]
+
+
+def _place(candidate: Candidate) -> _Place:
+    return -candidate.worth, candidate.namespace, candidate.name
+
+
+def _candidates(
+    namespace: str, places: Iterable[_Place], node_class: str, passed: Collection[Pair]
+) -> Iterator[Candidate]:
+    for worth, _, name in places:
+        if (node_class, namespace, name) not in passed:
+            yield Candidate(namespace=namespace, name=name, worth=-worth)
 
 
 def _entries(item: Object) -> dict[str, Candidate]:

@@ -131,11 +131,15 @@ def read_outcome(
     finished = finished_condition(job)
     pod = max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
     if finished is None:
-        return _progress(job, pod, events, now)
+        result = _result_before_the_end(pod, expected=expected, signature=signature)
+        return _progress(job, pod, events, now) if result is None else result
     kept = KeptFailure.of(job)
     if kept is not None:
         return Failed(kept.reason, kept.message, _time(finished))
-    may_settle = finished.get("reason") != "DeadlineExceeded" and (pod is None or terminated_state(pod) is None)
+    if finished.get("reason") == "DeadlineExceeded":
+        may_settle = _event(events, "Started") is not None and _event(events, "Killing") is None
+    else:
+        may_settle = pod is None or terminated_state(pod) is None
     if may_settle and seconds_since(_time(finished), now) < SETTLE_SECONDS:
         return Running(message="its end is being read")
     if finished["type"] == "Complete":
@@ -143,6 +147,14 @@ def read_outcome(
             return Failed("NodeGone", "the Pod is gone and its result with it", _time(finished))
         return read_result(pod, expected=expected, signature=signature, ended_time=_time(finished))
     return _failure(job, finished, pod, events, expected=expected, now=now)
+
+
+def _result_before_the_end(pod: Object | None, *, expected: type[Any], signature: Signature | None) -> Done | None:
+    """The result of a Pod that ended well, whose Job will be told so in a second or two; None if there is none."""
+    if pod is None or pod.get("status", {}).get("phase") != "Succeeded":
+        return None
+    found = read_result(pod, expected=expected, signature=signature)
+    return found if isinstance(found, Done) else None
 
 
 def read_result(
@@ -246,7 +258,7 @@ def _failure(
     if finished.get("reason") == "DeadlineExceeded":
         reason, message = (
             _hindrance(pod, events, now)
-            or _lateness(job, finished, events)
+            or _lateness(job, events)
             or ("DeadlineExceeded", "it had not ended when its time was up and was stopped")
         )
         return Failed(reason, message, ended)
@@ -299,19 +311,34 @@ def _hindrance(pod: Object | None, events: Sequence[Object], now: datetime) -> t
     return None
 
 
-def _lateness(job: Object, finished: Object, events: Sequence[Object]) -> tuple[str, str] | None:
-    """Why a Job whose time was up did not have a fair share of it to work in; None if it did."""
-    if _event(events, "NodeNotReady") is not None:
-        return "NodeGone", "its node was not ready for a part of its time"
+def _lateness(job: Object, events: Sequence[Object]) -> tuple[str, str] | None:
+    """Why a Job whose time was up did not have a fair share of it to work in; None if it did.
+
+    A kubelet that stops a container at the end of its time says so. Where none does, it ran no more by then: its node
+    lost it, with its power for example.
+    """
     started = _event(events, "Started")
-    if started is None:
-        return "StartedLate", "its container had not begun when its time was up, and nobody says why"
-    allowed_seconds = job.get("spec", {}).get("activeDeadlineSeconds") or 0
-    began, ended = parse_time(started.get("lastTimestamp")), parse_time(_time(finished))
-    if began is None or ended is None or (ended - began).total_seconds() >= _FAIR_SHARE * allowed_seconds:
-        return None
-    had_seconds = max(0.0, (ended - began).total_seconds())
-    return "StartedLate", f"its container had {had_seconds:.0f} s of {allowed_seconds} s: it began late"
+    had_seconds, allowed_seconds = _time_to_work(job, started)
+    told: tuple[str, str] | None = None
+    if _event(events, "NodeNotReady") is not None:
+        told = "NodeGone", "its node was not ready for a part of its time"
+    elif started is None:
+        told = "StartedLate", "its container had not begun when its time was up, and nobody says why"
+    elif had_seconds < _FAIR_SHARE * allowed_seconds:
+        told = "StartedLate", f"its container had {had_seconds:.0f} s of {allowed_seconds:.0f} s: it began late"
+    elif _event(events, "Killing") is None:
+        told = "Killed", "when its time was up it ran no more, and its node did not say why"
+    return told
+
+
+def _time_to_work(job: Object, started: Object | None) -> tuple[float, float]:
+    """Seconds from the start of a Job's container to its deadline, and those of the deadline; equal if not known."""
+    allowed_seconds = float(job.get("spec", {}).get("activeDeadlineSeconds") or 0)
+    begun = parse_time(job.get("status", {}).get("startTime"))
+    began = parse_time((started or {}).get("lastTimestamp"))
+    if begun is None or began is None:
+        return allowed_seconds, allowed_seconds
+    return max(0.0, allowed_seconds - (began - begun).total_seconds()), allowed_seconds
 
 
 def _refused_by_node(pod: Object) -> tuple[str, str] | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.common import LabelSelector, plain
+from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.names import GATE_PLAN, LABEL_ROLE, RESOURCE_TASK, ROLE_PROBE, ROLE_PROFILE
 from foretide_operator.settings import Settings
 
@@ -17,6 +18,8 @@ SERVICE_PORT: Final = 8080
 _DRAIN_SECONDS: Final = 30
 """Kubernetes kills a service that has not ended so long after it was told to; it gives itself 25 s."""
 _USER: Final = 65532
+_MOST_WEIGHT: Final = 100
+"""Of a preference, as Kubernetes bounds it."""
 _SECURITY: Final[Object] = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -132,24 +135,27 @@ def set_gate(pod: Object, settings: Settings) -> None:
         pod["schedulingGates"] = [{"name": GATE_PLAN}]
 
 
+def set_preference(pod: Object, node_classes: Iterable[NodeClass]) -> None:
+    """Have the Pod rather on a node of a class that was probed to be fast: importing a runtime is computation."""
+    probed = [(each, each.status.probe) for each in node_classes if _requirements(each.spec.selector)]
+    speeds = {each.metadata.name: probe.gemm_flops_per_second for each, probe in probed if probe is not None}
+    fastest = max(speeds.values(), default=0)
+    if not fastest:
+        return
+    terms = [
+        {
+            "weight": max(_MOST_WEIGHT * speeds[each.metadata.name] // fastest, 1),
+            "preference": {"matchExpressions": _requirements(each.spec.selector)},
+        }
+        for each, probe in probed
+        if probe is not None
+    ]
+    pod["affinity"] = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
 def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object:
     """To the nodes of a class but for those that belong to another, and away from other measurements."""
-    term: Object = {
-        "matchExpressions": [
-            *(
-                {"key": key, "operator": "In", "values": [value]}
-                for key, value in sorted(selector.match_labels.items())
-            ),
-            *(
-                {
-                    "key": requirement.key,
-                    "operator": requirement.operator,
-                    **({"values": list(requirement.values)} if requirement.values else {}),
-                }
-                for requirement in selector.match_expressions
-            ),
-        ]
-    }
+    term: Object = {"matchExpressions": _requirements(selector)}
     if lost_nodes:
         term["matchFields"] = [
             {"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in sorted(lost_nodes)
@@ -172,3 +178,18 @@ def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object
     if term["matchExpressions"] or lost_nodes:  # a term without requirements matches nothing in Kubernetes
         affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     return affinity
+
+
+def _requirements(selector: LabelSelector) -> list[Object]:
+    """A selection by labels as requirements on a node."""
+    return [
+        *({"key": key, "operator": "In", "values": [value]} for key, value in sorted(selector.match_labels.items())),
+        *(
+            {
+                "key": requirement.key,
+                "operator": requirement.operator,
+                **({"values": list(requirement.values)} if requirement.values else {}),
+            }
+            for requirement in selector.match_expressions
+        ),
+    ]

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
 
 from foretide_kube.client import Object
 from foretide_kube.names import GROUP
@@ -15,33 +20,43 @@ _METADATA = (
     "generation",
     "creationTimestamp",
     "deletionTimestamp",
-    "labels",
-    "ownerReferences",
 )
+_OWNER = ("kind", "name", "uid", "controller")
+_CONDITION = ("type", "status", "reason", "message", "lastTransitionTime")
+_CONTAINER_STATUS = ("name", "image", "ready", "restartCount", "state", "lastState")
+_TERMINATED = ("exitCode", "reason", "message", "startedAt", "finishedAt")
+_POD_STATUS = ("phase", "reason", "message", "startTime", "podIP", "hostIP")
+_POD_CONDITIONS = frozenset({"PodScheduled", "Ready"})
+_NOT_OF_A_JOB = frozenset({"template", "selector", "podFailurePolicy"})
+_JOB_CONDITIONS = frozenset({"Complete", "Failed", "Suspended"})
+_SHARED = 1024
+"""So many specs that are equal among Pods, or among Jobs, are kept once."""
 
 
 def reduce_pod(pod: Object) -> Object:
     """A Pod: where it is, what keeps it from being placed, what it asks for, how it stands, what we wrote on it."""
     spec, status = pod.get("spec", {}), pod.get("status", {})
+    containers = [
+        {
+            "name": container["name"],
+            "image": container.get("image", ""),
+            "resources": container.get("resources", {}),
+        }
+        for container in spec.get("containers", [])
+    ]
+    reduced = _only(_POD_STATUS, status)
+    if "conditions" in status:
+        reduced["conditions"] = _conditions(status["conditions"], _POD_CONDITIONS)
+    if "containerStatuses" in status:
+        reduced["containerStatuses"] = [_container_status(each) for each in status["containerStatuses"]]
     return {
         "metadata": _metadata(pod),
         "spec": {
             "nodeName": spec.get("nodeName"),
             "schedulingGates": spec.get("schedulingGates") or [],
-            "containers": [
-                {
-                    "name": container["name"],
-                    "image": sys.intern(container.get("image", "")),  # the same of thousands of Pods
-                    "resources": container.get("resources", {}),
-                }
-                for container in spec.get("containers", [])
-            ],
+            "containers": _shared(containers),
         },
-        "status": {
-            key: status[key]
-            for key in ("phase", "reason", "message", "conditions", "containerStatuses", "startTime", "podIP", "hostIP")
-            if key in status
-        },
+        "status": reduced,
     }
 
 
@@ -61,12 +76,14 @@ def reduce_node(node: Object) -> Object:
 
 
 def reduce_job(job: Object) -> Object:
-    """A Job without its Pod template, which nobody reads back."""
-    spec = job.get("spec", {})
+    """A Job without its Pod template, which nobody reads back, and without conditions that come before its end."""
+    spec, status = job.get("spec", {}), job.get("status", {})
+    if "conditions" in status:
+        status = {**status, "conditions": _conditions(status["conditions"], _JOB_CONDITIONS)}
     return {
         "metadata": _metadata(job),
-        "spec": {key: value for key, value in spec.items() if key not in {"template", "selector", "podFailurePolicy"}},
-        "status": job.get("status", {}),
+        "spec": _shared({key: value for key, value in spec.items() if key not in _NOT_OF_A_JOB}),
+        "status": {key: value for key, value in status.items() if value not in (0, {})},
     }
 
 
@@ -77,9 +94,41 @@ def reduce_object(item: Object) -> Object:
 
 def _metadata(item: Object) -> Object:
     source = item["metadata"]
-    metadata = {key: source[key] for key in _METADATA if key in source}
+    metadata = _only(_METADATA, source)
     annotations = source.get("annotations") or {}
-    annotations = {key: value for key, value in annotations.items() if key.split("/")[0] == GROUP}
-    metadata["annotations"] = annotations
-    metadata["labels"] = source.get("labels") or {}
+    metadata["annotations"] = {key: value for key, value in annotations.items() if key.split("/")[0] == GROUP}
+    metadata["labels"] = {key: sys.intern(value) for key, value in (source.get("labels") or {}).items()}
+    if "namespace" in metadata:
+        metadata["namespace"] = sys.intern(metadata["namespace"])
+    if "ownerReferences" in source:
+        metadata["ownerReferences"] = [_only(_OWNER, each) for each in source["ownerReferences"]]
     return metadata
+
+
+def _conditions(conditions: list[Object], types: Collection[str]) -> list[Object]:
+    return [_only(_CONDITION, each) for each in conditions if each["type"] in types]
+
+
+def _container_status(status: Object) -> Object:
+    reduced = _only(_CONTAINER_STATUS, status)
+    if "image" in reduced:
+        reduced["image"] = sys.intern(reduced["image"])
+    for name in ("state", "lastState"):
+        terminated = reduced.get(name, {}).get("terminated")
+        if terminated is not None:
+            reduced[name] = {"terminated": _only(_TERMINATED, terminated)}
+    return reduced
+
+
+def _only(keys: Iterable[str], source: Object) -> Object:
+    return {key: source[key] for key in keys if key in source}
+
+
+def _shared(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """An equal value that others hold as well; nobody may change it."""
+    return _decoded(msgspec.json.encode(value))
+
+
+@lru_cache(maxsize=_SHARED)
+def _decoded(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    return msgspec.json.decode(text)

@@ -6,11 +6,12 @@ result is not stored: those under way, and those that failed. Probes do not coun
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from foretide.observation import Observation
-from foretide.profiling.turns import Limits, Measurement, Spent, measuring_seconds, spent
+from foretide.observation import Observation, namespace_of
+from foretide.profiling.turns import Limits, Measurement, Spent, measuring_seconds, spent, together
 from foretide_kube.client import Object
 from foretide_kube.names import LABEL_JOB_NODE_CLASS
 from foretide_operator.measuring import is_controlled_by
@@ -35,13 +36,15 @@ def limits_of(settings: Settings) -> Limits:
 
 
 class Spending:
-    """Sums up anew only when the table or a Job changed, or time has passed; ``now_seconds`` is since the epoch."""
+    """Sums up anew only what changed, or when time has passed; ``now_seconds`` is since the epoch."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stored_of = -1
         self._stored: list[Measurement] = []
-        self._spent_of: tuple[int, object, float] = (-1, (), 0.0)
+        self._of_table = Spent()
+        self._unstored: Sequence[Object] = ()
+        self._summed_seconds = -math.inf
         self._spent = Spent()
 
     def of(
@@ -57,16 +60,19 @@ class Spending:
         ``unstored`` are profile Jobs (`is_unstored`), the same tuple while they are the same; ``workload_of`` gives the
         AIWorkload that a Job says it belongs to.
         """
-        if self._stored_of != table.revision:
+        is_old = not 0.0 <= now_seconds - self._summed_seconds < REST_SECONDS
+        is_other_table = self._stored_of != table.revision
+        if is_other_table:
             self._stored = [_stored(row, limits_of(self._settings)) for row in table.rows if row.origin == "Profile"]
             self._stored_of = table.revision
-        revision, jobs, summed_seconds = self._spent_of
-        is_same = revision == table.revision and jobs is unstored
-        if not is_same or not 0.0 <= now_seconds - summed_seconds < REST_SECONDS:
+        if is_other_table or is_old:
+            self._of_table = spent(self._stored, now_seconds=now_seconds)
+            self._summed_seconds = now_seconds
+        if is_other_table or is_old or unstored is not self._unstored:
             ours = [job for job in unstored if is_controlled_by(job, workload_of(job))]
             under_way = filter(None, (self._under_way(job, now_seconds) for job in ours))
-            self._spent = spent([*self._stored, *under_way], now_seconds=now_seconds)
-            self._spent_of = (table.revision, unstored, now_seconds)
+            self._spent = together(self._of_table, spent(under_way, now_seconds=now_seconds))
+            self._unstored = unstored
         return self._spent
 
     def _under_way(self, job: Object, now_seconds: float) -> Measurement | None:
@@ -86,13 +92,15 @@ class Spending:
 
 
 def is_unstored(job: Object) -> bool:
-    """Whether the result of a profile Job is not stored: one that is stored has its Job given a time to live."""
-    return job.get("spec", {}).get("ttlSecondsAfterFinished") is None
+    """Whether a profile Job is under way, or ended without a result that can be used: then it has no time to live."""
+    finished = finished_condition(job)
+    is_well = finished is not None and finished["type"] == "Complete"
+    return not is_well or job.get("spec", {}).get("ttlSecondsAfterFinished") is None
 
 
 def _stored(row: Observation, limits: Limits) -> Measurement:
     return Measurement(
-        namespace=row.workload.partition("/")[0],
+        namespace=namespace_of(row.workload),
         node_class=row.node_class,
         ended_seconds=row.observed_milliseconds / 1000,
         node_seconds=measuring_seconds(

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from foretide_kube.client import Object
-from foretide_kube.names import LABEL_WORKLOAD
-from foretide_operator.controller import ALL, MODEL, NODE_CLASSES, PAIRING, TABLE, WORKLOADS
-from foretide_operator.outcome import finished_condition
+from foretide_kube.names import LABEL_JOB_NODE_CLASS, LABEL_ROLE, LABEL_WORKLOAD, ROLE_PROBE
+from foretide_operator.controller import ALL, MODEL, NODE_CLASSES, PAIRING, TABLE, WORKLOADS, turn_of
 from foretide_operator.pairing.ended import is_waiting_to_be_paired
 from foretide_operator.queue import Key, KeyedQueue
 from foretide_operator.world import World
@@ -59,18 +58,18 @@ class Triggers:
     def _on_workload(self, kind: str, item: Object) -> None:
         metadata = item["metadata"]
         self.ask(Key("workload", metadata["namespace"], metadata["name"]))
-        if kind == "DELETED":
-            self.ask(WORKLOADS, delay_seconds=1.0)  # its measurements may have held places
-        else:
+        if kind != "DELETED":
             self.ask(TABLE, delay_seconds=2.0)  # profiles wait for the signature
 
     def _on_job(self, _: str, item: Object) -> None:
         self._ask_for_workload(item)
-        if finished_condition(item) is not None:
+        labels = item["metadata"].get("labels", {})
+        if labels.get(LABEL_ROLE) == ROLE_PROBE:
             self.ask(NODE_CLASSES)
-            self.ask(WORKLOADS, delay_seconds=0.5)  # a place on its node class is free
-        elif not item["metadata"].get("labels", {}).get(LABEL_WORKLOAD):
-            self.ask(NODE_CLASSES)
+        if labels.get(
+            LABEL_JOB_NODE_CLASS
+        ):  # a place on that class may be free, or the next in line may begin beside it
+            self.ask(turn_of(labels[LABEL_JOB_NODE_CLASS]))
 
     def _on_pod(self, kind: str, item: Object) -> None:
         is_waiting = bool(item["spec"].get("schedulingGates"))

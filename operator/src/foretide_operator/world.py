@@ -27,6 +27,7 @@ from foretide_kube.names import (
     WORKLOAD_PROFILES,
     Resource,
 )
+from foretide_operator.packed import pack
 from foretide_operator.reduce import reduce_job, reduce_node, reduce_object, reduce_pod
 
 _OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
@@ -122,7 +123,7 @@ def open_world(client: KubeClient, *, namespace: str, clock: Callable[[], float]
 
     task_pods = cache(PODS, reduce_pod, label_selector=LABEL_WORKLOAD)
     jobs = cache(JOBS, reduce_job, label_selector=_OURS)
-    profiles = cache(WORKLOAD_PROFILES)
+    profiles = cache(WORKLOAD_PROFILES, pack)
     deployments = cache(DEPLOYMENTS, label_selector=_OURS)
     return World(
         workloads=cache(AIWORKLOADS),

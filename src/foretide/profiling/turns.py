@@ -73,6 +73,15 @@ def spent(measurements: Iterable[Measurement], *, now_seconds: float) -> Spent:
     return out
 
 
+def together(one: Spent, other: Spent) -> Spent:
+    """What was spent in both."""
+    classes = one.node_seconds.keys() | other.node_seconds.keys()
+    return Spent(
+        {name: one.node_seconds.get(name, 0.0) + other.node_seconds.get(name, 0.0) for name in classes},
+        one.measurements + other.measurements,
+    )
+
+
 def rank(candidate: Candidate, *, measurements: int) -> tuple[int, float, str, str]:
     """What candidates for a class are ordered by, the next one first; no two are equal.
 

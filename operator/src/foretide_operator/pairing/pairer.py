@@ -15,7 +15,7 @@ from functools import partial
 
 from foretide.contention import Coefficients
 from foretide_kube.client import ApiError, KubeClient, Object
-from foretide_kube.kinds import aiworkload, workloadprofile
+from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.kinds.common import to_time
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
@@ -26,6 +26,7 @@ from foretide_operator.apply import apply_actions
 from foretide_operator.co_runners import Tenancy
 from foretide_operator.fleet import Fleet
 from foretide_operator.metrics import Metrics
+from foretide_operator.packed import unpack
 from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.pairing.watch import Told, tell
@@ -144,8 +145,9 @@ class Pairer:
         """The profile that is published as the prediction for a class."""
         measured = {p.node_class: p.measured_time for p in workload.status.predictions}.get(node_class)
         for item in self._world.profiles_by_workload.of(workload.metadata.namespace, workload.metadata.name):
-            if (item["spec"].get("nodeClass"), item["spec"].get("measuredTime")) == (node_class, measured):
-                return readable(partial(workloadprofile.parse, item))
+            profile = readable(partial(unpack, item))
+            if profile is not None and (profile.spec.node_class, profile.spec.measured_time) == (node_class, measured):
+                return profile
         return None
 
     def _workload_of(self, pod: Object) -> AIWorkload | None:

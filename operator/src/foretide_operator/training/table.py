@@ -7,7 +7,8 @@ after a restart and nothing is counted twice.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -15,13 +16,17 @@ import msgspec
 from foretide.observation import Observation
 from foretide.observation_table import ROWS_PER_PAIR, ShardEncoder, ShardError, decode_shards, thin
 from foretide.signature import Signature, at_batch_size
+from foretide_kube.cache import Key, WatchCache
 from foretide_kube.client import Object
+from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_kube.names import CONFIG_MAPS
+from foretide_kube.readable import readable
 from foretide_operator.actions import Action, Apply, Delete
 from foretide_operator.config_maps import COMPONENT_LABEL, config_map
 from foretide_operator.forecasting import runtime_of, workload_column
+from foretide_operator.packed import unpack
 from foretide_operator.times import epoch_milliseconds
 
 COMPONENT: Final = "observations"
@@ -88,6 +93,40 @@ class ObservationTable:
         known = {_identity(row): row for row in self._pairs.get(pair, ())}
         kept = thin(({_identity(row): row for row in more} | known).values(), ROWS_PER_PAIR)
         return None if {_identity(row) for row in kept} == known.keys() else kept
+
+
+class ProfileRows:
+    """The rows of WorkloadProfiles, read again only where profile or workload are others than the last time."""
+
+    def __init__(self) -> None:
+        self._read: dict[Key, tuple[str, str]] = {}
+
+    def changed(self, profiles: Mapping[Key, Object], workloads: WatchCache) -> list[Observation]:
+        """The rows of all profiles that are new, or whose workload was inspected meanwhile."""
+        rows: list[Observation] = []
+        read: dict[Key, tuple[str, str]] = {}
+        for key, item in profiles.items():
+            owner = workloads.get(item["spec"]["workload"]["name"], key[0])
+            version = item["metadata"]["resourceVersion"] + item["metadata"]["uid"], _inspected_as(owner)
+            read[key] = version
+            if owner is not None and self._read.get(key) != version:
+                rows += readable(partial(_rows_of, item, owner)) or []
+        self._read = read
+        return rows
+
+
+def _rows_of(item: Object, owner: Object) -> list[Observation]:
+    profile, workload = unpack(item), aiworkload.parse(owner)
+    status = workload.status
+    if status.signature is None or status.key != profile.spec.workload.key:
+        return []
+    return profile_rows(profile, workload.spec, status.signature)
+
+
+def _inspected_as(workload: Object | None) -> str:
+    """What a workload was inspected as; empty where it is gone or was not."""
+    status = {} if workload is None else workload.get("status", {})
+    return f"{workload['metadata']['uid']} {status.get('key')}" if workload and status.get("signature") else ""
 
 
 def profile_rows(profile: WorkloadProfile, spec: AIWorkloadSpec, signature: Signature) -> list[Observation]:

@@ -175,12 +175,20 @@ def _not_first(asked: _Asked) -> tuple[str, str] | None:
     if ahead is None:
         return None
     metadata = asked.facts.workload.metadata
-    own = Candidate(namespace=metadata.namespace, name=metadata.name, worth=asked.worth_permille / 1e3)
+    own = Candidate(namespace=metadata.namespace, name=metadata.name, worth=_told_permille(asked) / 1e3)
     own_rank, ahead_rank = (
         rank(each, measurements=asked.facts.spent.measurements[asked.node_class, each.namespace])
         for each in (own, ahead)
     )
     return (WAITING, WAITING_MESSAGE) if ahead_rank < own_rank else None
+
+
+def _told_permille(asked: _Asked) -> int:
+    """The worth by which others see the workload in the line; its own figure as long as it is not in it."""
+    status = asked.facts.workload.status
+    rows = status.profiles.classes if status.profiles is not None and status.key == asked.facts.key else ()
+    told = next((row for row in rows if row.node_class == asked.node_class and row.reason == WAITING), None)
+    return asked.worth_permille if told is None or told.worth_permille is None else told.worth_permille
 
 
 def _option(facts: Facts, prediction: Prediction, *, is_doubted: bool) -> Option:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,8 +29,8 @@ class Facts:
     measurement there. ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
     are Jobs, by name, that the API server would not take just now. ``spent`` is what a day's measurements took, and
     ``ahead`` has for each class the first of the other workloads that wait to be measured there. ``trained_time`` is
-    when the model in use was trained, empty if there is none. ``seconds_since_written`` is how long ago its
-    status was last written.
+    when the model in use was trained, empty if there is none. While ``rest_seconds`` are left, its status is not
+    written for small changes.
     """
 
     workload: AIWorkload
@@ -54,7 +53,7 @@ class Facts:
     service: ServiceActuals | None = None
     settings: Settings
     now: datetime
-    seconds_since_written: float = math.inf
+    rest_seconds: float = 0.0
 
     @property
     def key(self) -> str:

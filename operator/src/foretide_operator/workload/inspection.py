@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from foretide.results import InspectResult
 from foretide.signature import Signature
+from foretide_kube.client import Object
 from foretide_kube.names import ROLE_INSPECT
 from foretide_operator.actions import Action, Verdict
-from foretide_operator.attempts import advance, latest, retire
+from foretide_operator.attempts import advance, keep, latest
 from foretide_operator.fleet import node_fits
 from foretide_operator.jobs import inspect_job, measuring_key
-from foretide_operator.outcome import Done, Failed
+from foretide_operator.outcome import Done, Failed, finished_condition
 from foretide_operator.workload.facts import Facts
 
 TYPE = "Inspected"
@@ -33,10 +34,8 @@ def decide(facts: Facts) -> Inspection:
     """The next step towards the signature."""
     attempt = latest(facts.attempts, role=ROLE_INSPECT, key=measuring_key(facts.workload.spec))
     if facts.known_signature is not None:
-        stored = attempt is not None and isinstance(attempt.outcome, Done)
         return Inspection(
             _inspected(facts.known_signature),
-            actions=retire(attempt.job) if attempt is not None and stored else (),
             signature=facts.known_signature,
             model_sha256=facts.workload.status.model_sha256,
         )
@@ -45,13 +44,15 @@ def decide(facts: Facts) -> Inspection:
         return Inspection(Verdict(TYPE, "Unknown", "TooLargeForEveryNode", "no node takes a Pod with these limits"))
     step = advance(
         attempt,
-        lambda number: inspect_job(facts.workload, number, facts.settings),
+        lambda number: inspect_job(
+            facts.workload, number, facts.settings, [members.node_class for members in facts.classes]
+        ),
         may_start=True,
         refusals=facts.refusals,
         now=facts.now,
     )
-    if step.done is not None:
-        return _read(facts, step.done)
+    if attempt is not None and step.done is not None:
+        return _read(facts, attempt.job, step.done)
     if step.failed is not None:
         verdict = Verdict(TYPE, "False", step.failed.reason, step.failed.message)
         return Inspection(verdict, actions=step.actions, is_failed=True)
@@ -62,13 +63,15 @@ def decide(facts: Facts) -> Inspection:
     )
 
 
-def _read(facts: Facts, done: Done) -> Inspection:
+def _read(facts: Facts, job: Object, done: Done) -> Inspection:
     result = done.result
     if not isinstance(result, InspectResult):
         raise TypeError(f"an inspection gave a {type(result).__name__}")
     failed = _contradiction(facts, result)
     if failed is not None:
-        return Inspection(Verdict(TYPE, "False", failed.reason, failed.message), is_failed=True)
+        verdict = Verdict(TYPE, "False", failed.reason, failed.message)
+        ended_time = (finished_condition(job) or {}).get("lastTransitionTime", "")
+        return Inspection(verdict, actions=keep(job, replace(failed, ended_time=ended_time)), is_failed=True)
     return Inspection(_inspected(result.signature), signature=result.signature, model_sha256=result.model_sha256)
 
 

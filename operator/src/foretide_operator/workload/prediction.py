@@ -70,12 +70,8 @@ def _seconds(facts: Facts, prediction: Prediction) -> float:
 
 
 def _steady(old: Prediction | None, new: Prediction) -> Prediction:
-    """``old`` if ``new`` says the same but for rounding."""
-    if (
-        old is None
-        or (old.source, old.measured_time) != (new.source, new.measured_time)
-        or old.model_version != new.model_version
-    ):
+    """``old`` if ``new`` says the same but for rounding, whichever version of the model says it."""
+    if old is None or (old.source, old.measured_time) != (new.source, new.measured_time):
         return new
     pairs = [
         *zip(_figures(old.work_microseconds_per_inference), _figures(new.work_microseconds_per_inference), strict=True),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from msgspec.structs import replace
 
 from foretide.prediction import Prediction
 from foretide.signature import Signature
@@ -16,10 +13,7 @@ from foretide_kube.names import AIWORKLOADS
 from foretide_operator.actions import Action, Verdict, WriteStatus
 from foretide_operator.workload import admissibility, inspection, prediction, profiling, readiness, run
 from foretide_operator.workload.facts import Facts
-from foretide_operator.workload.waiting import without_waiting
-
-WAITING_REST_SECONDS: Final = 5.0
-"""What waits is not told anew sooner after the last write, where nothing else changed: a plan changes by the second."""
+from foretide_operator.workload.urgency import urgent_part
 
 Predict = Callable[[Facts, Signature], Sequence[Prediction]]
 """Predictions for the selected classes of a workload with this signature; pure."""
@@ -27,11 +21,15 @@ Predict = Callable[[Facts, Signature], Sequence[Prediction]]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do, and after how many seconds to look again even if nothing happens."""
+    """What to do, and after how many seconds to look again even if nothing happens.
+
+    ``is_held_back`` says that the status changed in small ways, and is to be written later.
+    """
 
     actions: tuple[Action, ...]
     status: AIWorkloadStatus
     recheck_seconds: float | None = None
+    is_held_back: bool = False
 
 
 def decide(facts: Facts, predict: Predict) -> Decision:
@@ -66,20 +64,11 @@ def decide(facts: Facts, predict: Predict) -> Decision:
     )
     actions = [*inspected.actions, *profiled.actions, *running.actions]
     rechecks = [seconds for seconds in (inspected.recheck_seconds, profiled.recheck_seconds) if seconds is not None]
-    rest_seconds = WAITING_REST_SECONDS - facts.seconds_since_written
-    if status != before and rest_seconds > 0.0 and _without_waiting(status) == _without_waiting(before):
-        rechecks.append(rest_seconds)
-    elif status != before:
+    is_held_back = facts.rest_seconds > 0.0 and status != before and urgent_part(status) == urgent_part(before)
+    if status != before and not is_held_back:
         metadata = facts.workload.metadata
         actions.append(WriteStatus(AIWORKLOADS, metadata.namespace, metadata.name, metadata.uid, plain(status)))
-    return Decision(tuple(actions), status, min(rechecks, default=None))
-
-
-def _without_waiting(status: AIWorkloadStatus) -> AIWorkloadStatus:
-    """The status but for what it says of waiting tasks, which changes with every plan."""
-    runs = None if status.runs is None else without_waiting(status.runs)
-    conditions = tuple(replace(c, message="") if c.type == run.JOB_TYPE else c for c in status.conditions)
-    return replace(status, runs=runs, conditions=conditions)
+    return Decision(tuple(actions), status, min(rechecks, default=None), is_held_back)
 
 
 def _is_published(facts: Facts) -> bool:
