@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from foretide.contention import alone, coefficients_of
 from foretide.observation import Observation
 from foretide_kube.kinds.completiontimemodel import MOST_CLASSES
 from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, CONFIG_MAPS, PODS
@@ -15,9 +16,8 @@ from foretide_operator.actions import Apply
 from foretide_operator.co_runners import Tenancy
 from foretide_operator.jobs import run_job
 from foretide_operator.pairing.ended import read_ended
-from foretide_operator.train import without_company
+from foretide_operator.train import learn_contention
 from foretide_operator.training import table as tables
-from foretide_operator.training.protocol import TrainingRequest
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.training.trainer import Trainer
 from tests.foretide.test_contention_fit import runs
@@ -173,11 +173,11 @@ def test_contention_is_published_where_it_is_better_than_none_and_the_status_say
 
 
 def test_what_is_trained_on_are_times_without_company_where_it_is_known_what_that_costs() -> None:
-    rows = tuple(runs(1, compute_bound=1.0, workloads=2, noise=0.02))
-    request, learned = without_company(TrainingRequest(observations=rows, devices={}))
+    rows = runs(1, compute_bound=1.0, workloads=2, noise=0.02)
+    learned = learn_contention(rows)
     factor = learned["fast"][0].coefficient_permille / 1000
     assert factor == pytest.approx(1.0, abs=0.15)
-    for before, after in zip(rows, request.observations, strict=True):
+    for before, after in zip(rows, alone(rows, coefficients_of(learned.items())), strict=True):
         longer = 1 + factor * (before.exposure_permille or 0) / 1000 if before.workload.endswith("0/k") else 1.0
         assert after.inference_microseconds == pytest.approx(before.inference_microseconds / longer, abs=1)
 
@@ -185,6 +185,6 @@ def test_what_is_trained_on_are_times_without_company_where_it_is_known_what_tha
 def test_of_classes_that_are_not_published_nothing_is_taken_out_of_times() -> None:
     rows = runs(1, compute_bound=1.0, workloads=2, noise=0.02)
     others = [msgspec.structs.replace(rows[0], node_class=f"a-{number:02d}") for number in range(MOST_CLASSES)]
-    request, learned = without_company(TrainingRequest(observations=(*rows, *others), devices={}))
+    learned = learn_contention([*rows, *others])
     assert "fast" not in learned
-    assert request.observations[: len(rows)] == tuple(rows)
+    assert alone(rows, coefficients_of(learned.items())) == list(rows)
