@@ -36,24 +36,14 @@ def main(device: str, asked: list[str]) -> int:
     if len(asked) == 1 and Path(asked[0]).is_dir():
         for file in sorted(Path(asked[0]).glob("*.onnx")):
             for batch, precision in _ways(file.stem):
-                options = [
-                    "--source",
-                    "ONNX",
-                    "--file",
-                    str(file),
-                    "--batch-size",
-                    str(batch),
-                    "--precision",
-                    precision,
-                ]
-                lines.writerows(_measured(here, device, file.stem, "onnx", precision, options))
+                model = ["--source", "ONNX", "--file", str(file), "--batch-size", str(batch)]
+                lines.writerows(_measured(here, Subject(device, file.stem, "onnx", precision), model))
         return 0
     with torch_python() as run:
         for each in asked:
-            name, size, batch, precision = each.split(":")
-            options = ["--source", "TorchVision", "--name", name, "--input", f"3,{size},{size}"]
-            subject = Subject(device, f"{name}-r{size}", "torch", precision)
-            lines.writerows(_measured(run, subject, [*options, "--batch-size", batch]))
+            name, size, items, kind = each.split(":")
+            model = ["--source", "TorchVision", "--name", name, "--input", f"3,{size},{size}", "--batch-size", items]
+            lines.writerows(_measured(run, Subject(device, f"{name}-r{size}", "torch", kind), model))
     return 0
 
 

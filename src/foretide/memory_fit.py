@@ -214,4 +214,4 @@ def _inverse(lower: list[list[float]]) -> tuple[Vector, ...]:
 
 
 def _dot(left: Sequence[float], right: Sequence[float]) -> float:
-    return sum(map(mul, left, right))
+    return float(sum(map(mul, left, right)))

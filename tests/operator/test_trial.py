@@ -85,7 +85,8 @@ class Kept:
 
     @property
     def status(self) -> Object:
-        return self.api.all(COMPLETION_TIME_MODELS)[0]["status"]
+        found: Object = self.api.all(COMPLETION_TIME_MODELS)[0]["status"]
+        return found
 
     def states(self) -> list[tuple[str, str]]:
         return [(each["state"], each["reason"]) for each in self.status["versions"]]
