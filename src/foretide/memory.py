@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from statistics import median
+from statistics import median, median_low
 from typing import Final, Literal
 
 import msgspec
@@ -85,7 +85,10 @@ class Memories:
 
     @cached_property
     def _class_bytes(self) -> Mapping[tuple[Runtime, str], float]:
-        """What tasks of a runtime hold on a class beyond what is expected: the median over namespaces of theirs."""
+        """What tasks of a runtime hold on a class beyond what is expected: the median over namespaces of theirs.
+
+        Of two namespaces the one with less, for the other's may be nonsense.
+        """
         beyond: dict[tuple[Runtime, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
         for workload, peaks in self._peaks.items():
             row = self._rows[workload]
@@ -95,7 +98,9 @@ class Memories:
                 found.append((peak / expected - 1, peak - expected))
         held = {}
         for key, by_namespace in beyond.items():
-            share, size = (median(median(pair[i] for pair in each) for each in by_namespace.values()) for i in (0, 1))
+            share, size = (
+                median_low(median(pair[i] for pair in each) for each in by_namespace.values()) for i in (0, 1)
+            )
             if share > CLASS_SHARE:
                 held[key] = min(size, MAX_CLASS_BYTES)
         return held

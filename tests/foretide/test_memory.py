@@ -139,15 +139,36 @@ def test_what_all_tasks_of_a_class_hold_beside_the_model_is_the_classs_own() -> 
     assert memories.estimate(back).peak_bytes < 0.5 * driver
 
 
+@pytest.mark.parametrize("honest_namespaces", [1, 2, 4])
+@pytest.mark.parametrize("classes", [("fast",), ("fast", "slow")])
 @pytest.mark.parametrize("factor", [2 * BELIEVED_FACTOR, 1000.0, 0.5 / BELIEVED_FACTOR, 0.001])
-def test_nonsense_of_one_namespace_changes_nothing_for_others(factor: float) -> None:
-    honest = [row for seed in range(4) for row in fleet(12, seed=seed, namespace=f"team-{seed}")]
+def test_nonsense_of_one_namespace_changes_nothing_for_others(
+    factor: float, classes: tuple[str, ...], honest_namespaces: int
+) -> None:
+    honest = [row for seed in range(honest_namespaces) for row in fleet(12, seed=seed, namespace=f"team-{seed}")]
     lies = [
         msgspec.structs.replace(row, memory_peak_bytes=max(round((row.memory_peak_bytes or 0) * factor), 1))
-        for row in fleet(60, seed=9, namespace="mallory")
+        for row in fleet(60, seed=9, namespace="mallory", classes=classes)
     ]
-    alone, beside = (Memories(rows).estimate(asked()).peak_bytes for rows in (honest, honest + lies))
-    assert beside == pytest.approx(alone, rel=0.01)
+    for node_class in ("fast", "slow"):
+        subject = asked(node_class=node_class)
+        alone, beside = (Memories(rows).estimate(subject).peak_bytes for rows in (honest, honest + lies))
+        assert beside == pytest.approx(alone, rel=0.01)
+
+
+@pytest.mark.parametrize("claimed", [1, 2**40])
+def test_nonsense_of_one_namespace_does_not_bend_what_a_class_itself_holds(claimed: int) -> None:
+    honest = [
+        msgspec.structs.replace(row, node_class="gpu", memory_peak_bytes=(row.memory_peak_bytes or 0) + 900 * MB)
+        for seed in range(3)
+        for row in fleet(12, seed=seed, namespace=f"team-{seed}", classes=("fast",))
+    ]
+    rows = [*fleet(12, seed=5), *honest]
+    lie = observation(workload="mallory/net/1", node_class="gpu", memory_peak_bytes=claimed)
+    subject = asked(node_class="gpu")
+    alone, beside = (Memories(known).estimate(subject).peak_bytes for known in (rows, [*rows, lie]))
+    assert alone > 900 * MB
+    assert beside == pytest.approx(alone, rel=0.05)
 
 
 def test_a_plausible_lie_bends_others_a_little() -> None:
