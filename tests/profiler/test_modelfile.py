@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
+from foretide.scratch import SCRATCH_MEBIBYTES
+from foretide_profiler import onnx_int8
 from foretide_profiler.cgroups import read_limits
+from foretide_profiler.counting import onnx_graph
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.modelfile import opened
 from foretide_profiler.requests import ModelRequest
@@ -104,3 +109,36 @@ def test_int8_writes_nothing_beside_the_model_whose_volume_is_read_only(
     onnx_runtime.load(_request(model, precision="int8"), read_limits()).infer()
     assert written
     assert not [path for path in written if path.parent == volume]
+
+
+def test_int8_has_at_most_one_model_in_tmp_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound of /tmp a Pod is evicted, and tried again without end."""
+    weight = numpy_helper.from_array(np.ones((1024, 1024), np.float32), "w")
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1024]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "m", ends[:1], ends[1:], [weight])
+    model, scratch = tmp_path / "model.onnx", tmp_path / "tmp"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    held = []
+    infer_shapes = onnx.shape_inference.infer_shapes_path
+
+    def note(source: str, target: str) -> None:
+        infer_shapes(source, target)
+        held.append(sum(path.lstat().st_size for path in scratch.rglob("*") if path.is_file()))
+
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes_path", note)
+    assert len(onnx_int8.quantised(model)) < model.stat().st_size / 3
+    assert held
+    assert max(held) < 1.1 * model.stat().st_size
+    assert not list(scratch.iterdir())
+
+
+@pytest.mark.parametrize("use", [onnx_graph.count, lambda request: onnx_runtime.load(request, read_limits())])
+def test_int8_of_a_file_that_tmp_cannot_hold_is_refused(tmp_path: Path, use: Callable[[ModelRequest], object]) -> None:
+    file = tmp_path / "large.onnx"
+    file.touch()
+    os.truncate(file, SCRATCH_MEBIBYTES * 2**20)
+    with pytest.raises(ProfilerError, match=r"needs 282 MiB of /tmp, which has 256; choose fp32") as caught:
+        use(_request(file, precision="int8"))
+    assert (caught.value.reason, caught.value.field) == ("PrecisionUnsupported", "precision")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from foretide.scratch import SCRATCH_MEBIBYTES
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.common import LabelSelector, plain
@@ -51,7 +52,7 @@ def restricted_pod(image: str, limits: Mapping[str, str | int], settings: Settin
                 "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the container's own, empty
             }
         ],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": f"{SCRATCH_MEBIBYTES}Mi"}}],
     }
 
 

@@ -62,8 +62,13 @@ class _Operands:
 
 
 def count(request: ModelRequest) -> tuple[Signature, str]:
-    """The signature of the graph, and the file's digest; raises ProfilerError ModelFileInvalid or InputRefused."""
+    """The signature of the graph, and the file's digest.
+
+    Raises ProfilerError ModelFileInvalid, InputRefused or PrecisionUnsupported.
+    """
     with opened(request) as file:
+        if request.precision == "int8":
+            onnx_int8.check_room(file.path)
         model = _checked(file.stream)
     item = _fix_input(model.graph, request)
     try:
