@@ -24,6 +24,8 @@ AT_ONCE: Final = 3
 """So many faults there are at most at the same time."""
 HEAL_SECONDS: Final = 900.0
 """So long after the last fault everything must be right."""
+STEADY_SECONDS: Final = 20.0
+"""So long it has to stay right."""
 
 _LOOK_SECONDS: Final = 3.0
 _TOLD_SECONDS: Final = 60.0
@@ -67,6 +69,24 @@ class Outcome:
     def is_sound(self) -> bool:
         """Whether nothing is wrong."""
         return not any(self.wrong.values())
+
+
+@dataclass
+class Settling:
+    """Since when nothing has been wrong, in seconds of the monotonic clock; None while something is.
+
+    What is done twice, or taken away again, may be so only after a moment at which all is right: it has to stay so.
+    """
+
+    since: float | None = None
+
+    def look(self, now: float, *, is_sound: bool) -> bool:
+        """Whether all has been right for `STEADY_SECONDS`, at every look since."""
+        if not is_sound:
+            self.since = None
+        elif self.since is None:
+            self.since = now
+        return self.since is not None and now - self.since >= STEADY_SECONDS
 
 
 def run(
@@ -135,8 +155,9 @@ def _inflict(arena: Arena, fault: Fault) -> Inflicted:
 
 
 def _heal(arena: Arena, looking: Looking, hands: Hands, outcome: Outcome, say: Callable[[str], None]) -> None:
-    """Wait until nothing is wrong any more, or for as long as that may take."""
+    """Wait until nothing is wrong any more and stays so, or for as long as that may take."""
     begin = told = time.monotonic()
+    settling = Settling()
     while True:
         for node in arena.cluster.nodes:
             node.revive()
@@ -146,10 +167,12 @@ def _heal(arena: Arena, looking: Looking, hands: Hands, outcome: Outcome, say: C
             outcome.wrong, outcome.tasks, outcome.runs = judge(facts), tasks_done(facts), len(facts.jobs)
         except (ApiError, DevclusterError, OSError, ValueError) as error:
             outcome.wrong = {**dict.fromkeys(CHECKS, ()), "restarting": (f"cannot be asked: {error}",)}
-        outcome.heal_seconds = time.monotonic() - begin
-        if outcome.is_sound or outcome.heal_seconds > HEAL_SECONDS:
+        now = time.monotonic()
+        settled = settling.look(now, is_sound=outcome.is_sound)
+        outcome.heal_seconds = (now if settling.since is None else settling.since) - begin
+        if settled or (settling.since is None and outcome.heal_seconds > HEAL_SECONDS):
             return
-        if time.monotonic() - told > _TOLD_SECONDS:
+        if not outcome.is_sound and time.monotonic() - told > _TOLD_SECONDS:
             told = time.monotonic()
             first = [lines[0] for lines in outcome.wrong.values() if lines]
             number = sum(map(len, outcome.wrong.values()))
