@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 from pathlib import Path
 
@@ -98,6 +99,62 @@ def test_more_than_the_file_could_hold_unpacked_is_refused_unread() -> None:
 @pytest.mark.parametrize("second", [PROGRAM, PROGRAM.upper()])
 def test_two_entries_of_one_name_are_refused_as_readers_differ_in_which_they_take(second: str) -> None:
     assert "same name" in _why_refused(_archive({}, {second: b"{}"}))
+
+
+def _parts(program: object) -> tuple[bytes, bytes, bytes]:
+    """Entries, directory and end record of an archive."""
+    whole = _archive(program).getvalue()
+    offset = int.from_bytes(whole[-6:-2], "little")
+    return whole[:offset], whole[offset:-22], whole[-22:]
+
+
+def test_an_archive_whose_end_points_at_another_directory_than_the_one_before_it_is_refused() -> None:
+    """Python's reader takes the one before the end, torch's the one that the end points at."""
+    entries, directory, end = _parts({"name": "f(x)"})
+    harmless_entries, harmless_directory, _ = _parts({"name": "f_x_"})
+    both = io.BytesIO(entries + directory + harmless_entries + harmless_directory + end)
+    with zipfile.ZipFile(both) as archive:
+        assert b"f_x_" in archive.read(PROGRAM)
+    assert "not where it says" in _why_refused(both)
+
+
+@pytest.mark.parametrize("before", [b"x", bytes(100)])
+def test_what_has_anything_before_it_is_refused(before: bytes) -> None:
+    entries, directory, end = _parts({"name": "x"})
+    assert "not where it says" in _why_refused(io.BytesIO(before + entries + directory + end))
+    stream = io.BytesIO(before)
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr(PROGRAM, "{}")
+    assert "not where it says" in _why_refused(stream)
+
+
+@pytest.mark.parametrize("comment", [b"x", b"PK\5\6" + bytes(18), b"PK\5\6" + bytes(30)])
+def test_what_has_a_comment_behind_it_is_refused(comment: bytes) -> None:
+    stream = _archive({})
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.comment = comment
+    _why_refused(stream)
+
+
+def _large(directory_shift: int = 0, record_shift: int = 0) -> io.BytesIO:
+    """An archive with the records of large ones, as newer versions of torch write."""
+    entries, directory, end = _parts({"name": "x"})
+    where = len(entries) + len(directory)
+    sizes = (1, 1, len(directory), len(entries) + directory_shift)
+    record = b"PK\6\6" + struct.pack("<Q2H2L4Q", 44, 45, 45, 0, 0, *sizes)
+    locator = b"PK\6\7" + struct.pack("<LQL", 0, where + record_shift, 1)
+    return io.BytesIO(entries + directory + record + locator + end)
+
+
+def test_a_large_archive_passes_where_all_is_where_it_says() -> None:
+    check(_large())
+    assert "not where it says" in _why_refused(_large(record_shift=-8))
+    assert "not where it says" in _why_refused(_large(directory_shift=-8))
+
+
+def test_a_program_is_looked_at_however_its_name_is_spelt() -> None:
+    """torch's reader takes no heed of capitals."""
+    assert "a name that is none" in _why_refused(_archive({}, {"archive/models/other.JSON": b'{"name": "f(x)"}'}))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not an archive", b"\x80\x04." * 9])

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 import re
+import struct
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -42,19 +43,54 @@ _SYNTAX: Final = (
 )
 
 
+_END: Final = struct.Struct("<4s4H2LH")
+_END64: Final = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR64: Final = struct.Struct("<4sLQL")
+"""Records at the end of an archive, the last first: end, its large form, and where that is (APPNOTE 4.3.14 to 16)."""
+
+
 def check(stream: BinaryIO) -> None:
     """Raise ProfilerError ModelFileInvalid for a file that is no such archive; leave the stream at its beginning."""
     try:
         with zipfile.ZipFile(stream) as archive:
+            _check_place(archive.infolist(), stream)
             _check_entries(archive.infolist(), stream.seek(0, 2))
             for name in archive.namelist():
-                if name.endswith(".json"):
+                if name.lower().endswith(".json"):
                     _check_document(name, archive.read(name))
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, msgspec.DecodeError) as error:
         raise _invalid(f"it is no such archive: {error}") from error
     except RecursionError as error:
         raise _invalid("its program is nested deeper than any model") from error
     stream.seek(0)
+
+
+def _check_place(entries: list[zipfile.ZipInfo], stream: BinaryIO) -> None:
+    """Refuse what has anything before, between or behind: readers differ in where they then take the entries to be.
+
+    Python's looks before the end record for a directory, and torch's where the record says.
+    """
+    end = stream.seek(0, 2) - _END.size
+    signature, _, _, _, count, size, offset, comment_bytes = _read(stream, _END, end)
+    if signature != b"PK\5\6" or comment_bytes:
+        raise _invalid("something follows its directory")
+    locator = end - _LOCATOR64.size
+    if locator >= 0:
+        signature, _, place, _ = _read(stream, _LOCATOR64, locator)
+        if signature == b"PK\6\7":
+            end = locator - _END64.size
+            if place != end:
+                raise _invalid("its end is not where it says")
+            signature, *_, count, size, offset = _read(stream, _END64, end)
+            if signature != b"PK\6\6":
+                raise _invalid("its end is not where it says")
+    if offset + size != end or count != len(entries) or min((each.header_offset for each in entries), default=0):
+        raise _invalid("its directory or its entries are not where it says")
+
+
+def _read(stream: BinaryIO, record: struct.Struct, offset: int) -> tuple[Any, ...]:
+    stream.seek(offset)
+    return record.unpack(stream.read(record.size))
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], file_bytes: int) -> None:
