@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
+from foretide.model import artefact
+from foretide.model.predictor import CompletionTimePredictor
 from foretide.model.training import calibration
 from foretide.observation import Observation, namespace_of
 from foretide_kube.client import Object
@@ -18,7 +20,7 @@ from foretide_operator import train as train_module
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
 from foretide_operator.train import train
-from foretide_operator.training.protocol import TrainingRequest
+from foretide_operator.training.protocol import Reference, TrainingRequest
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.training.trainer import Trained, Trainer
 from tests.foretide.lies import LIES
@@ -57,6 +59,10 @@ class Kept:
         self.trainer = InProcess()
         self.table = ObservationTable()
         self.api = MemoryApi()
+        self.restart()
+
+    def restart(self) -> None:
+        """The operator begins anew, on what is stored."""
         self.metrics = Metrics()
         self.keeper = ModelKeeper(
             self.api.client, self.api.world, SETTINGS, self.trainer, self.metrics, monotonic=self.seconds
@@ -170,6 +176,34 @@ def test_a_version_that_tasks_prove_worse_is_rolled_back_by_itself() -> None:
     assert "VersionRolledBack" in kept.events()
     assert kept.counted("RolledBack") == 1.0
     assert kept.status["activeVersion"] != bad
+
+
+def test_stored_versions_of_another_format_do_not_keep_a_new_one_from_being_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = Kept()
+    kept.learn(at(ROWS[::2], NOW))
+    kept.learn(at(ROWS[1::2], kept.now + timedelta(minutes=40)))
+    old = [each["version"] for each in kept.status["versions"]]
+    monkeypatch.setattr(artefact, "VERSION", artefact.VERSION + 1)
+    kept.restart()
+    assert kept.condition("Ready") == ("False", "ArtefactVersionUnknown")
+    kept.learn([])
+    request = kept.trainer.requests[-1]
+    assert (request.present, request.proven) == (None, None)
+    assert kept.status["activeVersion"] not in old
+    assert kept.condition("Trained") == ("True", "Trained")
+    assert kept.condition("Ready") == ("True", "Ready")
+    assert kept.keeper.predictor is not None
+
+
+def test_a_version_that_cannot_be_read_is_no_measure_and_refuses_no_fit() -> None:
+    unreadable = Reference(version="old", trained_milliseconds=0, artefact=b"another format", contention={})
+    report, model = train(
+        TrainingRequest(observations=tuple(at(ROWS, NOW)), devices=DEVICES, present=unreadable, proven=unreadable)
+    )
+    assert (report.trials, report.present_trial) == ((), None)
+    assert CompletionTimePredictor.load(model).save() == model
 
 
 def test_who_reports_nonsense_is_named_and_the_others_are_learned_from() -> None:
