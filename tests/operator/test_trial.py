@@ -222,3 +222,23 @@ def test_who_reports_nonsense_is_named_and_the_others_are_learned_from() -> None
     kept.lose(at(ROWS, kept.now + timedelta(minutes=40)))
     assert kept.status["excluded"] == []
     assert kept.condition("Vetted") == ("True", "AllBelieved")
+
+
+def test_with_a_namespace_and_a_class_left_out_a_rejected_version_is_not_tried_again_for_a_row_either() -> None:
+    liar = namespace_of(ROWS[0].workload)
+    lies = LIES["slow"]([row for row in ROWS if namespace_of(row.workload) == liar])
+    lies += [msgspec.structs.replace(row, node_class="known to the liar alone") for row in lies[:2]]
+    honest = [row for row in ROWS if namespace_of(row.workload) != liar]
+    kept = Kept()
+    kept.learn(at(ROWS, NOW))
+    kept.lose([*at(honest[:9], NOW), *at([*lies, *honest[::2]], kept.now + timedelta(minutes=40))])
+    assert kept.states()[-1][0] == "Rejected"
+    assert kept.status["excluded"]
+    rejected = kept.status["versions"][-1]
+    assert rejected["inputRows"] > rejected["observations"] * 1.05
+    trainings = len(kept.trainer.requests)
+    kept.learn(at(honest[9:10], kept.now + timedelta(minutes=40)))
+    assert len(kept.trainer.requests) == trainings
+    new_class = [msgspec.structs.replace(honest[0], node_class="new to all")]
+    kept.learn(at(new_class, kept.now + timedelta(minutes=40)))
+    assert len(kept.trainer.requests) == trainings + 1

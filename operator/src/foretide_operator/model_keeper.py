@@ -121,7 +121,7 @@ class ModelKeeper:
                 rows=len(request.observations),
                 digest=digest,
                 observed_milliseconds=self._observed_milliseconds,
-                node_classes=frozenset(row.node_class for row in request.observations),
+                classes=len({row.node_class for row in request.observations}),
                 quiet_seconds=self._monotonic() - self._changed_seconds,
                 trained_digest=self._trained_digest,
                 seconds_since_failure=self._monotonic() - self._failed_seconds,

@@ -63,6 +63,8 @@ def train(request: TrainingRequest) -> tuple[TrainingReport, bytes]:
     trials, present_trial = try_versions(request, vetted.kept, coefficients)
     report = msgspec.structs.replace(
         evaluate(rows, request.devices, learned),
+        input_rows=len(request.observations),
+        input_classes=len({row.node_class for row in request.observations}),
         exclusions=vetted.exclusions,
         trials=trials,
         present_trial=present_trial,
@@ -98,7 +100,7 @@ def try_versions(
 
 
 def _opponent(reference: Reference | None) -> Opponent | None:
-    """The version that is referred to; None where it cannot be read, which is no reason to refuse a fit that came out."""
+    """The version that is referred to; None where it cannot be read: no reason to refuse a fit that came out."""
     try:
         return None if reference is None else Opponent(reference)
     except ArtefactError:
