@@ -141,6 +141,7 @@ def test_a_version_trained_on_what_is_left_of_a_table_is_rejected_and_not_tried_
     assert kept.status["activeVersion"] == good
     assert kept.states() == [("Serving", "NotWorse"), ("Rejected", "WorseThanPresent")]
     rejected = kept.status["versions"][-1]
+    assert kept.keeper.trained_time == rejected["trainedTime"], "no measurement waits for a training that has been"
     assert "artefact" not in rejected or rejected["artefact"] is None
     (trial,) = rejected["trials"]
     assert trial["errorPermille"] > trial["againstErrorPermille"]
@@ -176,6 +177,9 @@ def test_a_version_that_tasks_prove_worse_is_rolled_back_by_itself() -> None:
     assert "VersionRolledBack" in kept.events()
     assert kept.counted("RolledBack") == 1.0
     assert kept.status["activeVersion"] != bad
+    newest = kept.status["versions"][-1]
+    kept.restart()
+    assert kept.keeper.trained_time == newest["trainedTime"] > rolled_back["trainedTime"]
 
 
 def test_stored_versions_of_another_format_do_not_keep_a_new_one_from_being_trained(

@@ -266,12 +266,12 @@ class Controller:
             self._look_at_model()
 
     def _look_at_model(self) -> None:
-        before = (self._model.version, self._model.coefficients)
+        before = (self._model.version, self._model.trained_time, self._model.coefficients)
         self._modelling.begin()
         with self._modelling.timed():
             recheck_seconds = self._model.look(self._table, self._devices(), self._owner, self._wall())
         self._knows_model = True
-        if (self._model.version, self._model.coefficients) != before:
+        if (self._model.version, self._model.trained_time, self._model.coefficients) != before:
             self._ask(WORKLOADS)
         if recheck_seconds is not None:
             self._ask(MODEL, recheck_seconds)

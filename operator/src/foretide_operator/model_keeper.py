@@ -87,7 +87,7 @@ class ModelKeeper:
 
     @property
     def trained_time(self) -> str:
-        """When the version in use was trained; empty if none is."""
+        """When the newest version was trained, whatever became of it; empty if none is in use."""
         return self._trained_time
 
     @property
@@ -138,6 +138,8 @@ class ModelKeeper:
         self._outcome = None
         self._count(decision, outcome)
         self._use(decision.status.active_version, decision.status.versions)
+        if self._version and decision.status.versions:
+            self._trained_time = decision.status.versions[-1].trained_time
         self._use_classes(decision.status.classes)
         if decision.train and not self._trainer.is_running:
             log.info("training on %d observations", len(request.observations))
@@ -231,7 +233,6 @@ class ModelKeeper:
             log.warning("version %s is not used: %s", active, error)
             return
         self._version = active
-        self._trained_time = version.trained_time
         self._metrics.model_info.info({"version": active})
         trained = parse_time(version.trained_time)
         if trained is not None:
