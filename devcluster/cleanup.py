@@ -30,7 +30,8 @@ def remove(cluster: str) -> None:
     if not processes.exhaust(gone, _STOP_SECONDS):
         left = [f"{found.pid} {found.component}" for found in processes.find(cluster)]
         left += [f"{pid} of a pod" for pid in cgroups.tasks(cluster)]
-        raise DevclusterError(f"{cluster}: processes remain {_STOP_SECONDS:.0f} s after they were killed: {left}")
+        if left:
+            raise DevclusterError(f"{cluster}: processes remain {_STOP_SECONDS:.0f} s after they were killed: {left}")
     cgroups.remove(cluster)
     netns.delete(cluster)
     paths = ClusterPaths.of(cluster)

@@ -14,7 +14,7 @@ from foretide_kube.kinds.common import plain
 from foretide_kube.kinds.nodeclass import NodeClass, NodeClassStatus, Probe
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
 from foretide_operator.actions import Announce, Create, Delete, WriteStatus
-from foretide_operator.outcome import Running
+from foretide_operator.outcome import Failed, Running
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.pairing.watch import Watch
 from foretide_operator.workload.currency import current, outdated
@@ -233,3 +233,30 @@ def test_it_is_told_once_when_tasks_depart_from_a_measurement() -> None:
 )
 def test_what_concerns_more_than_a_workload_is_no_event_of_each(given: Facts) -> None:
     assert [type(action) for action in decide_statuses(given, Ledger())] == [WriteStatus]
+
+
+def test_a_measurement_that_could_not_be_made_again_is_still_counted_as_the_one_in_use() -> None:
+    given = asked(profiling={"maxAgeSeconds": 3600})
+    failed = profile_attempt(given.workload, "fast", Failed("OOMKilled", "killed"), replacing=given.profiles[0])
+    decision = decide(replace(given, attempts=(failed,)), SURE)
+    assert decision.status.profiles is not None
+    assert (decision.status.profiles.measured, decision.status.profiles.failed) == (1, 0)
+    reason_, message = row(decision)
+    assert reason_ == "OOMKilled"
+    assert message.startswith("again, for Stale")
+
+
+def test_what_failed_for_one_cause_makes_room_for_what_is_to_be_measured_for_another() -> None:
+    given = asked(profiling={"maxAgeSeconds": 3600}, node_class=fast(hardware_changed_time=ago(1800)))
+    failed = profile_attempt(given.workload, "fast", Failed("OOMKilled", "killed"), replacing=given.profiles[0])
+    (delete,) = [each for each in decide(replace(given, attempts=(failed,)), SURE).actions if isinstance(each, Delete)]
+    assert delete.name == failed.job["metadata"]["name"]
+    assert begun(decide(given, SURE)) == ["fast"]
+
+
+def test_a_job_that_was_made_under_other_limits_is_no_reason_to_measure_again() -> None:
+    older = known(resources={"limits": {"cpu": "1", "memory": "2Gi"}})
+    given = asked()
+    left = profile_attempt(older, "fast", Running("", "under way", is_started=True), replacing=given.profiles[0])
+    decision = decide(replace(given, attempts=(left,)), SURE)
+    assert row(decision)[0] == "Measured"

@@ -72,6 +72,16 @@ def test_a_task_is_paired_and_its_work_is_learned() -> None:
     assert ended.row.startup_milliseconds == 6_500
 
 
+@pytest.mark.parametrize("off_milliseconds", [-40_000, 40_000])
+def test_when_a_task_ended_goes_by_the_apis_clock_where_its_nodes_is_off(off_milliseconds: int) -> None:
+    begin = NOW_MILLISECONDS - 50_000 + off_milliseconds
+    told = run_result(process_start=begin - 1_000, work_begin=begin, work_end=begin + 2_000)
+    row = read(task_pod(message=told)).row
+    assert row is not None
+    assert row.observed_milliseconds == NOW_MILLISECONDS - 30_000
+    assert row.inference_microseconds == 20_000
+
+
 def test_a_start_that_had_to_pull_is_paired_and_teaches_nothing_of_usual_ones() -> None:
     ended = read(task_pod(predicted=prediction(pull_milliseconds=5_000)))
     assert ended.pairing is not None

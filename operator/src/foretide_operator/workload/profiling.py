@@ -67,7 +67,8 @@ class _Known:
 
 def _begun(facts: Facts, profile: WorkloadProfile) -> Replaced | None:
     """What the Job under way was made for that is to replace a measurement; None if there is none."""
-    found = [replaced_by(a.job) for a in facts.attempts if not isinstance(a.outcome, Failed)]
+    key = measuring_key(facts.workload.spec)
+    found = [replaced_by(a.job) for a in facts.attempts if a.key == key and not isinstance(a.outcome, Failed)]
     return next((each for each in found if each is not None and each.name == profile.metadata.name), None)
 
 
@@ -143,7 +144,19 @@ def _stand(facts: Facts, members: ClassMembers, choice: Choice | None, known: _K
         step = _held_back(step, choice, has_ready_node=has_ready_node)
         if choice is not None and not choice.is_wanted:
             return _ClassStand(name, "Sure", choice.reason, choice.message, step.actions)
+    if step.failed is not None and attempt is not None and _is_of_another_cause(attempt, replaced):
+        # Its name is that of the next one, too: it makes room, and the next look begins anew.
+        metadata = attempt.job["metadata"]
+        step = Step(reason=WAITING, actions=(Delete(JOBS, metadata["namespace"], metadata["name"]),))
     return _from_step(facts, name, step, known)
+
+
+def _is_of_another_cause(attempt: Attempt, replaced: Replaced | None) -> bool:
+    """Whether a measurement is to be made again for something else than what the attempt at it was made for."""
+    made_for = replaced_by(attempt.job)
+    if replaced is None or made_for is None:
+        return False
+    return (made_for.reason, made_for.cause) != (replaced.reason, replaced.cause)
 
 
 def _held_back(step: Step, choice: Choice | None, *, has_ready_node: bool) -> Step:
@@ -163,7 +176,9 @@ def _from_step(facts: Facts, name: str, step: Step, known: _Known | None) -> _Cl
     if known is not None and known.why:
         message = f"again, for {known.why}: {message}"
     if step.failed is not None:
-        return _ClassStand(name, "Failed", step.failed.reason, message, step.actions)
+        # The measurement that was to be replaced is still there, and in use.
+        state = "Failed" if known is None else "Measured"
+        return _ClassStand(name, state, step.failed.reason, message, step.actions)
     return _ClassStand(
         name,
         "Measured" if known is not None else "Active" if step.is_active else "Waiting",

@@ -29,6 +29,9 @@ USUAL_BODIES_BYTES: Final = 64 * 2**20
 BODIES_SHARE: Final = 8
 """Of its memory a service holds one part in so many as bodies of requests."""
 
+LISTENING_SECONDS: Final = 0.5
+"""So long the word to stop may go unheard."""
+
 _PLAIN: Final = "text/plain; charset=utf-8"
 _NO_ROOM: Final = frozenset({"QueueFull", "Overloaded", "NotReady", "Stopping"})
 
@@ -48,7 +51,8 @@ def serve(call: ServeCall, process: Process) -> bytes:
     service.open(load(call.model, process), process)
     stopping.tell(stopped.set)
     progress(f"answers requests on port {port.number}")
-    stopped.wait()
+    while not stopped.wait(LISTENING_SECONDS):  # a signal that another thread gets wakes nobody: Python heeds it here
+        pass
     progress("told to stop: who waits is served, others are refused")
     is_drained = service.drain(DRAIN_SECONDS, port.connections.are_answered)
     port.close()
