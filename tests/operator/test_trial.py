@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
+from foretide.model import artefact
 from foretide.model.training import calibration
 from foretide.observation import Observation, namespace_of
 from foretide_kube.client import Object
@@ -18,7 +19,7 @@ from foretide_operator import train as train_module
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
 from foretide_operator.train import train
-from foretide_operator.training.protocol import TrainingRequest
+from foretide_operator.training.protocol import Reference, TrainingRequest
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.training.trainer import Trained, Trainer
 from tests.foretide.lies import LIES
@@ -58,10 +59,14 @@ class Kept:
         self.table = ObservationTable()
         self.api = MemoryApi()
         self.metrics = Metrics()
+        self.restart()
+        self.look()
+
+    def restart(self) -> None:
+        """Have a keeper that knows only what is stored."""
         self.keeper = ModelKeeper(
             self.api.client, self.api.world, SETTINGS, self.trainer, self.metrics, monotonic=self.seconds
         )
-        self.look()
 
     def seconds(self) -> float:
         return (self.now - NOW).total_seconds()
@@ -149,6 +154,31 @@ def test_a_version_trained_on_what_is_left_of_a_table_is_rejected_and_not_tried_
     kept.learn(at(ROWS, kept.now + timedelta(minutes=40)))
     assert len(kept.trainer.requests) == trainings + 1
     assert kept.status["activeVersion"] not in {good, rejected["version"]}
+
+
+def test_a_stored_version_of_another_format_keeps_no_new_one_from_being_trained_and_serving(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = Kept()
+    kept.learn(at(ROWS[::2], NOW))
+    old = kept.status["activeVersion"]
+    monkeypatch.setattr(artefact, "VERSION", artefact.VERSION + 1)
+    kept.restart()
+    kept.learn(at(ROWS[1::2], kept.now + timedelta(minutes=40)))
+    (request,) = kept.trainer.requests[1:]
+    assert (request.present, request.proven) == (None, None)
+    assert kept.status["activeVersion"] not in {"", old}
+    kept.look()
+    assert kept.condition("Ready") == ("True", "Ready")
+    assert kept.keeper.predictor is not None
+
+
+def test_a_fit_is_not_refused_because_of_what_it_was_to_be_held_against() -> None:
+    unreadable = Reference(version="old", trained_milliseconds=0, artefact=b"no model", contention={})
+    request = TrainingRequest(observations=tuple(ROWS), devices=DEVICES, present=unreadable, proven=unreadable)
+    report, made = train(request)
+    assert (report.trials, report.present_trial) == ((), None)
+    assert made
 
 
 def test_a_version_that_tasks_prove_worse_is_rolled_back_by_itself() -> None:

@@ -127,7 +127,7 @@ class ModelKeeper:
                 seconds_since_failure=self._monotonic() - self._failed_seconds,
                 is_training=self._trainer.is_running,
                 outcome=outcome,
-                defects=self._defects(model),
+                defects=self._defects(model.status),
                 config_maps=self._config_maps(),
                 namespace=self._settings.namespace,
                 owner=owner,
@@ -161,8 +161,10 @@ class ModelKeeper:
 
     def _with_references(self, request: TrainingRequest, status: CompletionTimeModelStatus) -> TrainingRequest:
         """With what the new version is to be held against."""
-        history = History(status.versions, status.active_version)
-        present, proven = history.named(history.active), history.proven
+        damaged = frozenset(self._defects(status))
+        history = History(status.versions, status.active_version, damaged)
+        present = history.named(history.active) if history.active not in damaged else None
+        proven = history.proven
         return msgspec.structs.replace(
             request,
             present=self._reference(present),
@@ -199,16 +201,16 @@ class ModelKeeper:
             self._request_made_of = made_of
         return self._request_made, self._digest
 
-    def _defects(self, model: CompletionTimeModel) -> dict[str, tuple[str, str]]:
+    def _defects(self, status: CompletionTimeModelStatus) -> dict[str, tuple[str, str]]:
         """Versions that cannot be loaded as they are stored now.
 
         Looked at are the one in use and the proven one, and the others if the former cannot.
         """
         defects: dict[str, tuple[str, str]] = {}
-        active = model.status.active_version
-        proven = History(model.status.versions, active).proven
+        active = status.active_version
+        proven = History(status.versions, active).proven
         watched = {active, proven.version if proven is not None else ""}
-        for version in sorted(model.status.versions, key=lambda item: item.version not in watched):
+        for version in sorted(status.versions, key=lambda item: item.version not in watched):
             if version.artefact is None:
                 continue
             if version.version not in watched and active not in defects:

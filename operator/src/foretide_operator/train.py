@@ -27,7 +27,7 @@ from foretide.model.artefact import ArtefactError
 from foretide.observation import DeviceFeatures, Observation, to_columns
 from foretide.vetting import vet
 from foretide_kube.kinds.completiontimemodel import MOST_CLASSES, Trial
-from foretide_operator.training.protocol import ClassReport, TrainingReport, TrainingRequest
+from foretide_operator.training.protocol import ClassReport, Reference, TrainingReport, TrainingRequest
 from foretide_operator.training.trial import Opponent, held_back, served
 
 MEMORY_BYTES: Final = 768 * 1024 * 1024
@@ -89,13 +89,20 @@ def try_versions(
     request: TrainingRequest, rows: Sequence[Observation], coefficients: Coefficients
 ) -> tuple[tuple[Trial, ...], Trial | None]:
     """`TrainingReport.trials` and ``present_trial``, from believed rows as they were observed."""
-    present = Opponent(request.present) if request.present is not None else None
-    proven = Opponent(request.proven) if request.proven is not None else None
+    present, proven = _opponent(request.present), _opponent(request.proven)
     trials = [held_back(rows, request.devices, coefficients, each) for each in (present, proven) if each is not None]
     since = None
     if present is not None and proven is not None:
         since = served(rows, request.devices, present, proven)
     return tuple(trial for trial in trials if trial is not None), since
+
+
+def _opponent(reference: Reference | None) -> Opponent | None:
+    """None also where the version cannot be read: that is no reason to refuse the new one."""
+    try:
+        return Opponent(reference) if reference is not None else None
+    except ArtefactError:
+        return None
 
 
 def evaluate(
