@@ -66,7 +66,8 @@ def turn_of(node_class: str) -> Key:
 class Controller:
     """Everything that the operator does, by key. ``wall`` gives the time of day, ``monotonic`` seconds that only grow.
 
-    Not thread-safe but for the queue; `load` first, once the caches are filled.
+    ``worked`` gives the seconds for which the thread that looks has computed. Not thread-safe but for the queue; `load`
+    first, once the caches are filled.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Controller:
         metrics: Metrics,
         wall: Callable[[], datetime],
         monotonic: Callable[[], float],
+        worked: Callable[[], float],
     ) -> None:
         self._client = client
         self._world = world
@@ -100,9 +102,9 @@ class Controller:
         self._refusals: dict[str, tuple[float, Failed]] = {}
         self._announced: tuple[str, ...] = ()
         self._pace = Pace(monotonic)
-        self._sweeping = Throttle(monotonic)
-        self._modelling = Throttle(monotonic)
-        self._learning = Throttle(monotonic)
+        self._sweeping = Throttle(monotonic, worked)
+        self._modelling = Throttle(monotonic, worked)
+        self._learning = Throttle(monotonic, worked)
         self._model = ModelKeeper(client, world, settings, trainer, metrics, monotonic=monotonic)
         self._knows_model = False
         self._pairer = Pairer(client, world, settings, metrics)
