@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from foretide.observation import Observation
@@ -14,7 +15,7 @@ from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, JOBS, NODES
 from foretide_operator.jobs import profile_job
 from foretide_operator.line import Line
 from foretide_operator.queue import Key
-from foretide_operator.spending import STARTING_SECONDS, Spending, is_unstored
+from foretide_operator.spending import STARTING_SECONDS, Spending
 from foretide_operator.training.table import ObservationTable
 from tests.operator.cluster_objects import (
     NOW,
@@ -137,8 +138,11 @@ def job(*, began_ago: float = 20.0, **spec: Any) -> Object:
 
 
 def spent(rows: list[Any], *jobs: Object, owner: Object | None = OWNER) -> Spent:
-    unstored = tuple(filter(is_unstored, jobs))
-    return Spending(SETTINGS).of(ObservationTable(rows), unstored, lambda _: owner, now_seconds=NOW_SECONDS)
+    return Spending(SETTINGS).of(ObservationTable(rows), jobs, lambda _: owner, now_seconds=NOW_SECONDS)
+
+
+def replace_workload(row: Observation, key: str) -> Observation:
+    return msgspec.structs.replace(row, workload=f"team/cnn/{key}")
 
 
 def test_stored_measurements_of_the_last_day_are_spent_also_when_their_workload_is_gone() -> None:
@@ -155,7 +159,7 @@ def test_stored_measurements_of_the_last_day_are_spent_also_when_their_workload_
         (job(), 20.0),
         (ended(job(began_ago=50), "Failed", seconds_ago=20), 30.0),
         (job(began_ago=5000), SETTINGS.profile_max_seconds + STARTING_SECONDS),  # it waited for a node most of the time
-        (ended(job()), 0.0),  # its result is a row of the table, or will be in a moment
+        (ended(job(began_ago=50), seconds_ago=20), 30.0),  # its result is not stored yet, or is refused
         (ended({**job(began_ago=50), "spec": {}}, seconds_ago=20), 30.0),  # it gave none that can be used, and stays
     ],
 )
@@ -179,6 +183,19 @@ def test_what_was_spent_is_forgotten_after_a_day() -> None:
 def made(api: MemoryApi) -> list[str]:
     """The workloads whose measurements have begun, in that order."""
     return [
+def test_a_measurement_counts_without_a_gap_and_once_while_it_becomes_a_row_of_the_table() -> None:
+    done = ended(job(began_ago=50), seconds_ago=20)
+    key = done["metadata"]["annotations"]["foretide.dev/key"]
+    of_job = replace_workload(row(hours_ago=20 / 3600), key)
+    older = replace_workload(row(hours_ago=60 / 3600), key)
+    of_other = row(hours_ago=20 / 3600)
+    for rows, others in (([], 0), ([older], 1), ([of_other], 1), ([of_job], 0), ([older, of_job], 1)):
+        assert spent(rows, done).measurements["fast", "team"] == 1 + others
+    stored_seconds = 2 + 3 + 5
+    assert spent([older], done).node_seconds["fast"] == stored_seconds + 30
+    assert spent([of_job], done).node_seconds["fast"] == stored_seconds
+
+
         item["metadata"]["labels"]["foretide.dev/workload"]
         for item in api.all(JOBS)
         if item["metadata"]["labels"]["foretide.dev/role"] == "profile"

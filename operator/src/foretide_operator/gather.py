@@ -172,8 +172,8 @@ class Gatherer:
 
     def spent(self, table: ObservationTable, now: datetime) -> Spent:
         """What was spent on measurements in the last day."""
-        unstored = self._measuring_jobs.unstored
-        return self._spending.of(table, unstored, self._controlling_workload, now_seconds=now.timestamp())
+        jobs = self._measuring_jobs.profiling
+        return self._spending.of(table, jobs, self._controlling_workload, now_seconds=now.timestamp())
 
     def _measuring(self, now: datetime) -> Counter[str]:
         """Measurements under way per node class."""
