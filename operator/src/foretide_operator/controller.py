@@ -180,6 +180,7 @@ class Controller:
             self._ask(key, self._pace.reserve(key))
         if decision.recheck_seconds is not None:
             self._ask(key, decision.recheck_seconds)
+        self._gatherer.rejoin_line(key.namespace, key.name)
         for node_class in self._gatherer.changed_lines():
             self._ask(turn_of(node_class))
 

@@ -84,6 +84,10 @@ class Gatherer:
         """Let other workloads be measured before one that cannot be looked at."""
         self._line.leave(namespace, name)
 
+    def rejoin_line(self, namespace: str, name: str) -> None:
+        """Give a workload that can be looked at again its place in the line."""
+        self._line.rejoin(namespace, name)
+
     def fleet(self) -> Fleet:
         """The nodes by class, as of now."""
         seen = (self._world.node_classes.snapshot(), self._world.nodes.snapshot())
