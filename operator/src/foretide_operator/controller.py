@@ -14,7 +14,7 @@ from foretide.prediction import Predictor
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, WORKLOAD_PROFILES
 from foretide_kube.published import features_of
-from foretide_operator.actions import Action, Create, WriteStatus
+from foretide_operator.actions import Action, Announce, Create, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
@@ -206,7 +206,7 @@ class Controller:
             actions = (*decision.actions, *profile_statuses.decide(facts, self._pairer.ledger))
             is_measured = any(isinstance(each, Create) and each.resource == WORKLOAD_PROFILES for each in actions)
             if is_measured:
-                actions = tuple(each for each in actions if not isinstance(each, WriteStatus))
+                actions = tuple(each for each in actions if not isinstance(each, WriteStatus | Announce))
             refusal = self._apply(actions, now)
             if refusal is not None:
                 self._remember(refusal)
