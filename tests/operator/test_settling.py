@@ -61,6 +61,7 @@ class Cluster:
             metrics=Metrics(),
             wall=lambda: NOW + timedelta(seconds=self.seconds),
             monotonic=lambda: self.seconds,
+            worked=lambda: self.seconds,
         )
         controller.load()
         self.worker = Worker(self.queue, controller.look, lambda _: None, Metrics(), lambda: self.seconds)
