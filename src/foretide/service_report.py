@@ -11,7 +11,8 @@ from typing import Annotated, Final, Literal, Self
 import msgspec
 
 SCHEMA: Literal["foretide.dev/service/v1"] = "foretide.dev/service/v1"
-MAX_REPORT_BYTES: Final = 8192
+MAX_REPORT_BYTES: Final = 4096
+"""What a termination message holds; with counters of ten digits a report is shorter."""
 MAX_QUEUE: Final = 256
 """The most requests that wait in any service."""
 
@@ -47,7 +48,7 @@ class ServiceReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
     ``latency`` counts the requests that were answered with outputs, by the time from the request received whole to its
     answer ready; ``inference`` the same ones by the time that the model took, ``ahead`` by how many were ahead of them.
     ``…_microseconds`` are the sums of these times and of the waiting between. ``refused`` were turned away unread since
-    too many waited, or the service was ending; ``failed`` asked for what cannot be, or their inference failed.
+    too many waited; ``failed`` asked for what cannot be, or their inference failed.
     """
 
     schema: Literal["foretide.dev/service/v1"] = SCHEMA

@@ -415,6 +415,8 @@ STATUSES: list[tuple[Object, Any]] = [
                     version="v1",
                     trained_time="2026-01-02T03:04:05Z",
                     observations=12,
+                    input_rows=15,
+                    input_classes=3,
                     artefact=completiontimemodel.Artefact(config_maps=("m-0",), sha256="0" * 64, bytes=123),
                     errors=completiontimemodel.Errors(median_absolute_permille=80),
                     state="Serving",

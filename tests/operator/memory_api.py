@@ -25,7 +25,7 @@ class MemoryApi:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.writes = 0
         self.fail_at = fail_at
-        self._lose_at = lose_at
+        self.lose_at = lose_at
         self._versions = itertools.count(100)
         client: Any = self
         self.client: KubeClient = client
@@ -104,7 +104,7 @@ class MemoryApi:
             raise ApiError(503, "ServiceUnavailable", f"write {self.writes} fails")
 
     def _answer(self, item: Object) -> Object:
-        if self.writes in self._lose_at:
+        if self.writes in self.lose_at:
             raise ApiError(0, "NotReached", f"the answer to write {self.writes} is lost")
         return item
 

@@ -74,6 +74,7 @@ class Process:
             metrics=self.metrics,
             wall=lambda: NOW,
             monotonic=lambda: self.seconds,
+            worked=lambda: self.seconds,
         )
         self.controller.load()
         self.worker = Worker(self.queue, self.controller.look, lambda _: None, self.metrics, lambda: self.seconds)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretide.prediction import Interval, PodPrediction
-from foretide_kube.client import Object
+from foretide_kube.client import ApiError, Object
 from foretide_kube.names import AIWORKLOADS, CONFIG_MAPS, EVENTS, JOBS, NODES, PODS, WORKLOAD_PROFILES, Resource
+from foretide_operator.actions import Announce
+from foretide_operator.apply import apply_actions
+from foretide_operator.controller import PAIRING
+from foretide_operator.queue import Key
 from tests.operator.cluster_objects import (
+    NOW,
     NOW_MILLISECONDS,
     ago,
     ended,
@@ -78,7 +84,8 @@ def placed(seconds_ago: float, ended_seconds_ago: float) -> Object:
 def tasks_end(api: MemoryApi, count: int, *, milliseconds: int = TASK_MILLISECONDS, seconds_ago: int = 400) -> None:
     """So many tasks end that took so long, each predicted by what is published, and bound so long ago."""
     job = next(job for job in api.all(JOBS) if job["metadata"]["labels"]["foretide.dev/role"] == "run")
-    (row,) = api.get(AIWORKLOADS, "cnn", "team")["status"]["predictions"]
+    predictions = api.get(AIWORKLOADS, "cnn", "team")["status"]["predictions"]
+    row = next(row for row in predictions if row["nodeClass"] == "fast")
     work = {name: value // 10 for name, value in row["workMicrosecondsPerInference"].items()}
     for number in range(count):
         begin = NOW_MILLISECONDS - 1000 * seconds_ago + 2_000 + number
@@ -152,6 +159,32 @@ def test_tasks_that_take_longer_have_their_pair_measured_again_and_what_is_predi
     tasks_end(api, 9, seconds_ago=300)
     settle(process)
     assert (current(api), len(profile_jobs(api))) == (("True", "UpToDate"), 2)
+
+
+def test_tasks_that_depart_are_told_once_in_the_look_that_stores_a_measurement_on_another_class() -> None:
+    api = MemoryApi()
+    process = measured_cluster(api)
+    api.put(NODES, node("s1", "slow"))
+    settle(process)
+    kubernetes(api)
+    settle(process)
+    tasks_end(api, 3)
+    kubernetes(api)
+    process.controller.look(PAIRING)
+    assert (len(api.all(WORKLOAD_PROFILES)), events(api)) == (1, [])
+    process.controller.look(Key("workload", "team", "cnn"))
+    assert (len(api.all(WORKLOAD_PROFILES)), events(api)) == (2, ["Drifted"])
+    assert current(api) == ("False", "Drifted")
+
+
+def test_an_event_that_is_there_is_announced() -> None:
+    api = MemoryApi()
+    said = Announce(api.put(AIWORKLOADS, workload_object()), "Normal", "Drifted", "the tasks depart")
+    apply_actions([said, said], api.client, api.world, own_namespace="foretide-system", now=NOW)
+    assert events(api) == ["Drifted"]
+    api.fail_at = frozenset({api.writes + 1})
+    with pytest.raises(ApiError):
+        apply_actions([said], api.client, api.world, own_namespace="foretide-system", now=NOW)
 
 
 def test_tasks_that_differ_from_what_is_measured_are_learned_from_and_not_measured_for_ever() -> None:

@@ -73,6 +73,15 @@ def test_every_key_asked_for_is_given_once_at_its_earliest_time(asked: list[tupl
     assert queue.take(1e9) is None
 
 
+def test_a_key_asked_for_sooner_and_sooner_leaves_nothing_behind_and_loses_no_other() -> None:
+    queue, key, later = KeyedQueue(), Key("model"), Key("pairing")
+    queue.add(later, 2e6)
+    for number in range(10_000):
+        queue.add(key, 1e6 - number)
+    assert len(queue._heap) < 200
+    assert (queue.take(1e6), queue.take(1e6), queue.take(2e6), queue.take(1e9)) == (key, None, later, None)
+
+
 def test_what_has_time_is_looked_at_when_nothing_is_due_and_every_fifth_time_where_something_always_is() -> None:
     queue, sweep = KeyedQueue(), [Key("workload", "a", name) for name in "xyz"]
     queue.add_unhurried(sweep)

@@ -6,15 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from foretide.observation import Observation
 from foretide.profiling.turns import Candidate, Spent
+from foretide_kube.client import ApiError
 from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, JOBS, NODES
 from foretide_operator.jobs import profile_job
 from foretide_operator.line import Line
 from foretide_operator.queue import Key
-from foretide_operator.spending import STARTING_SECONDS, Spending, is_unstored
+from foretide_operator.spending import STARTING_SECONDS, Spending
 from foretide_operator.training.table import ObservationTable
 from tests.operator.cluster_objects import (
     NOW,
@@ -73,6 +75,21 @@ def test_who_no_longer_waits_is_deleted_or_cannot_be_looked_at_is_passed() -> No
     assert first(line) is None
 
 
+def test_who_could_not_be_looked_at_has_its_place_again_once_it_can_be() -> None:
+    _, line = line_of(waiting("a", 5), waiting("b", 9))
+    line.changed()
+    line.leave("team", "b")
+    assert first(line) == "a"
+    assert line.first("fast", Spent()) == ("team", "a")
+    assert line.changed() == {"fast"}
+    line.rejoin("team", "b")
+    assert line.first("fast", Spent()) == ("team", "b")
+    assert line.changed() == {"fast"}
+    line.rejoin("team", "b")
+    line.rejoin("team", "nobody")
+    assert line.changed() == set()
+
+
 def test_where_somebody_leaves_the_line_or_another_is_first_it_is_told_once() -> None:
     api, line = line_of(waiting("a", 5), waiting("b", 9), waiting("c", 7))
     assert line.changed() == {"fast"}
@@ -125,6 +142,10 @@ def row(node_class: str = "fast", *, namespace: str = "team", hours_ago: float =
     )
 
 
+def replace_workload(row: Observation, key: str) -> Observation:
+    return msgspec.structs.replace(row, workload=f"team/cnn/{key}")
+
+
 def job(*, began_ago: float = 20.0, **spec: Any) -> Object:
     given = workload()
     body = as_stored(
@@ -137,8 +158,7 @@ def job(*, began_ago: float = 20.0, **spec: Any) -> Object:
 
 
 def spent(rows: list[Any], *jobs: Object, owner: Object | None = OWNER) -> Spent:
-    unstored = tuple(filter(is_unstored, jobs))
-    return Spending(SETTINGS).of(ObservationTable(rows), unstored, lambda _: owner, now_seconds=NOW_SECONDS)
+    return Spending(SETTINGS).of(ObservationTable(rows), jobs, lambda _: owner, now_seconds=NOW_SECONDS)
 
 
 def test_stored_measurements_of_the_last_day_are_spent_also_when_their_workload_is_gone() -> None:
@@ -155,12 +175,25 @@ def test_stored_measurements_of_the_last_day_are_spent_also_when_their_workload_
         (job(), 20.0),
         (ended(job(began_ago=50), "Failed", seconds_ago=20), 30.0),
         (job(began_ago=5000), SETTINGS.profile_max_seconds + STARTING_SECONDS),  # it waited for a node most of the time
-        (ended(job()), 0.0),  # its result is a row of the table, or will be in a moment
+        (ended(job(began_ago=50), seconds_ago=20), 30.0),  # its result is not stored yet, or is refused
         (ended({**job(began_ago=50), "spec": {}}, seconds_ago=20), 30.0),  # it gave none that can be used, and stays
     ],
 )
 def test_a_job_without_a_stored_result_is_spent_for_as_long_as_it_took(made: Object, node_seconds: float) -> None:
     assert spent([], made).node_seconds.get("fast", 0.0) == pytest.approx(node_seconds)
+
+
+def test_a_measurement_counts_without_a_gap_and_once_while_it_becomes_a_row_of_the_table() -> None:
+    done = ended(job(began_ago=50), seconds_ago=20)
+    key = done["metadata"]["annotations"]["foretide.dev/key"]
+    of_job = replace_workload(row(hours_ago=20 / 3600), key)
+    older = replace_workload(row(hours_ago=60 / 3600), key)
+    of_other = row(hours_ago=20 / 3600)
+    for rows, others in (([], 0), ([older], 1), ([of_other], 1), ([of_job], 0), ([older, of_job], 1)):
+        assert spent(rows, done).measurements["fast", "team"] == 1 + others
+    stored_seconds = 2 + 3 + 5
+    assert spent([older], done).node_seconds["fast"] == stored_seconds + 30
+    assert spent([of_job], done).node_seconds["fast"] == stored_seconds
 
 
 def test_jobs_that_only_wear_our_labels_spend_nothing() -> None:
@@ -174,6 +207,28 @@ def test_what_was_spent_is_forgotten_after_a_day() -> None:
     )
     assert before["fast"] > 0.0
     assert after == {}
+
+
+def test_a_workload_whose_look_failed_once_is_in_the_line_after_the_next_look() -> None:
+    api = MemoryApi()
+    api.put(NODES, node("f1", "fast"))
+    for name in "abc":
+        api.put(AIWORKLOADS, workload_object(name))
+    process = live(api, rounds=2)
+    (waiting,) = (
+        item for item in api.all(AIWORKLOADS) if item["status"]["profiles"]["classes"][0]["reason"] == "Waiting"
+    )
+    name = waiting["metadata"]["name"]
+    gatherer = process.controller._gatherer
+    assert gatherer.next_on("fast", Spent()) == ("team", name)
+    waiting["metadata"]["generation"] += 1
+    api.put(AIWORKLOADS, waiting)
+    api.lose_at = frozenset({api.writes + 1})  # the status is written, and the answer is lost
+    with pytest.raises(ApiError):
+        process.controller.look(Key("workload", "team", name))
+    assert gatherer.next_on("fast", Spent()) is None
+    process.controller.look(Key("workload", "team", name))
+    assert gatherer.next_on("fast", Spent()) == ("team", name)
 
 
 def made(api: MemoryApi) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from foretide_kube.kinds.aiworkload import AIWorkloadStatus
 from foretide_operator.pacing import GAP_SECONDS, REST_SECONDS, Pace
 from foretide_operator.queue import Key
-from foretide_operator.throttle import SHARE, Throttle
+from foretide_operator.throttle import MOST_REST_SECONDS, SHARE, Throttle
 from foretide_operator.workload.urgency import urgent_part
 from tests.operator.cluster_objects import ago, workload
 
@@ -56,7 +56,7 @@ def test_a_write_that_could_not_wait_takes_the_small_changes_along() -> None:
 
 def test_rounds_of_work_take_a_tenth_of_the_time() -> None:
     clock = Clock()
-    throttle = Throttle(clock)
+    throttle = Throttle(clock, clock)
     assert throttle.rest_seconds(1000) <= 0.0, "the first round does not wait"
     for _ in range(100):
         with throttle.timed():
@@ -64,6 +64,29 @@ def test_rounds_of_work_take_a_tenth_of_the_time() -> None:
     throttle.begin()
     assert throttle.rest_seconds(1000) == pytest.approx(1000 * 0.004 / SHARE, rel=0.01)
     assert throttle.rest_seconds(4) < 0.2
+
+
+def test_however_much_there_is_to_do_no_round_waits_longer_than_the_bound() -> None:
+    clock = Clock()
+    throttle = Throttle(clock, clock)
+    for _ in range(100):
+        with throttle.timed():
+            clock.seconds += 0.5
+    throttle.begin()
+    assert throttle.rest_seconds(10_000) == MOST_REST_SECONDS
+    clock.seconds += MOST_REST_SECONDS
+    assert throttle.rest_seconds(10_000) == 0.0
+
+
+def test_waiting_for_a_slow_api_server_makes_no_round_rarer() -> None:
+    clock, worked = Clock(), Clock()
+    throttle = Throttle(clock, worked)
+    for _ in range(100):
+        with throttle.timed():
+            clock.seconds += 30.0
+            worked.seconds += 0.004
+    throttle.begin()
+    assert throttle.rest_seconds(1000) == pytest.approx(1000 * 0.004 / SHARE, rel=0.01)
 
 
 def status(**changes: Any) -> AIWorkloadStatus:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,10 @@ class Life:
         found = api.find(CONFIG_MAPS, ledgers.NAME, SETTINGS.namespace)
         self.pairer.load(ledgers.load(found))
 
-    def hear(self, pod: Any, *reports: ServiceReport) -> frozenset[tuple[str, str]]:
+    def hear(self, pod: Any, *reports: ServiceReport, now: datetime = NOW) -> frozenset[tuple[str, str]]:
         for each in reports:
             self.pairer.readings.put(reading_of(pod, each))
-        return self.pairer.look(FLEET, None, NOW)
+        return self.pairer.look(FLEET, None, now)
 
     def value(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
@@ -262,16 +263,111 @@ def test_a_pod_of_a_namesake_that_is_gone_is_not_paired(api: MemoryApi) -> None:
     assert life.hear(api.put(PODS, pod), report(40)) == frozenset()
 
 
-def test_what_is_kept_goes_with_its_pods_and_workloads(api: MemoryApi) -> None:
+def test_what_is_kept_goes_with_its_workloads_and_some_time_after_its_pods(api: MemoryApi) -> None:
     pod, life = api.put(PODS, service_pod()), Life(api)
     life.hear(pod, report(40))
     api.delete(PODS, pod["metadata"]["name"], "team")
     second = api.put(PODS, service_pod("second"))
+    uids = {each["metadata"]["uid"] for each in (pod, second)}
     life.hear(second, report(1))
+    assert set(life.pairer.ledger.seen) == uids
+    life.hear(second, report(2, up_milliseconds=70_000), now=NOW + timedelta(seconds=590))
+    assert set(life.pairer.ledger.seen) == uids
+    life.hear(second, report(3, up_milliseconds=80_000), now=NOW + timedelta(seconds=610))
     assert set(life.pairer.ledger.seen) == {second["metadata"]["uid"]}
     api.delete(AIWORKLOADS, "cnn", "team")
-    life.hear(second, report(2, up_milliseconds=70_000))
+    life.hear(second, report(4, up_milliseconds=90_000))
     assert not life.pairer.ledger.sums
+
+
+def test_what_a_pod_said_last_counts_once_though_it_is_looked_at_after_the_pod_is_gone(api: MemoryApi) -> None:
+    pod, life = api.put(PODS, service_pod()), Life(api)
+    life.hear(pod, report(1000))
+    api.delete(PODS, pod["metadata"]["name"], "team")
+    life.hear(api.put(PODS, service_pod("second")), report(1))
+    life = Life(api)
+    life.hear(pod, report(1005, up_milliseconds=90_000))
+    assert actuals(api, life).requests == 1006
+    life.hear(api.put(PODS, service_pod("third")), report(1), now=NOW + timedelta(seconds=700))
+    life.hear(pod, report(1009, up_milliseconds=99_000))
+    assert actuals(api, life).requests == 1007
+    assert life.value("foretide_service_reports_total", outcome="LeftOut") == 1
+
+
+def test_of_more_pods_than_are_kept_none_counts_twice(api: MemoryApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledgers, "MOST_PODS", 3)
+    pods, life = [api.put(PODS, service_pod(f"p{number}")) for number in range(5)], Life(api)
+    for requests in (10, 20, 30):
+        for pod in pods:
+            life.pairer.readings.put(reading_of(pod, report(requests, up_milliseconds=1000 * requests)))
+        life.pairer.look(FLEET, None, NOW)
+        life = Life(api)
+    assert actuals(api, life).requests == 5 * 10 + 3 * 20
+    late = service_pod("late")
+    late["metadata"]["creationTimestamp"] = ago(-60)
+    life.hear(api.put(PODS, late), report(7))
+    assert actuals(api, life).requests == 5 * 10 + 3 * 20 + 7
+
+
+def test_reports_of_one_namespace_that_fill_the_ledger_cost_that_namespace_alone(
+    api: MemoryApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(1)
+
+    def noise(up_milliseconds: int) -> ServiceReport:
+        first, second = rng.integers(10**9, 10**10, (2, len(BOUNDS_MICROSECONDS) + 1)).tolist()
+        return msgspec.structs.replace(
+            report(0, up_milliseconds=up_milliseconds), latency=tuple(first), inference=tuple(second)
+        )
+
+    pod, life, hostile = api.put(PODS, service_pod()), Life(api), []
+    for number in range(800):
+        item = service_pod(f"noise-{number}", workload="none")
+        item["metadata"]["namespace"] = "noisy"
+        hostile.append(api.put(PODS, item))
+    for each in hostile:
+        life.pairer.readings.put(reading_of(each, noise(1)))
+    life.hear(pod, report(40))
+    life.hear(pod, report(42, up_milliseconds=90_000))
+    stored = api.find(CONFIG_MAPS, ledgers.NAME, SETTINGS.namespace)
+    assert stored is not None
+    assert len(base64.b64decode(stored["binaryData"]["services.json.gz"])) < 2**20
+    assert actuals(api, Life(api)).requests == 42
+    assert f"{len(hostile) // 2} of namespace noisy are not counted any more" in caplog.text
+    for each in hostile:
+        life.pairer.readings.put(reading_of(each, noise(10**18)))
+    life.hear(pod, report(43, up_milliseconds=99_000))
+    assert actuals(api, Life(api)).requests == 43
+    assert life.value("foretide_service_reports_total", outcome="LeftOut") == len(hostile) // 2
+
+
+def test_what_is_refused_counts_though_nothing_is_answered_meanwhile(api: MemoryApi) -> None:
+    pod, life = api.put(PODS, service_pod()), Life(api)
+    life.hear(pod, report(40, refused=2))
+    assert life.hear(pod, report(40, refused=9, up_milliseconds=120_000)) == {("team", "cnn")}
+    told = actuals(api, life)
+    assert (told.minutes, told.judged_minutes, told.requests, told.refused) == (1, 1, 40, 9)
+    assert life.value("foretide_service_minutes_total", node_class="fast", source="Measured") == 1
+
+
+def test_last_words_that_are_heard_after_the_next_life_has_begun_count_once(api: MemoryApi) -> None:
+    pod, life = api.put(PODS, service_pod()), Life(api)
+    life.hear(pod, report(40))
+    life.hear(pod, report(5, boot="b" * 32, up_milliseconds=9_000))
+    for _ in range(2):
+        life.hear(pod, report(43, up_milliseconds=70_000))
+    life.hear(pod, report(6, boot="b" * 32, up_milliseconds=69_000))
+    assert actuals(api, life).requests == 49
+
+
+def test_last_words_that_are_told_again_make_no_pod_idle(api: MemoryApi) -> None:
+    pod, life = api.put(PODS, service_pod()), Life(api)
+    life.hear(pod, report(40))
+    life.hear(pod, report(5, boot="b" * 32, up_milliseconds=9_000))
+    life.hear(pod, report(40))
+    assert life.value("foretide_service_reports_total", outcome="Idle") == 0
+    life.hear(pod, report(5, boot="b" * 32, up_milliseconds=69_000))
+    assert life.value("foretide_service_reports_total", outcome="Idle") == 1
 
 
 def test_a_ledger_that_cannot_be_read_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
@@ -387,7 +483,7 @@ def test_a_report_is_fetched_however_it_comes_apart() -> None:
         ((b"",), UnreachableError),
         ((HEAD + b"{}",), ReportError),
         ((HEAD + encode(report(4))[:-9],), ReportError),
-        ((HEAD, *(b"x" * 4096 for _ in range(1 + MAX_REPORT_BYTES // 2048))), UnreachableError),
+        ((HEAD, *(b"x" * 4096 for _ in range(1 + MAX_REPORT_BYTES // 1024))), UnreachableError),
     ],
     ids=["503", "redirect", "not HTTP", "nothing", "no report", "cut off", "without end"],
 )

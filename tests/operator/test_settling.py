@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -30,7 +31,7 @@ from tests.operator.test_controller import Idle
 
 CLASSES = [f"class-{number}" for number in range(6)]
 WORKLOADS = 8
-RESULTS = {"inspect": inspect_result, "profile": profile_result, "probe": probe_result}
+RESULTS: dict[str, Callable[[], Any]] = {"inspect": inspect_result, "profile": profile_result, "probe": probe_result}
 LOOK_SECONDS = 0.01
 JOB_SECONDS = 2.5
 
@@ -60,6 +61,7 @@ class Cluster:
             metrics=Metrics(),
             wall=lambda: NOW + timedelta(seconds=self.seconds),
             monotonic=lambda: self.seconds,
+            worked=lambda: self.seconds,
         )
         controller.load()
         self.worker = Worker(self.queue, controller.look, lambda _: None, Metrics(), lambda: self.seconds)

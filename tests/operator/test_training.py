@@ -148,6 +148,8 @@ def test_a_corrupt_shard_is_named_and_the_table_goes_on() -> None:
 def trained(table_rows: int = 6, artefact: bytes | None = None) -> Trained:
     report = TrainingReport(
         observations=table_rows,
+        input_rows=table_rows,
+        input_classes=1,
         median_absolute_permille=120,
         coverage_permille=900,
         classes=(ClassReport(node_class="fast", observations=table_rows, error_permille=120),),
@@ -167,7 +169,7 @@ def facts(status: CompletionTimeModelStatus | None = None, **fields: Any) -> Fac
             "rows": 6,
             "digest": "d1",
             "observed_milliseconds": [NOW_MILLISECONDS] * 6,
-            "node_classes": frozenset({"fast"}),
+            "classes": 1,
             "quiet_seconds": 100.0,
             "trained_digest": "",
             "seconds_since_failure": math.inf,

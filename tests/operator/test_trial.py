@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
+from foretide.model import artefact
+from foretide.model.predictor import CompletionTimePredictor
 from foretide.model.training import calibration
 from foretide.observation import Observation, namespace_of
 from foretide_kube.client import Object
@@ -18,7 +20,7 @@ from foretide_operator import train as train_module
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
 from foretide_operator.train import train
-from foretide_operator.training.protocol import TrainingRequest
+from foretide_operator.training.protocol import Reference, TrainingRequest
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.training.trainer import Trained, Trainer
 from tests.foretide.lies import LIES
@@ -57,6 +59,10 @@ class Kept:
         self.trainer = InProcess()
         self.table = ObservationTable()
         self.api = MemoryApi()
+        self.restart()
+
+    def restart(self) -> None:
+        """The operator begins anew, on what is stored."""
         self.metrics = Metrics()
         self.keeper = ModelKeeper(
             self.api.client, self.api.world, SETTINGS, self.trainer, self.metrics, monotonic=self.seconds
@@ -135,6 +141,7 @@ def test_a_version_trained_on_what_is_left_of_a_table_is_rejected_and_not_tried_
     assert kept.status["activeVersion"] == good
     assert kept.states() == [("Serving", "NotWorse"), ("Rejected", "WorseThanPresent")]
     rejected = kept.status["versions"][-1]
+    assert kept.keeper.trained_time == rejected["trainedTime"], "no measurement waits for a training that has been"
     assert "artefact" not in rejected or rejected["artefact"] is None
     (trial,) = rejected["trials"]
     assert trial["errorPermille"] > trial["againstErrorPermille"]
@@ -170,6 +177,37 @@ def test_a_version_that_tasks_prove_worse_is_rolled_back_by_itself() -> None:
     assert "VersionRolledBack" in kept.events()
     assert kept.counted("RolledBack") == 1.0
     assert kept.status["activeVersion"] != bad
+    newest = kept.status["versions"][-1]
+    kept.restart()
+    assert kept.keeper.trained_time == newest["trainedTime"] > rolled_back["trainedTime"]
+
+
+def test_stored_versions_of_another_format_do_not_keep_a_new_one_from_being_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = Kept()
+    kept.learn(at(ROWS[::2], NOW))
+    kept.learn(at(ROWS[1::2], kept.now + timedelta(minutes=40)))
+    old = [each["version"] for each in kept.status["versions"]]
+    monkeypatch.setattr(artefact, "VERSION", artefact.VERSION + 1)
+    kept.restart()
+    assert kept.condition("Ready") == ("False", "ArtefactVersionUnknown")
+    kept.learn([])
+    request = kept.trainer.requests[-1]
+    assert (request.present, request.proven) == (None, None)
+    assert kept.status["activeVersion"] not in old
+    assert kept.condition("Trained") == ("True", "Trained")
+    assert kept.condition("Ready") == ("True", "Ready")
+    assert kept.keeper.predictor is not None
+
+
+def test_a_version_that_cannot_be_read_is_no_measure_and_refuses_no_fit() -> None:
+    unreadable = Reference(version="old", trained_milliseconds=0, artefact=b"another format", contention={})
+    report, model = train(
+        TrainingRequest(observations=tuple(at(ROWS, NOW)), devices=DEVICES, present=unreadable, proven=unreadable)
+    )
+    assert (report.trials, report.present_trial) == ((), None)
+    assert CompletionTimePredictor.load(model).save() == model
 
 
 def test_who_reports_nonsense_is_named_and_the_others_are_learned_from() -> None:
@@ -188,3 +226,23 @@ def test_who_reports_nonsense_is_named_and_the_others_are_learned_from() -> None
     kept.lose(at(ROWS, kept.now + timedelta(minutes=40)))
     assert kept.status["excluded"] == []
     assert kept.condition("Vetted") == ("True", "AllBelieved")
+
+
+def test_with_a_namespace_and_a_class_left_out_a_rejected_version_is_not_tried_again_for_a_row_either() -> None:
+    liar = namespace_of(ROWS[0].workload)
+    lies = LIES["slow"]([row for row in ROWS if namespace_of(row.workload) == liar])
+    lies += [msgspec.structs.replace(row, node_class="known to the liar alone") for row in lies[:2]]
+    honest = [row for row in ROWS if namespace_of(row.workload) != liar]
+    kept = Kept()
+    kept.learn(at(ROWS, NOW))
+    kept.lose([*at(honest[:9], NOW), *at([*lies, *honest[::2]], kept.now + timedelta(minutes=40))])
+    assert kept.states()[-1][0] == "Rejected"
+    assert kept.status["excluded"]
+    rejected = kept.status["versions"][-1]
+    assert rejected["inputRows"] > rejected["observations"] * 1.05
+    trainings = len(kept.trainer.requests)
+    kept.learn(at(honest[9:10], kept.now + timedelta(minutes=40)))
+    assert len(kept.trainer.requests) == trainings
+    new_class = [msgspec.structs.replace(honest[0], node_class="new to all")]
+    kept.learn(at(new_class, kept.now + timedelta(minutes=40)))
+    assert len(kept.trainer.requests) == trainings + 1

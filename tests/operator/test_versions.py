@@ -20,7 +20,8 @@ def version(name: str, *, minute: int = 0, **fields: Any) -> Version:
         **{
             "version": name,
             "trained_time": time,
-            "observations": 100,
+            "observations": 60,
+            "input_rows": 100,
             "errors": Errors(),
             "artefact": Artefact(config_maps=(f"foretide-model-{name}",), sha256="0" * 64, bytes=10),
             **fields,

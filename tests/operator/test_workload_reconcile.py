@@ -269,6 +269,10 @@ def test_the_best_class_of_a_service_is_that_which_answers_soonest_not_that_whic
     [
         ({"state": {"running": {}}}, ("PodsMissing", "0 of 1 Pods available")),
         (
+            {"state": {"running": {}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
+            ("PodsMissing", "0 of 1 Pods available"),
+        ),
+        (
             {"state": {"waiting": {}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
             ("OOMKilled", "raise spec.resources.limits.memory"),
         ),

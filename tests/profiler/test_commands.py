@@ -128,3 +128,21 @@ def test_a_failed_inference_names_the_field_at_fault(
     with pytest.raises(ProfilerError) as raised:
         run(RunCall(request, inferences=1), Process(0, 0, Limits(1000, 2**30, 1)))
     assert (raised.value.reason, raised.value.field) == (reason, field)
+
+
+def test_the_word_to_stop_is_heard_whichever_thread_is_interrupted_and_kept_until_who_waits_comes() -> None:
+    script = """
+import signal, threading
+from foretide_profiler import stopping
+word = stopping.Word()
+other = threading.Thread(target=threading.Event().wait, daemon=True)
+other.start()
+later = threading.Timer(0.2, signal.pthread_kill, (other.ident, signal.SIGTERM))
+later.start()
+word.wait()
+later.join()
+for _ in range(100_000):
+    signal.raise_signal(signal.SIGINT)
+word.wait()
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0

@@ -281,6 +281,18 @@ def test_while_it_ends_it_is_alive_but_not_ready(tmp_path: Path) -> None:
     assert service.read("/healthz")[1] == b"ok\n"
 
 
+def test_refused_in_the_report_are_those_for_whom_there_was_no_room_and_in_the_metrics_all(model: Path) -> None:
+    request = ModelRequest("ONNX", "", model, None, None, "float32", 1, "fp32")
+    service = Service(ServeCall(request, port=0, queue=2))
+    for reason in ("NotReady", "NotReady", "Stopping", "QueueFull", "Overloaded", "Overloaded"):
+        service.turned_away(RequestError(503, reason, "come back later"))
+    report = service.figures.report()
+    assert (report.refused, report.failed) == (3, 0)
+    text = service.figures.exposition(0)
+    for reason, count in {"NotReady": 2, "Stopping": 1, "QueueFull": 1, "Overloaded": 2}.items():
+        assert f'foretide_service_refused_total{{reason="{reason}"}} {count}' in text
+
+
 def test_a_token_that_no_vocabulary_has_fails_that_request_alone(tmp_path: Path) -> None:
     file = make_onnx.build(tmp_path)["token-encoder"]
     with Served("--source", "ONNX", "--file", file, "--input", 96, "--data-type", "int64") as service:

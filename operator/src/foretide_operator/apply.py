@@ -68,7 +68,7 @@ def apply_actions(
                 body = event_body(
                     about, severity, reason, message, component=FIELD_MANAGER, fallback_namespace=own_namespace, now=now
                 )
-                client.create(EVENTS, body, body["metadata"]["namespace"])
+                _announce(client, body)
     return None
 
 
@@ -101,6 +101,15 @@ def _adopted(action: Create, found: Object) -> Object:
     raise NameTakenError(
         f"{action.resource.kind} {wanted['name']} is there and was made for something else; delete it if it stays"
     )
+
+
+def _announce(client: KubeClient, event: Object) -> None:
+    """An Event's name is a digest of what it says and when, so one that is there says it already."""
+    try:
+        client.create(EVENTS, event, event["metadata"]["namespace"])
+    except ApiError as error:
+        if not error.is_already_there:
+            raise
 
 
 def _patch(action: Patch, client: KubeClient, world: World) -> None:

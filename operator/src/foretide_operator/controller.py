@@ -14,7 +14,7 @@ from foretide.prediction import Predictor
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, WORKLOAD_PROFILES
 from foretide_kube.published import features_of
-from foretide_operator.actions import Action, Create, WriteStatus
+from foretide_operator.actions import Action, Announce, Create, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
@@ -66,7 +66,8 @@ def turn_of(node_class: str) -> Key:
 class Controller:
     """Everything that the operator does, by key. ``wall`` gives the time of day, ``monotonic`` seconds that only grow.
 
-    Not thread-safe but for the queue; `load` first, once the caches are filled.
+    ``worked`` gives the seconds for which the thread that looks has computed. Not thread-safe but for the queue; `load`
+    first, once the caches are filled.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Controller:
         metrics: Metrics,
         wall: Callable[[], datetime],
         monotonic: Callable[[], float],
+        worked: Callable[[], float],
     ) -> None:
         self._client = client
         self._world = world
@@ -100,9 +102,9 @@ class Controller:
         self._refusals: dict[str, tuple[float, Failed]] = {}
         self._announced: tuple[str, ...] = ()
         self._pace = Pace(monotonic)
-        self._sweeping = Throttle(monotonic)
-        self._modelling = Throttle(monotonic)
-        self._learning = Throttle(monotonic)
+        self._sweeping = Throttle(monotonic, worked)
+        self._modelling = Throttle(monotonic, worked)
+        self._learning = Throttle(monotonic, worked)
         self._model = ModelKeeper(client, world, settings, trainer, metrics, monotonic=monotonic)
         self._knows_model = False
         self._pairer = Pairer(client, world, settings, metrics)
@@ -178,6 +180,7 @@ class Controller:
             self._ask(key, self._pace.reserve(key))
         if decision.recheck_seconds is not None:
             self._ask(key, decision.recheck_seconds)
+        self._gatherer.rejoin_line(key.namespace, key.name)
         for node_class in self._gatherer.changed_lines():
             self._ask(turn_of(node_class))
 
@@ -203,7 +206,7 @@ class Controller:
             actions = (*decision.actions, *profile_statuses.decide(facts, self._pairer.ledger))
             is_measured = any(isinstance(each, Create) and each.resource == WORKLOAD_PROFILES for each in actions)
             if is_measured:
-                actions = tuple(each for each in actions if not isinstance(each, WriteStatus))
+                actions = tuple(each for each in actions if not isinstance(each, WriteStatus | Announce))
             refusal = self._apply(actions, now)
             if refusal is not None:
                 self._remember(refusal)
@@ -266,12 +269,12 @@ class Controller:
             self._look_at_model()
 
     def _look_at_model(self) -> None:
-        before = (self._model.version, self._model.coefficients)
+        before = (self._model.version, self._model.trained_time, self._model.coefficients)
         self._modelling.begin()
         with self._modelling.timed():
             recheck_seconds = self._model.look(self._table, self._devices(), self._owner, self._wall())
         self._knows_model = True
-        if (self._model.version, self._model.coefficients) != before:
+        if (self._model.version, self._model.trained_time, self._model.coefficients) != before:
             self._ask(WORKLOADS)
         if recheck_seconds is not None:
             self._ask(MODEL, recheck_seconds)

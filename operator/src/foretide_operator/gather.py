@@ -84,6 +84,10 @@ class Gatherer:
         """Let other workloads be measured before one that cannot be looked at."""
         self._line.leave(namespace, name)
 
+    def rejoin_line(self, namespace: str, name: str) -> None:
+        """Give a workload that can be looked at again its place in the line."""
+        self._line.rejoin(namespace, name)
+
     def fleet(self) -> Fleet:
         """The nodes by class, as of now."""
         seen = (self._world.node_classes.snapshot(), self._world.nodes.snapshot())
@@ -172,8 +176,8 @@ class Gatherer:
 
     def spent(self, table: ObservationTable, now: datetime) -> Spent:
         """What was spent on measurements in the last day."""
-        unstored = self._measuring_jobs.unstored
-        return self._spending.of(table, unstored, self._controlling_workload, now_seconds=now.timestamp())
+        jobs = self._measuring_jobs.profiling
+        return self._spending.of(table, jobs, self._controlling_workload, now_seconds=now.timestamp())
 
     def _measuring(self, now: datetime) -> Counter[str]:
         """Measurements under way per node class."""

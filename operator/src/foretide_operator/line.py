@@ -32,6 +32,8 @@ class Line:
         self._lock = threading.Lock()
         self._classes: defaultdict[str, defaultdict[str, list[_Place]]] = defaultdict(lambda: defaultdict(list))
         self._entries: dict[Key, dict[str, Candidate]] = {}
+        self._passed: set[Key] = set()
+        """Those of `_entries` that cannot be looked at."""
         self._changed: set[str] = set()
         workloads.add_listener(self._hear)
         with self._lock:  # what is told meanwhile waits, and is no older than what is read here
@@ -62,13 +64,24 @@ class Line:
             return changed
 
     def leave(self, namespace: str, name: str) -> None:
-        """Let others pass a workload that cannot be looked at, until its status changes."""
+        """Let others pass a workload that cannot be looked at, until it can, or changes."""
+        key = namespace, name
         with self._lock:
-            self._replace((namespace, name), {})
+            if key in self._entries:
+                self._passed.add(key)
+                self._changed.update(self._entries[key])
+
+    def rejoin(self, namespace: str, name: str) -> None:
+        """Let nobody pass a workload any more on account of `leave`."""
+        key = namespace, name
+        with self._lock:
+            if key in self._passed:
+                self._passed.remove(key)
+                self._changed.update(self._entries[key])
 
     def _first(self, node_class: str, spent: Spent, passed: Collection[Pair]) -> Candidate | None:
         firsts = (
-            next(_candidates(namespace, places, node_class, passed), None)
+            next(self._candidates(namespace, places, node_class, passed), None)
             for namespace, places in self._classes[node_class].items()
         )
         return min(
@@ -77,6 +90,13 @@ class Line:
             default=None,
         )
 
+    def _candidates(
+        self, namespace: str, places: Iterable[_Place], node_class: str, passed: Collection[Pair]
+    ) -> Iterator[Candidate]:
+        for worth, _, name in places:
+            if (node_class, namespace, name) not in passed and (namespace, name) not in self._passed:
+                yield Candidate(namespace=namespace, name=name, worth=-worth)
+
     def _hear(self, kind: str, item: Object) -> None:
         key = object_key(item)
         entries = _entries(item) if kind != "DELETED" else {}
@@ -84,6 +104,7 @@ class Line:
             self._replace(key, entries)
 
     def _replace(self, key: Key, entries: dict[str, Candidate]) -> None:
+        self._passed.discard(key)
         before = self._entries.pop(key, {})
         if entries:
             self._entries[key] = entries
@@ -105,14 +126,6 @@ class Line:
 
 def _place(candidate: Candidate) -> _Place:
     return -candidate.worth, candidate.namespace, candidate.name
-
-
-def _candidates(
-    namespace: str, places: Iterable[_Place], node_class: str, passed: Collection[Pair]
-) -> Iterator[Candidate]:
-    for worth, _, name in places:
-        if (node_class, namespace, name) not in passed:
-            yield Candidate(namespace=namespace, name=name, worth=-worth)
 
 
 def _entries(item: Object) -> dict[str, Candidate]:

@@ -19,7 +19,6 @@ from foretide_kube.names import (
     ROLE_PROFILE,
 )
 from foretide_operator.outcome import finished_condition
-from foretide_operator.spending import is_unstored
 
 MEASURING_ROLES: Final = frozenset({ROLE_PROFILE, ROLE_PROBE})
 
@@ -33,7 +32,7 @@ class MeasuringJobs:
     def __init__(self, jobs: WatchCache) -> None:
         self._lock = threading.Lock()
         self._unfinished = _Sieve(lambda job: finished_condition(job) is None)
-        self._unstored = _Sieve(lambda job: role_of(job) == ROLE_PROFILE and is_unstored(job))
+        self._profiling = _Sieve(lambda job: role_of(job) == ROLE_PROFILE)
         self._probes = _Sieve(lambda job: role_of(job) == ROLE_PROBE)
         self._begun_of: tuple[Object, ...] = ()
         self._begun: frozenset[Pair] = frozenset()
@@ -49,10 +48,10 @@ class MeasuringJobs:
             return self._unfinished.kept()
 
     @property
-    def unstored(self) -> tuple[Object, ...]:
-        """Profile Jobs whose result is not stored (`is_unstored`); the same tuple while they are the same."""
+    def profiling(self) -> tuple[Object, ...]:
+        """Profile Jobs, ended ones included; the same tuple while they are the same."""
         with self._lock:
-            return self._unstored.kept()
+            return self._profiling.kept()
 
     @property
     def probes(self) -> tuple[Object, ...]:
@@ -76,7 +75,7 @@ class MeasuringJobs:
     def _note(self, key: Key, job: Object | None) -> None:
         if job is not None and role_of(job) not in MEASURING_ROLES:
             return
-        for sieve in (self._unfinished, self._unstored, self._probes):
+        for sieve in (self._unfinished, self._profiling, self._probes):
             sieve.note(key, job)
 
 

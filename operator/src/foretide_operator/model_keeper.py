@@ -87,7 +87,7 @@ class ModelKeeper:
 
     @property
     def trained_time(self) -> str:
-        """When the version in use was trained; empty if none is."""
+        """When the newest version was trained, whatever became of it; empty if none is in use."""
         return self._trained_time
 
     @property
@@ -121,13 +121,13 @@ class ModelKeeper:
                 rows=len(request.observations),
                 digest=digest,
                 observed_milliseconds=self._observed_milliseconds,
-                node_classes=frozenset(row.node_class for row in request.observations),
+                classes=len({row.node_class for row in request.observations}),
                 quiet_seconds=self._monotonic() - self._changed_seconds,
                 trained_digest=self._trained_digest,
                 seconds_since_failure=self._monotonic() - self._failed_seconds,
                 is_training=self._trainer.is_running,
                 outcome=outcome,
-                defects=self._defects(model),
+                defects=self._defects(model.status),
                 config_maps=self._config_maps(),
                 namespace=self._settings.namespace,
                 owner=owner,
@@ -138,6 +138,8 @@ class ModelKeeper:
         self._outcome = None
         self._count(decision, outcome)
         self._use(decision.status.active_version, decision.status.versions)
+        if self._version and decision.status.versions:
+            self._trained_time = decision.status.versions[-1].trained_time
         self._use_classes(decision.status.classes)
         if decision.train and not self._trainer.is_running:
             log.info("training on %d observations", len(request.observations))
@@ -161,8 +163,10 @@ class ModelKeeper:
 
     def _with_references(self, request: TrainingRequest, status: CompletionTimeModelStatus) -> TrainingRequest:
         """With what the new version is to be held against."""
-        history = History(status.versions, status.active_version)
+        history = History(status.versions, status.active_version, frozenset(self._defects(status)))
         present, proven = history.named(history.active), history.proven
+        if present is not None and present.version in history.damaged:
+            present = None
         return msgspec.structs.replace(
             request,
             present=self._reference(present),
@@ -199,16 +203,16 @@ class ModelKeeper:
             self._request_made_of = made_of
         return self._request_made, self._digest
 
-    def _defects(self, model: CompletionTimeModel) -> dict[str, tuple[str, str]]:
+    def _defects(self, status: CompletionTimeModelStatus) -> dict[str, tuple[str, str]]:
         """Versions that cannot be loaded as they are stored now.
 
         Looked at are the one in use and the proven one, and the others if the former cannot.
         """
         defects: dict[str, tuple[str, str]] = {}
-        active = model.status.active_version
-        proven = History(model.status.versions, active).proven
+        active = status.active_version
+        proven = History(status.versions, active).proven
         watched = {active, proven.version if proven is not None else ""}
-        for version in sorted(model.status.versions, key=lambda item: item.version not in watched):
+        for version in sorted(status.versions, key=lambda item: item.version not in watched):
             if version.artefact is None:
                 continue
             if version.version not in watched and active not in defects:
@@ -229,7 +233,6 @@ class ModelKeeper:
             log.warning("version %s is not used: %s", active, error)
             return
         self._version = active
-        self._trained_time = version.trained_time
         self._metrics.model_info.info({"version": active})
         trained = parse_time(version.trained_time)
         if trained is not None:

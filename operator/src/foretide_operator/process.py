@@ -111,6 +111,7 @@ class Operator:
             metrics=self._metrics,
             wall=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
+            worked=time.thread_time,
         )
         if not self._load(controller):
             return

@@ -16,6 +16,8 @@ from typing import Final
 MAX_BACK_OFF_SECONDS: Final = 60.0
 _HURRIED_LOOKS: Final = 4
 """So many looks at keys that are due come before one at a key that has time."""
+_STALE_ENTRIES: Final = 64
+"""So few entries that are out of date are never worth clearing out."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,6 +51,7 @@ class KeyedQueue:
             if due_seconds < self._due_seconds.get(key, math.inf):
                 self._due_seconds[key] = due_seconds
                 heapq.heappush(self._heap, (due_seconds, key))
+                self._clear_out()
 
     def add_unhurried(self, keys: Iterable[Key]) -> None:
         """Ask for ``keys`` to be looked at when there is time."""
@@ -99,6 +102,12 @@ class KeyedQueue:
         """How many keys wait."""
         with self._lock:
             return len(self._due_seconds.keys() | self._unhurried.keys())
+
+    def _clear_out(self) -> None:
+        """Drop what is out of date before it is most of the heap: its own time may be weeks away."""
+        if len(self._heap) > 2 * len(self._due_seconds) + _STALE_ENTRIES:
+            self._heap = [(due_seconds, key) for key, due_seconds in self._due_seconds.items()]
+            heapq.heapify(self._heap)
 
     def _next(self) -> tuple[float, Key] | None:
         while self._heap and self._due_seconds.get(self._heap[0][1]) != self._heap[0][0]:

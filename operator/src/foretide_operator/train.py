@@ -27,7 +27,7 @@ from foretide.model.artefact import ArtefactError
 from foretide.observation import DeviceFeatures, Observation, to_columns
 from foretide.vetting import vet
 from foretide_kube.kinds.completiontimemodel import MOST_CLASSES, Trial
-from foretide_operator.training.protocol import ClassReport, TrainingReport, TrainingRequest
+from foretide_operator.training.protocol import ClassReport, Reference, TrainingReport, TrainingRequest
 from foretide_operator.training.trial import Opponent, held_back, served
 
 MEMORY_BYTES: Final = 768 * 1024 * 1024
@@ -63,6 +63,8 @@ def train(request: TrainingRequest) -> tuple[TrainingReport, bytes]:
     trials, present_trial = try_versions(request, vetted.kept, coefficients)
     report = msgspec.structs.replace(
         evaluate(rows, request.devices, learned),
+        input_rows=len(request.observations),
+        input_classes=len({row.node_class for row in request.observations}),
         exclusions=vetted.exclusions,
         trials=trials,
         present_trial=present_trial,
@@ -89,13 +91,20 @@ def try_versions(
     request: TrainingRequest, rows: Sequence[Observation], coefficients: Coefficients
 ) -> tuple[tuple[Trial, ...], Trial | None]:
     """`TrainingReport.trials` and ``present_trial``, from believed rows as they were observed."""
-    present = Opponent(request.present) if request.present is not None else None
-    proven = Opponent(request.proven) if request.proven is not None else None
+    present, proven = _opponent(request.present), _opponent(request.proven)
     trials = [held_back(rows, request.devices, coefficients, each) for each in (present, proven) if each is not None]
     since = None
     if present is not None and proven is not None:
         since = served(rows, request.devices, present, proven)
     return tuple(trial for trial in trials if trial is not None), since
+
+
+def _opponent(reference: Reference | None) -> Opponent | None:
+    """The version that is referred to; None where it cannot be read: no reason to refuse a fit that came out."""
+    try:
+        return None if reference is None else Opponent(reference)
+    except ArtefactError:
+        return None
 
 
 def evaluate(

@@ -57,14 +57,24 @@ def interruptible() -> Iterator[None]:
         ignore()
 
 
-def tell(told: Callable[[], None]) -> None:
-    """From now on a signal calls `told`, which ends in its own way what is under way."""
+class Word:
+    """From its making on a signal ends `wait`, and nothing else; for the main thread.
 
-    def tell_it(_signal: int, _frame: FrameType | None) -> None:
-        told()
+    The interpreter writes into a pipe whichever thread the system interrupts. A handler that took a lock could wait for
+    ever for the very thread that it interrupts.
+    """
 
-    for number in _SIGNALS:
-        signal.signal(number, tell_it)
+    def __init__(self) -> None:
+        self._heard, told = os.pipe()
+        os.set_blocking(told, False)
+        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, lambda _signal, _frame: None)
+
+    def wait(self) -> None:
+        """Return once there was a signal, now or before."""
+        while os.read(self._heard, 1)[0] not in _SIGNALS:
+            pass
 
 
 def ignore() -> None:

@@ -82,13 +82,16 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Version(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One trained model, and what became of it.
 
-    ``input_sha256`` digests what it was trained on. ``proven_time`` is when it was shown to be not worse than the last
+    ``input_sha256`` digests what it was trained on: ``input_rows`` times of ``input_classes`` node classes, of which
+    ``observations`` were believed. ``proven_time`` is when it was shown to be not worse than the last
     version that had been; None while it is on probation. ``artefact`` is None where it is kept no longer, or never was.
     """
 
     version: VersionName
     trained_time: Time
     observations: SmallCount
+    input_rows: SmallCount = 0
+    input_classes: SmallCount = 0
     errors: Errors
     state: State = "Superseded"
     state_time: Time | None = None

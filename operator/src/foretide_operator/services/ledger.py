@@ -2,7 +2,8 @@
 
 A service's counters only grow, and the difference to what was read last is what is counted. One write stores both the
 sums and how far they go: whoever is killed before it reads the same difference again, afterwards a later one. Minutes
-in which the operator was away come as one long one.
+in which the operator was away come as one long one. A Pod that is left out for want of room is never counted again:
+it would be from its start.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import base64
 import gzip
 import logging
+import math
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -21,6 +24,7 @@ from foretide.latency import ServicePairing, quantile_microseconds
 from foretide.service_report import ServiceReport
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import ServiceActuals
+from foretide_kube.kinds.common import to_time
 from foretide_operator.config_maps import config_map
 
 log = logging.getLogger(__name__)
@@ -29,8 +33,13 @@ NAME: Final = "foretide-services"
 COMPONENT: Final = "services"
 MOST_PODS: Final = 2_000
 MOST_WORKLOADS: Final = 5_000
+MOST_BYTES: Final = 900_000
+"""The most that is stored, compressed: a ConfigMap holds 1 MiB."""
+MOST_CUT_NAMESPACES: Final = 1_000
 PAST_LIVES: Final = 4
-"""Of so many earlier lives of a Pod's container it is known that they were read to their end."""
+"""Of so many earlier lives of a Pod's container it is known that they are over and read."""
+KEPT_MILLISECONDS: Final = 600_000
+"""So long it is known how far a Pod was read that is gone: what it said last may be looked at after its end."""
 _DATA: Final = "services.json.gz"
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MOST: Final = 10**18
@@ -38,10 +47,16 @@ _MOST_RATIO: Final = 10**9
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """The report of a Pod that was counted last, and the boots of the lives before."""
+    """How far a Pod was read: the last reports of its latest life and of the one before, the boots of earlier ones.
+
+    Of a Pod that is gone, ``gone_milliseconds`` is since when, from the epoch.
+    """
 
     report: ServiceReport
+    before: ServiceReport | None = None
     past: tuple[str, ...] = ()
+    namespace: str = ""
+    gone_milliseconds: int | None = None
 
 
 class Latest(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,15 +80,19 @@ class ServiceSums(msgspec.Struct, frozen=True, kw_only=True):
     predicted_microseconds: int = 0
     latest: Latest | None = None
 
-    def plus(self, pairing: ServicePairing) -> ServiceSums:
-        """With one more minute of a Pod."""
+    def plus(self, minute: Minute) -> ServiceSums:
+        """With one more minute of a Pod; one in which none was answered counts for what it refused alone."""
+        pairing = minute.pairing
+        refused = min(self.refused + minute.period.refused, _MOST)
+        if pairing is None:
+            return msgspec.structs.replace(self, refused=refused)
         return msgspec.structs.replace(
             self,
             minutes=self.minutes + 1,
             judged=self.judged + (pairing.is_met is not None),
             met=self.met + bool(pairing.is_met),
             requests=min(self.requests + pairing.requests, _MOST),
-            refused=min(self.refused + pairing.refused, _MOST),
+            refused=refused,
             observed_microseconds=self.observed_microseconds + round(1e6 * pairing.observed_latency_seconds),
             predicted_microseconds=self.predicted_microseconds + round(1e6 * pairing.predicted_latency_seconds),
         )
@@ -81,18 +100,22 @@ class ServiceSums(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minute:
-    """A Pod of a workload (its UID) over a minute, paired."""
+    """A Pod of a workload (its UID) over a minute, paired; ``pairing`` is None where no request was answered."""
 
     workload_uid: str
     period: ServiceReport
-    pairing: ServicePairing
+    pairing: ServicePairing | None
 
 
 class ServiceLedger(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums by the UIDs of AIWorkloads, least recently added to first; how far Pods were read, by their UIDs."""
+    """Sums by the UIDs of AIWorkloads, least recently added to first; how far Pods were read, by their UIDs.
+
+    ``cut_milliseconds`` is when a namespace's Pods were left out last, from the epoch.
+    """
 
     sums: dict[str, ServiceSums] = msgspec.field(default_factory=dict)
     seen: dict[str, Seen] = msgspec.field(default_factory=dict)
+    cut_milliseconds: dict[str, int] = msgspec.field(default_factory=dict)
 
     def plus(
         self,
@@ -101,9 +124,13 @@ class ServiceLedger(msgspec.Struct, frozen=True, kw_only=True):
         *,
         alive: Collection[str],
         there: Collection[str],
-        time: str,
+        now: datetime,
     ) -> ServiceLedger:
-        """With these minutes, and Pods read so far; AIWorkloads ``alive`` and Pods ``there`` alone are kept besides."""
+        """With these minutes, and Pods read so far; besides, AIWorkloads ``alive`` and Pods ``there`` are kept.
+
+        Pods that are gone are kept for `KEPT_MILLISECONDS`. Where there is no room for all, those go first, then Pods
+        of the namespace that takes most.
+        """
         sums = {uid: kept for uid, kept in self.sums.items() if uid in alive}
         by_workload: dict[str, list[Minute]] = {}
         for minute in minutes:
@@ -112,14 +139,30 @@ class ServiceLedger(msgspec.Struct, frozen=True, kw_only=True):
         for uid, own in by_workload.items():
             total = sums.pop(uid, ServiceSums())
             for minute in own:
-                total = total.plus(minute.pairing)
-            sums[uid] = msgspec.structs.replace(total, latest=_latest(own, time))
+                total = total.plus(minute)
+            sums[uid] = msgspec.structs.replace(total, latest=_latest(own, to_time(now)) or total.latest)
         for uid in list(sums)[: max(0, len(sums) - MOST_WORKLOADS)]:
             del sums[uid]
-        kept_pods = {uid: kept for uid, kept in self.seen.items() if uid in there and uid not in seen} | seen
-        for uid in list(kept_pods)[: max(0, len(kept_pods) - MOST_PODS)]:
-            del kept_pods[uid]
-        return ServiceLedger(sums=sums, seen=kept_pods)
+        kept = {uid: old for uid, old in self.seen.items() if uid not in seen} | seen
+        now_milliseconds = round(now.timestamp() * 1000)
+        kept = {uid: _gone(old, None if uid in there else now_milliseconds) for uid, old in kept.items()}
+        ledger = ServiceLedger(
+            sums=sums,
+            seen={
+                uid: old
+                for uid, old in kept.items()
+                if old.gone_milliseconds is None or now_milliseconds - old.gone_milliseconds <= KEPT_MILLISECONDS
+            },
+            cut_milliseconds=self.cut_milliseconds,
+        )
+        while ledger.seen and (len(ledger.seen) > MOST_PODS or not ledger._fits()):
+            ledger = ledger._cut(now_milliseconds)
+        return ledger
+
+    def may_begin(self, namespace: str, created_milliseconds: int | None) -> bool:
+        """Whether a Pod of which nothing is known may be counted from its start: not if it may have been before."""
+        cut = self.cut_milliseconds.get(namespace)
+        return cut is None or (created_milliseconds is not None and created_milliseconds > cut)
 
     def of_workload(self, uid: str) -> ServiceActuals | None:
         """The summary for an AIWorkload; None if nothing was paired."""
@@ -147,6 +190,35 @@ class ServiceLedger(msgspec.Struct, frozen=True, kw_only=True):
         data = gzip.compress(msgspec.json.encode(self), mtime=0)
         return config_map(NAME, namespace, COMPONENT, {_DATA: data}, owner)
 
+    def _fits(self) -> bool:
+        plain = msgspec.json.encode(self)
+        return len(plain) <= MOST_BYTES or len(gzip.compress(plain, mtime=0)) <= MOST_BYTES
+
+    def _cut(self, now_milliseconds: int) -> ServiceLedger:
+        """Without Pods that are gone; where there are none, without the longest half of the largest namespace's."""
+        there = {uid: old for uid, old in self.seen.items() if old.gone_milliseconds is None}
+        if len(there) < len(self.seen):
+            return msgspec.structs.replace(self, seen=there)
+        by_namespace: dict[str, dict[str, int]] = {}
+        for uid, old in there.items():
+            size_bytes = len(zlib.compress(msgspec.json.encode(old)))
+            by_namespace.setdefault(old.namespace, {})[uid] = size_bytes
+        namespace, own = max(by_namespace.items(), key=lambda item: sum(item[1].values()))
+        count = len(there) - MOST_PODS if len(there) > MOST_PODS else math.ceil(len(own) / 2)
+        dropped = set(sorted(own, key=own.__getitem__, reverse=True)[:count])
+        log.warning(
+            "no room for how far all Pods of services were read: %d of namespace %s are not counted any more",
+            len(dropped),
+            namespace,
+        )
+        cut = {name: then for name, then in self.cut_milliseconds.items() if name != namespace}
+        cut[namespace] = now_milliseconds
+        return msgspec.structs.replace(
+            self,
+            seen={uid: old for uid, old in there.items() if uid not in dropped},
+            cut_milliseconds=dict(list(cut.items())[-MOST_CUT_NAMESPACES:]),
+        )
+
 
 def advance(seen: Seen | None, report: ServiceReport) -> tuple[Seen, ServiceReport] | None:
     """How far a Pod is read with this report, and what it tells that was not counted; None where that is nothing.
@@ -155,13 +227,29 @@ def advance(seen: Seen | None, report: ServiceReport) -> tuple[Seen, ServiceRepo
     """
     if seen is None:
         return Seen(report=report), report
-    before = seen.report
-    if report.boot in seen.past or (report.boot == before.boot and report.up_milliseconds < before.up_milliseconds):
+    latest, before = seen.report, seen.before
+    if before is not None and report.boot == before.boot:  # who starts anew may be heard before the last words of old
+        known = before
+    elif report.boot == latest.boot:
+        known = latest
+    elif report.boot in seen.past:
         return None
-    period = report.since(before)
-    if report.boot == before.boot:
-        return (Seen(report=report, past=seen.past), period) if period.requests or period.refused else None
-    return Seen(report=report, past=(*seen.past, before.boot)[-PAST_LIVES:]), period
+    else:
+        past = seen.past if before is None else (*seen.past, before.boot)[-PAST_LIVES:]
+        return msgspec.structs.replace(seen, report=report, before=latest, past=past), report
+    if report.up_milliseconds < known.up_milliseconds:
+        return None
+    period = report.since(known)
+    if not period.requests and not period.refused:
+        return None
+    change = {"report": report} if known is latest else {"before": report}
+    return msgspec.structs.replace(seen, **change), period
+
+
+def is_told_again(seen: Seen, report: ServiceReport) -> bool:
+    """Whether a report tells what an earlier one did: last words stand in a Pod's status for long."""
+    known = {each.boot: each.up_milliseconds for each in (seen.report, seen.before) if each is not None}
+    return report.boot in seen.past or report.up_milliseconds <= known.get(report.boot, -1)
 
 
 def load(item: Object | None) -> ServiceLedger:
@@ -177,19 +265,28 @@ def load(item: Object | None) -> ServiceLedger:
         return ServiceLedger()
 
 
-def _latest(minutes: list[Minute], time: str) -> Latest:
-    requests = sum(minute.pairing.requests for minute in minutes)
-    whole = minutes[0].period
-    for minute in minutes[1:]:
-        whole = whole.plus(minute.period)
+def _gone(seen: Seen, now_milliseconds: int | None) -> Seen:
+    """With since when its Pod is gone, at the latest now; None where it is there."""
+    gone = now_milliseconds if now_milliseconds is None else seen.gone_milliseconds or now_milliseconds
+    return seen if gone == seen.gone_milliseconds else msgspec.structs.replace(seen, gone_milliseconds=gone)
 
-    def mean(values: Iterable[float]) -> float:
-        weights = [minute.pairing.requests for minute in minutes]
-        return sum(value * weight for value, weight in zip(values, weights, strict=True)) / requests
+
+def _latest(minutes: list[Minute], time: str) -> Latest | None:
+    """All minutes in which requests were answered, as one; None where there is none."""
+    paired = [(minute.period, minute.pairing) for minute in minutes if minute.pairing is not None]
+    if not paired:
+        return None
+    requests = sum(pairing.requests for _, pairing in paired)
+    whole = paired[0][0]
+    for period, _ in paired[1:]:
+        whole = whole.plus(period)
+
+    def mean(value: Callable[[ServicePairing], float]) -> float:
+        return sum(value(pairing) * pairing.requests for _, pairing in paired) / requests
 
     return Latest(
-        observed_microseconds=round(quantile_microseconds(whole.latency, minutes[0].pairing.percent)),
-        predicted_microseconds=round(1e6 * mean(minute.pairing.predicted_latency_seconds for minute in minutes)),
-        in_flight_permille=round(1e3 * mean(minute.pairing.in_flight for minute in minutes)),
+        observed_microseconds=round(quantile_microseconds(whole.latency, paired[0][1].percent)),
+        predicted_microseconds=round(1e6 * mean(lambda pairing: pairing.predicted_latency_seconds)),
+        in_flight_permille=round(1e3 * mean(lambda pairing: pairing.in_flight)),
         time=time,
     )

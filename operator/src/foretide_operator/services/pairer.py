@@ -10,20 +10,21 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from foretide.latency import ServicePairing
 from foretide.prediction import Prediction
 from foretide.service_report import ReportError, ServiceReport
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload
-from foretide_kube.kinds.common import to_time
 from foretide_kube.names import CONFIG_MAPS
 from foretide_kube.readable import readable
 from foretide_operator.actions import Apply
 from foretide_operator.apply import apply_actions
 from foretide_operator.fleet import Fleet
 from foretide_operator.metrics import Metrics
-from foretide_operator.services.ledger import Minute, Seen, ServiceLedger, advance
+from foretide_operator.services.ledger import Minute, Seen, ServiceLedger, advance, is_told_again
 from foretide_operator.services.reader import Readings
 from foretide_operator.services.targets import Reading
 from foretide_operator.settings import Settings
@@ -35,8 +36,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Progress:
-    """What a look comes to while it reads: how far Pods are read, and the minutes that were paired."""
+    """What a look comes to while it reads: how far Pods are read, and the minutes that were paired.
 
+    ``there`` are the UIDs of the Pods that there are.
+    """
+
+    there: frozenset[str]
     seen: dict[str, Seen]
     minutes: list[Minute]
     workloads: set[tuple[str, str]]
@@ -68,18 +73,23 @@ class ServicePairer:
         Raises ApiError where it could not be stored: all is read again then, and nothing lost.
         """
         heard = self.readings.waiting()
-        progress = _Progress({}, [], set())
+        there = frozenset(item["metadata"]["uid"] for item in self._world.task_pods.snapshot().values())
+        progress = _Progress(there, {}, [], set())
         for reading in heard:
             self._read(reading, fleet, progress)
         if progress.seen:
             self._store(progress, owner, now)
         self.readings.drop(heard)
         for minute in progress.minutes:
-            self._metrics.count_service(minute.pairing)
+            if minute.pairing is not None:
+                self._metrics.count_service(minute.pairing)
         return frozenset(progress.workloads)
 
     def _read(self, reading: Reading, fleet: Fleet, progress: _Progress) -> None:
         known = progress.seen.get(reading.uid) or self._ledger.seen.get(reading.uid)
+        if known is None and not self._may_begin(reading, progress):
+            self._metrics.service_reports.labels("LeftOut").inc()
+            return
         try:
             step = advance(known, reading.report)
         except ReportError as error:
@@ -87,10 +97,12 @@ class ServicePairer:
             log.warning("service Pod %s/%s is not believed: %s", reading.namespace, reading.name, error)
             return
         if step is None:
-            self._metrics.service_reports.labels("Idle").inc()
+            if known is None or not is_told_again(known, reading.report):
+                self._metrics.service_reports.labels("Idle").inc()
             return
-        progress.seen[reading.uid], period = step
-        if not period.requests:
+        seen, period = step
+        progress.seen[reading.uid] = msgspec.structs.replace(seen, namespace=reading.namespace)
+        if not period.requests and not period.refused:
             self._metrics.service_reports.labels("Idle").inc()
             return
         minute = self._paired(reading, period, fleet)
@@ -98,6 +110,11 @@ class ServicePairer:
         if minute is not None:
             progress.minutes.append(minute)
             progress.workloads.add((reading.namespace, reading.workload))
+
+    def _may_begin(self, reading: Reading, progress: _Progress) -> bool:
+        """Whether a Pod of which nothing is known may be counted from its start: if surely it was not before."""
+        created = epoch_milliseconds(reading.created)
+        return reading.uid in progress.there and self._ledger.may_begin(reading.namespace, created)
 
     def _paired(self, reading: Reading, period: ServiceReport, fleet: Fleet) -> Minute | None:
         item = self._world.workloads.get(reading.workload, reading.namespace)
@@ -107,6 +124,8 @@ class ServicePairer:
         prediction = _prediction(workload, fleet.class_of.get(reading.node))
         if prediction is None:
             return None
+        if not period.requests:
+            return Minute(workload_uid=workload.metadata.uid, period=period, pairing=None)
         objective = workload.spec.objective
         latency = objective.latency_milliseconds
         pairing = ServicePairing.of(
@@ -122,8 +141,8 @@ class ServicePairer:
             progress.minutes,
             progress.seen,
             alive={item["metadata"]["uid"] for item in self._world.workloads.snapshot().values()},
-            there={item["metadata"]["uid"] for item in self._world.task_pods.snapshot().values()},
-            time=to_time(now),
+            there=progress.there,
+            now=now,
         )
         stored = Apply(CONFIG_MAPS, ledger.to_config_map(self._settings.namespace, owner))
         apply_actions([stored], self._client, self._world, own_namespace=self._settings.namespace, now=now)

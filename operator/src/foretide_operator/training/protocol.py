@@ -45,11 +45,14 @@ class ClassReport(msgspec.Struct, frozen=True, kw_only=True):
 class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     """How the fit went; held-out errors in thousandths, None where there were too few rows to hold any out.
 
-    ``observations`` are those that were believed, ``exclusions`` say whose others were not. ``trials`` hold the new
-    version against `TrainingRequest.present` and ``proven``, and ``present_trial`` the former against the latter.
+    The training was given ``input_rows`` observations of ``input_classes`` node classes; ``observations`` are those
+    that were believed, ``exclusions`` say whose others were not. ``trials`` hold the new version against
+    `TrainingRequest.present` and ``proven``, and ``present_trial`` the former against the latter.
     """
 
     observations: int
+    input_rows: int = 0
+    input_classes: int = 0
     median_absolute_permille: int | None = None
     mean_absolute_permille: int | None = None
     coverage_permille: int | None = None

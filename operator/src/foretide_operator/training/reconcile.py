@@ -130,6 +130,8 @@ def _version(facts: Facts, outcome: Trained, described: Artefact) -> Version:
         version=artefacts.version_of(outcome.artefact),
         trained_time=to_time(facts.now),
         observations=report.observations,
+        input_rows=report.input_rows,
+        input_classes=report.input_classes,
         errors=Errors(
             median_absolute_permille=report.median_absolute_permille,
             mean_absolute_permille=report.mean_absolute_permille,
@@ -179,7 +181,7 @@ def _should_train(facts: Facts, history: History, *, has_sound: bool) -> tuple[b
             return False, None
         if latest is not None and latest.state in {"Rejected", "RolledBack"}:
             is_new = has_changed_materially(latest, facts.rows, facts.rows_since(latest))
-            if not is_new and facts.node_classes <= {each.node_class for each in facts.model.status.classes}:
+            if not is_new and facts.classes <= latest.input_classes:
                 return False, None
     waits = [SETTLE_SECONDS - facts.quiet_seconds, RETRY_SECONDS - facts.seconds_since_failure]
     if has_sound and latest is not None:

@@ -152,8 +152,8 @@ def pruned(history: History, keep: int) -> History:
 
 def has_changed_materially(version: Version, rows: int, rows_since: int) -> bool:
     """Whether a table of so many rows, so many of them new, is more than what the version was trained on once more."""
-    changed = max(rows_since, abs(rows - version.observations))
-    return changed >= max(FEW_NEW_ROWS, version.observations // NEW_SHARE)
+    changed = max(rows_since, abs(rows - version.input_rows))
+    return changed >= max(FEW_NEW_ROWS, version.input_rows // NEW_SHARE)
 
 
 def _watch(history: History, trial: Trial | None, now: datetime) -> tuple[History, Judgement | None]:
@@ -190,7 +190,7 @@ def _against(
                 return reason, f"{_told(trial)}; version {history.active} stays in use"
     if rolled_back is not None:
         like = history.named(rolled_back.version)
-        if like is not None and not has_changed_materially(like, like.observations, rows_since(like)):
+        if like is not None and not has_changed_materially(like, like.input_rows, rows_since(like)):
             message = f"it was trained on nearly the same rows as version {like.version}, which was rolled back"
             return "LikeRolledBack", f"{message}; version {history.active} stays in use"
     return None

@@ -29,8 +29,8 @@ class Facts:
     measurement there. ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
     are Jobs, by name, that the API server would not take just now. ``spent`` is what a day's measurements took, and
     ``ahead`` has for each class the first of the other workloads that wait to be measured there. ``trained_time`` is
-    when the model in use was trained, empty if there is none. While ``rest_seconds`` are left, its status is not
-    written for small changes.
+    when a model was trained last, whether it serves or not; empty if none is in use. While ``rest_seconds`` are left,
+    its status is not written for small changes.
     """
 
     workload: AIWorkload

@@ -128,11 +128,12 @@ def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Ru
 
 
 def _latest_failure(pods: Sequence[Object]) -> tuple[str, str] | None:
-    """Reason and message with which a service's container ended last; None where none did, or said why."""
+    """Reason and message with which a service's container that does not run ended last; None where none did or told."""
     ends = [
         terminated
         for pod in pods
         for container in pod.get("status", {}).get("containerStatuses", [])
+        if container.get("state", {}).get("running") is None  # what ended before has no part in what is missing now
         for state in (container.get("state", {}), container.get("lastState", {}))
         if (terminated := state.get("terminated")) and terminated.get("exitCode")
     ]

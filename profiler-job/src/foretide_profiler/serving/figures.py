@@ -20,6 +20,8 @@ from foretide.service_report import (
     ServiceReport,
 )
 
+TOO_MANY_WAIT: Final = frozenset({"QueueFull", "Overloaded"})
+"""Reasons of refusals that the report counts: a service that starts or ends has none too many."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SHOWN_EVERY: Final = STEPS_PER_DECADE // 6
 """Of the report's buckets Prometheus is shown six a decade: a series each costs it more than us."""
@@ -74,12 +76,12 @@ class Figures:
                 latency_microseconds=self._latency_microseconds,
                 queue_microseconds=self._queue_microseconds,
                 inference_microseconds=self._inference_microseconds,
-                refused=self._refused.total(),
+                refused=sum(self._refused[reason] for reason in TOO_MANY_WAIT),
                 failed=self._failed.total(),
             )
 
     def exposition(self, in_flight: int) -> str:
-        """The report for Prometheus, with the requests in flight now and the reasons of refusals and failures."""
+        """The report for Prometheus, with the requests in flight now and all refusals and failures by their reasons."""
         report = self.report()
         with self._lock:
             refused, failed, ahead_total = dict(self._refused), dict(self._failed), self._ahead_total

@@ -18,7 +18,7 @@ from foretide_profiler.requests import ModelRequest, ServeCall
 from foretide_profiler.runtimes import LoadedModel
 from foretide_profiler.serving import protocol
 from foretide_profiler.serving.connections import Budget
-from foretide_profiler.serving.figures import CONTENT_TYPE, Figures
+from foretide_profiler.serving.figures import CONTENT_TYPE, TOO_MANY_WAIT, Figures
 from foretide_profiler.serving.line import Line
 from foretide_profiler.serving.protocol import BYTES, JSON, Outputs, RequestError, Tensor
 from foretide_profiler.serving.server import Port
@@ -29,11 +29,8 @@ USUAL_BODIES_BYTES: Final = 64 * 2**20
 BODIES_SHARE: Final = 8
 """Of its memory a service holds one part in so many as bodies of requests."""
 
-LISTENING_SECONDS: Final = 0.5
-"""So long the word to stop may go unheard."""
-
 _PLAIN: Final = "text/plain; charset=utf-8"
-_NO_ROOM: Final = frozenset({"QueueFull", "Overloaded", "NotReady", "Stopping"})
+_NO_ROOM: Final = TOO_MANY_WAIT | {"NotReady", "Stopping"}
 
 
 def serve(call: ServeCall, process: Process) -> bytes:
@@ -47,12 +44,10 @@ def serve(call: ServeCall, process: Process) -> bytes:
         port = Port(service, port=call.port, most_waiting=call.queue)
     except OSError as error:
         raise ProfilerError("PortUnavailable", f"port {call.port} cannot be listened on: {error}", "port") from error
-    stopped = threading.Event()
     service.open(load(call.model, process), process)
-    stopping.tell(stopped.set)
+    word = stopping.Word()
     progress(f"answers requests on port {port.number}")
-    while not stopped.wait(LISTENING_SECONDS):  # a signal that another thread gets wakes nobody: Python heeds it here
-        pass
+    word.wait()
     progress("told to stop: who waits is served, others are refused")
     is_drained = service.drain(DRAIN_SECONDS, port.connections.are_answered)
     port.close()
