@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from devcluster import Cluster, ClusterSpec
+
+settings.register_profile("untimed", deadline=None)  # what a case takes says how busy the machine is
+settings.load_profile("untimed")
 
 pytest.register_assert_rewrite("tests.faults.burst")  # before anyone imports it
 
