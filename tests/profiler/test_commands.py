@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -16,6 +18,16 @@ from foretide_profiler.cgroups import Limits
 from foretide_profiler.commands import Process, profile, run
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.requests import ModelRequest, ProfileCall, RunCall
+
+
+@pytest.fixture(autouse=True)
+def signals_as_they_were() -> Iterator[None]:
+    """What is carried out in this process ends by ignoring signals, which whoever it starts later would inherit."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
 
 NO_KERNEL = NotImplementedError("\"convolution\" not implemented for 'Half'")
 WRONG_SHAPE = RuntimeError("expected 3 channels, got 4")
