@@ -7,8 +7,11 @@ second. Monotonic clocks and the times of files stay true, as they do when a rea
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
@@ -71,21 +74,27 @@ class Clocks:
             ],
         }
 
-    def move(self, part: str, offset_seconds: int) -> None:
-        """Set a part's clock so far ahead of the true one, or behind; returns when it is heeded.
+    @contextmanager
+    def moved(self, part: str, offset_seconds: int) -> Iterator[None]:
+        """Have a part's clock ahead of the true one by so much, or behind, while the block lasts.
 
-        Raises `DevclusterError` where it is not, and OSError where the part is not there.
+        Entered it is heeded. Raises `DevclusterError` where it is not, and OSError where the part is not there.
         """
         pod = self._parts.pod_of(part)
         place = self._parts.node(pod["spec"]["nodeName"]).place
         directory = place.disk / "kubelet" / "pods" / pod["metadata"]["uid"] / "volumes" / "kubernetes.io~empty-dir"
         file = directory / _VOLUME / part
-        file.write_text(f"{offset_seconds:+d}\n")
-        end = time.monotonic() + _HEEDED_SECONDS
-        while abs(self._offset_seconds(part, pod) - offset_seconds) > _HEEDED_SECONDS:
-            if time.monotonic() > end:
-                raise DevclusterError(f"{part}: heeds no clock of {offset_seconds:+d} s")
-            time.sleep(0.5)
+        try:
+            file.write_text(f"{offset_seconds:+d}\n")
+            end = time.monotonic() + _HEEDED_SECONDS
+            while abs(self._offset_seconds(part, pod) - offset_seconds) > _HEEDED_SECONDS:
+                if time.monotonic() > end:
+                    raise DevclusterError(f"{part}: heeds no clock of {offset_seconds:+d} s")
+                time.sleep(0.5)
+            yield
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # the Pod is gone, and its clock with it
+                file.write_text("+0\n")
 
     def _offset_seconds(self, part: str, pod: Object) -> float:
         """How far a part's clock is ahead, as the date of its answers says."""

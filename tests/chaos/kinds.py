@@ -7,7 +7,7 @@ nothing was there to be hurt; what it yields says what was done, and may be chan
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,13 +72,10 @@ def _kill_part(arena: Arena, fault: Fault) -> Iterator[list[str]]:
 
 @contextmanager
 def _freeze_part(arena: Arena, fault: Fault) -> Iterator[list[str]]:
-    with _there_to_be_hurt():
-        hung = arena.parts.hung(fault.target)
-        hung.__enter__()
-    try:
+    with ExitStack() as stack:
+        with _there_to_be_hurt():
+            stack.enter_context(arena.parts.hung(fault.target))
         yield ["frozen"]
-    finally:
-        arena.until_done(lambda: hung.__exit__(None, None, None))
 
 
 @contextmanager
@@ -158,12 +155,10 @@ def _move_clock(direction: int) -> Inflict:
     @contextmanager
     def inflict(arena: Arena, fault: Fault) -> Iterator[list[str]]:
         jump_seconds = direction * round(_LEAST_JUMP_SECONDS * 10 ** (_JUMP_DECADES * fault.size))
-        try:
+        with ExitStack() as stack:
             with _there_to_be_hurt():
-                arena.clocks.move(fault.target, jump_seconds)
+                stack.enter_context(arena.clocks.moved(fault.target, jump_seconds))
             yield [f"its clock moved by {jump_seconds} s, then back"]
-        finally:
-            arena.until_done(lambda: arena.clocks.move(fault.target, 0))
 
     return inflict
 
