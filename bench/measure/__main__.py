@@ -1,6 +1,6 @@
 """Measures models of every kind on node classes of a devcluster: `make measure`.
 
-    python -m bench.measure [--out bench/data/measured_profiles.csv] [--varied 430] [--class NAME …]
+    python -m bench.measure [--out bench/data/measured_profiles.csv] [--spec FILE] [--varied N]
 
 A row is in the file as soon as it is measured; run again, it goes on with what is missing. Beside the file lies a JSON
 document of the same name with the environment: machine, versions, the classes as described and as probed at the
@@ -22,10 +22,11 @@ from bench.machine import machine
 from bench.measure.campaign import PROBING, Campaign, all_settings, signatures
 from bench.measure.environment import EnvironmentFile, OtherMachineError
 from bench.measure.pods import Call, PodError, Runner, Said
-from bench.measure.processor import ProcessorError, make_library
+from bench.measure.processor import ProcessorError, libraries_of, make_library
 from bench.measure.rows import DataSet
 from bench.measure.settings import VARIED
 from devcluster import Cluster, ClusterSpec, DevclusterError, cgroups
+from devcluster.images import catalogue
 from devcluster.spec import NodeClass
 from foretide.results import ProbeResult
 from foretide.termination_message import parse
@@ -51,7 +52,8 @@ def main() -> int:
         print(f"{time.monotonic() - began:7.0f} s  {text}", flush=True)
 
     try:
-        make_library(MODELS)
+        libraries = (found for image in IMAGES for found in libraries_of(catalogue.archive(image, print)))
+        make_library(MODELS, libraries)
         with Cluster.up(ClusterSpec.load(options.spec), images=IMAGES, progress=print) as cluster:
             campaign = measure(cluster, options.out, options.varied, say)
     except (DevclusterError, OtherMachineError, PodError, ProcessorError) as error:

@@ -6,14 +6,19 @@ It knows nothing but Python's library, because it is handed to the profiler's im
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 LONGEST_SECONDS = 180
 
 
 def main(calls: str) -> None:
+    library = os.environ.get("LD_AUDIT", "")  # which the dynamic linker ignores if it cannot load it
+    if library not in Path("/proc/self/maps").read_text(encoding="utf-8"):
+        sys.exit(f"{library} is not loaded: this node would pass for a newer one")
     for key, arguments in json.loads(calls):
         began = time.monotonic()
         argv = [sys.executable, "-m", "foretide_profiler", *arguments]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
+import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,7 +26,14 @@ from bench.measure.campaign import Campaign, Progress, arguments, signatures
 from bench.measure.environment import EnvironmentFile, OtherMachineError
 from bench.measure.networks import MODEL_TYPES, Network, build, write
 from bench.measure.pods import MODELS, Call, PodError, Said
-from bench.measure.processor import ProcessorError, make_library, variables
+from bench.measure.processor import (
+    TABLE,
+    ProcessorError,
+    cpuid_addresses,
+    libraries_of,
+    make_library,
+    variables,
+)
 from bench.measure.rows import DataSet, Key, MeasuredModel, flops, row
 from bench.measure.settings import (
     OTHER_LIMITS,
@@ -35,6 +45,7 @@ from bench.measure.settings import (
     why_not,
 )
 from bench.predict.table import read
+from devcluster.images.archive import write_from_files
 from devcluster.spec import ClusterSpec, NodeClass
 from foretide.results import Distribution, Environment, Failure, ProbeResult, ProfileResult
 from foretide.signature import OperatorCost, Signature
@@ -415,37 +426,96 @@ def test_a_measurement_is_the_profilers_own_call() -> None:
     assert torch_call[1:7] == ("--source", "TorchVision", "--name", "resnet18", "--input", "3,96,96")
 
 
-def _can_fault() -> bool:
-    return "cpuid_fault" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What lets a program have an older processor, for numpy's libraries."""
+    files = [file for file in Path(np.__file__).parents[1].glob("numpy*/**/*.so*") if file.is_file()]
+    return make_library(tmp_path_factory.mktemp("older"), [(file.name, file.read_bytes()) for file in files])
 
 
-@pytest.mark.skipif(not _can_fault(), reason="this processor cannot fault CPUID")
-def test_an_older_processor_has_no_newer_instructions(tmp_path: Path) -> None:
-    library = make_library(tmp_path)
-    program = "from numpy._core._multiarray_umath import __cpu_features__ as has; "
-    program += "print(has['SSE42'], has['AVX2'], has['AVX512F'])"
+FEATURES = """
+from numpy._core._multiarray_umath import __cpu_features__ as has
+print(has["SSE42"], has["AVX2"], has["AVX512F"])
+"""
 
+
+def test_an_older_processor_has_no_newer_instructions(older: Path) -> None:
     def features(environment: dict[str, str]) -> list[str]:
-        argv = [sys.executable, "-c", program]
+        argv = [sys.executable, "-c", FEATURES]
         return subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout.split()
 
     own = features(dict(os.environ))
-    assert features(variables(library, "avx2")) == [own[0], own[1], "False"]
-    assert features(variables(library, "sse42")) == [own[0], "False", "False"]
+    assert features(variables(older, "avx2")) == [own[0], own[1], "False"]
+    assert features(variables(older, "sse42")) == [own[0], "False", "False"]
 
 
-@pytest.mark.skipif(not _can_fault(), reason="this processor cannot fault CPUID")
-def test_a_real_fault_of_a_program_still_ends_it(tmp_path: Path) -> None:
-    library = make_library(tmp_path)
-    argv = [sys.executable, "-c", "import ctypes; ctypes.string_at(8)"]
-    done = subprocess.run(argv, env=variables(library, "sse42"), capture_output=True, check=False)
-    assert done.returncode == -11
+def test_arithmetic_of_an_older_processor_comes_out_right(older: Path) -> None:
+    program = "import numpy as np; a = np.arange(40000.0).reshape(200, 200); print(np.linalg.norm(a @ a.T))"
+    argv = [sys.executable, "-c", program]
+    own, old = (
+        float(subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout)
+        for environment in (dict(os.environ), variables(older, "sse42"))
+    )
+    assert old == pytest.approx(own, rel=1e-12)
+
+
+UD2 = """
+import ctypes, mmap
+code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+code.write(bytes([0x0f, 0x0b]))
+ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "number"), [("import ctypes; ctypes.string_at(8)", signal.SIGSEGV), (UD2, signal.SIGILL)]
+)
+def test_a_real_fault_of_a_program_still_ends_it(older: Path, program: str, number: int) -> None:
+    argv = [sys.executable, "-c", program]
+    done = subprocess.run(argv, env=variables(older, "sse42"), capture_output=True, check=False, timeout=60)
+    assert done.returncode == -number
+
+
+@pytest.mark.parametrize(("name", "value"), [("OLDER_PROCESSOR", "vax"), ("OLDER_PROCESSOR_TABLE", "/none")])
+def test_what_an_older_processor_cannot_be_made_of_ends_the_program(older: Path, name: str, value: str) -> None:
+    environment = variables(older, "avx2") | {name: value}
+    done = subprocess.run(["true"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 97
+    assert f"{value}: {name} must be" in done.stderr
+
+
+def test_a_table_of_another_library_ends_the_program(older: Path, tmp_path: Path) -> None:
+    table = (older.with_name(TABLE)).read_text(encoding="utf-8")
+    wrong = tmp_path / TABLE
+    wrong.write_text(re.sub(r"( [^ ]*_multiarray_umath[^ ]*) .*", r"\1 40", table), encoding="utf-8")
+    environment = variables(older, "avx2") | {"OLDER_PROCESSOR_TABLE": str(wrong)}
+    argv = [sys.executable, "-c", "import numpy"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 97
+    assert "of another library of this name and size" in done.stderr
+
+
+def test_bytes_within_another_instruction_are_no_cpuid() -> None:
+    mov = bytes.fromhex("b80fa20000")  # mov eax, 0xa20f
+    cpuid, nop = bytes.fromhex("0fa2"), b"\x90"
+    code = 100 * nop + mov + 100 * nop + cpuid + 100 * nop
+    header = struct.pack("<4s12sHHIQQQIHHHHHH", b"\x7fELF", b"\x02\x01\x01", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 120, 0x7000, 0, len(code), len(code), 4096)
+    assert cpuid_addresses(header + segment + code) == [0x7000 + 205]
+    assert cpuid_addresses(b"#!/bin/sh") == []
+
+
+def test_libraries_of_an_image_are_those_of_all_its_layers(tmp_path: Path) -> None:
+    file, image = tmp_path / "libx.so.1", tmp_path / "image.tar"
+    file.write_bytes(b"content")
+    write_from_files(image, "docker.io/test:1", {"/usr/lib/libx.so.1": file, "/usr/lib/notes.solid": file}, ["/x"])
+    assert list(libraries_of(image)) == [("libx.so.1", b"content")]
 
 
 def test_without_a_compiler_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProcessorError, match="apt-get install gcc"):
-        make_library(tmp_path)
+        make_library(tmp_path, [])
 
 
 def no_torch(calls: list[Call]) -> Iterator[Said]:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.measure.networks import Network, write
 from bench.measure.pods import MODELS, Call, PodError, Runner
-from bench.measure.processor import LIBRARY, make_library
+from bench.measure.processor import LIBRARY, TABLE, make_library
 from devcluster import Cluster, cgroups
 from devcluster.spec import ClusterSpec, Node, NodeClass
 from foretide.results import Failure, ProfileResult
@@ -19,9 +19,13 @@ from foretide_kube.names import PODS
 
 pytestmark = pytest.mark.cluster
 
-OLDER = {"LD_PRELOAD": f"{MODELS}/{LIBRARY}", "OLDER_PROCESSOR": "sse42"}
+OLDER = {
+    "LD_AUDIT": f"{MODELS}/{LIBRARY}",
+    "OLDER_PROCESSOR": "sse42",
+    "OLDER_PROCESSOR_TABLE": f"{MODELS}/{TABLE}",
+}
 PLAIN = NodeClass("plain", 2, 0.6, 1024)
-WRONG = NodeClass("wrong", 1, 0.3, 512, environment={**OLDER, "OLDER_PROCESSOR": "vax"})
+WRONG = NodeClass("wrong", 1, 0.3, 512, environment={**OLDER, "LD_AUDIT": "/none.so"})
 NETWORK = Network("mlp", 16, 2, 8)
 FILE = ("--source", "ONNX", "--file", f"{MODELS}/{NETWORK.name}.onnx", "--input", "8")
 SHORT = ("--max-seconds", "1", "--min-seconds", "0.1", "--min-samples", "3")
@@ -31,7 +35,7 @@ SHORT = ("--max-seconds", "1", "--min-seconds", "0.1", "--min-samples", "3")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     folder.chmod(0o755)
-    make_library(folder)
+    make_library(folder, [])
     write(NETWORK, folder)
     return folder
 
