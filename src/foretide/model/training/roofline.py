@@ -33,8 +33,12 @@ MODIFIER_DEVIATION: Final = 0.6
 """Of a modifier's effect on the cost of one amount."""
 FACTOR_DEVIATION: Final = 0.1
 """Of a factor's effect."""
-MEAN_COST_DEVIATION: Final = 0.7
-"""Of the population's mean cost of an amount against the prior one."""
+MEAN_COST_DEVIATION: Final = 3.0
+"""Of the population's mean cost of an amount against the prior one, and of a modifier's mean effect on it: wide, since
+the fewer devices there are the more a narrow one would hold a device without rows away from what all of them showed.
+"""
+MEAN_FACTOR_DEVIATION: Final = 0.6
+"""Of a factor's mean effect."""
 MEAN_FAMILY_DEVIATION: Final = 0.1
 """Of what a family has in common on all devices: more would not carry over to the next family."""
 BLIND_DEVIATION: Final = 1.5
@@ -134,7 +138,9 @@ class RooflineFit:
     def _mean_precision(self) -> Array:
         """Of the population's mean; nothing is held of the common scale of all costs."""
         count = len(self.design.amounts)
-        out = np.eye(self.width) / MODIFIER_DEVIATION**2
+        out = np.eye(self.width) / MEAN_COST_DEVIATION**2
+        factors = slice(self.design.block, self.width)
+        out[factors, factors] = np.eye(self.design.factor_count) / MEAN_FACTOR_DEVIATION**2
         centred = np.eye(count) - 1.0 / count
         out[:count, :count] = centred / MEAN_COST_DEVIATION**2 + 1e-6 * np.eye(count)
         family = self.design.family_columns
