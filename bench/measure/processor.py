@@ -6,6 +6,7 @@ them for the images' libraries lies beside the compiled library.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -13,7 +14,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import capstone
 
@@ -73,14 +74,19 @@ def variables(library: Path, level: str) -> dict[str, str]:
 def libraries_of(image: Path) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the shared libraries of an image, a docker-archive."""
     with tarfile.open(image) as archive:
-        for layer in archive.getmembers():
-            if not layer.isfile() or layer.name.endswith(".json"):
-                continue
-            with tarfile.open(fileobj=archive.extractfile(layer)) as files:
+        for layer in json.load(_content(archive, "manifest.json"))[0]["Layers"]:
+            with tarfile.open(fileobj=_content(archive, layer)) as files:
                 for entry in files:
                     name = entry.name.rpartition("/")[2]
                     if entry.isfile() and re.search(r"\.so(\.|$)", name) and (content := files.extractfile(entry)):
                         yield name, content.read()
+
+
+def _content(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    found = archive.extractfile(name)
+    if found is None:
+        raise ProcessorError(f"{archive.name}: {name} is no file")
+    return found
 
 
 def cpuid_addresses(content: bytes) -> list[int]:
