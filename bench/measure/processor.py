@@ -85,7 +85,7 @@ def libraries_of(image: Path) -> Iterator[tuple[str, bytes]]:
 def _content(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     found = archive.extractfile(name)
     if found is None:
-        raise ProcessorError(f"{archive.name}: {name} is no file")
+        raise ProcessorError(f"{name} is no file of the image")
     return found
 
 
