@@ -1,0 +1,73 @@
+"""Reads what may be read: a refusal is remembered as the right that is missing, and the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TypeVar
+
+from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_kube.names import Resource
+from foretide_kube.readable import readable
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Reads objects, each as ``reduce`` makes it and without those that it makes nothing of.
+
+    ``missing`` names the rights for what was refused, of which ``unread`` are the kinds, by plural, that could not be
+    listed as a whole. Any other ApiError is raised.
+    """
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self.missing: list[str] = []
+        self.unread: set[str] = set()
+
+    def read_all(self, resource: Resource, reduce: Callable[[Object], T | None], **selectors: str) -> list[T] | None:
+        """The objects of all namespaces; None where that is refused. ``selectors`` are those of the client's lists."""
+        return self._list(resource, reduce, None, selectors)
+
+    def read_in(
+        self, namespaces: Collection[str], resource: Resource, reduce: Callable[[Object], T | None], **selectors: str
+    ) -> list[T]:
+        """The objects of ``namespaces``, without those of which that is refused."""
+        return [item for each in sorted(namespaces) for item in self._list(resource, reduce, each, selectors) or ()]
+
+    def may(self, right: str, do: Callable[[], T]) -> T | None:
+        """What ``do`` gives; None where that is refused, for want of the ``right``, as ``list pods in namespace a``."""
+        try:
+            return do()
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            if right not in self.missing:
+                self.missing.append(right)
+            return None
+
+    def _list(
+        self,
+        resource: Resource,
+        reduce: Callable[[Object], T | None],
+        namespace: str | None,
+        selectors: dict[str, str],
+    ) -> list[T] | None:
+        def kept(item: Object) -> Object:
+            return {"found": reduce(item)}
+
+        name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+        where = f" in namespace {namespace}" if namespace else " in all namespaces" if resource.namespaced else ""
+        listed = self.may(
+            f"list {name}{where}",
+            lambda: self._client.list_objects_with_version(resource, namespace, reduce=kept, **selectors),
+        )
+        if listed is None:
+            self.unread.add(resource.plural)
+            return None
+        return [item["found"] for item in listed[0] if item["found"] is not None]
+
+
+def readable_as(parse: Callable[[Object], T]) -> Callable[[Object], T | None]:
+    """``parse``, which gives None for an object that is not of its kind's form."""
+    return lambda item: readable(partial(parse, item))
