@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from foretide.placement.order import Order
+from foretide_cli.doctor.command import Output, doctor
 from foretide_cli.explain import explain
 from foretide_cli.manifests import ManifestError, read_workloads
 from foretide_cli.predict import predict
@@ -19,13 +20,14 @@ from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.connecting import NoWayError, connect, own_namespace
 from foretide_kube.forwarding import get_in_pod
 
+_NAME: Final = "foretide"
 _FEW: Final = 10
 """So many nodes a table shows if nothing else is asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do as ``arguments`` say; 0 if it was done, 1 if not, 2 for a wrong call or without a way to the API server."""
-    parser = _parser()
+    parser = _parser(_program())
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
     try:
@@ -36,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _predict(options)
             case "explain":
                 return _explain(options)
+            case "doctor":
+                return _doctor(options)
+            case "completion":
+                return _completion(options.shell)
             case _:
                 return _release(options, parser)
     except KeyboardInterrupt:
@@ -107,6 +113,29 @@ def _explain(options: argparse.Namespace) -> int:
     )
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    return _in_cluster(
+        lambda client: doctor(
+            client,
+            options.namespace or own_namespace(),
+            system_namespace=options.system_namespace,
+            output=options.output,
+            get=get_in_pod,
+            clock=time.time,
+            say=print,
+        )
+    )
+
+
+def _completion(shell: str) -> int:
+    try:
+        import shtab  # noqa: PLC0415  what the other commands do without
+    except ImportError:
+        return _failed("shtab is missing: pip install '.[kube]' in the checkout of Foretide", status=2)
+    print(shtab.complete(_parser(_NAME), shell=shell))
+    return 0
+
+
 def _in_cluster(do: Callable[[KubeClient], int]) -> int:
     """What ``do`` comes to with the cluster that KUBECONFIG names; each way to fail is one line."""
     try:
@@ -119,8 +148,8 @@ def _in_cluster(do: Callable[[KubeClient], int]) -> int:
         return _failed(_in_words(error), status=1)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="foretide", description="Foretide in the cluster that KUBECONFIG names.")
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description="Foretide in the cluster that KUBECONFIG names.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     words = (
         "Simulate a scenario (YAML) or a trace (JSON) under several policies. docs/simulation.md describes the files."
@@ -153,10 +182,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
     )
-    command.add_argument(
-        "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
-    )
+    _add_system_namespace(command)
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    words = (
+        "Tell what is wrong with an installation, and how each fault is mended; nothing is changed. "
+        "docs/cli.md says what is checked, and the rights that it takes."
+    )
+    command = commands.add_parser("doctor", help="what is wrong, and how it is mended", description=words)
+    command.add_argument("-n", "--namespace", metavar="NS", help="yours, if you may not read all; default: as kubectl")
+    _add_system_namespace(command)
+    command.add_argument("-o", "--output", choices=get_args(Output), default="table")
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
     where = command.add_mutually_exclusive_group()
@@ -164,7 +199,21 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("-A", "--all-namespaces", action="store_true", help="the Pods of all namespaces")
     command.add_argument("--dry-run", action="store_true", help="say which gates would be opened, and open none")
     command.add_argument("names", nargs="*", metavar="NAME", help="only these Pods; default: all that wait")
+    words = "Print a script that has a shell complete commands and options. docs/cli.md says where it goes."
+    command = commands.add_parser("completion", help="completion for a shell", description=words)
+    command.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
+
+
+def _program() -> str:
+    """The command's name: as a plugin, kubectl's comes first."""
+    return "kubectl foretide" if Path(sys.argv[0]).name.startswith("kubectl-") else _NAME
+
+
+def _add_system_namespace(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
+    )
 
 
 def _count(text: str) -> int | None:

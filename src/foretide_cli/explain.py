@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
 
-from foretide_cli.tables import table
-from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_cli.extenders import EXTENDERS, Get, container_status, observers_port
+from foretide_cli.tables import some, table
+from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.explanation import AUDIENCE, NOW, Candidates, Explanation, Placed, Planned, Step
 from foretide_kube.forwarding import PodPort
 from foretide_kube.names import PODS
@@ -18,16 +19,9 @@ TOKEN_ACCOUNT: Final = "foretide-explain"  # noqa: S105 - its name
 """In its name is asked, by who may have a token of it."""
 TOKEN_SECONDS: Final = 600
 """The shortest life of a token that the API server gives."""
-_EXTENDERS: Final = "app.kubernetes.io/name=foretide,app.kubernetes.io/component in (scheduler,extender)"
-_CONTAINER, _PORT = "extender", "metrics"
-_MOST_NAMES: Final = 3
 _NONE: Final = "-"
 _FINELY_BELOW_SECONDS: Final = 0.1
 """Requests to services take milliseconds, and these are to be told apart."""
-
-
-Get = Callable[[KubeClient, PodPort, str, Mapping[str, str]], tuple[int, bytes]]
-"""As `foretide_kube.forwarding.get_in_pod`."""
 
 
 def explain(
@@ -100,19 +94,11 @@ def _freshness(told: Explanation) -> tuple[bool, bool, str]:
 def _replicas(client: KubeClient, namespace: str) -> list[PodPort]:
     """The Pods in which an extender is ready, and its port for observers."""
     try:
-        pods = client.list_objects(PODS, namespace, label_selector=_EXTENDERS)
+        pods = client.list_objects(PODS, namespace, label_selector=EXTENDERS)
     except ApiError as error:
         raise _lacking(error, "list pods", namespace) from error
-    return [PodPort(namespace, pod["metadata"]["name"], port) for pod in pods for port in _ports(pod)]
-
-
-def _ports(pod: Object) -> list[int]:
-    running = pod.get("status", {}).get("containerStatuses") or ()
-    if not any(each["name"] == _CONTAINER and each.get("ready") for each in running):
-        return []
-    containers = [each for each in pod["spec"]["containers"] if each["name"] == _CONTAINER]
-    ports = [port for each in containers for port in each.get("ports") or ()]
-    return [port["containerPort"] for port in ports if port.get("name") == _PORT]
+    ports = (observers_port(pod) for pod in pods if container_status(pod).get("ready"))
+    return [port for port in ports if port is not None]
 
 
 def _token(client: KubeClient, namespace: str) -> str:
@@ -148,7 +134,7 @@ def in_words(told: Explanation, most_nodes: int | None) -> str:
         parts.append(_candidates(told.candidates, most_nodes))
     if told.refused:
         rows = [("refused", "why", "nodes")]
-        rows += [(each.reason, each.message, _names(each.nodes)) for each in told.refused[:most_nodes]]
+        rows += [(each.reason, each.message, some(each.nodes)) for each in told.refused[:most_nodes]]
         hidden = len(told.refused) - len(rows) + 1
         parts.append(table(rows, left=3) + (f"\n{hidden} more reasons; --nodes all shows them" if hidden else ""))
     return "\n\n".join(parts)
@@ -233,7 +219,7 @@ def _row(each: Candidates) -> tuple[str, ...]:
     if each.others_cpu_millis is not None and each.allocatable_cpu_millis:
         others = f"{each.others_cpu_millis / 1000:g} of {each.allocatable_cpu_millis / 1000:g} CPU"
     return (
-        _names(each.nodes) + (" (planned)" if each.is_planned else ""),
+        some(each.nodes) + (" (planned)" if each.is_planned else ""),
         each.node_class or _NONE,
         each.source,
         _NONE if each.score is None else str(each.score),
@@ -253,9 +239,3 @@ def _seconds(seconds: float | None) -> str:
     if seconds is None:
         return _NONE
     return f"{seconds:.4f}" if 0.0 < seconds < _FINELY_BELOW_SECONDS else f"{seconds:.1f}"
-
-
-def _names(nodes: Sequence[str]) -> str:
-    """Some of the names, and how many there are besides."""
-    more = f" and {len(nodes) - _MOST_NAMES} more" if len(nodes) > _MOST_NAMES else ""
-    return ", ".join(nodes[:_MOST_NAMES]) + more

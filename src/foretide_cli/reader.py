@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.names import Resource
 from foretide_kube.readable import readable
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which objects are meant, as the client's lists take it; empty for all."""
+
+    labels: str = ""
+    fields: str = ""
+
+
+ALL: Final = Selector()
 
 
 class Reader:
@@ -25,15 +37,21 @@ class Reader:
         self.missing: list[str] = []
         self.unread: set[str] = set()
 
-    def read_all(self, resource: Resource, reduce: Callable[[Object], T | None], **selectors: str) -> list[T] | None:
-        """The objects of all namespaces; None where that is refused. ``selectors`` are those of the client's lists."""
-        return self._list(resource, reduce, None, selectors)
+    def read_all(
+        self, resource: Resource, reduce: Callable[[Object], T | None], selector: Selector = ALL
+    ) -> list[T] | None:
+        """The objects of all namespaces; None where that is refused."""
+        return self._list(resource, reduce, None, selector)
 
-    def read_in(
-        self, namespaces: Collection[str], resource: Resource, reduce: Callable[[Object], T | None], **selectors: str
-    ) -> list[T]:
+    def read_one(
+        self, namespace: str, resource: Resource, reduce: Callable[[Object], T | None], selector: Selector = ALL
+    ) -> list[T] | None:
+        """The objects of one namespace; None where that is refused."""
+        return self._list(resource, reduce, namespace, selector)
+
+    def read_in(self, namespaces: Collection[str], resource: Resource, reduce: Callable[[Object], T | None]) -> list[T]:
         """The objects of ``namespaces``, without those of which that is refused."""
-        return [item for each in sorted(namespaces) for item in self._list(resource, reduce, each, selectors) or ()]
+        return [item for each in sorted(namespaces) for item in self._list(resource, reduce, each, ALL) or ()]
 
     def may(self, right: str, do: Callable[[], T]) -> T | None:
         """What ``do`` gives; None where that is refused, for want of the ``right``, as ``list pods in namespace a``."""
@@ -47,11 +65,7 @@ class Reader:
             return None
 
     def _list(
-        self,
-        resource: Resource,
-        reduce: Callable[[Object], T | None],
-        namespace: str | None,
-        selectors: dict[str, str],
+        self, resource: Resource, reduce: Callable[[Object], T | None], namespace: str | None, selector: Selector
     ) -> list[T] | None:
         def kept(item: Object) -> Object:
             return {"found": reduce(item)}
@@ -60,7 +74,9 @@ class Reader:
         where = f" in namespace {namespace}" if namespace else " in all namespaces" if resource.namespaced else ""
         listed = self.may(
             f"list {name}{where}",
-            lambda: self._client.list_objects_with_version(resource, namespace, reduce=kept, **selectors),
+            lambda: self._client.list_objects_with_version(
+                resource, namespace, label_selector=selector.labels, field_selector=selector.fields, reduce=kept
+            ),
         )
         if listed is None:
             self.unread.add(resource.plural)

@@ -1,8 +1,11 @@
-"""Tables for a terminal: the first column to the left, the others to the right, as wide as need be."""
+"""Words for a terminal: tables, the first column to the left, the others to the right; and some of many names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+_MOST_NAMES: Final = 3
 
 
 def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -15,3 +18,9 @@ def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def some(names: Sequence[str]) -> str:
+    """Some of the names, and how many there are besides."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more

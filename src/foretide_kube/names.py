@@ -47,6 +47,9 @@ RESOURCE_TASK: Final = "foretide.dev/task"
 """What a task requests for the cluster's own scheduler to ask the extender about it (external mode). No node has it:
 that scheduler, kubelet and we leave it out where it is judged whether a Pod fits."""
 
+IMAGE_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
+"""What a kubelet says of a container that waits for an image which is not to be had."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:

@@ -70,7 +70,7 @@ class Lister:
         return self.clock_seconds
 
     def list_objects_with_version(
-        self, resource: Resource, namespace: str | None = None, *, reduce: Callable[[Object], Object]
+        self, resource: Resource, namespace: str | None = None, *, reduce: Callable[[Object], Object], **_: str
     ) -> tuple[list[Object], str]:
         if resource.plural in self._refused and (namespace is None or self._everywhere):
             raise ApiError(403, "Forbidden", f"{resource.plural} is forbidden")

@@ -17,6 +17,7 @@ from foretide.results import Failure, ProfileResult, Result, ResultError, RunRes
 from foretide.signature import Signature
 from foretide.termination_message import parse
 from foretide_kube.client import Object
+from foretide_kube.names import IMAGE_REASONS
 from foretide_kube.quantity import QuantityError, whole
 from foretide_operator.times import epoch_milliseconds, parse_time, seconds_since
 
@@ -56,7 +57,6 @@ _FAIR_SHARE: Final = 0.5
 _BY_SIGNAL_STATUS: Final = 128
 """Exit statuses above this one tell the signal that ended a container."""
 _QUOTA_WORDS: Final = ("exceeded quota", "failed quota", "status unknown for quota")
-_IMAGE_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
 _KUBELET_REFUSALS: Final = ("OutOf", "UnexpectedAdmissionError", "NodeAffinity", "NodeShutdown", "Terminated")
 
 
@@ -242,7 +242,7 @@ def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: da
             return Running(message="waiting for a node")
     for container in status.get("containerStatuses", []):
         waiting = container.get("state", {}).get("waiting") or {}
-        if waiting.get("reason") in _IMAGE_REASONS:
+        if waiting.get("reason") in IMAGE_REASONS:
             return Running("ImageMissing", _one_line(f"{container.get('image', '')}: {waiting.get('message', '')}"))
     # Images are pulled once the volumes are there: a mount that failed before that holds nothing up any more.
     last = _event(events, "FailedMount", "FailedAttachVolume", "Pulling", "Pulled")

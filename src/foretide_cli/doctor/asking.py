@@ -1,0 +1,119 @@
+"""Questions that take more than a list: what accounts may do, and what each extender says of itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from foretide_cli.doctor.needed import EXTENDER, OPERATOR, OPERATOR_AT_HOME, SCHEDULER, Rights
+from foretide_cli.doctor.observed import Extender, Lacking
+from foretide_cli.extenders import Get, container_status, observers_port
+from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_kube.task_pods import epoch_seconds
+
+_REVIEWS: Final = "/apis/authorization.k8s.io/v1"
+_SAMPLE: Final = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
+_LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+Needs = tuple[str, Rights, str]
+"""An account, its rights, and the namespace that they are for; empty for all."""
+
+
+def needs(mode: str, namespace: str) -> tuple[Needs, ...]:
+    """The rights of the accounts that an installation of this mode has."""
+    operator: tuple[Needs, ...] = (
+        ("foretide-operator", OPERATOR, ""),
+        ("foretide-operator", OPERATOR_AT_HOME, namespace),
+    )
+    if mode == "secondary":
+        return (*operator, ("foretide-scheduler", EXTENDER, ""), ("foretide-scheduler", SCHEDULER, ""))
+    return (*operator, ("foretide-extender", EXTENDER, "")) if mode == "external" else operator
+
+
+def lacking_rights(client: KubeClient, mode: str, namespace: str) -> tuple[Lacking, ...]:
+    """Which rights the accounts in ``namespace`` lack; ApiError (403) for who may not ask."""
+    return tuple(
+        Lacking(account=account, verb=verb, resource=resource, namespace=where)
+        for account, rights, where in needs(mode, namespace)
+        for verb, resource in _each(rights)
+        if not _may(client, f"system:serviceaccount:{namespace}:{account}", verb, resource, where)
+    )
+
+
+def own_lacking(client: KubeClient, namespace: str, system_namespace: str) -> tuple[Lacking, ...]:
+    """What who asks may not do, of what the other commands and users of AIWorkloads need."""
+    wanted = (
+        ("create", "aiworkloads.foretide.dev", namespace),
+        ("patch", "pods", namespace),
+        ("create", "serviceaccounts/token", system_namespace),
+    )
+    return tuple(
+        Lacking(account="", verb=verb, resource=resource, namespace=where)
+        for verb, resource, where in wanted
+        if not _may(client, "", verb, resource, where)
+    )
+
+
+def _each(rights: Rights) -> Iterator[tuple[str, str]]:
+    return ((verb, resource) for resource, verbs in rights.items() for verb in verbs.split())
+
+
+def _may(client: KubeClient, user: str, verb: str, resource: str, namespace: str) -> bool:
+    """Whether ``user`` may, or who asks if it is empty."""
+    kind = "SubjectAccessReview" if user else "SelfSubjectAccessReview"
+    spec: Object = {"resourceAttributes": _attributes(verb, resource, namespace)}
+    if user:
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{user.split(':')[2]}", "system:authenticated"]
+        spec |= {"user": user, "groups": groups}
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
+    answer = client.raw("POST", f"{_REVIEWS}/{kind.lower()}s", body=body)
+    return bool(answer["status"].get("allowed"))
+
+
+def _attributes(verb: str, resource: str, namespace: str) -> Object:
+    plural, _, below = resource.partition("/")
+    plural, _, group = plural.partition(".")
+    attributes = {"verb": verb, "resource": plural, "group": group, "namespace": namespace}
+    if below:
+        attributes["name" if plural == "leases" else "subresource"] = below
+    return attributes
+
+
+def ask_extender(client: KubeClient, pod: Object, get: Get) -> Extender:
+    """What the extender in a Pod says of itself; ApiError (403) for who may not forward ports."""
+    name = str(pod["metadata"]["name"])
+    running = (container_status(pod).get("state") or {}).get("running") or {}
+    started = epoch_seconds(running.get("startedAt"))
+    where = observers_port(pod)
+    if where is None or started is None:
+        return Extender(pod=name, problem="its container is not running", started_seconds=started)
+    try:
+        ready, said = get(client, where, "/readyz", {})
+        _, metrics = get(client, where, "/metrics", {})
+    except ApiError as error:
+        if error.status == 403:
+            raise
+        return Extender(pod=name, problem=error.message, started_seconds=started)
+    return Extender(
+        pod=name,
+        started_seconds=started,
+        is_ready=ready == 200,
+        said=said.decode(errors="replace"),
+        metrics=read_metrics(metrics.decode(errors="replace")),
+    )
+
+
+def read_metrics(text: str) -> Mapping[str, Mapping[tuple[tuple[str, str], ...], float]]:
+    """Values by name and labels, of the text that Prometheus reads; lines that are none are left out."""
+    found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for line in text.splitlines():
+        sample = None if line.startswith("#") else _SAMPLE.match(line)
+        if sample is None:
+            continue
+        try:
+            value = float(sample[3])
+        except ValueError:
+            continue
+        found.setdefault(sample[1], {})[tuple(_LABEL.findall(sample[2] or ""))] = value
+    return found
