@@ -97,8 +97,8 @@ def _replicas(client: KubeClient, namespace: str) -> list[PodPort]:
         pods = client.list_objects(PODS, namespace, label_selector=EXTENDERS)
     except ApiError as error:
         raise _lacking(error, "list pods", namespace) from error
-    ports = (observers_port(pod) for pod in pods if container_status(pod).get("ready"))
-    return [port for port in ports if port is not None]
+    ready = ((pod["metadata"]["name"], observers_port(pod)) for pod in pods if container_status(pod).get("ready"))
+    return [PodPort(namespace, pod, port) for pod, port in ready if port is not None]
 
 
 def _token(client: KubeClient, namespace: str) -> str:

@@ -23,9 +23,8 @@ def container_status(pod: Object) -> Object:
     return next((each for each in running if each["name"] == CONTAINER), {})
 
 
-def observers_port(pod: Object) -> PodPort | None:
+def observers_port(pod: Object) -> int | None:
     """The port of the Pod's extender that tells health, metrics and explanations; None where it has none."""
     containers = [each for each in pod["spec"]["containers"] if each["name"] == CONTAINER]
     ports = [port for each in containers for port in each.get("ports") or ()]
-    number = next((port["containerPort"] for port in ports if port.get("name") == _PORT), None)
-    return None if number is None else PodPort(pod["metadata"]["namespace"], pod["metadata"]["name"], number)
+    return next((port["containerPort"] for port in ports if port.get("name") == _PORT), None)

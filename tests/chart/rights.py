@@ -7,38 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from devcluster import Cluster
+from foretide_cli.doctor import needed
+from foretide_cli.doctor.needed import Rights
 
 NAMESPACE = "foretide-system"
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:foretide-operator"
 SCHEDULER = f"system:serviceaccount:{NAMESPACE}:foretide-scheduler"
 
-Rights = dict[str, str]
-"""Verbs by resource, which is written as plural.group/subresource, or /name of the one object meant."""
-
 READ = "get list watch"
-STATUS = ("aiworkloads", "nodeclasses", "workloadprofiles", "completiontimemodels")
 
 IN_THE_CLUSTER: dict[str, Rights] = {
-    "foretide-operator": {
-        "aiworkloads.foretide.dev": READ,
-        "nodeclasses.foretide.dev": f"{READ} create",
-        "completiontimemodels.foretide.dev": f"{READ} create",
-        "workloadprofiles.foretide.dev": f"{READ} create delete",
-        **{f"{kind}.foretide.dev/status": "patch" for kind in STATUS},
-        "jobs.batch": f"{READ} create patch delete",
-        "deployments.apps": f"{READ} create patch delete",
-        "pods": f"{READ} patch",
-        "nodes": READ,
-        "events": "create list",
-    },
-    "foretide-extender": {
-        "aiworkloads.foretide.dev": READ,
-        "nodeclasses.foretide.dev": READ,
-        "pods": READ,
-        "nodes": READ,
-        "tokenreviews.authentication.k8s.io": "create",
-        "subjectaccessreviews.authorization.k8s.io": "create",
-    },
+    "foretide-operator": needed.OPERATOR,
+    "foretide-extender": needed.EXTENDER,
     "foretide-explain": {"pods": "get list", "nodes": "list"},
     "foretide-view": {"aiworkloads.foretide.dev": READ, "workloadprofiles.foretide.dev": READ},
     "foretide-edit": {"aiworkloads.foretide.dev": "create update patch delete deletecollection"},
@@ -53,11 +33,7 @@ IN_THE_CLUSTER: dict[str, Rights] = {
 """By ClusterRole."""
 
 IN_THE_NAMESPACE: dict[str, Rights] = {
-    "foretide-operator": {
-        "configmaps": f"{READ} create patch delete",
-        "leases.coordination.k8s.io": "create",
-        "leases.coordination.k8s.io/foretide-planner": "get update patch",
-    },
+    "foretide-operator": needed.OPERATOR_AT_HOME,
     "foretide-scheduler": {
         "leases.coordination.k8s.io": "create",
         "leases.coordination.k8s.io/foretide-scheduler": "get update patch",

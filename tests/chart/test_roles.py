@@ -10,8 +10,9 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.errors import CommandError
+from foretide_cli.doctor.needed import Rights
 from tests.chart.rendering import Object, render
-from tests.chart.rights import IN_THE_CLUSTER, IN_THE_NAMESPACE, Rights, may
+from tests.chart.rights import IN_THE_CLUSTER, IN_THE_NAMESPACE, may
 
 
 def given(role: Object) -> Rights:

@@ -10,6 +10,7 @@ from foretide_cli.doctor.needed import EXTENDER, OPERATOR, OPERATOR_AT_HOME, SCH
 from foretide_cli.doctor.observed import Extender, Lacking
 from foretide_cli.extenders import Get, container_status, observers_port
 from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_kube.forwarding import PodPort
 from foretide_kube.task_pods import epoch_seconds
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1"
@@ -85,9 +86,10 @@ def ask_extender(client: KubeClient, pod: Object, get: Get) -> Extender:
     name = str(pod["metadata"]["name"])
     running = (container_status(pod).get("state") or {}).get("running") or {}
     started = epoch_seconds(running.get("startedAt"))
-    where = observers_port(pod)
-    if where is None or started is None:
+    port = observers_port(pod)
+    if port is None or started is None:
         return Extender(pod=name, problem="its container is not running", started_seconds=started)
+    where = PodPort(pod["metadata"]["namespace"], name, port)
     try:
         ready, said = get(client, where, "/readyz", {})
         _, metrics = get(client, where, "/metrics", {})
