@@ -8,10 +8,13 @@ import pytest
 import yaml
 
 from foretide_cli.doctor.asking import needs, read_metrics
+from foretide_cli.doctor.calls import _FILE
+from foretide_cli.doctor.classes import _LABELLING
+from foretide_cli.doctor.finding import INSTALL, LIMITS
 from foretide_cli.doctor.needed import OLDEST_KUBERNETES, TESTED_KUBERNETES
 from foretide_cli.doctor.schema import known_fields, lacking_fields
 from foretide_kube.kinds.aiworkload import AIWorkload
-from tests.chart.rendering import CHART, NAMESPACE, HelmError, render
+from tests.chart.rendering import CHART, NAMESPACE, ROOT, HelmError, render
 from tests.cli.healthy_cluster import EXTERNAL, definitions
 
 
@@ -52,3 +55,37 @@ def test_metrics_are_read_by_name_and_labels() -> None:
     assert found["a"] == {(("b", 'c,}\\"d'), ("e", "f")): 2.0, (): 3.0}
     assert found["c"] == {(("x", "1"),): 0.001}
     assert found.keys() == {"a", "b", "c"}
+
+
+DOCTOR = ROOT / "src" / "foretide_cli" / "doctor"
+PLACES = {"INSTALL": INSTALL, "LIMITS": LIMITS, "_FILE": _FILE, "_LABELLING": _LABELLING}
+
+
+def source() -> str:
+    """The text of all checks, with the names of documents in their places."""
+    text = "\n".join(path.read_text() for path in sorted(DOCTOR.glob("*.py")))
+    for _ in range(2):  # one may stand in another
+        for name, place in PLACES.items():
+            text = text.replace(f"{{{name}}}", place)
+    return text
+
+
+def anchors(page: str) -> set[str]:
+    """The places of a page that a link can name, as GitHub makes them of its headings."""
+    headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_section_that_a_remedy_names_is_there() -> None:
+    named = set(re.findall(r"(docs/[\w-]+\.md)(?:#([\w-]+))?", source()))
+    assert len(named) > 8
+    missing = [f"{page}#{place}" for page, place in named if place and place not in anchors(page)]
+    assert missing == []
+
+
+def test_every_reason_is_told_by_its_symptom() -> None:
+    reasons = set(re.findall(r'(?:reason=|Trouble\(\s*)"([A-Z]\w+)"', source()))
+    reasons |= set(re.findall(r'"([A-Z]\w+)" if extender\.problem else "([A-Z]\w+)"', source())[0])
+    assert {"PodStranded", "Crashing", "ExtenderNotReady"} <= reasons
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in page] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from foretide_cli.doctor.needed import EXTENDER, OPERATOR, OPERATOR_AT_HOME, SCHEDULER, Rights
@@ -13,6 +14,8 @@ from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.forwarding import PodPort
 from foretide_kube.task_pods import epoch_seconds
 
+_AT_ONCE: Final = 8
+"""Reviews, so that some seventy of them take a second over a slow line."""
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1"
 _SAMPLE: Final = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -34,12 +37,17 @@ def needs(mode: str, namespace: str) -> tuple[Needs, ...]:
 
 def lacking_rights(client: KubeClient, mode: str, namespace: str) -> tuple[Lacking, ...]:
     """Which rights the accounts in ``namespace`` lack; ApiError (403) for who may not ask."""
-    return tuple(
+    wanted = [
         Lacking(account=account, verb=verb, resource=resource, namespace=where)
         for account, rights, where in needs(mode, namespace)
         for verb, resource in _each(rights)
-        if not _may(client, f"system:serviceaccount:{namespace}:{account}", verb, resource, where)
-    )
+    ]
+
+    def may(one: Lacking) -> bool:
+        return _may(client, f"system:serviceaccount:{namespace}:{one.account}", one.verb, one.resource, one.namespace)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return tuple(one for one, is_given in zip(wanted, pool.map(may, wanted), strict=True) if not is_given)
 
 
 def own_lacking(client: KubeClient, namespace: str, system_namespace: str) -> tuple[Lacking, ...]:

@@ -63,10 +63,10 @@ class _Gatherer:
         self._unreadable: list[tuple[str, str]] = []
 
     def observe(self, clock: Callable[[], float]) -> Observed:
-        kubernetes = self._client.raw("GET", "/version").get("gitVersion", "")
+        kubernetes = self._raw("/version").get("gitVersion", "")
         deployments, scalers = self._deployments()
         self._home = _home(deployments, self._home)
-        fields = self._reader.may(f"get {PATH}", lambda: lacking_fields(self._find_raw(PATH)))
+        fields = self._reader.may(f"get {PATH}", lambda: lacking_fields(self._definitions()))
         served = {name for name, lacking in (fields or {}).items() if lacking is not None}
         mode = Observed(now_seconds=0.0, namespace=self._home, deployments=deployments).mode
         parts = self._in_home(PODS, _whole, Selector("=".join(_PART_OF)))
@@ -195,13 +195,18 @@ class _Gatherer:
 
     def _autoscalers(self, deployments: Sequence[str]) -> tuple[str, ...]:
         """What adds and removes nodes: by Deployments, or by API groups where the control plane has it within."""
-        groups = (each["name"] for each in self._client.raw("GET", "/apis").get("groups", ()))
+        groups = (each["name"] for each in self._raw("/apis").get("groups", ()))
         found = [f"API group {name}" for name in groups if name == "karpenter.sh"]
         return (*deployments, *(() if deployments else found))
 
-    def _find_raw(self, path: str) -> Object | None:
+    def _raw(self, path: str) -> Object:
+        """What the API server says of itself; nothing where that is refused."""
+        return self._reader.may(f"get {path}", lambda: self._client.raw("GET", path)) or {}
+
+    def _definitions(self) -> Object | None:
+        """The schemas of our kinds; None where there is none of them."""
         try:
-            return self._client.raw("GET", path)
+            return self._client.raw("GET", PATH)
         except ApiError as error:
             if error.is_not_found:
                 return None

@@ -133,7 +133,7 @@ class Observed:
     def upgrade_command(self) -> str:
         """What puts back all that the chart makes."""
         release = self._labels().get(LABEL_INSTANCE, "foretide")
-        return f"helm upgrade {release} {CHART} --namespace {self.namespace} --reuse-values"
+        return f"helm upgrade {release} {CHART} --namespace {self.namespace} --reset-then-reuse-values"
 
     def _labels(self) -> dict[str, str]:
         operator = self.deployment(OPERATOR)
