@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final, get_args
 
 from foretide.placement.order import Order
-from foretide_cli.doctor.command import Output, doctor
+from foretide_cli.doctor.command import add_parser as add_doctor
+from foretide_cli.doctor.command import doctor
 from foretide_cli.explain import explain
 from foretide_cli.manifests import ManifestError, read_workloads
 from foretide_cli.predict import predict
@@ -182,16 +183,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     command.add_argument(
         "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
     )
-    _add_system_namespace(command)
-    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
-    words = (
-        "Tell what is wrong with an installation, and how each fault is mended; nothing is changed. "
-        "docs/cli.md says what is checked, and the rights that it takes."
+    command.add_argument(
+        "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
     )
-    command = commands.add_parser("doctor", help="what is wrong, and how it is mended", description=words)
-    command.add_argument("-n", "--namespace", metavar="NS", help="yours, if you may not read all; default: as kubectl")
-    _add_system_namespace(command)
-    command.add_argument("-o", "--output", choices=get_args(Output), default="table")
+    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    add_doctor(commands)
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
     where = command.add_mutually_exclusive_group()
@@ -208,12 +204,6 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def _program() -> str:
     """The command's name: as a plugin, kubectl's comes first."""
     return "kubectl foretide" if Path(sys.argv[0]).name.startswith("kubectl-") else _NAME
-
-
-def _add_system_namespace(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
-    )
 
 
 def _count(text: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from foretide_cli.reader import Reader, readable_as
+from foretide_cli.reading import Reader, parsed
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.floor import Node
 from foretide_kube.kinds import aiworkload, nodeclass, workloadprofile
@@ -58,15 +58,15 @@ def see(client: KubeClient, namespaces: Collection[str], clock: Callable[[], flo
     ``clock`` gives this machine's seconds since the epoch. ApiError where something else than a right is missing.
     """
     reader = Reader(client)
-    workloads = reader.read_all(AIWORKLOADS, readable_as(aiworkload.parse))
-    classes = reader.read_all(NODE_CLASSES, readable_as(nodeclass.parse)) or []
+    workloads = reader.read_all(AIWORKLOADS, parsed(aiworkload.parse))
+    classes = reader.read_all(NODE_CLASSES, parsed(nodeclass.parse)) or []
     nodes: list[NodeFacts] = reader.read_all(NODES, lambda item: facts_of(reduce_node(item))) or []
     pods: list[TaskPod] = reader.read_all(PODS, lambda item: facts_of(reduce_pod(item))) or []
     if workloads is None:
-        workloads = reader.read_in(namespaces, AIWORKLOADS, readable_as(aiworkload.parse))
-    profiles = reader.read_all(WORKLOAD_PROFILES, readable_as(workloadprofile.parse))
+        workloads = reader.read_in(namespaces, AIWORKLOADS, parsed(aiworkload.parse))
+    profiles = reader.read_all(WORKLOAD_PROFILES, parsed(workloadprofile.parse))
     if profiles is None:
-        profiles = reader.read_in(namespaces, WORKLOAD_PROFILES, readable_as(workloadprofile.parse))
+        profiles = reader.read_in(namespaces, WORKLOAD_PROFILES, parsed(workloadprofile.parse))
     priorities = reader.read_all(PRIORITY_CLASSES, _default_priority)
     now_seconds, ahead_seconds = _moment(client.answered_seconds(), clock())
     claims = in_order(ClassClaim.of(each) for each in classes)

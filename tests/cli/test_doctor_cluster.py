@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -126,10 +126,6 @@ POD = {
 }
 
 
-def with_workload(cluster: Cluster) -> None:
-    create(cluster, WORKLOAD)
-
-
 def scheduler_left_out(cluster: Cluster) -> None:
     client = KubeClient.connect(str(cluster.kubeconfig))
     until("an account", lambda: client.raw("GET", "/api/v1/namespaces/team/serviceaccounts")["items"])
@@ -195,64 +191,74 @@ def kubectl(*words: str) -> Step:
     return lambda cluster: cluster.kubectl(*words)
 
 
-MISTAKES: list[tuple[str, Step, str, tuple[str, ...], Step]] = [
-    (
+class Mistake(NamedTuple):
+    """What is done wrong, the reason and words by which it is named, and what mends it."""
+
+    name: str
+    make: Step
+    reason: str
+    words: tuple[str, ...]
+    mend: Step
+
+
+MISTAKES = [
+    Mistake(
         "wrong label",
         lambda cluster: create(cluster, NODE),
         "LabelMisspelt",
         ("Node edge-1", "metadata.labels[foretide.dev/nodeclass]"),
         kubectl("label", "node", "edge-1", "foretide.dev/node-class=slow", "foretide.dev/nodeclass-"),
     ),
-    (
+    Mistake(
         "no scheduler name",
         scheduler_left_out,
         "NotPlacedByPrediction",
         ("Pod team/plain", "spec.schedulerName", "default-scheduler"),
         kubectl("delete", "pod", "plain", "-n", "team", "--grace-period=0", "--force"),
     ),
-    (
+    Mistake(
         "missing image",
         image_missing,
         "ImageMissing",
         ("spec.containers[operator].image", "docker.io/foretide/operator:0.1.0", "docs/install.md#what-it-needs"),
         kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--grace-period=0", "--force"),
     ),
-    (
+    Mistake(
         "RBAC cut",
         kubectl("delete", "clusterrolebinding", "foretide-operator"),
         "RightsMissing",
         ("ServiceAccount foretide-system/foretide-operator", "aiworkloads.foretide.dev", "helm upgrade foretide"),
         restore,
     ),
-    (
+    Mistake(
         "CRDs absent",
         kubectl("delete", "crd", "completiontimemodels.foretide.dev"),
         "DefinitionMissing",
         ("CustomResourceDefinition completiontimemodels.foretide.dev", "kubectl apply --server-side -f crds/"),
         kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds")),
     ),
-    (
+    Mistake(
         "wrong digest",
         digest_wrong,
         "ModelDigestMismatch",
         ("AIWorkload team/detect", "status.conditions[Inspected]", "sha256sum FILE"),
         kubectl("delete", "aiworkload", "detect", "-n", "team"),
     ),
-    (
+    Mistake(
         "class without nodes",
         lambda cluster: create(cluster, CLASS),
         "ClassWithoutNodes",
         ("NodeClass empty", "spec.selector", "board=none", "kubectl delete nclass empty"),
         kubectl("delete", "nclass", "empty"),
     ),
-    (
+    Mistake(
         "extender unreachable",
         extender_unreachable,
         "ExtenderUnreachable",
         ("Pod foretide-system/foretide-scheduler", "port-forward to Pod", "-c extender"),
         kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--grace-period=0", "--force"),
     ),
-    (
+    Mistake(
         "two installations",
         two_installations,
         "TwoInstallations",
@@ -262,20 +268,19 @@ MISTAKES: list[tuple[str, Step, str, tuple[str, ...], Step]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("make", "reason", "words", "mend"), [one[1:] for one in MISTAKES], ids=[one[0] for one in MISTAKES]
-)
-def test_a_mistake_is_named_until_it_is_mended(
-    make: Step, reason: str, words: tuple[str, ...], mend: Step, cluster: Cluster, client: KubeClient
-) -> None:
-    assert told(client, reason, *words) == []
-    make(cluster)
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[each.name for each in MISTAKES])
+def test_a_mistake_is_named_until_it_is_mended(mistake: Mistake, cluster: Cluster, client: KubeClient) -> None:
+    def look() -> list[Object]:
+        return told(client, mistake.reason, *mistake.words)
+
+    assert look() == []
+    mistake.make(cluster)
     try:
-        (finding,) = until(reason, lambda: told(client, reason, *words))
+        (finding,) = until(mistake.reason, look)
         assert finding["remedy"]
     finally:
-        mend(cluster)
-    until(f"no {reason}", lambda: not told(client, reason, *words))
+        mistake.mend(cluster)
+    until(f"no {mistake.reason}", lambda: not look())
 
 
 def test_without_nodes_it_says_what_keeps_the_parts_from_starting(cluster: Cluster) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -15,6 +16,20 @@ from foretide_cli.tables import table
 from foretide_kube.client import KubeClient
 
 Output = Literal["table", "json", "yaml"]
+
+
+def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command."""
+    words = (
+        "Tell what is wrong with an installation, and how each fault is mended; nothing is changed. "
+        "docs/cli.md says what is checked, and the rights that it takes."
+    )
+    command = commands.add_parser("doctor", help="what is wrong, and how it is mended", description=words)
+    command.add_argument("-n", "--namespace", metavar="NS", help="yours, if you may not read all; default: as kubectl")
+    command.add_argument(
+        "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
+    )
+    command.add_argument("-o", "--output", choices=get_args(Output), default="table")
 
 
 def doctor(
@@ -53,7 +68,7 @@ def in_words(diagnosis: Diagnosis) -> str:
         table(_facts(diagnosis), left=2),
         table([("check", "outcome"), *((each.check, in_brief(each)) for each in diagnosis.checks)], left=2),
     ]
-    parts += ["\n".join(map(_told, each.findings)) for each in diagnosis.checks if each.findings]
+    parts += [_told(finding) for each in diagnosis.checks for finding in each.findings]
     if diagnosis.missing_rights:
         rights = "\n".join(f"  {each}" for each in diagnosis.missing_rights)
         parts.append(f"rights that you lack, for want of which not all was checked (docs/cli.md):\n{rights}")

@@ -12,7 +12,7 @@ from foretide_cli.doctor.observed import EXTENDER, OPERATOR, Extender, Lacking, 
 from foretide_cli.doctor.schema import PATH, lacking_fields
 from foretide_cli.doctor.tasks import is_gated, is_live, is_meant_for_us
 from foretide_cli.extenders import EXTENDERS, Get
-from foretide_cli.reader import ALL, Reader, Selector
+from foretide_cli.reading import Reader
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.gate import MAY_BE_GATED
 from foretide_kube.kinds import aiworkload, nodeclass
@@ -69,7 +69,7 @@ class _Gatherer:
         fields = self._reader.may(f"get {PATH}", lambda: lacking_fields(self._definitions()))
         served = {name for name, lacking in (fields or {}).items() if lacking is not None}
         mode = Observed(now_seconds=0.0, namespace=self._home, deployments=deployments).mode
-        parts = self._in_home(PODS, _whole, Selector("=".join(_PART_OF)))
+        parts = self._in_home(PODS, _whole, label_selector="=".join(_PART_OF))
         profiles = self._namespaced(WORKLOAD_PROFILES, _profiled_class, served)
         workloads = self._namespaced(AIWORKLOADS, self._parsed("AIWorkload", aiworkload.parse), served)
         node_classes = self._cluster(NODE_CLASSES, self._parsed("NodeClass", nodeclass.parse), served)
@@ -90,8 +90,8 @@ class _Gatherer:
             workloads=workloads,
             profiled_classes=None if profiles is None else frozenset(profiles),
             unreadable=tuple(self._unreadable),
-            tasks=self._namespaced(PODS, _whole, {PODS.plural}, Selector(LABEL_WORKLOAD)),
-            unbound=self._namespaced(PODS, _meant_for_us, {PODS.plural}, Selector(fields=MAY_BE_GATED)),
+            tasks=self._namespaced(PODS, _whole, {PODS.plural}, label_selector=LABEL_WORKLOAD),
+            unbound=self._namespaced(PODS, _meant_for_us, {PODS.plural}, field_selector=MAY_BE_GATED),
             lacking=lacking,
             own_lacking=self._reader.may(
                 "create selfsubjectaccessreviews.authorization.k8s.io",
@@ -119,10 +119,10 @@ class _Gatherer:
         return self._in_home(DEPLOYMENTS, ours), scalers
 
     def _in_home(
-        self, resource: Resource, reduce: Callable[[Object], T | None], selector: Selector = ALL
+        self, resource: Resource, reduce: Callable[[Object], T | None], *, label_selector: str = ""
     ) -> tuple[T, ...] | None:
         """The objects of the installation's namespace; None where that is refused."""
-        found = self._reader.read_one(self._home, resource, reduce, selector)
+        found = self._reader.read_one(self._home, resource, reduce, label_selector=label_selector)
         return None if found is None else tuple(found)
 
     def _cluster(
@@ -137,14 +137,17 @@ class _Gatherer:
         resource: Resource,
         reduce: Callable[[Object], T | None],
         served: Collection[str],
-        selector: Selector = ALL,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> tuple[T, ...] | None:
         """The objects of all namespaces, or else of the user's own; None where both are refused."""
         if resource.plural not in served:
             return None
-        found = self._reader.read_all(resource, reduce, selector)
+        selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        found = self._reader.read_all(resource, reduce, **selectors)
         if found is None:
-            found = self._reader.read_one(self._own, resource, reduce, selector)
+            found = self._reader.read_one(self._own, resource, reduce, **selectors)
         return None if found is None else tuple(found)
 
     def _parsed(self, kind: str, parse: Callable[[Object], T]) -> Callable[[Object], T | None]:
@@ -161,7 +164,7 @@ class _Gatherer:
 
     def _extenders(self) -> tuple[Extender, ...] | None:
         """What each extender says; None where its Pods, or their ports, are out of reach for who asks."""
-        pods = self._in_home(PODS, _whole, Selector(EXTENDERS))
+        pods = self._in_home(PODS, _whole, label_selector=EXTENDERS)
         if pods is None:
             return None
         return self._reader.may(
@@ -190,7 +193,7 @@ class _Gatherer:
         return self._reader.may(right, lambda: self._client.find(resource, name, namespace) is not None)
 
     def _cluster_schedulers(self) -> tuple[Object, ...] | None:
-        found = self._reader.read_one("kube-system", PODS, _whole, Selector("component=kube-scheduler"))
+        found = self._reader.read_one("kube-system", PODS, _whole, label_selector="component=kube-scheduler")
         return None if found is None else tuple(found)
 
     def _autoscalers(self, deployments: Sequence[str]) -> tuple[str, ...]:

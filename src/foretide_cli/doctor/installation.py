@@ -72,20 +72,18 @@ def _several(observed: Observed) -> Iterator[Finding]:
     operators = [each for each in observed.deployments or () if each["metadata"]["name"] == OPERATOR]
     if len(operators) < 2:
         return
-    releases = [
-        f"helm uninstall {(each['metadata'].get('labels') or {}).get(LABEL_INSTANCE, 'foretide')} "
-        f"--namespace {each['metadata']['namespace']}"
-        for each in operators
-    ]
     for each in operators:
+        metadata = each["metadata"]
+        release = (metadata.get("labels") or {}).get(LABEL_INSTANCE, "")
         yield Finding(
             severity="Error",
             reason="TwoInstallations",
             object=named("Deployment", each),
             field=f"metadata.labels[{LABEL_INSTANCE}]",
-            value=(each["metadata"].get("labels") or {}).get(LABEL_INSTANCE, ""),
+            value=release,
             message=f"{len(operators)} installations are in this cluster; one serves all of it, two undo each other",
-            remedy=f"keep one, and uninstall the other: {' | '.join(releases)}; then {observed.upgrade_command}",
+            remedy=f"if this is the one to go: helm uninstall {release} --namespace {metadata['namespace']}; "
+            "then helm upgrade the one that stays, which puts back the roles that both have",
         )
 
 

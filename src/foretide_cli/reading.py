@@ -1,28 +1,16 @@
-"""Reads what may be read: a refusal is remembered as the right that is missing, and the rest goes on."""
+"""Reads as far as the user may, and names the rights that were missing for the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.names import Resource
 from foretide_kube.readable import readable
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """Which objects are meant, as the client's lists take it; empty for all."""
-
-    labels: str = ""
-    fields: str = ""
-
-
-ALL: Final = Selector()
 
 
 class Reader:
@@ -38,20 +26,40 @@ class Reader:
         self.unread: set[str] = set()
 
     def read_all(
-        self, resource: Resource, reduce: Callable[[Object], T | None], selector: Selector = ALL
+        self,
+        resource: Resource,
+        reduce: Callable[[Object], T | None],
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> list[T] | None:
         """The objects of all namespaces; None where that is refused."""
-        return self._list(resource, reduce, None, selector)
+        return self._list(resource, reduce, None, label_selector, field_selector)
 
     def read_one(
-        self, namespace: str, resource: Resource, reduce: Callable[[Object], T | None], selector: Selector = ALL
+        self,
+        namespace: str,
+        resource: Resource,
+        reduce: Callable[[Object], T | None],
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> list[T] | None:
         """The objects of one namespace; None where that is refused."""
-        return self._list(resource, reduce, namespace, selector)
+        return self._list(resource, reduce, namespace, label_selector, field_selector)
 
-    def read_in(self, namespaces: Collection[str], resource: Resource, reduce: Callable[[Object], T | None]) -> list[T]:
+    def read_in(
+        self,
+        namespaces: Collection[str],
+        resource: Resource,
+        reduce: Callable[[Object], T | None],
+        *,
+        label_selector: str = "",
+    ) -> list[T]:
         """The objects of ``namespaces``, without those of which that is refused."""
-        return [item for each in sorted(namespaces) for item in self._list(resource, reduce, each, ALL) or ()]
+        return [
+            item for each in sorted(namespaces) for item in self._list(resource, reduce, each, label_selector, "") or ()
+        ]
 
     def may(self, right: str, do: Callable[[], T]) -> T | None:
         """What ``do`` gives; None where that is refused, for want of the ``right``, as ``list pods in namespace a``."""
@@ -65,7 +73,12 @@ class Reader:
             return None
 
     def _list(
-        self, resource: Resource, reduce: Callable[[Object], T | None], namespace: str | None, selector: Selector
+        self,
+        resource: Resource,
+        reduce: Callable[[Object], T | None],
+        namespace: str | None,
+        label_selector: str,
+        field_selector: str,
     ) -> list[T] | None:
         def kept(item: Object) -> Object:
             return {"found": reduce(item)}
@@ -75,7 +88,7 @@ class Reader:
         listed = self.may(
             f"list {name}{where}",
             lambda: self._client.list_objects_with_version(
-                resource, namespace, label_selector=selector.labels, field_selector=selector.fields, reduce=kept
+                resource, namespace, label_selector=label_selector, field_selector=field_selector, reduce=kept
             ),
         )
         if listed is None:
@@ -84,6 +97,6 @@ class Reader:
         return [item["found"] for item in listed[0] if item["found"] is not None]
 
 
-def readable_as(parse: Callable[[Object], T]) -> Callable[[Object], T | None]:
-    """``parse``, which gives None for an object that is not of its kind's form."""
+def parsed(parse: Callable[[Object], T]) -> Callable[[Object], T | None]:
+    """``parse``, with None for what is not of its kind's form; the log says so once."""
     return lambda item: readable(partial(parse, item))
