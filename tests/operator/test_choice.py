@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from foretide.prediction import Interval, Prediction
@@ -189,6 +190,41 @@ def test_more_tasks_make_a_measurement_worth_more() -> None:
     outcome = profile_attempt(known(), "fast").outcome
     assert isinstance(outcome, Done)
     assert worth(run_pods=(outcome.pod,) * 9) == pytest.approx(10 * worth(), rel=0.01)
+
+
+def started_in(startup_milliseconds: int) -> Any:
+    """Predictions as `UNSURE`, where a Pod takes so long to start."""
+
+    def predict(given: Facts, signature: Signature) -> Sequence[Prediction]:
+        foretold = UNSURE(given, signature)
+        return [msgspec.structs.replace(each, startup_milliseconds=startup_milliseconds) for each in foretold]
+
+    return predict
+
+
+def figures(startup_milliseconds: int, **spec: Any) -> list[tuple[int, int]]:
+    """Gain and worth of each class."""
+    profiles = decide(
+        facts(workload=known(**spec), trained_time=TRAINED), started_in(startup_milliseconds)
+    ).status.profiles
+    assert profiles is not None
+    return [(row.gain_permille or 0, row.worth_permille or 0) for row in profiles.classes]
+
+
+SERVICE = {"mode": "Deployment"}
+
+
+def test_a_service_is_measured_for_what_a_request_gains_however_long_its_pods_take_to_start() -> None:
+    at_once, in_an_hour = figures(0, run=SERVICE), figures(3_600_000, run=SERVICE)
+    assert [gain for gain, _ in at_once] == [gain for gain, _ in in_an_hour]
+    assert min(gain for gain, _ in at_once) > 10
+    assert at_once == figures(0, run=SERVICE, inferences=50_000)
+    assert all(worth > other for (_, worth), (_, other) in zip(at_once, in_an_hour, strict=True)), "it costs more"
+
+
+def test_a_service_is_worth_as_much_as_a_task_of_the_usual_size() -> None:
+    assert figures(0, run=SERVICE) == figures(0, inferences=1000)
+    assert min(worth for _, worth in figures(0, run=SERVICE)) > 0
 
 
 def test_published_figures_stay_where_they_move_by_less_than_a_fifth() -> None:
