@@ -12,6 +12,7 @@ from foretide.model.target import SECONDS
 from foretide.observation import DeviceFeatures, Observation, to_columns
 from foretide.observation_table import (
     MAX_PLAIN_BYTES,
+    PROFILES_FIRST,
     ROWS_PER_PAIR,
     ROWS_PER_SHARD,
     ShardEncoder,
@@ -137,6 +138,27 @@ def test_thinning_keeps_profiles_before_runs_and_newer_before_older() -> None:
     late = observation(origin="Run", observed_milliseconds=10)
     assert thin([run, old, late, new], 10) == [new, old, late, run]
     assert thin([run, old, late, new], 10, per_pair=3) == [new, old, late]
+
+
+def test_a_pair_that_was_measured_again_and_again_keeps_runs_of_every_load() -> None:
+    profiles = [observation(observed_milliseconds=1000 - n) for n in range(20)]
+    runs = [
+        observation(origin="Run", exposure_permille=load, observed_milliseconds=100 - n)
+        for n in range(10)
+        for load in (0, 900)
+    ]
+
+    def kept(count: int) -> list[Observation]:
+        return sorted(
+            thin([*profiles, *runs], 100, per_pair=count),
+            key=lambda row: (row.origin, -row.observed_milliseconds),
+        )
+
+    assert kept(PROFILES_FIRST) == profiles[:PROFILES_FIRST]
+    assert kept(PROFILES_FIRST + 2) == [*profiles[:PROFILES_FIRST], *runs[:2]]
+    assert kept(PROFILES_FIRST + 3) == [*profiles[: PROFILES_FIRST + 1], *runs[:2]]
+    assert kept(ROWS_PER_PAIR) == [*profiles[:8], *runs[:8]]
+    assert len(thin([*profiles, *runs[:1]], 100)) == ROWS_PER_PAIR
 
 
 def test_thinning_keeps_every_pair_before_it_keeps_any_twice() -> None:
