@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from foretide.model.table import Table
 from foretide.model.target import SECONDS
-from foretide.observation import DeviceFeatures, Observation, to_columns
+from foretide.observation import DeviceFeatures, Observation, of_present_hardware, to_columns
 from foretide.observation_table import (
     MAX_PLAIN_BYTES,
     PROFILES_FIRST,
@@ -129,6 +129,14 @@ def test_a_shard_that_unpacks_beyond_its_bound_is_refused() -> None:
 def test_garbage_is_a_shard_error(garbage: bytes) -> None:
     with pytest.raises(ShardError):
         decode_shard("x", garbage)
+
+
+def test_what_ended_before_hardware_changed_speaks_of_a_machine_that_is_no_more() -> None:
+    before, then = observation(observed_milliseconds=9), observation(observed_milliseconds=10)
+    devices = {"fast": msgspec.structs.replace(DEVICES["fast"], changed_milliseconds=10), "slow": DEVICES["slow"]}
+    slow = msgspec.structs.replace(before, node_class="slow")
+    unknown = msgspec.structs.replace(before, node_class="gone")
+    assert of_present_hardware([before, slow, then, unknown], devices) == [slow, then, unknown]
 
 
 def test_thinning_keeps_profiles_before_runs_and_newer_before_older() -> None:

@@ -13,7 +13,7 @@ import msgspec
 from foretide.contention import Coefficients, coefficients_of
 from foretide.model.artefact import ArtefactError
 from foretide.model.predictor import CompletionTimePredictor
-from foretide.observation import DeviceFeatures
+from foretide.observation import DeviceFeatures, of_present_hardware
 from foretide.observation_table import thin
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import completiontimemodel
@@ -195,7 +195,7 @@ class ModelKeeper:
         """What a training would be made from, and its digest; made anew only when something of it changed."""
         made_of = (table.revision, devices)
         if self._request_made_of != made_of:
-            rows = tuple(thin(table.rows, MAX_TRAINING_ROWS))
+            rows = tuple(thin(of_present_hardware(table.rows, devices), MAX_TRAINING_ROWS))
             self._request_made = TrainingRequest(observations=rows, devices=dict(devices))
             text = msgspec.json.encode(self._request_made, order="deterministic")
             self._digest = hashlib.sha256(text).hexdigest()
