@@ -197,7 +197,7 @@ class Controller:
                 services=self._services.ledger,
                 refusals=self._current_refusals(),
                 spent=self._gatherer.spent(self._table, now),
-                trained_time=self._model.trained_time,
+                considered_time=self._model.considered_time,
                 rest_seconds=self._pace.rest_seconds(key),
                 now=now,
             )
@@ -268,12 +268,12 @@ class Controller:
             self._look_at_model()
 
     def _look_at_model(self) -> None:
-        before = (self._model.version, self._model.trained_time, self._model.coefficients)
+        before = (self._model.version, self._model.considered_time, self._model.coefficients)
         self._modelling.begin()
         with self._modelling.timed():
             recheck_seconds = self._model.look(self._table, self._gatherer.fleet().devices, self._owner, self._wall())
         self._knows_model = True
-        if (self._model.version, self._model.trained_time, self._model.coefficients) != before:
+        if (self._model.version, self._model.considered_time, self._model.coefficients) != before:
             self._ask(WORKLOADS)
         if recheck_seconds is not None:
             self._ask(MODEL, recheck_seconds)

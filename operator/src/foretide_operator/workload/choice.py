@@ -225,7 +225,7 @@ def _worth(facts: Facts, gain_seconds: float, prediction: Prediction) -> float:
 
 def learns(facts: Facts) -> bool:
     """Whether a model is in use, so that what is measured tells of other classes."""
-    return bool(facts.trained_time) and facts.workload.spec.profiling.policy == "Auto"
+    return bool(facts.considered_time) and facts.workload.spec.profiling.policy == "Auto"
 
 
 def _others(facts: Facts) -> str:
@@ -236,11 +236,11 @@ def _others(facts: Facts) -> str:
     for attempt in facts.attempts:
         if _is_under_way(attempt, measuring_key(facts.workload.spec), measured):
             return f"the measurement on {attempt.node_class}"
-    trained = parse_time(facts.trained_time)
+    considered = parse_time(facts.considered_time)
     for profile in facts.profiles:
         ended = parse_time(profile.spec.measured_time)
         is_fresh = seconds_since(profile.spec.measured_time, facts.now) < LEARNING_SECONDS
-        if trained is not None and ended is not None and ended > trained and is_fresh:
+        if considered is not None and ended is not None and ended > considered and is_fresh:
             return f"the measurement on {profile.spec.node_class}"
     return ""
 
