@@ -30,6 +30,14 @@ foretide_extender_watch_age_seconds{resource="pods"} 0.5
 foretide_extender_certificate_reload_failed 0.0
 """
 
+FIELDS: dict[str, Callable[[Object], bool]] = {
+    "spec.nodeName=,status.phase=Pending": lambda pod: (
+        "nodeName" not in pod["spec"] and pod["status"]["phase"] == "Pending"
+    ),
+    "spec.schedulerName=foretide-scheduler": lambda pod: pod["spec"].get("schedulerName") == "foretide-scheduler",
+}
+"""What the field selectors that are asked for choose."""
+
 
 def conditions(**statuses: str) -> list[Object]:
     return [condition(kind, status) for kind, status in statuses.items()]
@@ -134,8 +142,7 @@ class HealthyCluster:
     ) -> tuple[list[Object], str]:
         found = [each for each in self._list(resource, namespace) if _matches(each, label_selector)]
         if field_selector:
-            assert field_selector == "spec.nodeName=,status.phase=Pending"
-            found = [each for each in found if "nodeName" not in each["spec"] and each["status"]["phase"] == "Pending"]
+            found = [each for each in found if FIELDS[field_selector](each)]
         return [reduce({"kind": resource.kind, **copy.deepcopy(each)}) for each in found], "1"
 
     def raw(self, method: str, path: str, *, body: Object | None = None) -> Object:

@@ -197,6 +197,23 @@ def insufficient(cluster: HealthyCluster) -> None:
     cluster.items["pods"].append(pod)
 
 
+def without_label() -> Object:
+    pod = task("bare")
+    pod["metadata"]["labels"] = {}
+    return pod
+
+
+def with_inferences(text: str) -> Object:
+    pod = task("many")
+    pod["metadata"]["annotations"] = {"foretide.dev/inferences": text}
+    return pod
+
+
+def probe_without_image(cluster: HealthyCluster) -> None:
+    rows = cluster.one("nodeclasses", "slow")["status"]["conditions"]
+    rows[:] = [condition("Probed", "Unknown", "ImageMissing", "foretide/profiler:1-onnx: not found")]
+
+
 def task_image(image: str) -> Spoil:
     pod = task("pulls")
     pod["status"] = {
@@ -398,6 +415,19 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         ("resnt", "get aiw"),
     ),
     ("task's image", task_image("registry.example/runner:none"), "Error ImageMissing", ("runner:none", "not found")),
+    ("no label", add("pods", without_label()), "Warning LabelMissing", ("Pod team/bare", "docs/kinds.md#aiworkload")),
+    (
+        "unreadable inferences",
+        add("pods", with_inferences("some")),
+        "Warning InferencesUnreadable",
+        ("Pod team/many: metadata.annotations[foretide.dev/inferences] = some", "write a whole number"),
+    ),
+    (
+        "probe without an image",
+        probe_without_image,
+        "Error ImageMissing",
+        ("NodeClass slow: status.conditions[Probed] = Unknown", "foretide/profiler:1-onnx: not found"),
+    ),
     ("task's digest", task_image(PINNED), "Error ImageDigestMissing", (PINNED, "describe pod pulls")),
     (
         "autoscaler",

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
-from foretide_cli.doctor.finding import Finding, one_line
+from foretide_cli.doctor.finding import Finding, Severity, one_line
 from foretide_cli.doctor.observed import Observed, condition_of
+from foretide_cli.doctor.workloads import HINDRANCES
 from foretide_cli.tables import some
 from foretide_kube.client import Object
 from foretide_kube.kinds.common import find_condition
@@ -17,6 +18,11 @@ from foretide_kube.names import GROUP, LABEL_NODE_CLASS
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 
 _LABELLING: Final = "docs/kinds.md#nodeclass"
+_CONDITIONS: Final[tuple[tuple[str, Severity, str], ...]] = (
+    ("Probed", "Error", "kubectl describe nclass {name}"),
+    ("Unambiguous", "Warning", f"give the classes other selectors or priorities: {_LABELLING}"),
+)
+"""Conditions of a class, how bad it is that one is not True, and what to do."""
 _LIKE: Final = 0.6
 _ALMOST_THE_SAME: Final = 0.9
 """So alike, of one, are words that differ by a slip, and those that differ by a letter."""
@@ -151,20 +157,19 @@ def _class(node_class: NodeClass, members: Sequence[Object]) -> Iterator[Finding
             message=f"none of its nodes is Ready ({some([node['metadata']['name'] for node in members])})",
             remedy=f"kubectl describe node {members[0]['metadata']['name']}",
         )
-    for kind, remedy in (
-        ("Probed", f"kubectl describe nclass {name}"),
-        ("Unambiguous", f"give the classes other selectors or priorities: {_LABELLING}"),
-    ):
+    for kind, severity, remedy in _CONDITIONS:
         found = find_condition(node_class.status.conditions, kind)
-        if found is not None and found.status == "False":
+        if found is None or found.status == "True":
+            continue
+        if found.status == "False" or found.reason in HINDRANCES:
             yield Finding(
-                severity="Error" if kind == "Probed" else "Warning",
+                severity=severity,
                 reason=found.reason,
                 object=f"NodeClass {name}",
                 field=f"status.conditions[{kind}]",
-                value="False",
+                value=found.status,
                 message=one_line(found.message),
-                remedy=remedy,
+                remedy=remedy.format(name=name),
             )
 
 

@@ -24,6 +24,7 @@ from foretide_kube.names import (
     NODE_CLASSES,
     NODES,
     PODS,
+    SCHEDULER_NAME,
     WORKLOAD_PROFILES,
     Resource,
 )
@@ -40,6 +41,7 @@ _POLICIES: Final = (
 )
 T = TypeVar("T")
 
+_OF_OUR_SCHEDULER: Final = f"spec.schedulerName={SCHEDULER_NAME}"
 _AUTOSCALERS: Final = ("cluster-autoscaler", "karpenter")
 
 
@@ -92,6 +94,7 @@ class _Gatherer:
             unreadable=tuple(self._unreadable),
             tasks=self._namespaced(PODS, _whole, {PODS.plural}, label_selector=LABEL_WORKLOAD),
             unbound=self._namespaced(PODS, _meant_for_us, {PODS.plural}, field_selector=MAY_BE_GATED),
+            unlabelled=self._namespaced(PODS, _without_label, {PODS.plural}, field_selector=_OF_OUR_SCHEDULER),
             lacking=lacking,
             own_lacking=self._reader.may(
                 "create selfsubjectaccessreviews.authorization.k8s.io",
@@ -250,6 +253,12 @@ def _node(item: Object) -> Object:
 def _profiled_class(item: Object) -> str | None:
     """The class that a WorkloadProfile was measured on."""
     return (item.get("spec") or {}).get("nodeClass")
+
+
+def _without_label(item: Object) -> Object | None:
+    """A Pod that names no workload and has not ended."""
+    is_named = LABEL_WORKLOAD in (item["metadata"].get("labels") or {})
+    return _whole(item) if not is_named and is_live(item) else None
 
 
 def _meant_for_us(item: Object) -> Object | None:

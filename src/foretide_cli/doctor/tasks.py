@@ -20,6 +20,7 @@ from foretide_cli.doctor.trouble import age_seconds, image_trouble
 from foretide_kube.client import Object
 from foretide_kube.names import (
     AIWORKLOADS,
+    ANNOTATION_INFERENCES,
     GATE_PLAN,
     LABEL_ROLE,
     LABEL_WORKLOAD,
@@ -27,6 +28,7 @@ from foretide_kube.names import (
     ROLE_RUN,
     SCHEDULER_NAME,
 )
+from foretide_kube.reduced import facts_of, reduce_pod
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 _LONG_SECONDS: Final = 300.0
@@ -166,6 +168,17 @@ def _past_us(observed: Observed, stranded: Collection[str]) -> Iterator[Finding]
     if observed.mode in {"secondary", "external"}:
         others = [each for each in live if path_of(each) not in stranded]
         yield from _unasked(observed, [each for each in others if not is_meant_for_us(each, observed.mode)])
+    yield from _unreadable_inferences(live)
+    if observed.unlabelled:
+        yield _of_many(
+            observed.unlabelled,
+            severity="Warning",
+            reason="LabelMissing",
+            field=f"metadata.labels[{LABEL_WORKLOAD}]",
+            value="(none)",
+            message="its scheduler asks the extender, which does not know what it is: all nodes count alike",
+            remedy=f"give its template the label {LABEL_WORKLOAD}: NAME of an AIWorkload (docs/kinds.md#aiworkload)",
+        )
     if observed.workloads is None or AIWORKLOADS.plural in observed.partly or observed.unreadable:
         return
     known = {(each.metadata.namespace, each.metadata.name) for each in observed.workloads}
@@ -195,6 +208,23 @@ def _unasked(observed: Observed, pods: Sequence[Object]) -> Iterator[Finding]:
             value="(none)" if is_external else name[0],
             message="it carries a workload's label, and the scheduler that places it asks no extender about it",
             remedy=f"give its template {wanted} (docs/kinds.md#aiworkload), or take the label {LABEL_WORKLOAD} away",
+        )
+
+
+def _unreadable_inferences(live: Sequence[Object]) -> Iterator[Finding]:
+    """Pods that say in a way that cannot be read how much work they are."""
+    told = [(pod, facts_of(reduce_pod(pod)).inferences_problem) for pod in live]
+    wrong = [(pod, problem) for pod, problem in told if problem]
+    if wrong:
+        pod, problem = min(wrong, key=lambda one: path_of(one[0]))
+        yield _of_many(
+            [each for each, _ in wrong],
+            severity="Warning",
+            reason="InferencesUnreadable",
+            field=f"metadata.annotations[{ANNOTATION_INFERENCES}]",
+            value=one_line(pod["metadata"]["annotations"][ANNOTATION_INFERENCES]),
+            message="it cannot be read, and spec.inferences of the AIWorkload is taken",
+            remedy=one_line(problem),
         )
 
 

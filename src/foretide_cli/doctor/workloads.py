@@ -32,7 +32,12 @@ _REMEDIES: Final[dict[str, str]] = {
     "LatencyUnmeetable": "kubectl -n {namespace} edit aiw {name}: raise spec.objective.latencyMilliseconds",
     "TasksFailed": "kubectl -n {namespace} get pods -l foretide.dev/workload={name}",
 }
-"""By the reason of a condition; those that the cluster is the cause of hold while it is Unknown as well."""
+"""By the reason of a condition."""
+
+HINDRANCES: Final = frozenset(
+    {"ImageMissing", "VolumeUnavailable", "QuotaExceeded", "PodRefused", "Unschedulable", "TooLargeForEveryNode"}
+)
+"""Reasons for which a condition stays Unknown until somebody does something."""
 
 _SEVERITIES: Final[dict[str, Severity]] = {
     "Inspected": "Error",
@@ -74,7 +79,7 @@ def _severity(condition: Condition) -> Severity | None:
     if condition.reason in _FOLLOWS or condition.type not in _SEVERITIES:
         return None
     if condition.status == "Unknown":
-        return "Warning" if condition.reason in _REMEDIES else None
+        return "Warning" if condition.reason in HINDRANCES else None
     return _SEVERITIES[condition.type] if condition.status == "False" else None
 
 
