@@ -692,7 +692,8 @@ def test_yaml_and_json_say_the_same() -> None:
 
 def test_the_header_tells_what_is_installed() -> None:
     text = run(HealthyCluster(), "table")[1]
-    rows = [line.split(maxsplit=1) for line in text.splitlines()[:7]]
+    rows = [line.split(maxsplit=1) for line in text.splitlines()[:8]]
+    assert ["asked", "12 filter calls since it was started"] in rows
     assert ["mode", "secondary"] in rows
     assert ["scheduler", "registry.k8s.io/kube-scheduler:v1.36.2"] in rows
     assert "0.1.0 in namespace foretide-system" in text

@@ -129,7 +129,7 @@ def _certificates(observed: Observed, where: str, extender: Extender) -> Iterato
 
 def _asked(observed: Observed, extenders: Sequence[Extender]) -> Iterator[Finding]:
     """Tasks that were bound since all extenders are there, though none of them was asked."""
-    if any(each.total(_CALLS, verb="filter") for each in extenders) or observed.tasks is None:
+    if filter_calls(extenders) or observed.tasks is None:
         return
     since = max(each.started_seconds or observed.now_seconds for each in extenders)
     bound = [each for each in observed.tasks if is_meant_for_us(each, observed.mode) and _bound_seconds(each) > since]
@@ -165,6 +165,11 @@ def _asked(observed: Observed, extenders: Sequence[Extender]) -> Iterator[Findin
         message=f"tasks were bound ({named('Pod', bound[0])}) and the extender was never asked: {cause}",
         remedy=remedy,
     )
+
+
+def filter_calls(extenders: Sequence[Extender]) -> int:
+    """How often they were asked to filter nodes since they were started."""
+    return round(sum(each.total(_CALLS, verb="filter") for each in extenders))
 
 
 def _bound_seconds(pod: Object) -> float:

@@ -76,6 +76,7 @@ def in_words(diagnosis: Diagnosis) -> str:
 
 
 def _facts(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    calls = "-" if diagnosis.filter_calls is None else f"{diagnosis.filter_calls} filter calls since it was started"
     installed = f"{diagnosis.installed_version or '(none found)'} in namespace {diagnosis.namespace}"
     return [
         ("Foretide", installed),
@@ -83,6 +84,7 @@ def _facts(diagnosis: Diagnosis) -> list[tuple[str, str]]:
         ("command", diagnosis.command_version or "-"),
         ("Kubernetes", diagnosis.kubernetes_version or "-"),
         *diagnosis.images.items(),
+        ("asked", calls),
     ]
 
 

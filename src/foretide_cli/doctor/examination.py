@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from foretide_cli.doctor.autoscalers import autoscalers
-from foretide_cli.doctor.calls import calls, external_scheduler
+from foretide_cli.doctor.calls import calls, external_scheduler, filter_calls
 from foretide_cli.doctor.classes import classes
 from foretide_cli.doctor.finding import Finding, Severity
 from foretide_cli.doctor.installation import definitions, installation
@@ -33,7 +33,10 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What `foretide doctor` tells; ``images`` are by part, ``missing_rights`` those of who asks."""
+    """What `foretide doctor` tells; ``images`` are by part, ``missing_rights`` those of who asks.
+
+    ``filter_calls`` is how often the extenders were asked since they were started; None where none can be reached.
+    """
 
     namespace: str
     mode: Mode | None
@@ -41,6 +44,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     installed_version: str
     kubernetes_version: str
     images: dict[str, str]
+    filter_calls: int | None
     checks: list[Checked]
     missing_rights: list[str]
 
@@ -77,6 +81,7 @@ _EXTERNAL_ALONE: Final = frozenset({"external scheduler"})
 def examine(observed: Observed) -> Diagnosis:
     """What all checks find, the worst of each first."""
     mode = observed.mode
+    reached = [each for each in observed.extenders or () if not each.problem]
     wanted = [each for each in _CHECKS if mode == "external" or each.name not in _EXTERNAL_ALONE]
     return Diagnosis(
         namespace=observed.namespace,
@@ -85,6 +90,7 @@ def examine(observed: Observed) -> Diagnosis:
         installed_version=observed.installed_version,
         kubernetes_version=observed.kubernetes_version,
         images=installed_images(observed),
+        filter_calls=filter_calls(reached) if reached else None,
         checks=[_checked(each, observed) for each in wanted],
         missing_rights=list(observed.missing),
     )

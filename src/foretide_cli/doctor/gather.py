@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, TypeVar
 
@@ -29,6 +30,8 @@ from foretide_kube.names import (
     Resource,
 )
 
+T = TypeVar("T")
+
 _PART_OF: Final = ("app.kubernetes.io/part-of", "foretide")
 _SERVICES: Final = Resource("", "v1", "services", "Service")
 _POLICY: Final = "foretide-operator-pods"
@@ -39,8 +42,6 @@ _POLICIES: Final = (
         _ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", namespaced=False
     ),
 )
-T = TypeVar("T")
-
 _OF_OUR_SCHEDULER: Final = f"spec.schedulerName={SCHEDULER_NAME}"
 _AUTOSCALERS: Final = ("cluster-autoscaler", "karpenter")
 
@@ -51,10 +52,9 @@ def gather(
     """The cluster as ``client`` may see it.
 
     ``namespace`` is the user's own, which is read where all may not be; ``system_namespace`` where Foretide is if it is
-    found nowhere else; ``get`` as in `foretide_cli.explain`. ApiError where something else than a right is missing.
+    found nowhere else; ``get`` as in `foretide_cli.extenders`. ApiError where something else than a right is missing.
     """
-    gatherer = _Gatherer(client, namespace, system_namespace, get)
-    return gatherer.observe(clock)
+    return _Gatherer(client, namespace, system_namespace, get).observe(clock)
 
 
 class _Gatherer:
@@ -65,46 +65,56 @@ class _Gatherer:
         self._unreadable: list[tuple[str, str]] = []
 
     def observe(self, clock: Callable[[], float]) -> Observed:
-        kubernetes = self._raw("/version").get("gitVersion", "")
-        deployments, scalers = self._deployments()
-        self._home = _home(deployments, self._home)
         fields = self._reader.may(f"get {PATH}", lambda: lacking_fields(self._definitions()))
         served = {name for name, lacking in (fields or {}).items() if lacking is not None}
-        mode = Observed(now_seconds=0.0, namespace=self._home, deployments=deployments).mode
-        parts = self._in_home(PODS, _whole, label_selector="=".join(_PART_OF))
+        installed = self._installed()
         profiles = self._namespaced(WORKLOAD_PROFILES, _profiled_class, served)
-        workloads = self._namespaced(AIWORKLOADS, self._parsed("AIWorkload", aiworkload.parse), served)
-        node_classes = self._cluster(NODE_CLASSES, self._parsed("NodeClass", nodeclass.parse), served)
-        extenders = self._extenders() if mode in {"secondary", "external"} else ()
-        lacking = None if mode is None else self._lacking(mode)
-        return Observed(
-            now_seconds=self._client.answered_seconds() or clock(),
-            namespace=self._home,
-            cli_version=_own_version(),
-            kubernetes_version=kubernetes,
-            deployments=deployments,
-            parts=parts,
-            has_service=self._has_service() if mode == "external" else None,
-            has_policy=self._has_policy() if mode is not None else None,
+        whole = replace(
+            installed,
             fields=fields,
             nodes=self._cluster(NODES, _node, {NODES.plural}),
-            classes=node_classes,
-            workloads=workloads,
+            classes=self._cluster(NODE_CLASSES, self._parsed("NodeClass", nodeclass.parse), served),
+            workloads=self._namespaced(AIWORKLOADS, self._parsed("AIWorkload", aiworkload.parse), served),
             profiled_classes=None if profiles is None else frozenset(profiles),
             unreadable=tuple(self._unreadable),
             tasks=self._namespaced(PODS, _whole, {PODS.plural}, label_selector=LABEL_WORKLOAD),
             unbound=self._namespaced(PODS, _meant_for_us, {PODS.plural}, field_selector=MAY_BE_GATED),
             unlabelled=self._namespaced(PODS, _without_label, {PODS.plural}, field_selector=_OF_OUR_SCHEDULER),
-            lacking=lacking,
             own_lacking=self._reader.may(
                 "create selfsubjectaccessreviews.authorization.k8s.io",
                 lambda: own_lacking(self._client, self._own, self._home),
             ),
-            extenders=extenders,
-            cluster_schedulers=self._cluster_schedulers() if mode == "external" else None,
-            autoscalers=self._autoscalers(scalers),
+        )
+        return replace(
+            whole,
+            now_seconds=self._client.answered_seconds() or clock(),
             partly=frozenset(self._reader.unread),
             missing=tuple(self._reader.missing),
+        )
+
+    def _installed(self) -> Observed:
+        """What is known of the installation itself, and of what it stands on."""
+        deployments, scalers = self._deployments()
+        self._home = _home(deployments, self._home)
+        base = Observed(
+            now_seconds=0.0,
+            namespace=self._home,
+            cli_version=_own_version(),
+            kubernetes_version=self._raw("/version").get("gitVersion", ""),
+            deployments=deployments,
+            parts=self._in_home(PODS, _whole, label_selector="=".join(_PART_OF)),
+            autoscalers=self._autoscalers(scalers),
+        )
+        mode = base.mode
+        if mode is None:
+            return base
+        return replace(
+            base,
+            has_policy=self._has_policy(),
+            lacking=self._lacking(mode),
+            extenders=() if mode == "none" else self._extenders(),
+            has_service=self._has_service() if mode == "external" else None,
+            cluster_schedulers=self._cluster_schedulers() if mode == "external" else None,
         )
 
     def _deployments(self) -> tuple[tuple[Object, ...] | None, list[str]]:
