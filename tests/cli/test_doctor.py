@@ -407,6 +407,16 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "Error PodStranded",
         ("spec.schedulerName = foretide-sheduler", "schedulerName: foretide-scheduler"),
     ),
+    (
+        "scheduler that looks at nothing",
+        add("pods", waiting()),
+        "Error PodStranded",
+        (
+            "spec.schedulerName = foretide-scheduler",
+            "its scheduler does not look",
+            "kubectl -n foretide-system get pods",
+        ),
+    ),
     ("gated without a planner", gone_planner, "Error GateWithoutPlanner", ("foretide release --all-namespaces",)),
     (
         "label of no workload",
@@ -614,8 +624,11 @@ def test_what_is_on_its_way_is_no_fault() -> None:
     cluster = HealthyCluster()
     young = waiting("young")
     young["metadata"]["creationTimestamp"] = LATER
+    probe = task("probe")
+    probe["metadata"]["labels"] = {"foretide.dev/role": "probe", "foretide.dev/job-node-class": "fast"}
     cluster.items["pods"] += [
         young,
+        probe,
         waiting("gated", schedulingGates=[{"name": "foretide.dev/plan"}]),
         waiting("theirs", schedulerName="volcano") | {"metadata": {"name": "theirs", "namespace": "a"}},
     ]

@@ -21,6 +21,7 @@ from foretide_kube.kinds.common import KindError
 from foretide_kube.names import (
     AIWORKLOADS,
     DEPLOYMENTS,
+    LABEL_ROLE,
     LABEL_WORKLOAD,
     NODE_CLASSES,
     NODES,
@@ -266,9 +267,9 @@ def _profiled_class(item: Object) -> str | None:
 
 
 def _without_label(item: Object) -> Object | None:
-    """A Pod that names no workload and has not ended."""
-    is_named = LABEL_WORKLOAD in (item["metadata"].get("labels") or {})
-    return _whole(item) if not is_named and is_live(item) else None
+    """A Pod that names no workload, is none of ours (probes are of a class), and has not ended."""
+    labels = item["metadata"].get("labels") or {}
+    return _whole(item) if not labels.keys() & {LABEL_WORKLOAD, LABEL_ROLE} and is_live(item) else None
 
 
 def _meant_for_us(item: Object) -> Object | None:

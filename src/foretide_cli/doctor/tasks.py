@@ -83,16 +83,21 @@ def _stranded(observed: Observed, waiting: Sequence[Object]) -> dict[str, list[O
 def _told_of_stranded(observed: Observed, stranded: Mapping[str, Sequence[Object]]) -> Iterator[Finding]:
     wanted = SCHEDULER_NAME if observed.mode == "secondary" else DEFAULT_SCHEDULER
     for name, pods in stranded.items():
-        is_ours_gone = name == SCHEDULER_NAME and _is_scheduler_gone(observed)
-        mend = "install Foretide again" if is_ours_gone else f"make them anew with schedulerName: {wanted}"
+        if name not in {wanted, SCHEDULER_NAME}:
+            message, mend = "no scheduler of this name looks at it", f"make it anew with schedulerName: {wanted}"
+        elif _is_scheduler_gone(observed) and name == SCHEDULER_NAME:
+            message, mend = "its scheduler is not installed", f"install Foretide again ({INSTALL}#upgrade-uninstall)"
+        else:
+            namespace = observed.namespace if name == SCHEDULER_NAME else "kube-system"
+            message, mend = "its scheduler does not look at it", f"kubectl -n {namespace} get pods"
         yield _of_many(
             pods,
             severity="Error",
             reason="PodStranded",
             field="spec.schedulerName",
             value=name,
-            message="its scheduler is not installed" if is_ours_gone else "no scheduler of this name looks at it",
-            remedy=f"{mend} ({INSTALL}#upgrade-uninstall); all of them: "
+            message=message,
+            remedy=f"{mend}; all of them: "
             f"kubectl get pods -A --field-selector spec.schedulerName={name},spec.nodeName=",
         )
 
