@@ -1,4 +1,4 @@
-"""Bounds what clients hold: so many connections, so long for a request, and so many bytes of bodies at once.
+"""Bounds what clients hold open: so many connections, each for so long.
 
 A client has a deadline for each request, however its bytes drip in. Where all connections are in use, a new one has the
 place of that whose client has let us wait for longest: who holds connections open keeps nobody out, and no probe.
@@ -83,25 +83,3 @@ class Connections:
         held.is_cut = True
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
-
-
-class Budget:
-    """Bytes of bodies that are held at once."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes = most_bytes
-        self._left_bytes = most_bytes
-        self._lock = threading.Lock()
-
-    def take(self, size_bytes: int) -> bool:
-        """Take so many; False where they are not left."""
-        with self._lock:
-            if size_bytes > self._left_bytes:
-                return False
-            self._left_bytes -= size_bytes
-            return True
-
-    def give_back(self, size_bytes: int) -> None:
-        """Have so many left again."""
-        with self._lock:
-            self._left_bytes += size_bytes
