@@ -80,9 +80,13 @@ def namespace_of(workload: str) -> str:
 
 
 class DeviceFeatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What is known of a node class from its probe; None where it was not probed."""
+    """What is known of a node class from its probe; None where it was not probed.
+
+    ``startup_milliseconds`` is from the probe's first statement to its first model loaded, on onnxruntime.
+    """
 
     node_class: str
+    startup_milliseconds: int | None = None
     gemm_flops_per_second: int | None = None
     memory_bandwidth_bytes_per_second: int | None = None
     model_microseconds: dict[str, int] = msgspec.field(default_factory=dict)

@@ -40,6 +40,7 @@ def features_of(node_class: NodeClass) -> DeviceFeatures:
         return DeviceFeatures(node_class=node_class.metadata.name)
     return DeviceFeatures(
         node_class=node_class.metadata.name,
+        startup_milliseconds=probe.startup_milliseconds,
         gemm_flops_per_second=probe.gemm_flops_per_second,
         memory_bandwidth_bytes_per_second=probe.memory_bandwidth_bytes_per_second,
         model_microseconds=probe.model_microseconds,
