@@ -77,6 +77,11 @@ class Connections:
         with self._lock:
             return all(held.stage == "reading" or held.is_cut for held in self._held.values())
 
+    def nobody_waits(self) -> bool:
+        """Whether no client waits for us, though it may not have taken its answer."""
+        with self._lock:
+            return all(held.stage != "working" for held in self._held.values())
+
     @staticmethod
     def _cut(connection: socket.socket, held: _Held) -> None:
         """Wake its thread, which then closes it."""

@@ -18,6 +18,7 @@ from foretide_profiler.output import progress
 from foretide_profiler.requests import ModelRequest, ServeCall
 from foretide_profiler.runtimes import LoadedModel
 from foretide_profiler.serving import protocol
+from foretide_profiler.serving.connections import Connections
 from foretide_profiler.serving.figures import CONTENT_TYPE, TOO_MANY_WAIT, Figures
 from foretide_profiler.serving.line import Line
 from foretide_profiler.serving.protocol import JSON, Outputs, RequestError, Tensor
@@ -47,7 +48,7 @@ def serve(call: ServeCall, process: Process) -> bytes:
     progress(f"answers requests on port {port.number}")
     word.wait()
     progress("told to stop: who waits is served, others are refused")
-    is_drained = service.drain(DRAIN_SECONDS, port.connections.are_answered)
+    is_drained = service.drain(DRAIN_SECONDS, port.connections)
     port.close()
     if not is_drained:
         message = f"stopped with requests that waited for more than {DRAIN_SECONDS:.0f} s; ask for a shorter queue"
@@ -87,17 +88,20 @@ class Service:
         worker.start()
         self._opened = _Opened(model, line, room, worker)
 
-    def drain(self, seconds: float, are_answered: Callable[[], bool]) -> bool:
-        """Let nobody in, serve who waits and have their answers written; False where the time did not suffice."""
+    def drain(self, seconds: float, connections: Connections) -> bool:
+        """Let nobody in, serve who waits and have their answers taken; False where the time did not suffice to serve.
+
+        Who does not take an answer in this time has none, and that is no failure of the service.
+        """
         self._is_ending = True
         end_seconds = time.monotonic() + seconds
         opened = self._opened
         if opened is not None:
             opened.line.close()
             opened.worker.join(seconds)
-        while not are_answered() and time.monotonic() < end_seconds:
+        while not connections.are_answered() and time.monotonic() < end_seconds:
             time.sleep(0.01)
-        return are_answered() and not (opened is not None and opened.worker.is_alive())
+        return connections.nobody_waits() and not (opened is not None and opened.worker.is_alive())
 
     def read(self, path: str) -> tuple[str, bytes]:
         """What there is to be read."""
