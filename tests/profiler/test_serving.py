@@ -165,6 +165,15 @@ def test_what_follows_a_body_that_nobody_read_is_not_taken_for_a_request(service
     assert b"platform" not in found
 
 
+def test_it_answers_on_all_addresses_whatever_their_family(service: Served) -> None:
+    own = Path("/proc/net/if_inet6")
+    has_ipv6 = own.exists() and f"{1:032x}" in own.read_text()
+    for host in ("127.0.0.1", "::1") if has_ipv6 else ("127.0.0.1",):
+        with socket.create_connection((host, service.port), timeout=30) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            assert connection.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+
+
 def test_several_requests_share_a_connection(service: Served) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         reader = connection.makefile("rb")

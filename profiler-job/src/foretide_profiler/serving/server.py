@@ -65,6 +65,7 @@ class Port:
 
 
 class _Server(ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
@@ -73,6 +74,12 @@ class _Server(ThreadingHTTPServer):
         self.answers = answers
         self.connections = connections
         super().__init__(("", port), _Handler)
+
+    def server_bind(self) -> None:
+        """Listen on IPv4 and IPv6 alike: a Pod may have an address of either alone."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - as inherited
         return self.connections.admit(request)
