@@ -20,8 +20,9 @@ from foretide_profiler.runtimes import LoadedModel
 from foretide_profiler.serving import protocol
 from foretide_profiler.serving.connections import Connections
 from foretide_profiler.serving.figures import CONTENT_TYPE, TOO_MANY_WAIT, Figures
+from foretide_profiler.serving.inferring import Inferences
 from foretide_profiler.serving.line import Line
-from foretide_profiler.serving.protocol import JSON, Outputs, RequestError, Tensor
+from foretide_profiler.serving.protocol import JSON, RequestError
 from foretide_profiler.serving.room import Room
 from foretide_profiler.serving.server import Port
 
@@ -62,6 +63,7 @@ class _Opened:
     """What there is from the model's first inference on."""
 
     model: LoadedModel
+    inferences: Inferences
     line: Line
     room: Room
     worker: threading.Thread
@@ -83,10 +85,11 @@ class Service:
         outputs = model.answer(protocol.zeros(model.input))
         protocol.check_outputs(outputs)
         room = Room(model.input, outputs, limit_bytes=process.limits.memory_bytes)
-        line = Line(_answering(model), length=self._call.queue, clock=time.perf_counter_ns)
+        inferences = Inferences(model)
+        line = Line(inferences.answer, length=self._call.queue, clock=time.perf_counter_ns)
         worker = threading.Thread(target=line.work, name="inferences", daemon=True)
         worker.start()
-        self._opened = _Opened(model, line, room, worker)
+        self._opened = _Opened(model, inferences, line, room, worker)
 
     def drain(self, seconds: float, connections: Connections) -> bool:
         """Let nobody in, serve who waits and have their answers taken; False where the time did not suffice to serve.
@@ -107,8 +110,7 @@ class Service:
         """What there is to be read."""
         match path:
             case "/healthz":
-                if self._opened is not None and not self._opened.worker.is_alive() and not self._is_ending:
-                    raise RequestError(503, "WorkerDead", "no inference is made any more")
+                self._check_alive()
                 return _PLAIN, b"ok\n"
             case "/readyz":
                 self._ready()
@@ -168,7 +170,19 @@ class Service:
             raise RequestError(503, "Stopping", "the service is ending; ask another", retry_seconds=1)
         if self._opened is None:
             raise RequestError(503, "NotReady", "the model is being loaded; come back later", retry_seconds=5)
+        self._check_alive()
         return self._opened
+
+    def _check_alive(self) -> None:
+        """Refuse where no inference is made any more: kubelet then starts the container anew."""
+        opened = self._opened
+        if opened is None or self._is_ending:
+            return
+        if not opened.worker.is_alive():
+            raise RequestError(503, "WorkerDead", "no inference is made any more", retry_seconds=60)
+        if opened.inferences.is_lost:
+            message = "the accelerator answers nothing any more; the service has to start anew"
+            raise RequestError(503, "AcceleratorLost", message, retry_seconds=60)
 
     def _described(self) -> bytes:
         """The model as the Open Inference Protocol tells of it."""
@@ -180,24 +194,3 @@ class Service:
 
 def _name_of(request: ModelRequest) -> str:
     return request.name if request.file is None else request.file.stem
-
-
-def _answering(model: LoadedModel) -> Callable[[Tensor], Outputs]:
-    """An inference on somebody's batch, whose failures have a reason."""
-
-    def answer(batch: Tensor) -> Outputs:
-        try:
-            return model.answer(batch)
-        except MemoryError as error:
-            raise _out_of_memory("an inference does not fit into memory") from error
-        except Exception as error:
-            if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
-                raise _out_of_memory(str(error)) from error
-            message = f"the model refuses the input, or failed: {error}"
-            raise RequestError(500, "InferenceFailed", message[:1024], "inputs[0].data") from error
-
-    return answer
-
-
-def _out_of_memory(message: str) -> RequestError:
-    return RequestError(500, "OutOfMemory", f"{message[:900]}; raise spec.resources.limits.memory")
