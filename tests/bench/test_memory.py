@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bench.memory import __main__ as bench
+from bench.memory.least_limit import memory_groups
 from bench.memory.peaks import COLUMNS, DATA, Subject, read, row
+from devcluster.cgroups import Hierarchies
 from foretide.signature import OperatorCost, Signature
 
 
@@ -53,3 +55,14 @@ def test_on_the_committed_table_the_marks_are_met(
     assert found["oom_share"] <= 0.02
     assert found["median_over_estimate"] <= 0.25
     assert found["regimes"].keys() >= {"onnx workload", "onnx family", "torch pair", "torch all but two"}
+
+
+def test_limits_are_written_where_the_cgroups_of_either_version_have_them(tmp_path: Path) -> None:
+    v1 = ((tmp_path / "cpu", frozenset({"cpu"})), (tmp_path / "memory", frozenset({"memory"})))
+    assert memory_groups(Hierarchies(v1, tmp_path)) == (tmp_path / "memory", "memory.limit_in_bytes")
+    (tmp_path / "cgroup.controllers").write_text("cpu memory\n")
+    assert memory_groups(Hierarchies((), tmp_path)) == (tmp_path, "memory.max")
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+memory"
+    (tmp_path / "cgroup.controllers").write_text("cpu\n")
+    with pytest.raises(OSError, match="limit memory"):
+        memory_groups(Hierarchies((), tmp_path))
