@@ -553,6 +553,38 @@ def test_a_refused_job_is_a_reason_in_the_status() -> None:
     assert created(decision) == []
 
 
+def test_a_refused_run_job_is_a_reason_in_the_status_until_it_is_tried_again() -> None:
+    given = known(run={"mode": "Job"})
+    refusals = {run_job(given, SETTINGS)["metadata"]["name"]: Failed("QuotaExceeded", "exceeded quota: jobs")}
+    decision = decide(facts(workload=given, refusals=refusals), predict)
+    assert verdict(decision, "RunComplete") == ("Unknown", "QuotaExceeded")
+    assert "run" not in created(decision)
+    assert decision.recheck_seconds is not None
+    assert decision.recheck_seconds <= 30.0
+
+
+@pytest.mark.parametrize(
+    ("available_replicas", "available"),
+    [(None, "Unknown"), (2, "True"), (1, "False"), (0, "False")],  # None: there is no Deployment yet
+)
+def test_a_refused_deployment_is_a_reason_beside_what_still_runs(
+    available_replicas: int | None, available: str
+) -> None:
+    given = known(run={"mode": "Deployment", "replicas": 2})
+    stored = as_stored(run_deployment(given, SETTINGS), status={"availableReplicas": available_replicas or 0})
+    template = {"metadata": {"labels": {"bad key!": "x"}}}
+    changed = edited(given, run={"mode": "Deployment", "replicas": 2, "template": template})
+    refusals = {stored["metadata"]["name"]: Failed("PodRefused", "labels: Invalid value")}
+    deployments = () if available_replicas is None else (stored,)
+    decision = decide(facts(workload=changed, deployments=deployments, refusals=refusals), predict)
+    assert verdict(decision, "Available") == (available, "PodRefused")
+    assert not any(isinstance(action, Apply) for action in decision.actions)
+    assert decision.recheck_seconds is not None
+    assert decision.recheck_seconds <= 30.0
+    settled = decide(facts(workload=given, deployments=(stored,), refusals=refusals), predict)
+    assert verdict(settled, "Available")[1] in {"PodsAvailable", "PodsMissing"}, "what is there already is not refused"
+
+
 OUTCOMES = st.sampled_from(
     [
         None,

@@ -28,10 +28,10 @@ class Facts:
     ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key, and
     ``superseded`` those of any key that another one has replaced. ``watches`` has, by class, what tasks said of the
     measurement there. ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
-    are Jobs, by name, that the API server would not take just now. ``spent`` is what a day's measurements took, and
-    ``ahead`` has for each class the first of the other workloads that wait to be measured there. ``trained_time`` is
-    when a model was trained last, whether it serves or not; empty if none is in use. While ``rest_seconds`` are left,
-    its status is not written for small changes.
+    are Jobs and Deployments, by name, that the API server would not take just now. ``spent`` is what a day's
+    measurements took, and ``ahead`` has for each class the first of the other workloads that wait to be measured there.
+    ``trained_time`` is when a model was trained last, whether it serves or not; empty if none is in use. While
+    ``rest_seconds`` are left, its status is not written for small changes.
     """
 
     workload: AIWorkload
