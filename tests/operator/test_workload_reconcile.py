@@ -16,6 +16,7 @@ from foretide.results import Failure
 from foretide.signature import Signature
 from foretide.termination_message import encode
 from foretide_kube.kinds import aiworkload, workloadprofile
+from foretide_kube.kinds.aiworkload import MAX_PREDICTIONS
 from foretide_kube.kinds.common import find_condition, plain
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
 from foretide_kube.names import DEPLOYMENTS, JOBS, WORKLOAD_PROFILES
@@ -305,6 +306,22 @@ def test_classes_take_turns_where_another_workload_is_being_measured() -> None:
     decision = decide(facts(workload=known(), measuring={"fast": 1}), predict)
     (job,) = [action for action in decision.actions if isinstance(action, Create)]
     assert job.body["metadata"]["labels"]["foretide.dev/job-node-class"] == "slow"
+
+
+@pytest.mark.parametrize("policy", ["Auto", "Always"])
+def test_classes_beyond_those_that_can_be_predicted_are_not_measured_and_that_is_said(policy: str) -> None:
+    classes = [node_class(f"class-{number:02}") for number in range(MAX_PREDICTIONS + 2)]
+    nodes = [node(f"{each.metadata.name}-1", each.metadata.name) for each in classes]
+    given = known(profiling={"policy": policy})
+    decision = decide(facts(workload=given, classes=classes, nodes=nodes), predict)
+    jobs = [action.body["metadata"]["labels"] for action in decision.actions if isinstance(action, Create)]
+    begun = {labels["foretide.dev/job-node-class"] for labels in jobs}
+    assert begun == {each.metadata.name for each in classes[:MAX_PREDICTIONS]}
+    assert decision.status.profiles is not None
+    assert decision.status.profiles.failed == 2
+    condition = find_condition(decision.status.conditions, "Profiled")
+    assert condition is not None
+    assert "class-65: TooManyNodeClasses" in condition.message
 
 
 def test_a_measurement_becomes_a_workload_profile_once() -> None:
