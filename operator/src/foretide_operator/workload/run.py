@@ -17,6 +17,7 @@ from foretide.results import Failure, ResultError
 from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import RunCounts
+from foretide_kube.kinds.common import ConditionStatus
 from foretide_kube.names import ANNOTATION_KEY, DEPLOYMENTS, JOBS
 from foretide_operator.actions import Action, Apply, Create, Delete, Patch, Verdict
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS, retire
@@ -117,7 +118,7 @@ def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Ru
     if _key(deployment) != rollout_key(facts.workload.spec) or deployment["spec"].get("replicas") != wanted:
         refused = facts.refusals.get(name)
         if refused is not None:
-            status = "True" if 0 < wanted <= available else "False"
+            status: ConditionStatus = "True" if 0 < wanted <= available else "False"
             message = f"{progress}, as they were before a change that is refused: {refused.message}"
             verdict = Verdict(DEPLOYMENT_TYPE, status, refused.reason, message)
             return Running(verdict, counts, recheck_seconds=REFUSED_DELAY_SECONDS)
