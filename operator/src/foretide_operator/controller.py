@@ -13,7 +13,6 @@ from foretide.observation import DeviceFeatures
 from foretide.prediction import Predictor
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, WORKLOAD_PROFILES
-from foretide_kube.published import features_of
 from foretide_operator.actions import Action, Announce, Create, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
@@ -99,7 +98,7 @@ class Controller:
         self._owner: Object | None = None
         self._knowledge = Knowledge()
         self._knowledge_made_of: tuple[int, str, Coefficients, dict[str, DeviceFeatures]] | None = None
-        self._refusals: dict[str, tuple[float, Failed]] = {}
+        self._refusals: dict[tuple[str, str], tuple[float, Failed]] = {}
         self._announced: tuple[str, ...] = ()
         self._pace = Pace(monotonic)
         self._sweeping = Throttle(monotonic, worked)
@@ -187,8 +186,8 @@ class Controller:
     def _act_on_workload(self, key: Key, item: Object) -> tuple[workload_reconcile.Decision, bool]:
         """Decide about a workload and do it; gives the last decision, and whether its status was written.
 
-        Again for each Job that is refused, because the status has to say so, and once a measurement is stored, so that
-        what follows from it is told with it, in one write.
+        Again for each Job or Deployment that is refused, because the status has to say so, and once a measurement is
+        stored, so that what follows from it is told with it, in one write.
         """
         now = self._wall()
         for _ in range(3 + len(self._gatherer.fleet().classes)):
@@ -196,9 +195,9 @@ class Controller:
                 item,
                 ledger=self._pairer.ledger,
                 services=self._services.ledger,
-                refusals=self._current_refusals(),
+                refusals=self._current_refusals(key.namespace),
                 spent=self._gatherer.spent(self._table, now),
-                trained_time=self._model.trained_time,
+                considered_time=self._model.considered_time,
                 rest_seconds=self._pace.rest_seconds(key),
                 now=now,
             )
@@ -249,7 +248,7 @@ class Controller:
         now = self._wall()
         for _ in range(2):  # again where the probe Job was refused: the status has to say so
             facts = self._gatherer.node_class_facts(
-                key.name, owner=self._owner, refusals=self._current_refusals(), now=now
+                key.name, owner=self._owner, refusals=self._current_refusals(self._settings.namespace), now=now
             )
             if facts is None:
                 return
@@ -269,12 +268,12 @@ class Controller:
             self._look_at_model()
 
     def _look_at_model(self) -> None:
-        before = (self._model.version, self._model.trained_time, self._model.coefficients)
+        before = (self._model.version, self._model.considered_time, self._model.coefficients)
         self._modelling.begin()
         with self._modelling.timed():
-            recheck_seconds = self._model.look(self._table, self._devices(), self._owner, self._wall())
+            recheck_seconds = self._model.look(self._table, self._gatherer.fleet().devices, self._owner, self._wall())
         self._knows_model = True
-        if (self._model.version, self._model.trained_time, self._model.coefficients) != before:
+        if (self._model.version, self._model.considered_time, self._model.coefficients) != before:
             self._ask(WORKLOADS)
         if recheck_seconds is not None:
             self._ask(MODEL, recheck_seconds)
@@ -328,11 +327,8 @@ class Controller:
     def _apply(self, actions: Iterable[Action], now: datetime) -> Refusal | None:
         return apply_actions(actions, self._client, self._world, own_namespace=self._settings.namespace, now=now)
 
-    def _devices(self) -> dict[str, DeviceFeatures]:
-        return {name: features_of(members.node_class) for name, members in self._gatherer.fleet().classes.items()}
-
     def _current_knowledge(self) -> Knowledge:
-        devices = self._devices()
+        devices = self._gatherer.fleet().devices
         coefficients = self._model.coefficients
         made_of = (self._table.revision, self._model.version, coefficients, devices)
         is_more_than_rows = self._knowledge_made_of is None or made_of[1:] != self._knowledge_made_of[1:]
@@ -344,14 +340,15 @@ class Controller:
             self._knowledge_made_of = made_of
         return self._knowledge
 
-    def _current_refusals(self) -> dict[str, Failed]:
+    def _current_refusals(self, namespace: str) -> dict[str, Failed]:
+        """What was refused of late in a namespace, by name; another may have objects of the same names."""
         now_seconds = self._monotonic()
-        self._refusals = {name: entry for name, entry in self._refusals.items() if entry[0] > now_seconds}
-        return {name: failed for name, (_, failed) in self._refusals.items()}
+        self._refusals = {key: entry for key, entry in self._refusals.items() if entry[0] > now_seconds}
+        return {name: failed for (where, name), (_, failed) in self._refusals.items() if where == namespace}
 
     def _remember(self, refusal: Refusal) -> None:
         until_seconds = self._monotonic() + REFUSED_DELAY_SECONDS - 1.0
-        self._refusals[refusal.job_name] = (until_seconds, Failed(refusal.reason, refusal.message))
+        self._refusals[refusal.namespace, refusal.name] = (until_seconds, Failed(refusal.reason, refusal.message))
 
     def _ask(self, key: Key, delay_seconds: float = 0.0) -> None:
         self._queue.add(key, self._monotonic() + delay_seconds)
