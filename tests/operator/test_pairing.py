@@ -228,6 +228,12 @@ def test_a_prediction_is_waited_for_a_moment_and_no_longer() -> None:
     assert seconds_to_wait(fresh, NOW) == 0.0
 
 
+def test_no_prediction_is_waited_for_until_a_clock_that_was_put_back_catches_up() -> None:
+    pod = task_pod()
+    pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = ago(-86_400)
+    assert seconds_to_wait(pod, NOW) == 0.0
+
+
 TASKS = [read(task_pod(predicted=prediction())) for _ in range(6)]
 
 

@@ -244,6 +244,15 @@ def test_new_rows_are_trained_on_after_the_pause() -> None:
     assert decide(aged).train
 
 
+def test_a_clock_that_was_ahead_and_is_put_back_holds_no_training_up() -> None:
+    status = decide(replace(facts(outcome=trained()), now=NOW.replace(day=2))).status
+    assert decide(facts(status, trained_digest="d1", digest="d2", rows=7)).train
+    (version,) = status.versions
+    turned_down = msgspec.structs.replace(version, version="x", state="Rejected", artefact=None)
+    rejected = msgspec.structs.replace(status, versions=(version, turned_down))
+    assert decide(facts(rejected, trained_digest="d1", digest="d2")).train, "no row is known to have taught it"
+
+
 def test_a_failed_training_keeps_the_version_in_use_and_says_why() -> None:
     status = after_training()
     failed = NotTrained("exit status 1: MemoryError", "d2")

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from foretide_kube.client import Object
 from foretide_kube.kinds.completiontimemodel import CompletionTimeModel, Version
-from foretide_operator.times import epoch_milliseconds
+from foretide_operator.times import parse_time
 from foretide_operator.training.trainer import Outcome
 
 
@@ -44,6 +44,11 @@ class Facts:
     now: datetime
 
     def rows_since(self, version: Version) -> int:
-        """How many rows were observed after a version's training; all if that time cannot be read."""
-        trained = epoch_milliseconds(version.trained_time)
-        return self.rows if trained is None else self.rows - bisect_right(self.observed_milliseconds, trained)
+        """How many rows were observed after a version's training; all if that time cannot be read, or is still to come.
+
+        It is still to come where the clock was ahead and has been put back.
+        """
+        trained = parse_time(version.trained_time)
+        if trained is None or trained > self.now:
+            return self.rows
+        return self.rows - bisect_right(self.observed_milliseconds, round(trained.timestamp() * 1000))

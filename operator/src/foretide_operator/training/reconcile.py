@@ -21,7 +21,7 @@ from foretide_kube.kinds.completiontimemodel import (
 from foretide_kube.names import API_VERSION, COMPLETION_TIME_MODELS, CONFIG_MAPS
 from foretide_operator.actions import Action, Announce, Apply, Delete, WriteStatus
 from foretide_operator.config_maps import COMPONENT_LABEL
-from foretide_operator.times import from_milliseconds, seconds_since
+from foretide_operator.times import from_milliseconds, seconds_left
 from foretide_operator.training import artefacts, verdicts
 from foretide_operator.training.facts import Facts
 from foretide_operator.training.protocol import TrainingReport
@@ -187,7 +187,7 @@ def _should_train(facts: Facts, history: History, *, has_sound: bool) -> tuple[b
                 return False, None
     waits = [SETTLE_SECONDS - facts.quiet_seconds, RETRY_SECONDS - facts.seconds_since_failure]
     if has_sound and latest is not None:
-        waits.append(facts.model.spec.retrain_after_seconds - seconds_since(latest.trained_time, facts.now))
+        waits.append(seconds_left(facts.model.spec.retrain_after_seconds, latest.trained_time, facts.now))
     wait_seconds = max(waits)
     return (False, wait_seconds) if wait_seconds > 0 else (True, None)
 
