@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,22 +16,23 @@ from foretide_operator import model_keeper
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
 from foretide_operator.training.table import ObservationTable
-from foretide_operator.training.trainer import NotTrained, Trainer
+from foretide_operator.training.trainer import NotTrained, Outcome, Trainer
 from tests.operator.cluster_objects import NOW, SETTINGS
 from tests.operator.memory_api import MemoryApi
-from tests.operator.test_training import row, rows
+from tests.operator.test_training import row, rows, trained
 
 
-class Failing(Trainer):
-    """Trains nothing and says so at once."""
+class Told(Trainer):
+    """Trains nothing, and has at once what it is told to have: that it failed."""
 
     def __init__(self) -> None:
         super().__init__(lambda: None)
         self.started = 0
+        self.outcome: Outcome = NotTrained("exit status 1: MemoryError", "")
 
     def start(self, _: Any, input_digest: str) -> None:
         self.started += 1
-        self._outcome = NotTrained("exit status 1: MemoryError", input_digest)
+        self._outcome = replace(self.outcome, input_digest=input_digest)
 
 
 class Kept:
@@ -37,7 +40,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.seconds = 1000.0
-        self.trainer = Failing()
+        self.trainer = Told()
         self.table = ObservationTable(rows(9))
         self.api = MemoryApi()
         self.keeper = ModelKeeper(
@@ -47,7 +50,12 @@ class Kept:
         self.seconds += 10.0
 
     def look(self) -> float | None:
-        return self.keeper.look(self.table, {}, None, NOW)
+        now = NOW + timedelta(seconds=self.seconds - 1000.0)
+        return self.keeper.look(self.table, {}, None, now)
+
+    @property
+    def status(self) -> Any:
+        return self.api.all(COMPLETION_TIME_MODELS)[0]["status"]
 
 
 def test_a_training_that_fails_is_not_begun_again_within_a_minute_whatever_comes() -> None:
@@ -57,13 +65,24 @@ def test_a_training_that_fails_is_not_begun_again_within_a_minute_whatever_comes
         kept.look()
         kept.look()
         kept.seconds += 1.0
-    conditions = kept.api.all(COMPLETION_TIME_MODELS)[0]["status"]["conditions"]
-    assert {c["type"]: c["reason"] for c in conditions}["Trained"] == "TrainingFailed"
+    assert {c["type"]: c["reason"] for c in kept.status["conditions"]}["Trained"] == "TrainingFailed"
     assert kept.trainer.started == 1
     for _ in range(10):
         kept.seconds += 1.0
         kept.look()
     assert kept.trainer.started == 2
+
+
+def test_what_is_observed_while_a_training_runs_is_new_to_the_version_that_comes_of_it() -> None:
+    kept = Kept()
+    kept.trainer.outcome = trained()
+    kept.look()
+    kept.seconds += 10.0
+    kept.look()  # rows have settled, and the training begins
+    kept.seconds += 300.0
+    kept.look()
+    (version,) = kept.status["versions"]
+    assert version["trainedTime"] == "2026-06-01T12:00:20Z"
 
 
 def test_what_a_training_is_made_from_is_put_together_once_per_change(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import base64
 import math
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -176,6 +177,7 @@ def facts(status: CompletionTimeModelStatus | None = None, **fields: Any) -> Fac
             "seconds_since_failure": math.inf,
             "is_training": False,
             "outcome": None,
+            "training_began": NOW,
             "defects": {},
             "config_maps": {},
             "namespace": "foretide-system",
@@ -244,8 +246,17 @@ def test_new_rows_are_trained_on_after_the_pause() -> None:
     assert decide(aged).train
 
 
+def test_the_pause_between_trainings_begins_when_one_has_ended_however_long_it_took() -> None:
+    status = after_training(training_began=NOW - timedelta(minutes=5))
+    (version,) = status.versions
+    assert version.trained_time == "2026-06-01T11:55:00Z", "what was observed later it has not seen"
+    soon = decide(facts(status, trained_digest="d1", digest="d2", rows=7))
+    assert (soon.train, soon.recheck_seconds) == (False, 30.0)
+
+
 def test_a_clock_that_was_ahead_and_is_put_back_holds_no_training_up() -> None:
-    status = decide(replace(facts(outcome=trained()), now=NOW.replace(day=2))).status
+    later = NOW.replace(day=2)
+    status = decide(facts(outcome=trained(), now=later, training_began=later)).status
     assert decide(facts(status, trained_digest="d1", digest="d2", rows=7)).train
     (version,) = status.versions
     turned_down = msgspec.structs.replace(version, version="x", state="Rejected", artefact=None)
@@ -293,7 +304,7 @@ def test_a_measurement_of_a_clock_ahead_is_considered_until_now_and_no_further()
 @pytest.mark.parametrize("has_version", [False, True])
 def test_a_failed_training_is_followed_by_a_pause_whatever_asks_for_another(*, has_version: bool) -> None:
     old = NOW.replace(hour=1)
-    status = decide(replace(facts(outcome=trained()), now=old)).status if has_version else None
+    status = decide(facts(outcome=trained(), now=old, training_began=old)).status if has_version else None
     new_rows: dict[str, Any] = {"digest": "d3", "trained_digest": "d2", "rows": 8}
     soon = decide(facts(status, **new_rows, seconds_since_failure=1.0))
     assert (soon.train, soon.recheck_seconds) == (False, 59.0)

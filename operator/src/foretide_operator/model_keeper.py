@@ -73,6 +73,7 @@ class ModelKeeper:
         self._revision = -1
         self._changed_seconds = monotonic()
         self._trained_digest = ""
+        self._training_began: datetime | None = None
         self._failed_seconds = -math.inf
         self._request_made_of: object = None
         self._request_made = TrainingRequest(observations=(), devices={})
@@ -129,6 +130,7 @@ class ModelKeeper:
                 seconds_since_failure=self._monotonic() - self._failed_seconds,
                 is_training=self._trainer.is_running,
                 outcome=outcome,
+                training_began=self._training_began or now,
                 defects=self._defects(model.status),
                 config_maps=self._config_maps(),
                 namespace=self._settings.namespace,
@@ -146,6 +148,7 @@ class ModelKeeper:
         self._use_classes(decision.status.classes)
         if decision.train and not self._trainer.is_running:
             log.info("training on %d observations", len(request.observations))
+            self._training_began = now
             self._trainer.start(self._with_references(request, decision.status), digest)
         return decision.recheck_seconds
 

@@ -130,7 +130,7 @@ def _version(facts: Facts, outcome: Trained, described: Artefact) -> Version:
     report = outcome.report
     return Version(
         version=artefacts.version_of(outcome.artefact),
-        trained_time=to_time(facts.now),
+        trained_time=to_time(facts.training_began),
         observations=report.observations,
         input_rows=report.input_rows,
         input_classes=report.input_classes,
@@ -187,7 +187,8 @@ def _should_train(facts: Facts, history: History, *, has_sound: bool) -> tuple[b
                 return False, None
     waits = [SETTLE_SECONDS - facts.quiet_seconds, RETRY_SECONDS - facts.seconds_since_failure]
     if has_sound and latest is not None:
-        waits.append(seconds_left(facts.model.spec.retrain_after_seconds, latest.trained_time, facts.now))
+        ended_time = latest.state_time or latest.trained_time
+        waits.append(seconds_left(facts.model.spec.retrain_after_seconds, ended_time, facts.now))
     wait_seconds = max(waits)
     return (False, wait_seconds) if wait_seconds > 0 else (True, None)
 
