@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from foretide.observation import Observation
+from foretide.model import CompletionTimeModel
+from foretide.observation import Observation, to_columns
 from foretide.observation_table import thin
-from foretide_kube.names import COMPLETION_TIME_MODELS
+from foretide_kube.names import COMPLETION_TIME_MODELS, CONFIG_MAPS
 from foretide_operator import model_keeper
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
@@ -83,6 +84,29 @@ def test_what_is_observed_while_a_training_runs_is_new_to_the_version_that_comes
     kept.look()
     (version,) = kept.status["versions"]
     assert version["trainedTime"] == "2026-06-01T12:00:20Z"
+
+
+def test_a_version_that_was_altered_where_it_is_stored_predicts_no_more() -> None:
+    kept = Kept()
+    model = CompletionTimeModel(calibrate=False).fit(*to_columns(rows(9), {}))
+    kept.trainer.outcome = trained(artefact=model.predictor_.save())
+    kept.look()
+    kept.seconds += 10.0
+    kept.look()
+    kept.look()
+    assert kept.keeper.version == kept.status["activeVersion"] != ""
+    kept.trainer.outcome = NotTrained("", "")
+    (stored,) = kept.api.all(CONFIG_MAPS)
+    kept.api.put(CONFIG_MAPS, {**stored, "binaryData": {"artefact": "YWx0ZXJlZA=="}})
+    kept.look()
+    told = {row["type"]: (row["status"], row["message"]) for row in kept.status["conditions"]}["ArtefactValid"]
+    assert told[0] == "False"
+    assert "it is not used" in told[1]
+    assert (kept.keeper.version, kept.keeper.predictor, kept.keeper.considered_time) == ("", None, "")
+    kept.api.put(CONFIG_MAPS, stored)
+    kept.look()
+    assert kept.keeper.version == kept.status["activeVersion"], "it is what was stored again"
+    assert kept.keeper.predictor is not None
 
 
 def test_what_a_training_is_made_from_is_put_together_once_per_change(monkeypatch: pytest.MonkeyPatch) -> None:
