@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from foretide.model import CompletionTimeModel
 from foretide.observation import Observation, to_columns
 from foretide.observation_table import thin
-from foretide_kube.names import COMPLETION_TIME_MODELS, CONFIG_MAPS
+from foretide_kube.client import ApiError
+from foretide_kube.kinds.completiontimemodel import Trial
+from foretide_kube.names import COMPLETION_TIME_MODELS, CONFIG_MAPS, EVENTS, Resource
 from foretide_operator import model_keeper
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
+from foretide_operator.training import artefacts
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.training.trainer import NotTrained, Outcome, Trainer
 from tests.operator.cluster_objects import NOW, SETTINGS
@@ -44,8 +49,9 @@ class Kept:
         self.trainer = Told()
         self.table = ObservationTable(rows(9))
         self.api = MemoryApi()
+        self.metrics = Metrics()
         self.keeper = ModelKeeper(
-            self.api.client, self.api.world, SETTINGS, self.trainer, Metrics(), monotonic=lambda: self.seconds
+            self.api.client, self.api.world, SETTINGS, self.trainer, self.metrics, monotonic=lambda: self.seconds
         )
         self.look()
         self.seconds += 10.0
@@ -84,6 +90,46 @@ def test_what_is_observed_while_a_training_runs_is_new_to_the_version_that_comes
     kept.look()
     (version,) = kept.status["versions"]
     assert version["trainedTime"] == "2026-06-01T12:00:20Z"
+
+
+@pytest.mark.parametrize(("refused", "events"), [(EVENTS, []), (CONFIG_MAPS, ["VersionRejected"])])
+def test_what_became_of_a_version_is_told_once_though_its_event_or_a_removal_is_refused(
+    refused: Resource, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(resource: Resource, *_: Any, **__: Any) -> Any:
+        assert resource == refused
+        raise ApiError(429, "TooManyRequests", "later")
+
+    kept = Kept()
+    kept.trainer.outcome = trained(artefact=b"one")
+    kept.look()
+    kept.seconds += 10.0
+    kept.look()
+    worse = Trial(
+        times="HeldBack",
+        against=artefacts.version_of(b"one"),
+        pairs=9,
+        error_permille=9,
+        against_error_permille=1,
+        verdict="Worse",
+    )
+    second = trained(artefact=b"two")
+    kept.trainer.outcome = replace(second, report=msgspec.structs.replace(second.report, trials=(worse,)))
+    kept.look()
+    kept.look()  # the first cannot be loaded, so that the next is trained at once
+    kept.trainer.outcome = NotTrained("", "")
+    kept.api.put(CONFIG_MAPS, artefacts.to_config_map(b"old", second.report, "foretide-system", None)[1])
+    monkeypatch.setattr(kept.api, "create" if refused == EVENTS else "delete", refuse)
+    with suppress(ApiError):
+        kept.look()
+    monkeypatch.undo()
+    kept.look()
+    told = {row["type"]: row["reason"] for row in kept.status["conditions"]}
+    assert told["Accepted"] == "WorseThanPresent"
+    counted = kept.metrics.registry.get_sample_value("foretide_model_versions_total", {"outcome": "Rejected"})
+    assert counted == 1.0
+    assert [each["reason"] for each in kept.api.all(EVENTS)] == events
+    assert len(kept.api.all(CONFIG_MAPS)) == 1, "what is kept no longer goes at last"
 
 
 def test_a_version_that_was_altered_where_it_is_stored_predicts_no_more() -> None:

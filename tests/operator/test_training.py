@@ -338,7 +338,10 @@ def test_old_versions_and_their_config_maps_go() -> None:
     maps: dict[str, Any] = {}
     for number in range(5):
         decision = decide(facts(status, outcome=trained(artefact=f"v{number}".encode()), config_maps=maps))
-        maps = {item["metadata"]["name"]: item for item in stored_after(list(decision.actions), list(maps.values()))}
+        maps = {
+            item["metadata"]["name"]: item
+            for item in stored_after([*decision.actions, *decision.removals], list(maps.values()))
+        }
         status = decision.status
     assert status is not None
     assert [version.state for version in status.versions] == [*["Superseded"] * 4, "Serving"]

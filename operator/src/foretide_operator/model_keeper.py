@@ -151,6 +151,7 @@ class ModelKeeper:
             log.info("training on %d observations", len(request.observations))
             self._training_began = now
             self._trainer.start(self._with_references(request, decision.status), digest)
+        self._apply(decision.removals, now)
         return decision.recheck_seconds
 
     def _new_outcome(self) -> Outcome | None:

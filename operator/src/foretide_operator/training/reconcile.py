@@ -42,13 +42,17 @@ RETRY_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do; ``train`` asks for a training, ``recheck_seconds`` for another look, ``judgements`` are news."""
+    """What to do; ``train`` asks for a training, ``recheck_seconds`` for another look, ``judgements`` are news.
+
+    ``removals`` come after all else, which stands whether they succeed or not: each look finds them again.
+    """
 
     actions: tuple[Action, ...]
     status: CompletionTimeModelStatus
     train: bool = False
     recheck_seconds: float | None = None
     judgements: tuple[Judgement, ...] = ()
+    removals: tuple[Action, ...] = ()
 
 
 def decide(facts: Facts) -> Decision:
@@ -118,12 +122,11 @@ def decide(facts: Facts) -> Decision:
     if status != before:
         metadata = facts.model.metadata
         actions.append(WriteStatus(COMPLETION_TIME_MODELS, "", metadata.name, metadata.uid, plain(status)))
-    actions += _prune(
-        facts,
-        {name for version in history.versions if version.artefact is not None for name in version.artefact.config_maps},
-    )
     actions += _announced(facts, judgements, before, status)
-    return Decision(tuple(actions), status, train, wait_seconds, tuple(judgements))
+    needed = {
+        name for version in history.versions if version.artefact is not None for name in version.artefact.config_maps
+    }
+    return Decision(tuple(actions), status, train, wait_seconds, tuple(judgements), _unneeded(facts, needed))
 
 
 def _version(facts: Facts, outcome: Trained, described: Artefact) -> Version:
@@ -222,9 +225,10 @@ def _announced(
     return actions
 
 
-def _prune(facts: Facts, needed: Collection[str]) -> list[Action]:
-    return [
+def _unneeded(facts: Facts, needed: Collection[str]) -> tuple[Action, ...]:
+    """The end of ConfigMaps whose version is kept no longer."""
+    return tuple(
         Delete(CONFIG_MAPS, facts.namespace, name)
         for name, item in sorted(facts.config_maps.items())
         if item["metadata"].get("labels", {}).get(COMPONENT_LABEL) == artefacts.COMPONENT and name not in needed
-    ]
+    )
