@@ -544,6 +544,19 @@ def test_an_ended_job_whose_tasks_are_not_all_paired_keeps_them() -> None:
         )
 
 
+def test_a_failed_measurement_for_what_is_asked_for_no_more_is_removed() -> None:
+    given = known()
+    old = edited(given, resources={"limits": {"cpu": "2", "memory": "1Gi"}})
+    attempts = []
+    for each in (old, given):
+        job = ended(profile_attempt(each, "fast").job, "Failed")
+        job["spec"].pop("ttlSecondsAfterFinished", None)  # it stays, as the record of why it failed
+        attempts.append(Attempt(job, Failed("OOMKilled", "", ago(30))))
+    attempts.append(profile_attempt(old, "slow", Running()))
+    actions = decide(facts(workload=given, attempts=tuple(attempts)), predict).actions
+    assert [each.name for each in actions if isinstance(each, Delete)] == [attempts[0].job["metadata"]["name"]]
+
+
 def test_a_deployment_is_made_rolled_out_scaled_and_removed() -> None:
     given = known(run={"mode": "Deployment", "replicas": 2})
     made = decide(facts(workload=given), predict)

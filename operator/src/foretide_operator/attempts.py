@@ -236,6 +236,16 @@ def _kept(reason: str, message: str) -> dict[str, str]:
     return {ANNOTATION_FAILURE: msgspec.json.encode(KeptFailure(reason=reason, message=message)).decode()}
 
 
+def outlived(attempts: Iterable[Attempt], key: str) -> tuple[Action, ...]:
+    """The end of ended Jobs that were made for something else than ``key``, and that nothing else would remove."""
+    jobs = [attempt.job for attempt in attempts if attempt.key != key]
+    return tuple(
+        Delete(JOBS, job["metadata"].get("namespace", ""), job["metadata"]["name"])
+        for job in jobs
+        if finished_condition(job) is not None and job.get("spec", {}).get("ttlSecondsAfterFinished") is None
+    )
+
+
 def retire(job: Mapping[str, object]) -> tuple[Action, ...]:
     """Let Kubernetes remove an ended Job whose result is stored, after an hour for who wants to read its log."""
     spec, metadata = job.get("spec"), job["metadata"]
