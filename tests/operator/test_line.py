@@ -168,7 +168,7 @@ def job(*, began_ago: float = 20.0, **spec: Any) -> Object:
 
 
 def spent(rows: list[Any], *jobs: Object, owner: Object | None = OWNER) -> Spent:
-    return Spending(SETTINGS).of(ObservationTable(rows), jobs, lambda _: owner, now_seconds=NOW_SECONDS)
+    return Spending(SETTINGS).of(ObservationTable(rows), jobs, lambda _: owner, lambda _: None, now_seconds=NOW_SECONDS)
 
 
 def test_stored_measurements_of_the_last_day_are_spent_also_when_their_workload_is_gone() -> None:
@@ -213,7 +213,8 @@ def test_jobs_that_only_wear_our_labels_spend_nothing() -> None:
 def test_what_was_spent_is_forgotten_after_a_day() -> None:
     spending, table = Spending(SETTINGS), ObservationTable([row(hours_ago=23.5)])
     before, after = (
-        spending.of(table, (), lambda _: None, now_seconds=NOW_SECONDS + hours * 3600).node_seconds for hours in (0, 1)
+        spending.of(table, (), lambda _: None, lambda _: None, now_seconds=NOW_SECONDS + hours * 3600).node_seconds
+        for hours in (0, 1)
     )
     assert before["fast"] > 0.0
     assert after == {}

@@ -11,9 +11,11 @@ from typing import Final, cast
 from foretide.contention import Coefficients
 from foretide.observation import DeviceFeatures
 from foretide.prediction import Predictor
+from foretide.profiling.turns import Spent
 from foretide_kube.client import KubeClient, Object
-from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, WORKLOAD_PROFILES
-from foretide_operator.actions import Action, Announce, Create, WriteStatus
+from foretide_kube.names import AIWORKLOADS, CONFIG_MAPS, DEPLOYMENTS, WORKLOAD_PROFILES
+from foretide_operator import booking
+from foretide_operator.actions import Action, Announce, Apply, Create, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
@@ -57,6 +59,10 @@ STORING_REST_SECONDS: Final = 20.0
 """Between two writes of the training table on account of profiles; tasks that are paired have theirs at once."""
 
 
+BOOKING_REST_SECONDS: Final = 5.0
+"""What failed measurements took is stored so long after it changed, so that many are one write."""
+
+
 def turn_of(node_class: str) -> Key:
     """The key for whose turn it is to be measured on a class."""
     return Key("turn", name=node_class)
@@ -95,6 +101,7 @@ class Controller:
         self._profile_rows = tables.ProfileRows()
         self._stored_revision = -1
         self._stored_seconds = -math.inf
+        self._stored_bookings: booking.Bookings = {}
         self._owner: Object | None = None
         self._knowledge = Knowledge()
         self._knowledge_made_of: tuple[int, str, Coefficients, dict[str, DeviceFeatures]] | None = None
@@ -129,6 +136,8 @@ class Controller:
             log.warning("%s", error)
         by_name = {item["metadata"]["name"]: item for item in stored}
         self._pairer.load(ledgers.load(by_name.get(ledgers.NAME)))
+        self._stored_bookings = booking.load(by_name.get(booking.NAME))
+        self._gatherer.spending.load(self._stored_bookings)
         self._services.load(service_ledgers.load(by_name.get(service_ledgers.NAME)))
         self._metrics.observations.set(len(self._table))
 
@@ -196,7 +205,7 @@ class Controller:
                 ledger=self._pairer.ledger,
                 services=self._services.ledger,
                 refusals=self._current_refusals(key.namespace),
-                spent=self._gatherer.spent(self._table, now),
+                spent=self._spent(now),
                 considered_time=self._model.considered_time,
                 rest_seconds=self._pace.rest_seconds(key),
                 now=now,
@@ -225,7 +234,7 @@ class Controller:
 
     def _give_turn(self, node_class: str) -> None:
         """Have the workload looked at that is to be measured next on a class."""
-        found = self._gatherer.next_on(node_class, self._gatherer.spent(self._table, self._wall()))
+        found = self._gatherer.next_on(node_class, self._spent(self._wall()))
         if found is not None:
             self._ask(Key("workload", *found))
 
@@ -300,6 +309,7 @@ class Controller:
             self._metrics.profile_measured.labels(row.node_class).set(row.observed_milliseconds / 1000)
         self._table.extend(rows)
         self._tell_of_table()
+        self._store_bookings()
         self._store_table()
 
     def _store_table(self) -> None:
@@ -314,6 +324,21 @@ class Controller:
         revision = self._table.revision
         self._apply(tables.store(self._table, stored, self._settings.namespace, self._owner), self._wall())
         self._stored_revision, self._stored_seconds = revision, self._monotonic()
+
+    def _spent(self, now: datetime) -> Spent:
+        spent = self._gatherer.spent(self._table, now)
+        if self._gatherer.spending.bookings is not self._stored_bookings:
+            self._ask(TABLE, BOOKING_REST_SECONDS)
+        return spent
+
+    def _store_bookings(self) -> None:
+        bookings = self._gatherer.spending.bookings
+        if bookings is self._stored_bookings:
+            return
+        self._apply(
+            [Apply(CONFIG_MAPS, booking.to_config_map(bookings, self._settings.namespace, self._owner))], self._wall()
+        )
+        self._stored_bookings = bookings
 
     def _tell_of_table(self) -> None:
         """Have model and workloads looked at if the table changed since they were last told of it."""

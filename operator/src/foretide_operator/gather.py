@@ -19,6 +19,7 @@ from foretide_kube.names import (
     AIWORKLOADS,
     EVENTS,
     LABEL_JOB_NODE_CLASS,
+    LABEL_WORKLOAD,
     ROLE_INSPECT,
     ROLE_PROBE,
     ROLE_PROFILE,
@@ -36,6 +37,7 @@ from foretide_operator.outcome import (
     Failed,
     KeptFailure,
     Outcome,
+    bound_milliseconds,
     finished_condition,
     latest_pod,
     read_outcome,
@@ -73,6 +75,11 @@ class Gatherer:
         self._line = Line(world.workloads)
         self._spending = Spending(settings)
         self._measuring_jobs = MeasuringJobs(world.jobs)
+
+    @property
+    def spending(self) -> Spending:
+        """Reckons what was spent; its bookings are to be stored."""
+        return self._spending
 
     def next_on(self, node_class: str, spent: Spent) -> ObjectKey | None:
         """The workload whose turn to be measured on a class is next; None if nobody waits there."""
@@ -181,7 +188,14 @@ class Gatherer:
     def spent(self, table: ObservationTable, now: datetime) -> Spent:
         """What was spent on measurements in the last day."""
         jobs = self._measuring_jobs.profiling
-        return self._spending.of(table, jobs, self._controlling_workload, now_seconds=now.timestamp())
+        return self._spending.of(table, jobs, self._controlling_workload, self._bound, now_seconds=now.timestamp())
+
+    def _bound(self, job: Object) -> int | None:
+        """When the first of a Job's Pods was bound, in milliseconds since the epoch; None where none is known to be."""
+        metadata = job["metadata"]
+        pods = self._world.pods_by_workload.of(metadata["namespace"], metadata["labels"].get(LABEL_WORKLOAD, ""))
+        own = (pod for pod in pods if (controller_of(pod) or {}).get("uid") == metadata["uid"])
+        return min((bound for pod in own if (bound := bound_milliseconds(pod)) is not None), default=None)
 
     def _measuring(self, now: datetime) -> Counter[str]:
         """Measurements under way per node class."""
