@@ -25,6 +25,8 @@ STARTING_SECONDS: Final = 30.0
 """A Job that gave no result counts for the longest measurement and so long to start, at most: it may have waited."""
 REST_SECONDS: Final = 10.0
 """What was summed up is summed up again after so long though nothing changed: measurements grow older than a day."""
+TABLE_REST_SECONDS: Final = 2.0
+"""The table is not summed up again sooner, though it has other rows: until then their Jobs count in their place."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -46,6 +48,8 @@ class Spending:
         self._of_table = Spent()
         self._newest_milliseconds: dict[tuple[str, str], int] = {}
         """When the newest stored measurement of a workload and a class was made."""
+        self._stored_jobs: set[str] = set()
+        """The UIDs of Jobs whose results the table has, as far as was looked since it was summed up."""
         self._jobs: Sequence[Object] = ()
         self._summed_seconds = -math.inf
         self._spent = Spent()
@@ -63,23 +67,41 @@ class Spending:
         ``jobs`` are the profile Jobs, the same tuple while they are the same; ``workload_of`` gives the AIWorkload that
         a Job says it belongs to.
         """
-        is_old = not 0.0 <= now_seconds - self._summed_seconds < REST_SECONDS
-        is_other_table = self._stored_of != table.revision
-        if is_other_table:
-            rows = [row for row in table.rows if row.origin == "Profile"]
-            self._stored = [_stored(row, limits_of(self._settings)) for row in rows]
-            rows.sort(key=lambda row: row.observed_milliseconds)
-            self._newest_milliseconds = {(row.workload, row.node_class): row.observed_milliseconds for row in rows}
-            self._stored_of = table.revision
-        if is_other_table or is_old:
+        age_seconds = now_seconds - self._summed_seconds
+        is_due = not 0.0 <= age_seconds < REST_SECONDS
+        if self._stored_of != table.revision and not 0.0 <= age_seconds < TABLE_REST_SECONDS:
+            self._read(table)
+            is_due = True
+        if is_due:
             self._of_table = spent(self._stored, now_seconds=now_seconds)
             self._summed_seconds = now_seconds
-        if is_other_table or is_old or jobs is not self._jobs:
-            unstored = [job for job in jobs if not self._is_stored(job) and is_controlled_by(job, workload_of(job))]
+        if is_due or jobs is not self._jobs:
+            unstored = [job for job in self._unstored(jobs) if is_controlled_by(job, workload_of(job))]
             under_way = filter(None, (self._under_way(job, now_seconds) for job in unstored))
             self._spent = together(self._of_table, spent(under_way, now_seconds=now_seconds))
             self._jobs = jobs
         return self._spent
+
+    def _read(self, table: ObservationTable) -> None:
+        rows = [row for row in table.rows if row.origin == "Profile"]
+        self._stored = [_stored(row, limits_of(self._settings)) for row in rows]
+        rows.sort(key=lambda row: row.observed_milliseconds)
+        self._newest_milliseconds = {(row.workload, row.node_class): row.observed_milliseconds for row in rows}
+        self._stored_jobs = set()
+        self._stored_of = table.revision
+
+    def _unstored(self, jobs: Sequence[Object]) -> list[Object]:
+        """The Jobs whose results the table does not have; which it has is looked up once for each."""
+        there: set[str] = set()
+        unstored = []
+        for job in jobs:
+            uid = job["metadata"]["uid"]
+            if uid in self._stored_jobs or self._is_stored(job):
+                there.add(uid)
+            else:
+                unstored.append(job)
+        self._stored_jobs = there
+        return unstored
 
     def _is_stored(self, job: Object) -> bool:
         """Whether the table has what a Job measured, or something newer.
