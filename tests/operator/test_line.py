@@ -12,6 +12,7 @@ import pytest
 from foretide.observation import Observation
 from foretide.profiling.turns import Candidate, Spent
 from foretide_kube.client import ApiError
+from foretide_kube.kinds.aiworkload import workload_key
 from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, JOBS, NODES
 from foretide_operator.jobs import profile_job
 from foretide_operator.line import Line
@@ -142,8 +143,11 @@ def row(node_class: str = "fast", *, namespace: str = "team", hours_ago: float =
     )
 
 
-def replace_workload(row: Observation, key: str) -> Observation:
-    return msgspec.structs.replace(row, workload=f"team/cnn/{key}")
+def row_of_job(seconds_ago: float) -> Observation:
+    """A row of the workload that `job` measures, by the key that rows have it."""
+    column = f"team/cnn/{workload_key(workload().spec)}"
+    found: Observation = msgspec.structs.replace(row(hours_ago=seconds_ago / 3600), workload=column)
+    return found
 
 
 def job(*, began_ago: float = 20.0, **spec: Any) -> Object:
@@ -185,9 +189,8 @@ def test_a_job_without_a_stored_result_is_spent_for_as_long_as_it_took(made: Obj
 
 def test_a_measurement_counts_without_a_gap_and_once_while_it_becomes_a_row_of_the_table() -> None:
     done = ended(job(began_ago=50), seconds_ago=20)
-    key = done["metadata"]["annotations"]["foretide.dev/key"]
-    of_job = replace_workload(row(hours_ago=20 / 3600), key)
-    older = replace_workload(row(hours_ago=60 / 3600), key)
+    of_job = row_of_job(20)
+    older = row_of_job(60)
     of_other = row(hours_ago=20 / 3600)
     for rows, others in (([], 0), ([older], 1), ([of_other], 1), ([of_job], 0), ([older, of_job], 1)):
         assert spent(rows, done).measurements["fast", "team"] == 1 + others
@@ -198,7 +201,7 @@ def test_a_measurement_counts_without_a_gap_and_once_while_it_becomes_a_row_of_t
 
 def test_a_measurement_counts_once_at_every_moment_though_the_table_is_not_summed_up_at_each_change() -> None:
     done = ended(job(began_ago=50), seconds_ago=20)
-    of_job = replace_workload(row(hours_ago=20 / 3600), done["metadata"]["annotations"]["foretide.dev/key"])
+    of_job = row_of_job(20)
     spending, table = Spending(SETTINGS), ObservationTable()
 
     def seen(seconds: float, *jobs: Object) -> tuple[int, float]:
@@ -214,7 +217,7 @@ def test_a_measurement_counts_once_at_every_moment_though_the_table_is_not_summe
 
 def test_a_job_counts_again_whose_row_the_table_has_no_more() -> None:
     done = ended(job(began_ago=50), seconds_ago=20)
-    of_job = replace_workload(row(hours_ago=20 / 3600), done["metadata"]["annotations"]["foretide.dev/key"])
+    of_job = row_of_job(20)
     spending = Spending(SETTINGS)
     seconds = [
         spending.of(table, (done,), lambda _: OWNER, now_seconds=NOW_SECONDS + 5.0 * number).node_seconds["fast"]
@@ -225,7 +228,7 @@ def test_a_job_counts_again_whose_row_the_table_has_no_more() -> None:
 
 def test_a_job_whose_row_is_there_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     done = ended(job(began_ago=50), seconds_ago=20)
-    of_job = replace_workload(row(hours_ago=20 / 3600), done["metadata"]["annotations"]["foretide.dev/key"])
+    of_job = row_of_job(20)
     spending, table = Spending(SETTINGS), ObservationTable([of_job])
     looked_up: list[Object] = []
 

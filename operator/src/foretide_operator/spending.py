@@ -13,8 +13,9 @@ from typing import Final
 from foretide.observation import Observation, namespace_of
 from foretide.profiling.turns import Limits, Measurement, Spent, measuring_seconds, spent, together
 from foretide_kube.client import Object
-from foretide_kube.names import ANNOTATION_KEY, LABEL_JOB_NODE_CLASS
+from foretide_kube.names import LABEL_JOB_NODE_CLASS
 from foretide_operator.forecasting import workload_column
+from foretide_operator.jobs import measured_key
 from foretide_operator.measuring import controller_of, is_controlled_by
 from foretide_operator.outcome import finished_condition
 from foretide_operator.settings import Settings
@@ -92,16 +93,9 @@ class Spending:
 
     def _unstored(self, jobs: Sequence[Object]) -> list[Object]:
         """The Jobs whose results the table does not have; which it has is looked up once for each."""
-        there: set[str] = set()
-        unstored = []
-        for job in jobs:
-            uid = job["metadata"]["uid"]
-            if uid in self._stored_jobs or self._is_stored(job):
-                there.add(uid)
-            else:
-                unstored.append(job)
-        self._stored_jobs = there
-        return unstored
+        open_jobs = [job for job in jobs if job["metadata"]["uid"] not in self._stored_jobs]
+        self._stored_jobs.update(job["metadata"]["uid"] for job in open_jobs if self._is_stored(job))
+        return [job for job in open_jobs if job["metadata"]["uid"] not in self._stored_jobs]
 
     def _is_stored(self, job: Object) -> bool:
         """Whether the table has what a Job measured, or something newer.
@@ -113,8 +107,7 @@ class Spending:
         controller = controller_of(job)
         if not _gave_result(job) or began_milliseconds is None or controller is None:
             return False
-        key = metadata.get("annotations", {}).get(ANNOTATION_KEY, "")
-        pair = workload_column(metadata["namespace"], controller["name"], key), _class_of(job)
+        pair = workload_column(metadata["namespace"], controller["name"], measured_key(job)), _class_of(job)
         newest_milliseconds = self._newest_milliseconds.get(pair)
         return newest_milliseconds is not None and newest_milliseconds >= began_milliseconds
 
