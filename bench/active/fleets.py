@@ -1,12 +1,14 @@
-"""Clusters out of the public table: its devices are node classes, workloads arrive a few architectures at a time."""
+"""Clusters out of measured tables: devices are node classes, workloads arrive a few architectures at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from bench.predict.table import Measured
+from bench.predict.table import Measured, read
 from foretide.model.table import Texts
 
 CLASSES = 10
@@ -28,6 +30,12 @@ def of_boards(measured: Measured, seed: int) -> Measured:
             devices.append(str(random.choice(usable)))
     chosen = set(random.permutation(devices)[:CLASSES])
     return measured.take(np.array([name in chosen for name in measured.table.device]))
+
+
+def of_profiles(path: Path) -> Measured:
+    """The project's own profiles: all classes, and the models that were measured on each in the same way."""
+    is_grid = pd.read_csv(path, usecols=["grid"])["grid"].to_numpy() == 1
+    return read(path).take(is_grid)
 
 
 def arrivals(cluster: Measured, seed: int) -> list[Texts]:

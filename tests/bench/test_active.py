@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bench.active.__main__ import DATA
-from bench.active.fleets import CLASSES, arrivals, of_boards, pairs
+from bench.active.__main__ import DATA, PROFILES
+from bench.active.fleets import CLASSES, arrivals, of_boards, of_profiles, pairs
 from bench.active.replay import State, Told, at_random, by_gain
 from bench.predict.table import Measured, read
 
@@ -55,3 +55,14 @@ def test_at_random_only_what_was_not_measured_is_and_differently_by_seed(cluster
     assert first == again != other
     assert len(set(first)) == 7
     assert not given.measured[first].any()
+
+
+def test_the_own_profiles_make_a_cluster_of_every_class_and_of_models_measured_in_one_way() -> None:
+    cluster = of_profiles(PROFILES)
+    models_of = {
+        device: set(cluster.table.workload[cluster.table.device == device]) for device in set(cluster.table.device)
+    }
+    assert len(models_of) >= 5
+    assert all(len(models) >= 30 for models in models_of.values())
+    assert set(cluster.table.number("batch_size")) == {1.0}
+    assert len(cluster) == sum(len(models) for models in models_of.values()), "no pair comes twice"
