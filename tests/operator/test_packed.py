@@ -117,7 +117,7 @@ def test_what_is_asked_of_all_pods_stands_beside_the_text() -> None:
     assert not is_waiting_to_be_paired(packed)
     task = pod("run")
     window = {"begin_milliseconds": NOW_MILLISECONDS - 60_000, "end_milliseconds": NOW_MILLISECONDS}
-    assert co_runners([packed, task], task, **window) == 1
+    assert co_runners([packed, task], {}, task, **window) == 1
 
 
 def test_a_result_is_read_from_a_packed_pod_that_was_made_whole() -> None:

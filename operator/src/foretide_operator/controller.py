@@ -89,7 +89,7 @@ class Controller:
         self._owner: Object | None = None
         self._knowledge = Knowledge()
         self._knowledge_made_of: tuple[int, str, Coefficients, dict[str, DeviceFeatures]] | None = None
-        self._refusals: dict[str, tuple[float, Failed]] = {}
+        self._refusals: dict[tuple[str, str], tuple[float, Failed]] = {}
         self._announced: tuple[str, ...] = ()
         self._pace = Pace(monotonic)
         self._sweeping = Throttle(monotonic, worked)
@@ -173,8 +173,8 @@ class Controller:
     def _act_on_workload(self, key: Key, item: Object) -> tuple[workload_reconcile.Decision, bool]:
         """Decide about a workload and do it; gives the last decision, and whether its status was written.
 
-        Again for each Job that is refused, because the status has to say so, and once a measurement is stored, so that
-        what follows from it is told with it, in one write.
+        Again for each Job or Deployment that is refused, because the status has to say so, and once a measurement is
+        stored, so that what follows from it is told with it, in one write.
         """
         now = self._wall()
         for _ in range(3 + len(self._gatherer.fleet().classes)):
@@ -182,7 +182,7 @@ class Controller:
                 item,
                 ledger=self._pairer.ledger,
                 services=self._services.ledger,
-                refusals=self._current_refusals(),
+                refusals=self._current_refusals(key.namespace),
                 spent=self._gatherer.spent(self._observations.table, now),
                 considered_time=self._model.considered_time,
                 rest_seconds=self._pace.rest_seconds(key),
@@ -235,7 +235,7 @@ class Controller:
         now = self._wall()
         for _ in range(2):  # again where the probe Job was refused: the status has to say so
             facts = self._gatherer.node_class_facts(
-                key.name, owner=self._owner, refusals=self._current_refusals(), now=now
+                key.name, owner=self._owner, refusals=self._current_refusals(self._settings.namespace), now=now
             )
             if facts is None:
                 return
@@ -314,14 +314,15 @@ class Controller:
             self._knowledge_made_of = made_of
         return self._knowledge
 
-    def _current_refusals(self) -> dict[str, Failed]:
+    def _current_refusals(self, namespace: str) -> dict[str, Failed]:
+        """What was refused of late in a namespace, by name; another may have objects of the same names."""
         now_seconds = self._monotonic()
-        self._refusals = {name: entry for name, entry in self._refusals.items() if entry[0] > now_seconds}
-        return {name: failed for name, (_, failed) in self._refusals.items()}
+        self._refusals = {key: entry for key, entry in self._refusals.items() if entry[0] > now_seconds}
+        return {name: failed for (where, name), (_, failed) in self._refusals.items() if where == namespace}
 
     def _remember(self, refusal: Refusal) -> None:
         until_seconds = self._monotonic() + REFUSED_DELAY_SECONDS - 1.0
-        self._refusals[refusal.job_name] = (until_seconds, Failed(refusal.reason, refusal.message))
+        self._refusals[refusal.namespace, refusal.name] = (until_seconds, Failed(refusal.reason, refusal.message))
 
     def _ask(self, key: Key, delay_seconds: float = 0.0) -> None:
         self._queue.add(key, self._monotonic() + delay_seconds)

@@ -37,7 +37,9 @@ from foretide_operator.outcome import (
     KeptFailure,
     Outcome,
     finished_condition,
+    latest_pod,
     read_outcome,
+    told_by_pod,
 )
 from foretide_operator.packed import profile_of, whole
 from foretide_operator.pairing.ledger import Ledger
@@ -126,6 +128,7 @@ class Gatherer:
             classes=classes,
             nodes=tuple(self._world.nodes.snapshot().values()),
             workload_pods=self._world.task_pods.snapshot().values(),
+            workloads=self._world.workloads.snapshot(),
             attempts=self._attempts(
                 [job for job in jobs if role_of(job) in {ROLE_INSPECT, ROLE_PROFILE}],
                 pods,
@@ -163,6 +166,7 @@ class Gatherer:
             attempts=self._attempts(jobs, list(self._world.probe_pods.snapshot().values()), signature=None, now=now),
             measuring=self._measuring(now)[name],
             workload_pods=self._world.task_pods.snapshot().values(),
+            workloads=self._world.workloads.snapshot(),
             owner=owner,
             refusals=refusals,
             settings=self._settings,
@@ -245,11 +249,13 @@ def is_alive(item: Object) -> bool:
 
 
 def _is_stuck(job: Object, pods: Sequence[Object], now: datetime) -> bool:
-    """Whether Events are worth a request: a Job that gets no Pod, a Pod that does not start, a deadline passed."""
+    """Whether Events are worth a request: a Job without a Pod, a Pod that waits and says not why, a deadline passed."""
     if finished_condition(job) is not None:
         is_late = any(c.get("reason") == "DeadlineExceeded" for c in job["status"].get("conditions", []))
         return is_late and KeptFailure.of(job) is None
     age_seconds = seconds_since(job["metadata"].get("creationTimestamp"), now)
-    if not pods:
+    pod = latest_pod(pods)
+    if pod is None:
         return age_seconds >= BLOCKED_AFTER_SECONDS
-    return age_seconds >= _PENDING_SECONDS and any(pod["status"].get("phase") == "Pending" for pod in pods)
+    is_silent = pod["status"].get("phase") == "Pending" and told_by_pod(pod, now) is None
+    return age_seconds >= _PENDING_SECONDS and is_silent

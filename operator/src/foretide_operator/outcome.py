@@ -129,7 +129,7 @@ def read_outcome(
     ``expected`` is the type of `foretide.results` that was asked for; ``signature`` bounds what is believed.
     """
     finished = finished_condition(job)
-    pod = max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
+    pod = latest_pod(pods)
     if finished is None:
         result = _result_before_the_end(pod, expected=expected, signature=signature)
         return _progress(job, pod, events, now) if result is None else result
@@ -147,6 +147,11 @@ def read_outcome(
             return Failed("NodeGone", "the Pod is gone and its result with it", _time(finished))
         return read_result(pod, expected=expected, signature=signature, ended_time=_time(finished))
     return _failure(job, finished, pod, events, expected=expected, now=now)
+
+
+def latest_pod(pods: Sequence[Object]) -> Object | None:
+    """The Pod of a Job that counts: the newest; None if there is none."""
+    return max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
 
 
 def _result_before_the_end(pod: Object | None, *, expected: type[Any], signature: Signature | None) -> Done | None:
@@ -237,6 +242,19 @@ def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: da
         age_seconds = seconds_since(job["metadata"].get("creationTimestamp"), now)
         refusal = _refusal(events) if age_seconds >= BLOCKED_AFTER_SECONDS else None
         return Running(*refusal) if refusal else Running(message="its Pod is being made")
+    told = told_by_pod(pod, now)
+    if told is not None:
+        return told
+    status = pod.get("status", {})
+    # Images are pulled once the volumes are there: a mount that failed before that holds nothing up any more.
+    last = _event(events, "FailedMount", "FailedAttachVolume", "Pulling", "Pulled")
+    if last is not None and last["reason"] not in {"Pulling", "Pulled"} and status.get("phase") == "Pending":
+        return Running("VolumeUnavailable", _one_line(last.get("message", "")))
+    return Running(message="at work", is_started=status.get("phase") == "Running")
+
+
+def told_by_pod(pod: Object, now: datetime) -> Running | None:
+    """What a Pod itself says that it waits for; None where Events alone could tell, or nothing."""
     status = pod.get("status", {})
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
@@ -248,11 +266,7 @@ def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: da
         waiting = container.get("state", {}).get("waiting") or {}
         if waiting.get("reason") in _IMAGE_REASONS:
             return Running("ImageMissing", _one_line(f"{container.get('image', '')}: {waiting.get('message', '')}"))
-    # Images are pulled once the volumes are there: a mount that failed before that holds nothing up any more.
-    last = _event(events, "FailedMount", "FailedAttachVolume", "Pulling", "Pulled")
-    if last is not None and last["reason"] not in {"Pulling", "Pulled"} and status.get("phase") == "Pending":
-        return Running("VolumeUnavailable", _one_line(last.get("message", "")))
-    return Running(message="at work", is_started=status.get("phase") == "Running")
+    return None
 
 
 def _failure(
@@ -362,8 +376,12 @@ def _refusal(events: Sequence[Object]) -> tuple[str, str] | None:
     if event is None:
         return None
     message = _one_line(event.get("message", ""))
-    is_quota = any(words in message for words in _QUOTA_WORDS)
-    return ("QuotaExceeded" if is_quota else "PodRefused"), message
+    return reason_of_refusal(message), message
+
+
+def reason_of_refusal(message: str) -> str:
+    """`QuotaExceeded` where the API server says that a quota kept an object from being made, else `PodRefused`."""
+    return "QuotaExceeded" if any(words in message for words in _QUOTA_WORDS) else "PodRefused"
 
 
 def _event(events: Sequence[Object], *reasons: str, containing: str = "") -> Object | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from foretide.prediction import Prediction
 from foretide.signature import Signature
 from foretide_kube.client import Object
-from foretide_kube.kinds.aiworkload import MAX_PROFILING_MESSAGE, ClassProfiling, Profiles
+from foretide_kube.kinds.aiworkload import MAX_PREDICTIONS, MAX_PROFILING_MESSAGE, ClassProfiling, Profiles
 from foretide_kube.kinds.common import ConditionStatus
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
 from foretide_kube.names import JOBS, ROLE_PROFILE, WORKLOAD_PROFILES
@@ -25,6 +25,11 @@ from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.measured import profile_of
 
 TYPE = "Profiled"
+
+TOO_MANY = Failed(
+    "TooManyNodeClasses",
+    f"only the first {MAX_PREDICTIONS} classes by name are predicted and measured; narrow spec.nodeClassSelector",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,10 @@ def decide(
         settled={name for name, each in known.items() if each.replaced is None},
         doubted={name for name, each in known.items() if each.is_doubted},
     )
-    stands = _stands(facts, choices, known)
+    # All classes that have nodes are predicted as far as there is room: the others have no use for a measurement.
+    beyond = {each.name for each in facts.classes if each.members} if predictions else set()
+    beyond -= {prediction.node_class for prediction in predictions}
+    stands = _stands(facts, choices, known, beyond)
     return Profiling(
         _verdict(stands),
         _profiles(stands, choices, predictions),
@@ -100,19 +108,27 @@ def decide(
     )
 
 
-def _stands(facts: Facts, choices: Mapping[str, Choice], known: Mapping[str, _Known]) -> list[_ClassStand]:
-    """How it stands with each class, by name; what is worth most has the first chance to begin."""
+def _stands(
+    facts: Facts, choices: Mapping[str, Choice], known: Mapping[str, _Known], beyond: Collection[str]
+) -> list[_ClassStand]:
+    """How it stands with each class, by name; what is worth most has the first chance to begin.
+
+    The classes ``beyond`` are those that a status has no room to predict.
+    """
     place = {name: number for number, name in enumerate(choices)}
     stands = []
     for members in sorted(facts.classes, key=lambda each: place.get(each.name, len(place))):
-        stand = _stand(facts, members, choices.get(members.name), known.get(members.name))
+        name = members.name
+        stand = _stand(facts, members, choices.get(name), known.get(name), is_beyond=name in beyond)
         stands.append(stand)
         if any(isinstance(action, Create) and action.resource == JOBS for action in stand.actions):
             choices = behind(choices, stand.name, facts)
     return sorted(stands, key=lambda stand: stand.name)
 
 
-def _stand(facts: Facts, members: ClassMembers, choice: Choice | None, known: _Known | None) -> _ClassStand:
+def _stand(
+    facts: Facts, members: ClassMembers, choice: Choice | None, known: _Known | None, *, is_beyond: bool
+) -> _ClassStand:
     name = members.name
     if known is not None and known.replaced is None:
         return _ClassStand(name, "Measured", actions=_retired(facts, name))
@@ -129,6 +145,8 @@ def _stand(facts: Facts, members: ClassMembers, choice: Choice | None, known: _K
         )
 
     attempt = _attempt_of(facts, name, replaced)
+    if is_beyond and (attempt is None or isinstance(attempt.outcome, Failed)):
+        return _from_step(facts, name, Step(failed=TOO_MANY), known)
     has_ready_node = any(is_ready(node) for node in members.members)
     if attempt is None and has_ready_node and not members.fits(facts.workload.spec.resources.limits):
         return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class takes a Pod with these limits")

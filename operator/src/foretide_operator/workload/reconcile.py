@@ -63,7 +63,7 @@ def decide(facts: Facts, predict: Predict) -> Decision:
         predictions=forecast.predictions,
     )
     actions = [*inspected.actions, *profiled.actions, *running.actions]
-    rechecks = [seconds for seconds in (inspected.recheck_seconds, profiled.recheck_seconds) if seconds is not None]
+    rechecks = [part.recheck_seconds for part in (inspected, profiled, running) if part.recheck_seconds is not None]
     is_held_back = facts.rest_seconds > 0.0 and status != before and urgent_part(status) == urgent_part(before)
     if status != before and not is_held_back:
         metadata = facts.workload.metadata
