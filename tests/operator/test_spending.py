@@ -13,7 +13,7 @@ from foretide_operator.training.table import ObservationTable
 from tests.operator.cluster_objects import SETTINGS, Object, ended, pod_of
 from tests.operator.memory_api import MemoryApi
 from tests.operator.test_controller import Process, cluster
-from tests.operator.test_line import NOW_SECONDS, OWNER, job, replace_workload, row
+from tests.operator.test_line import NOW_SECONDS, OWNER, job, row_of_job
 
 BOUND_MILLISECONDS = round(1000 * (NOW_SECONDS - 590))
 
@@ -85,9 +85,7 @@ def test_each_attempt_counts() -> None:
 def test_a_job_whose_result_is_stored_is_not_booked_when_it_goes() -> None:
     life, done = Life(), ended(job(began_ago=50), seconds_ago=20)
     life.of(done)
-    table = ObservationTable(
-        [replace_workload(row(hours_ago=0.0), done["metadata"]["annotations"]["foretide.dev/key"])]
-    )
+    table = ObservationTable([row_of_job(0.0)])
     life.of(done, table=table)
     life.of(table=table)
     assert life.spending.bookings == {}

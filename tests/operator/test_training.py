@@ -98,6 +98,19 @@ def test_a_profile_without_other_batch_sizes_is_one_row() -> None:
     assert [row.origin for row in tables.profile_rows(profile([]), spec, SIGNATURE)] == ["Profile"]
 
 
+def test_rows_of_a_workload_share_its_signature_and_none_takes_another_ones() -> None:
+    stored = stored_after(store(ObservationTable([row("team/a/k", name) for name in "xyz"]), [], "ns", None), [])
+    table, errors = load(stored)
+    other = msgspec.structs.replace(SIGNATURE, macs=1)
+    table.extend([row("team/a/k", "w", signature=other), row("team/b/k", signature=other)])
+    assert not errors
+    assert len({id(each.signature) for each in table.rows if each.signature == SIGNATURE}) == 1
+    assert {(each.workload, each.node_class) for each in table.rows if each.signature == other} == {
+        ("team/a/k", "w"),
+        ("team/b/k", "fast"),
+    }
+
+
 def test_a_row_is_the_same_however_often_it_is_added() -> None:
     table = ObservationTable([row()])
     assert not table.extend([row()])

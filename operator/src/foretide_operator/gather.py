@@ -43,7 +43,7 @@ from foretide_operator.outcome import (
     read_outcome,
     told_by_pod,
 )
-from foretide_operator.packed import unpack
+from foretide_operator.packed import profile_of, whole
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.services.ledger import ServiceLedger
 from foretide_operator.settings import Settings
@@ -125,7 +125,7 @@ class Gatherer:
         jobs = [job for job in self._world.jobs_by_workload.of(namespace, name) if is_alive(job)]
         pods = self._world.pods_by_workload.of(namespace, name)
         key = workload_key(workload.spec)
-        found = [readable(partial(unpack, item)) for item in self._world.profiles_by_workload.of(namespace, name)]
+        found = [readable(partial(profile_of, item)) for item in self._world.profiles_by_workload.of(namespace, name)]
         profiles = [profile for profile in found if profile is not None]
         replaced = {profile.spec.replaced.name for profile in profiles if profile.spec.replaced is not None}
         classes = selected(workload, self.fleet())
@@ -215,6 +215,7 @@ class Gatherer:
         self, jobs: Iterable[Object], pods: Sequence[Object], *, signature: Signature | None, now: datetime
     ) -> tuple[Attempt, ...]:
         attempts = []
+        pods = [whole(pod) for pod in pods]
         for job in jobs:
             uid = job["metadata"]["uid"]
             own = [pod for pod in pods if (controller_of(pod) or {}).get("uid") == uid]

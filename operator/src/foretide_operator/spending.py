@@ -14,9 +14,10 @@ from typing import Final
 from foretide.observation import Observation, namespace_of
 from foretide.profiling.turns import Limits, Measurement, Spent, measuring_seconds, spent, together
 from foretide_kube.client import Object
-from foretide_kube.names import ANNOTATION_KEY, LABEL_JOB_NODE_CLASS
+from foretide_kube.names import LABEL_JOB_NODE_CLASS
 from foretide_operator.booking import Bookings, booked
 from foretide_operator.forecasting import workload_column
+from foretide_operator.jobs import measured_key
 from foretide_operator.measuring import controller_of, is_controlled_by
 from foretide_operator.outcome import finished_condition
 from foretide_operator.settings import Settings
@@ -28,6 +29,8 @@ STARTING_SECONDS: Final = 30.0
 waited."""
 REST_SECONDS: Final = 10.0
 """What was summed up is summed up again after so long though nothing changed: measurements grow older than a day."""
+TABLE_REST_SECONDS: Final = 2.0
+"""The table is not summed up again sooner, though it has other rows: until then their Jobs count in their place."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -49,6 +52,8 @@ class Spending:
         self._of_table = Spent()
         self._newest_milliseconds: dict[tuple[str, str], int] = {}
         """When the newest stored measurement of a workload and a class was made."""
+        self._stored_jobs: set[str] = set()
+        """The UIDs of Jobs whose results the table has, as far as was looked since it was summed up."""
         self._jobs: Sequence[Object] = ()
         self._summed_seconds = -math.inf
         self._spent = Spent()
@@ -81,18 +86,17 @@ class Spending:
         ``jobs`` are the profile Jobs, the same tuple while they are the same; ``workload_of`` gives the AIWorkload that
         a Job says it belongs to, ``bound_of`` when the first of its Pods was bound, in milliseconds since the epoch.
         """
-        is_old = not 0.0 <= now_seconds - self._summed_seconds < REST_SECONDS
-        is_other_table = self._stored_of != table.revision
-        if is_other_table:
-            rows = [row for row in table.rows if row.origin == "Profile"]
-            self._stored = [_stored(row, limits_of(self._settings)) for row in rows]
-            rows.sort(key=lambda row: row.observed_milliseconds)
-            self._newest_milliseconds = {(row.workload, row.node_class): row.observed_milliseconds for row in rows}
-            self._stored_of = table.revision
-        if is_other_table or is_old:
+        age_seconds = now_seconds - self._summed_seconds
+        is_due = not 0.0 <= age_seconds < REST_SECONDS
+        if self._stored_of != table.revision:
+            # whether a Job that is gone had a result is seen now, or never
+            is_due |= not 0.0 <= age_seconds < TABLE_REST_SECONDS or self._have_gone(jobs)
+            if is_due:
+                self._read(table)
+        if is_due:
             self._of_table = spent(self._stored, now_seconds=now_seconds)
             self._summed_seconds = now_seconds
-        if is_other_table or is_old or jobs is not self._jobs:
+        if is_due or jobs is not self._jobs:
             gone = self._look_at(jobs, workload_of, bound_of)
             took = {uid: self._took(job, now_seconds) for uid, job in {**gone, **self._open}.items()}
             failed = [uid for uid, job in self._open.items() if _has_failed(job)]
@@ -104,6 +108,18 @@ class Spending:
             self._jobs = jobs
         return self._spent
 
+    def _have_gone(self, jobs: Sequence[Object]) -> bool:
+        there = {job["metadata"]["uid"] for job in jobs} if jobs is not self._jobs else self._open.keys()
+        return not self._open.keys() <= there
+
+    def _read(self, table: ObservationTable) -> None:
+        rows = [row for row in table.rows if row.origin == "Profile"]
+        self._stored = [_stored(row, limits_of(self._settings)) for row in rows]
+        rows.sort(key=lambda row: row.observed_milliseconds)
+        self._newest_milliseconds = {(row.workload, row.node_class): row.observed_milliseconds for row in rows}
+        self._stored_jobs = set()
+        self._stored_of = table.revision
+
     def _look_at(
         self,
         jobs: Sequence[Object],
@@ -111,18 +127,24 @@ class Spending:
         bound_of: Callable[[Object], int | None],
     ) -> dict[str, Object]:
         """Take note of the Jobs without a stored result; gives those that went since the last look."""
-        there = {job["metadata"]["uid"]: job for job in jobs}
+        there = {job["metadata"]["uid"] for job in jobs}
         gone = {uid: job for uid, job in self._open.items() if uid not in there and not self._is_stored(job)}
         self._open = {
             uid: job
-            for uid, job in there.items()
-            if not self._is_stored(job) and (uid in self._open or is_controlled_by(job, workload_of(job)))
+            for uid, job in self._unstored(jobs).items()
+            if uid in self._open or is_controlled_by(job, workload_of(job))
         }
         known = self._bound_milliseconds
         found = {uid: known.get(uid) or bound_of(job) for uid, job in self._open.items()}
         found |= {uid: known.get(uid) for uid in gone}
         self._bound_milliseconds = {uid: bound for uid, bound in found.items() if bound is not None}
         return gone
+
+    def _unstored(self, jobs: Sequence[Object]) -> dict[str, Object]:
+        """By UID the Jobs whose results the table does not have; which it has is looked up once for each."""
+        unknown = {job["metadata"]["uid"]: job for job in jobs if job["metadata"]["uid"] not in self._stored_jobs}
+        self._stored_jobs.update(uid for uid, job in unknown.items() if self._is_stored(job))
+        return {uid: job for uid, job in unknown.items() if uid not in self._stored_jobs}
 
     def _is_stored(self, job: Object) -> bool:
         """Whether the table has what a Job measured, or something newer.
@@ -134,8 +156,7 @@ class Spending:
         controller = controller_of(job)
         if not _gave_result(job) or began_milliseconds is None or controller is None:
             return False
-        key = metadata.get("annotations", {}).get(ANNOTATION_KEY, "")
-        pair = workload_column(metadata["namespace"], controller["name"], key), _class_of(job)
+        pair = workload_column(metadata["namespace"], controller["name"], measured_key(job)), _class_of(job)
         newest_milliseconds = self._newest_milliseconds.get(pair)
         return newest_milliseconds is not None and newest_milliseconds >= began_milliseconds
 
