@@ -40,6 +40,7 @@ from tests.operator.cluster_objects import (
     node_class,
     pod_of,
     profile_result,
+    run_result,
     workload,
     workload_object,
 )
@@ -542,6 +543,35 @@ def test_a_run_that_ended_is_remembered_and_not_run_again_when_its_job_is_gone(
     gone = decide(facts(workload=remembered), predict)
     assert "run" not in created(gone)
     assert verdict(gone, "RunComplete") == expected
+
+
+def test_an_ended_job_whose_tasks_are_not_all_paired_keeps_them() -> None:
+    given = known(run=JOB_RUN)
+    job = ended(run_stored(given), "Complete", succeeded=4)
+    remembered = with_status(given, decide(facts(workload=given, run_jobs=(job,)), predict).status)
+    paired, unpaired, late = (pod_of(job, message=run_result()) for _ in range(3))
+    paired["metadata"]["annotations"]["foretide.dev/paired"] = ago(1)
+    late["status"]["phase"] = "Running"  # its end is not heard of yet
+    of_another = pod_of(run_stored(given))
+    for pods, is_retired in (((paired, unpaired), False), ((paired, late), False), ((paired, of_another), True)):
+        actions = decide(facts(workload=remembered, run_jobs=(job,), run_pods=pods), predict).actions
+        assert (
+            any(isinstance(action, Patch) and action.name == job["metadata"]["name"] for action in actions)
+            is is_retired
+        )
+
+
+def test_a_failed_measurement_for_what_is_asked_for_no_more_is_removed() -> None:
+    given = known()
+    old = edited(given, resources={"limits": {"cpu": "2", "memory": "1Gi"}})
+    attempts = []
+    for each in (old, given):
+        job = ended(profile_attempt(each, "fast").job, "Failed")
+        job["spec"].pop("ttlSecondsAfterFinished", None)  # it stays, as the record of why it failed
+        attempts.append(Attempt(job, Failed("OOMKilled", "", ago(30))))
+    attempts.append(profile_attempt(old, "slow", Running()))
+    actions = decide(facts(workload=given, attempts=tuple(attempts)), predict).actions
+    assert [each.name for each in actions if isinstance(each, Delete)] == [attempts[0].job["metadata"]["name"]]
 
 
 def test_a_deployment_is_made_rolled_out_scaled_and_removed() -> None:

@@ -114,12 +114,15 @@ def _adopted(action: Create, found: Object) -> Object:
 
 
 def _announce(client: KubeClient, event: Object) -> None:
-    """An Event's name is a digest of what it says and when, so one that is there says it already."""
+    """An Event's name is a digest of what it says and when, so one that is there says it already.
+
+    One that cannot be written is told in the log alone: what it tells has happened, and must not be decided again.
+    """
     try:
         client.create(EVENTS, event, event["metadata"]["namespace"])
     except ApiError as error:
         if not error.is_already_there:
-            raise
+            log.warning("no Event tells %s: %s (%s)", event["reason"], event["message"], error)
 
 
 def _patch(action: Patch, client: KubeClient, world: World) -> None:

@@ -19,6 +19,7 @@ from foretide_kube.names import (
     AIWORKLOADS,
     EVENTS,
     LABEL_JOB_NODE_CLASS,
+    LABEL_WORKLOAD,
     ROLE_INSPECT,
     ROLE_PROBE,
     ROLE_PROFILE,
@@ -36,12 +37,13 @@ from foretide_operator.outcome import (
     Failed,
     KeptFailure,
     Outcome,
+    bound_milliseconds,
     finished_condition,
     latest_pod,
     read_outcome,
     told_by_pod,
 )
-from foretide_operator.packed import unpack
+from foretide_operator.packed import profile_of, whole
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.services.ledger import ServiceLedger
 from foretide_operator.settings import Settings
@@ -73,6 +75,11 @@ class Gatherer:
         self._line = Line(world.workloads)
         self._spending = Spending(settings)
         self._measuring_jobs = MeasuringJobs(world.jobs)
+
+    @property
+    def spending(self) -> Spending:
+        """Reckons what was spent; its bookings are to be stored."""
+        return self._spending
 
     def next_on(self, node_class: str, spent: Spent) -> ObjectKey | None:
         """The workload whose turn to be measured on a class is next; None if nobody waits there."""
@@ -118,7 +125,7 @@ class Gatherer:
         jobs = [job for job in self._world.jobs_by_workload.of(namespace, name) if is_alive(job)]
         pods = self._world.pods_by_workload.of(namespace, name)
         key = workload_key(workload.spec)
-        found = [readable(partial(unpack, item)) for item in self._world.profiles_by_workload.of(namespace, name)]
+        found = [readable(partial(profile_of, item)) for item in self._world.profiles_by_workload.of(namespace, name)]
         profiles = [profile for profile in found if profile is not None]
         replaced = {profile.spec.replaced.name for profile in profiles if profile.spec.replaced is not None}
         classes = selected(workload, self.fleet())
@@ -181,7 +188,14 @@ class Gatherer:
     def spent(self, table: ObservationTable, now: datetime) -> Spent:
         """What was spent on measurements in the last day."""
         jobs = self._measuring_jobs.profiling
-        return self._spending.of(table, jobs, self._controlling_workload, now_seconds=now.timestamp())
+        return self._spending.of(table, jobs, self._controlling_workload, self._bound, now_seconds=now.timestamp())
+
+    def _bound(self, job: Object) -> int | None:
+        """When the first of a Job's Pods was bound, in milliseconds since the epoch; None where none is known to be."""
+        metadata = job["metadata"]
+        pods = self._world.pods_by_workload.of(metadata["namespace"], metadata["labels"].get(LABEL_WORKLOAD, ""))
+        own = (pod for pod in pods if (controller_of(pod) or {}).get("uid") == metadata["uid"])
+        return min((bound for pod in own if (bound := bound_milliseconds(pod)) is not None), default=None)
 
     def _measuring(self, now: datetime) -> Counter[str]:
         """Measurements under way per node class."""
@@ -201,6 +215,7 @@ class Gatherer:
         self, jobs: Iterable[Object], pods: Sequence[Object], *, signature: Signature | None, now: datetime
     ) -> tuple[Attempt, ...]:
         attempts = []
+        pods = [whole(pod) for pod in pods]
         for job in jobs:
             uid = job["metadata"]["uid"]
             own = [pod for pod in pods if (controller_of(pod) or {}).get("uid") == uid]

@@ -18,7 +18,7 @@ from foretide.signature import Signature
 from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.quantity import QuantityError, whole
-from foretide_operator.times import epoch_milliseconds, parse_time, seconds_since
+from foretide_operator.times import epoch_milliseconds, parse_time, seconds_left
 
 UNSCHEDULABLE_AFTER_SECONDS: Final = 30.0
 BLOCKED_AFTER_SECONDS: Final = 2.0
@@ -140,7 +140,7 @@ def read_outcome(
         may_settle = _event(events, "Started") is not None and _event(events, "Killing") is None
     else:
         may_settle = pod is None or terminated_state(pod) is None
-    if may_settle and seconds_since(_time(finished), now) < SETTLE_SECONDS:
+    if may_settle and seconds_left(SETTLE_SECONDS, _time(finished), now):
         return Running(message="its end is being read")
     if finished["type"] == "Complete":
         if pod is None:
@@ -239,8 +239,8 @@ def finished_condition(job: Object) -> Object | None:
 
 def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: datetime) -> Running:
     if pod is None:
-        age_seconds = seconds_since(job["metadata"].get("creationTimestamp"), now)
-        refusal = _refusal(events) if age_seconds >= BLOCKED_AFTER_SECONDS else None
+        is_new = seconds_left(BLOCKED_AFTER_SECONDS, job["metadata"].get("creationTimestamp"), now)
+        refusal = None if is_new else _refusal(events)
         return Running(*refusal) if refusal else Running(message="its Pod is being made")
     told = told_by_pod(pod, now)
     if told is not None:
@@ -258,10 +258,9 @@ def told_by_pod(pod: Object, now: datetime) -> Running | None:
     status = pod.get("status", {})
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            waited_seconds = seconds_since(pod["metadata"].get("creationTimestamp"), now)
-            if waited_seconds >= UNSCHEDULABLE_AFTER_SECONDS:
-                return Running("Unschedulable", _one_line(condition.get("message", "no node takes the Pod")))
-            return Running(message="waiting for a node")
+            if seconds_left(UNSCHEDULABLE_AFTER_SECONDS, pod["metadata"].get("creationTimestamp"), now):
+                return Running(message="waiting for a node")
+            return Running("Unschedulable", _one_line(condition.get("message", "no node takes the Pod")))
     for container in status.get("containerStatuses", []):
         waiting = container.get("state", {}).get("waiting") or {}
         if waiting.get("reason") in _IMAGE_REASONS:

@@ -27,7 +27,7 @@ from foretide_kube.names import (
     WORKLOAD_PROFILES,
     Resource,
 )
-from foretide_operator.packed import pack
+from foretide_operator.packed import Packer
 from foretide_operator.reduce import reduce_job, reduce_node, reduce_object, reduce_pod
 
 _OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
@@ -124,9 +124,14 @@ def open_world(client: KubeClient, *, namespace: str, clock: Callable[[], float]
             client, resource, clock=clock, namespace=namespace, label_selector=label_selector, reduce=reduce
         )
 
-    task_pods = cache(PODS, reduce_pod, label_selector=LABEL_WORKLOAD)
+    pod_packer = Packer()
+
+    def pack_pod(pod: Object) -> Object:
+        return pod_packer.pod(reduce_pod(pod))
+
+    task_pods = cache(PODS, pack_pod, label_selector=LABEL_WORKLOAD)
     jobs = cache(JOBS, reduce_job, label_selector=_OURS)
-    profiles = cache(WORKLOAD_PROFILES, pack)
+    profiles = cache(WORKLOAD_PROFILES, Packer().profile)
     deployments = cache(DEPLOYMENTS, label_selector=_OURS)
     return World(
         workloads=cache(AIWORKLOADS),
@@ -135,7 +140,7 @@ def open_world(client: KubeClient, *, namespace: str, clock: Callable[[], float]
         models=cache(COMPLETION_TIME_MODELS),
         nodes=cache(NODES, reduce_node),
         task_pods=task_pods,
-        probe_pods=cache(PODS, reduce_pod, namespace=namespace, label_selector=f"{LABEL_ROLE}={ROLE_PROBE}"),
+        probe_pods=cache(PODS, pack_pod, namespace=namespace, label_selector=f"{LABEL_ROLE}={ROLE_PROBE}"),
         jobs=jobs,
         deployments=deployments,
         config_maps=cache(CONFIG_MAPS, namespace=namespace, label_selector=_OURS),

@@ -26,7 +26,7 @@ from foretide_operator.co_runners import Company
 from foretide_operator.forecasting import runtime_of, workload_column
 from foretide_operator.outcome import Done, Failed, bound_milliseconds, read_result, terminated_state
 from foretide_operator.pairing.watch import Told
-from foretide_operator.times import epoch_milliseconds, seconds_since
+from foretide_operator.times import epoch_milliseconds, seconds_left
 
 GRACE_SECONDS: Final = 10.0
 """How long a prediction is waited for after a Pod's end: the planner may be a moment behind."""
@@ -73,8 +73,7 @@ def seconds_to_wait(pod: Object, now: datetime) -> float:
     if ANNOTATION_PREDICTION in pod["metadata"].get("annotations", {}) or not pod["spec"].get("nodeName"):
         return 0.0
     terminated = terminated_state(pod)
-    ended = terminated.get("finishedAt") if terminated is not None else None
-    return max(0.0, GRACE_SECONDS - seconds_since(ended, now)) if ended else 0.0
+    return seconds_left(GRACE_SECONDS, terminated.get("finishedAt"), now) if terminated is not None else 0.0
 
 
 def ran_for(pod: Object, workload: AIWorkload) -> bool:

@@ -26,7 +26,7 @@ from foretide_operator.apply import apply_actions
 from foretide_operator.co_runners import Tenancy
 from foretide_operator.fleet import Fleet
 from foretide_operator.metrics import Metrics
-from foretide_operator.packed import unpack
+from foretide_operator.packed import profile_of
 from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.pairing.watch import Told, tell
@@ -140,7 +140,7 @@ class Pairer:
         """The profile that is published as the prediction for a class."""
         measured = {p.node_class: p.measured_time for p in workload.status.predictions}.get(node_class)
         for item in self._world.profiles_by_workload.of(workload.metadata.namespace, workload.metadata.name):
-            profile = readable(partial(unpack, item))
+            profile = readable(partial(profile_of, item))
             if profile is not None and (profile.spec.node_class, profile.spec.measured_time) == (node_class, measured):
                 return profile
         return None

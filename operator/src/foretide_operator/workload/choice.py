@@ -21,7 +21,7 @@ from foretide_operator.jobs import measuring_key
 from foretide_operator.line import WAITING
 from foretide_operator.outcome import Done, Running
 from foretide_operator.spending import limits_of
-from foretide_operator.times import parse_time, seconds_since
+from foretide_operator.times import parse_time, seconds_left
 from foretide_operator.workload.facts import Facts
 
 SURE_ENOUGH: Final = "SureEnough"
@@ -239,7 +239,7 @@ def _others(facts: Facts) -> str:
     considered = parse_time(facts.considered_time)
     for profile in facts.profiles:
         ended = parse_time(profile.spec.measured_time)
-        is_fresh = seconds_since(profile.spec.measured_time, facts.now) < LEARNING_SECONDS
+        is_fresh = seconds_left(LEARNING_SECONDS, profile.spec.measured_time, facts.now) > 0.0
         if considered is not None and ended is not None and ended > considered and is_fresh:
             return f"the measurement on {profile.spec.node_class}"
     return ""

@@ -14,7 +14,7 @@ from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_operator.actions import Verdict
 from foretide_operator.pairing.watch import Watch
-from foretide_operator.times import parse_time, seconds_since
+from foretide_operator.times import parse_time, seconds_left
 from foretide_operator.workload.facts import Facts
 
 TYPE: Final = "Current"
@@ -131,14 +131,14 @@ def _drifted(asked: _Asked) -> Outdated | None:
         return None
     spec = asked.profile.spec
     was_made_for_drift = spec.replaced is not None and spec.replaced.reason == "Drifted"
-    if was_made_for_drift and seconds_since(spec.measured_time, asked.facts.now) < DRIFT_REST_SECONDS:
+    if was_made_for_drift and seconds_left(DRIFT_REST_SECONDS, spec.measured_time, asked.facts.now):
         return None
     return Outdated("Drifted", f"tasks take {_direction(asked.watch)} than was predicted by it, beyond scatter")
 
 
 def _stale(asked: _Asked) -> Outdated | None:
     limit_seconds = asked.facts.workload.spec.profiling.max_age_seconds
-    if limit_seconds is None or seconds_since(asked.profile.spec.measured_time, asked.facts.now) < limit_seconds:
+    if limit_seconds is None or seconds_left(limit_seconds, asked.profile.spec.measured_time, asked.facts.now):
         return None
     return Outdated("Stale", f"it is older than spec.profiling.maxAgeSeconds, {limit_seconds} s")
 

@@ -18,7 +18,7 @@ from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import RunCounts
 from foretide_kube.kinds.common import ConditionStatus
-from foretide_kube.names import ANNOTATION_KEY, DEPLOYMENTS, JOBS
+from foretide_kube.names import ANNOTATION_KEY, ANNOTATION_PAIRED, DEPLOYMENTS, JOBS
 from foretide_operator.actions import Action, Apply, Create, Delete, Patch, Verdict
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS, retire
 from foretide_operator.jobs import (
@@ -29,6 +29,7 @@ from foretide_operator.jobs import (
     run_key,
     wanted_replicas,
 )
+from foretide_operator.measuring import controller_of
 from foretide_operator.outcome import finished_condition
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.waiting import in_words, read_waiting
@@ -91,13 +92,23 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         reason = "Suspended" if facts.workload.spec.suspend else "InProgress"
         return Running(Verdict(JOB_TYPE, "Unknown", reason, progress), counts, _adjust(facts, job))
     counts = replace(counts, ended_key=key)
-    actions = retire(job) if ended_key == key else ()  # the Job may go once the status says that it ended
+    # The Job may go, and its Pods with it, once the status says that it ended and each task was paired.
+    actions = retire(job) if ended_key == key and not _is_to_be_paired(facts, job) else ()
     if ended["type"] == "Complete":
         verdict = Verdict(JOB_TYPE, "True", "TasksSucceeded", f"{counts.succeeded} of {total} tasks succeeded")
     else:
         message = f"{counts.succeeded} of {total} tasks succeeded, {counts.failed} failed: {ended.get('message', '')}"
         verdict = Verdict(JOB_TYPE, "False", "TasksFailed", message)
     return Running(verdict, counts, actions)
+
+
+def _is_to_be_paired(facts: Facts, job: Object) -> bool:
+    """Whether one of a Job's Pods was not paired yet: its end may be heard of later than the Job's."""
+    return any(
+        (controller_of(pod) or {}).get("uid") == job["metadata"]["uid"]
+        and ANNOTATION_PAIRED not in pod["metadata"].get("annotations", {})
+        for pod in facts.run_pods
+    )
 
 
 def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
