@@ -111,6 +111,16 @@ def test_whose_measurement_has_begun_had_its_turn_though_its_status_does_not_say
     assert line.first("slow", Spent(), begun) is None
 
 
+def test_a_class_that_is_asked_about_or_that_nobody_waits_for_any_more_leaves_nothing_behind() -> None:
+    api, line = line_of(waiting("a", 5))
+    for number in range(100):
+        assert line.first(f"forged-{number}", Spent()) is None
+    assert list(line._classes) == ["fast"]
+    api.put(AIWORKLOADS, waiting("a", 5, reason="Measured"))
+    assert not line._classes
+    assert line.changed() == {"fast"}
+
+
 def test_a_worth_that_changes_moves_a_workload_within_the_line() -> None:
     api, line = line_of(waiting("a", 5), waiting("b", 9), waiting("c", 9))
     api.put(AIWORKLOADS, waiting("a", 10))

@@ -28,9 +28,11 @@ from tests.operator.test_controller import cluster, kubernetes, live
 class NoProfiles(MemoryApi):
     """Refuses every profile Job, by a quota."""
 
+    words = "exceeded quota: tight"
+
     def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
         if resource == JOBS and body["metadata"]["labels"][LABEL_ROLE] == "profile":
-            raise ApiError(403, "Forbidden", "exceeded quota: tight")
+            raise ApiError(403, "Forbidden", self.words)
         return super().create(resource, body, namespace)
 
 
@@ -48,8 +50,17 @@ class OneStubbornPod(MemoryApi):
         return super().patch(resource, name, body, namespace, **options)
 
 
-def test_a_quota_that_refuses_the_jobs_of_all_classes_is_named_and_stops_no_task() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "exceeded quota: tight",
+        "failed quota: tight: must specify limits.cpu",
+        "status unknown for quota: tight, resources: count/jobs.batch",
+    ],
+)
+def test_a_quota_that_refuses_the_jobs_of_all_classes_is_named_and_stops_no_task(words: str) -> None:
     api = NoProfiles()
+    api.words = words
     for number in range(4):
         api.put(NODES, node(f"more-{number}", f"class-{number}"))
     cluster(api)

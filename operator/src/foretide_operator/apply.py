@@ -12,6 +12,7 @@ from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.events import event_body
 from foretide_kube.names import ANNOTATION_KEY, EVENTS, JOBS
 from foretide_operator.actions import Action, Announce, Apply, Create, Delete, Patch, WriteStatus
+from foretide_operator.outcome import reason_of_refusal
 from foretide_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -82,8 +83,7 @@ def _create(action: Create, client: KubeClient, world: World) -> Refusal | None:
             world.absorb(action.resource, _adopted(action, client.get(action.resource, name, namespace)))
             return None
         if action.resource == JOBS and error.status in {403, 422} and "being terminated" not in error.message:
-            reason = "QuotaExceeded" if "exceeded quota" in error.message else "PodRefused"
-            return Refusal(name, reason, error.message)
+            return Refusal(name, reason_of_refusal(error.message), error.message)
         raise
     log.info("made %s %s", action.resource.kind, "/".join(filter(None, (namespace, name))))
     world.absorb(action.resource, made)

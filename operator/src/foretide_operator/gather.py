@@ -126,6 +126,7 @@ class Gatherer:
             classes=classes,
             nodes=tuple(self._world.nodes.snapshot().values()),
             workload_pods=self._world.task_pods.snapshot().values(),
+            workloads=self._world.workloads.snapshot(),
             attempts=self._attempts(
                 [job for job in jobs if role_of(job) in {ROLE_INSPECT, ROLE_PROFILE}],
                 pods,
@@ -163,6 +164,7 @@ class Gatherer:
             attempts=self._attempts(jobs, list(self._world.probe_pods.snapshot().values()), signature=None, now=now),
             measuring=self._measuring(now)[name],
             workload_pods=self._world.task_pods.snapshot().values(),
+            workloads=self._world.workloads.snapshot(),
             owner=owner,
             refusals=refusals,
             settings=self._settings,

@@ -82,7 +82,7 @@ class Line:
     def _first(self, node_class: str, spent: Spent, passed: Collection[Pair]) -> Candidate | None:
         firsts = (
             next(self._candidates(namespace, places, node_class, passed), None)
-            for namespace, places in self._classes[node_class].items()
+            for namespace, places in self._classes.get(node_class, {}).items()
         )
         return min(
             (each for each in firsts if each is not None),
@@ -122,6 +122,8 @@ class Line:
                 self._changed.add(node_class)
             if not namespaces[namespace]:
                 del namespaces[namespace]
+            if not namespaces:
+                del self._classes[node_class]
 
 
 def _place(candidate: Candidate) -> _Place:

@@ -358,8 +358,12 @@ def _refusal(events: Sequence[Object]) -> tuple[str, str] | None:
     if event is None:
         return None
     message = _one_line(event.get("message", ""))
-    is_quota = any(words in message for words in _QUOTA_WORDS)
-    return ("QuotaExceeded" if is_quota else "PodRefused"), message
+    return reason_of_refusal(message), message
+
+
+def reason_of_refusal(message: str) -> str:
+    """`QuotaExceeded` where the API server says that a quota kept an object from being made, else `PodRefused`."""
+    return "QuotaExceeded" if any(words in message for words in _QUOTA_WORDS) else "PodRefused"
 
 
 def _event(events: Sequence[Object], *reasons: str, containing: str = "") -> Object | None:

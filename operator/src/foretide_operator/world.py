@@ -39,6 +39,8 @@ class ByWorkload:
     def __init__(self, cache: WatchCache, workload_of: Callable[[Object], str]) -> None:
         self._workload_of = workload_of
         self._items: defaultdict[ObjectKey, dict[ObjectKey, Object]] = defaultdict(dict)
+        self._owners: dict[ObjectKey, str] = {}
+        """Under whose name in its namespace an object is kept: its labels may say another by now."""
         self._lock = threading.Lock()
         cache.add_listener(self._hear)
 
@@ -48,18 +50,19 @@ class ByWorkload:
             return list(self._items.get((namespace, workload), {}).values())
 
     def _hear(self, kind: str, item: Object) -> None:
-        workload = self._workload_of(item)
-        if not workload:
-            return
-        key = object_key(item)
+        key, workload = object_key(item), self._workload_of(item) if kind != "DELETED" else ""
         with self._lock:
-            owner = (key[0], workload)
-            if kind != "DELETED":
-                self._items[owner][key] = item
-                return
-            self._items[owner].pop(key, None)
-            if not self._items[owner]:
-                del self._items[owner]
+            if self._owners.get(key, workload) != workload:
+                self._forget(key)
+            if workload:
+                self._items[key[0], workload][key] = item
+                self._owners[key] = workload
+
+    def _forget(self, key: ObjectKey) -> None:
+        owner = key[0], self._owners.pop(key)
+        del self._items[owner][key]
+        if not self._items[owner]:
+            del self._items[owner]
 
 
 @dataclass(frozen=True, slots=True)

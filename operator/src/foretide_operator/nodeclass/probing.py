@@ -140,7 +140,11 @@ def _read(facts: Facts, done: Done) -> Probe:
     name = done.pod["spec"]["nodeName"]
     node = next(node for node in facts.members.members if node["metadata"]["name"] == name)
     beside = co_runners(
-        facts.workload_pods, done.pod, begin_milliseconds=result.process_start, end_milliseconds=result.work_end
+        facts.workload_pods,
+        facts.workloads,
+        done.pod,
+        begin_milliseconds=result.process_start,
+        end_milliseconds=result.work_end,
     )
     return Probe(
         probed_time=to_time(from_milliseconds(result.work_end)),

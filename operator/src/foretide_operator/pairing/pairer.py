@@ -102,13 +102,8 @@ class Pairer:
 
     def _read_all(self, over: Sequence[Object], fleet: Fleet, coefficients: Coefficients) -> list[Ended]:
         nodes = {pod["spec"].get("nodeName") for pod in over}
-        services = {
-            key
-            for key, item in self._world.workloads.snapshot().items()
-            if item["spec"].get("run", {}).get("mode") == "Deployment"
-        }
-        pods = self._world.task_pods.snapshot().values()
-        tenancy = Tenancy((pod for pod in pods if pod["spec"].get("nodeName") in nodes), services)
+        there = (pod for pod in self._world.task_pods.snapshot().values() if pod["spec"].get("nodeName") in nodes)
+        tenancy = Tenancy(there, self._world.workloads.snapshot())
         return [self._read(pod, fleet, tenancy, coefficients) for pod in over]
 
     def _read(self, pod: Object, fleet: Fleet, tenancy: Tenancy, coefficients: Coefficients) -> Ended:

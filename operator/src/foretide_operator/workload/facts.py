@@ -8,6 +8,7 @@ from datetime import datetime
 
 from foretide.profiling.turns import Candidate, Spent
 from foretide.signature import Signature
+from foretide_kube.cache import Key
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import Actuals, AIWorkload, ServiceActuals, workload_key
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
@@ -23,7 +24,7 @@ class Facts:
     """What is known of one workload.
 
     ``classes`` are the node classes that the workload selects, by name; ``nodes`` every node of the cluster,
-    ``workload_pods`` every Pod of any workload.
+    ``workload_pods`` every Pod of any workload, ``workloads`` every AIWorkload by namespace and name.
     ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key, and
     ``superseded`` those of any key that another one has replaced. ``watches`` has, by class, what tasks said of the
     measurement there. ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
@@ -37,6 +38,7 @@ class Facts:
     classes: tuple[ClassMembers, ...]
     nodes: tuple[Object, ...]
     workload_pods: Collection[Object] = ()
+    workloads: Mapping[Key, Object] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     profiles: tuple[WorkloadProfile, ...] = ()
     superseded: tuple[WorkloadProfile, ...] = ()

@@ -30,7 +30,11 @@ def profile_of(facts: Facts, node_class: str, done: Done, replaced: Replaced | N
     metadata = facts.workload.metadata
     startup, end = _startup_and_end(result, done.pod)
     beside = co_runners(
-        facts.workload_pods, done.pod, begin_milliseconds=result.work_begin, end_milliseconds=result.work_end
+        facts.workload_pods,
+        facts.workloads,
+        done.pod,
+        begin_milliseconds=result.work_begin,
+        end_milliseconds=result.work_end,
     )
     measured_time = to_time(from_milliseconds(end))
     # Times are of more than one clock: the next one must not have the name of the one that it replaces.
