@@ -21,6 +21,8 @@ from foretide_kube.task_pods import TaskPod
 
 MOST_OVERTIME: Final = 2.0
 """A measurement keeps its node for so many times what it is expected to take …"""
+LEAST_OVERTIME_SECONDS: Final = 30.0
+"""… and so much longer than that at least …"""
 LONGEST_START_SECONDS: Final = 600.0
 """… from its container's start, if that is told to be no later than this after the binding."""
 LONGEST_EMPTYING_SECONDS: Final = 60.0
@@ -105,21 +107,19 @@ def read_measurements(
     ``pods`` are bound and say that they measure, ``tasks`` are those on each node, and on ``endless`` nodes there are
     some of whose end nothing is known. A measurement that has a task beside it is lost, and keeps nobody away.
     """
-    running, kept, others = [], [], []
     believed = {pair: pod for pair, pod in by_pair(pods, class_of).items() if pair in wanted}
-    pair_of = {pod.uid: pair for pair, pod in believed.items()}
-    for pod in pods:
-        node, begun = pod.node or "", begun_seconds(pod)
-        seconds = wanted[pair_of[pod.uid]].seconds if pod.uid in pair_of else 0.0
-        if begun is None or now_seconds >= begun + MOST_OVERTIME * seconds or node not in nodes:
-            others.append(pod)
+    running, kept = [], []
+    for pair, pod in believed.items():
+        node, begun, seconds = pod.node or "", begun_seconds(pod), wanted[pair].seconds
+        longest_seconds = max(MOST_OVERTIME * seconds, seconds + LEAST_OVERTIME_SECONDS)
+        if begun is None or now_seconds >= begun + longest_seconds or node not in nodes:
             continue
-        expected = Expected(seconds, _UPPER_SHARE * seconds)
         cpu_millis = pod.requests.cpu_millis if pod.task.cpu_millis is None else pod.task.cpu_millis
         began = min(begun, now_seconds)
-        running.append(Running(pod.uid, node, pod.requests, cpu_millis, began, expected))
+        running.append(Running(pod.uid, node, pod.requests, cpu_millis, began, _expected(seconds)))
         if not tasks.get(node) and node not in endless:
             kept.append(_alone(f"{pod.uid}/alone", nodes[node], began, seconds))
+    counted = {each.key for each in running}
     taken = {pod.node for pod in pods} | set(endless)
     for pair, each in sorted(wanted.items()):
         left = {
@@ -131,7 +131,7 @@ def read_measurements(
         if first is not None and left[first] <= LONGEST_EMPTYING_SECONDS:
             kept.append(_alone("/".join(pair), nodes[first], now_seconds, left[first] + each.seconds))
             taken.add(first)
-    return Measurements(tuple(running), tuple(kept), tuple(others))
+    return Measurements(tuple(running), tuple(kept), tuple(pod for pod in pods if pod.uid not in counted))
 
 
 def _left_seconds(tasks: Iterable[Running], now_seconds: float) -> float:
@@ -147,5 +147,8 @@ def _remaining_seconds(task: Running, now_seconds: float) -> float:
 
 def _alone(key: str, node: NodeFacts, began_seconds: float, seconds: float) -> Running:
     """All the room for Pods of a node: whatever else it has, no other Pod fits."""
-    expected = Expected(seconds, _UPPER_SHARE * seconds)
-    return Running(key, node.name, Resources(pods=node.allocatable.pods), 0, began_seconds, expected)
+    return Running(key, node.name, Resources(pods=node.allocatable.pods), 0, began_seconds, _expected(seconds))
+
+
+def _expected(seconds: float) -> Expected:
+    return Expected(seconds, _UPPER_SHARE * seconds)
