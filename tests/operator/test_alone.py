@@ -53,6 +53,7 @@ from tests.operator.test_workload_reconcile import (
 )
 
 ALWAYS = {"policy": "Always"}
+FOR_A_WHILE = {"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}
 F1, F2 = node("f1", "fast"), node("f2", "fast")
 
 
@@ -157,7 +158,9 @@ def test_an_empty_node_that_cannot_take_the_measurement_is_none(other: Object) -
 
 def test_an_empty_node_whose_taint_the_workload_tolerates_is_one() -> None:
     tainted = {**F1, "spec": {"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]}}
-    tolerant = known(profiling=ALWAYS, run={"template": {"tolerations": [{"key": "k", "operator": "Exists"}]}})
+    tolerant = known(
+        profiling=ALWAYS, run={"template": {"tolerations": [FOR_A_WHILE, {"key": "k", "operator": "Exists"}]}}
+    )
     assert begun(decide(given(nodes=(tainted,), workload=tolerant), predict)) == ["fast"]
     assert begun(decide(given(nodes=(tainted,)), predict)) == []
 

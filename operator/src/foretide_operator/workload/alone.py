@@ -17,7 +17,7 @@ from foretide.profiling.turns import measuring_seconds
 from foretide_kube.client import Object
 from foretide_kube.constraints import UNSCHEDULABLE, Constraints, Taint, Toleration
 from foretide_kube.kinds.aiworkload import ClassProfiling
-from foretide_kube.kinds.common import plain, to_time
+from foretide_kube.kinds.common import to_time
 from foretide_kube.names import ANNOTATION_PLANNED_NODE, ROLE_PROFILE, ROLE_RUN
 from foretide_operator.fleet import ClassMembers, is_ready, node_fits
 from foretide_operator.measuring_jobs import role_of
@@ -84,7 +84,8 @@ def node_seconds(facts: Facts, name: str, predictions: Sequence[Prediction]) -> 
 
 def _has_free_node(facts: Facts, members: ClassMembers) -> bool:
     """Whether a node that takes the Pod has neither tasks nor a measurement, and is planned for none that is opened."""
-    tolerations = tuple(Toleration(**plain(each)) for each in facts.workload.spec.run.template.tolerations)
+    tolerated = facts.workload.spec.run.template.tolerations
+    tolerations = tuple(Toleration(each.key, each.operator, each.value, each.effect or "") for each in tolerated)
     usable = {
         node["metadata"]["name"]
         for node in members.members
