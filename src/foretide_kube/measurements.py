@@ -28,6 +28,7 @@ LONGEST_START_SECONDS: Final = 600.0
 LONGEST_EMPTYING_SECONDS: Final = 60.0
 """A node on which a task is expected to go on for longer is not emptied for a measurement."""
 _UPPER_SHARE: Final = 1.25
+_NONE: Final = math.inf, ""
 
 Pair = tuple[str, str, str]
 """A workload on a node class: (namespace, name, node class)."""
@@ -122,14 +123,11 @@ def read_measurements(
     counted = {each.key for each in running}
     taken = {pod.node for pod in pods} | set(endless)
     for pair, each in sorted(wanted.items()):
-        left = {
-            name: _left_seconds(tasks.get(name, ()), now_seconds)
-            for name, node_class in (class_of.items() if pair not in believed else ())
-            if node_class == pair[2] and name in nodes and name not in taken and each.may_have(nodes[name])
-        }
-        first = min(left, key=lambda name: (left[name], name), default=None)
-        if first is not None and left[first] <= LONGEST_EMPTYING_SECONDS:
-            kept.append(_alone("/".join(pair), nodes[first], now_seconds, left[first] + each.seconds))
+        free = (name for name, node_class in class_of.items() if node_class == pair[2] and name not in taken)
+        usable = [name for name in free if name in nodes and each.may_have(nodes[name])] if pair not in believed else ()
+        left, first = min(((_left_seconds(tasks.get(name, ()), now_seconds), name) for name in usable), default=_NONE)
+        if left <= LONGEST_EMPTYING_SECONDS:
+            kept.append(_alone("/".join(pair), nodes[first], now_seconds, left + each.seconds))
             taken.add(first)
     return Measurements(tuple(running), tuple(kept), tuple(pod for pod in pods if pod.uid not in counted))
 
