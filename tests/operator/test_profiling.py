@@ -16,6 +16,7 @@ from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import read_fleet
 from foretide_operator.jobs import profile_job, run_job
 from foretide_operator.outcome import Done
+from foretide_operator.workload import alone, currency
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.measured import profile_of
 from foretide_operator.workload.profiling import decide
@@ -200,7 +201,9 @@ def test_services_are_no_co_runners_of_profiles_and_probes_for_they_are_always_t
     assert fast["status"]["probe"]["environment"]["coRunners"] == 0
 
 
-def test_tasks_of_any_workload_are_seen_beside_profiles_and_probes() -> None:
+def test_tasks_of_any_workload_are_seen_beside_profiles_and_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alone, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(currency, "MOST_DISTURBED", 0)
     api = MemoryApi()
     cluster(api)
     api.put(PODS, task())

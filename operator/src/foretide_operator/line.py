@@ -20,6 +20,9 @@ from foretide_operator.measuring_jobs import Pair
 
 WAITING: Final = "Waiting"
 """The reason of a pair that waits for its turn."""
+NODES_BUSY: Final = "NodesBusy"
+"""The reason of a pair whose turn has come, and that waits for a node without tasks."""
+IN_LINE: Final = frozenset({WAITING, NODES_BUSY})
 
 _Place = tuple[float, str, str]
 """Where a candidate stands among those of its namespace: by its worth, the most first, then by its name."""
@@ -139,5 +142,5 @@ def _entries(item: Object) -> dict[str, Candidate]:
     return {
         row["nodeClass"]: Candidate(namespace=namespace, name=name, worth=row.get("worthPermille", 0) / 1e3)
         for row in profiles.get("classes", [])
-        if row["reason"] == WAITING
+        if row["reason"] in IN_LINE
     }

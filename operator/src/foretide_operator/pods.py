@@ -10,7 +10,15 @@ from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.common import LabelSelector, plain
 from foretide_kube.kinds.nodeclass import NodeClass
-from foretide_kube.names import GATE_PLAN, LABEL_ROLE, RESOURCE_TASK, ROLE_PROBE, ROLE_PROFILE
+from foretide_kube.names import (
+    GATE_PLAN,
+    LABEL_ROLE,
+    LABEL_WORKLOAD,
+    RESOURCE_TASK,
+    ROLE_INSPECT,
+    ROLE_PROBE,
+    ROLE_PROFILE,
+)
 from foretide_operator.settings import Settings
 
 CONTAINER: Final = "profiler"
@@ -158,7 +166,10 @@ def set_preference(pod: Object, node_classes: Iterable[NodeClass]) -> None:
 
 
 def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object:
-    """To the nodes of a class but for those that belong to another, and away from other measurements."""
+    """To the nodes of a class but for those that belong to another, away from other measurements, rather from tasks.
+
+    By the preference kube-scheduler keeps tasks away from measurements, too: it looks at those of Pods that are there.
+    """
     term: Object = {"matchExpressions": _requirements(selector)}
     if lost_nodes:
         term["matchFields"] = [
@@ -167,21 +178,31 @@ def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object
     affinity: Object = {
         "podAntiAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": [
+                _beside({"key": LABEL_ROLE, "operator": "In", "values": [ROLE_PROFILE, ROLE_PROBE]})
+            ],
+            "preferredDuringSchedulingIgnoredDuringExecution": [
                 {
-                    "labelSelector": {
-                        "matchExpressions": [
-                            {"key": LABEL_ROLE, "operator": "In", "values": [ROLE_PROFILE, ROLE_PROBE]}
-                        ]
-                    },
-                    "namespaceSelector": {},
-                    "topologyKey": "kubernetes.io/hostname",
+                    "weight": _MOST_WEIGHT,
+                    "podAffinityTerm": _beside(
+                        {"key": LABEL_WORKLOAD, "operator": "Exists"},
+                        {"key": LABEL_ROLE, "operator": "NotIn", "values": [ROLE_INSPECT, ROLE_PROFILE, ROLE_PROBE]},
+                    ),
                 }
-            ]
+            ],
         }
     }
     if term["matchExpressions"] or lost_nodes:  # a term without requirements matches nothing in Kubernetes
         affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     return affinity
+
+
+def _beside(*requirements: Object) -> Object:
+    """The nodes with Pods, of any namespace, whose labels meet these."""
+    return {
+        "labelSelector": {"matchExpressions": list(requirements)},
+        "namespaceSelector": {},
+        "topologyKey": "kubernetes.io/hostname",
+    }
 
 
 def _requirements(selector: LabelSelector) -> list[Object]:

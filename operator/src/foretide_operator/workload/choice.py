@@ -18,7 +18,7 @@ from foretide.profiling.turns import Candidate, measuring_seconds, rank
 from foretide_kube.names import ROLE_PROFILE
 from foretide_operator.attempts import Attempt
 from foretide_operator.jobs import measuring_key
-from foretide_operator.line import WAITING
+from foretide_operator.line import IN_LINE, WAITING
 from foretide_operator.outcome import Done, Running
 from foretide_operator.spending import limits_of
 from foretide_operator.times import parse_time, seconds_left
@@ -190,7 +190,7 @@ def _told_permille(asked: _Asked) -> int:
     """The worth by which others see the workload in the line; its own figure as long as it is not in it."""
     status = asked.facts.workload.status
     rows = status.profiles.classes if status.profiles is not None and status.key == asked.facts.key else ()
-    told = next((row for row in rows if row.node_class == asked.node_class and row.reason == WAITING), None)
+    told = next((row for row in rows if row.node_class == asked.node_class and row.reason in IN_LINE), None)
     return asked.worth_permille if told is None or told.worth_permille is None else told.worth_permille
 
 
