@@ -17,7 +17,7 @@ from foretide.contention import Presence
 from foretide_kube.client import Object
 from foretide_kube.names import LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUN
 from foretide_kube.quantity import QuantityError, millis
-from foretide_operator.times import epoch_milliseconds
+from foretide_kube.times import epoch_milliseconds
 
 _HALF_SECOND_MILLISECONDS: Final = 500
 

@@ -25,6 +25,7 @@ from foretide_kube.names import (
     ROLE_RUN,
 )
 from foretide_kube.readable import readable
+from foretide_kube.times import seconds_since
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
 from foretide_operator.line import Line
@@ -44,7 +45,6 @@ from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.services.ledger import ServiceLedger
 from foretide_operator.settings import Settings
 from foretide_operator.spending import Spending
-from foretide_operator.times import seconds_since
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.workload.facts import Facts as WorkloadFacts
 from foretide_operator.world import World

@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
+from foretide_kube.times import parse_time, seconds_since
 from foretide_operator.actions import Verdict
 from foretide_operator.pairing.watch import Watch
-from foretide_operator.times import parse_time, seconds_since
 from foretide_operator.workload.facts import Facts
 
 TYPE: Final = "Current"
