@@ -73,7 +73,7 @@ class Causes:
                 since = " It has been measured since." if profile is not None else ""
                 return f"Not measured on {name} then: told by model {row.model_version}{error}.{since}"
             case "Fallback":
-                return f"A guess: it was neither measured on {name} then nor known to a model, or its CPU limit is another."
+                return f"A guess: it was neither measured on {name} then nor told by a model, or its CPU limit differs."
 
     def _unstable(self, row: Compared) -> str:
         profile = self._profiles.get(_pair(row.task))

@@ -169,7 +169,13 @@ def _share(count: int, tasks: int, percent: int) -> Kept:
 
 
 def worst(rows: Iterable[Compared], most: int) -> list[Compared]:
-    """Those outside their interval that were the farthest off as a factor, the farthest first."""
+    """Those outside their interval that were the farthest off as a factor, the farthest first.
+
+    Of each workload on a class it is the worst one alone: others like it say the same.
+    """
     outside = [row for row in rows if row.outcome != "inside"]
     outside.sort(key=lambda row: (-abs(math.log(row.ratio)), row.task.namespace, row.task.pod))
-    return outside[:most]
+    first: dict[tuple[str, str, str], Compared] = {}
+    for row in outside:
+        first.setdefault((row.task.namespace, row.task.workload, row.task.node_class), row)
+    return list(first.values())[:most]

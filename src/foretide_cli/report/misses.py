@@ -42,8 +42,8 @@ def misses(export: Export, rows: Sequence[Compared]) -> Markup:
         tag(
             "p",
             f"{count(beyond, 'task')} of {len(rows):,} ended outside the interval in which nine of ten were expected. "
-            "Shown are those that were the farthest off as a factor, and what is known of each; a fact that stands "
-            "beside a miss need not be its cause.",
+            "Shown are those that were the farthest off as a factor, of each workload on a class the worst, and what "
+            "is known of each; a fact that stands beside a miss need not be its cause.",
             None if is_explained else asked,
         ),
         tag("ol", [_miss(row, causes.of(row)) for row in found], class_="misses"),
