@@ -36,11 +36,11 @@ def ago(**delta: float) -> str:
     return (NOW - timedelta(**delta)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def export(*, tasks: int = 36, **fields: Any) -> Export:
-    """The whole; ``tasks`` of each workload have ended."""
+def export(*, each: int = 36, **fields: Any) -> Export:
+    """The whole; so many tasks of ``each`` workload have ended."""
     chance = random.Random(7)
     workloads = [workload(name, number) for number, name in enumerate(WORKLOADS)]
-    ended = [task for each in workloads for task in _tasks(each, tasks, chance)]
+    ended = [task(of, number, chance) for of in workloads for number in range(each)]
     ended.sort(key=lambda task: (task.ended_milliseconds or 0, task.pod))
     return Export(
         **{
@@ -48,7 +48,7 @@ def export(*, tasks: int = 36, **fields: Any) -> Export:
             "version": "0.1.0",
             "source": "edge-cluster",
             "workloads": tuple(workloads),
-            "profiles": tuple(profile(each) for each in workloads),
+            "profiles": tuple(map(profile, workloads)),
             "node_classes": tuple(map(node_class, CLASSES)),
             "model": model(),
             "tasks": tuple(ended),
@@ -110,19 +110,14 @@ def prediction(node_class: str, microseconds: int, source: int) -> Prediction:
     )
 
 
-def _tasks(of: AIWorkload, number: int, chance: random.Random) -> list[Task]:
-    return [task(of, each, chance) for each in range(number)]
-
-
 def task(of: AIWorkload, number: int, chance: random.Random, *, off: float | None = None, **fields: Any) -> Task:
     """A task that was held against its prediction; it took ``off`` times what was told, or is off by chance."""
     told = of.status.predictions[number % len(of.status.predictions)]
     inferences = of.spec.inferences
     work = {bound: told.work_seconds(inferences, bound=bound) for bound in ("lower", "median", "upper")}
     scatter = {"Measured": 0.06, "Learned": 0.2, "Fallback": 0.6}[told.source]
-    ratio = off or (2.9 if (of.metadata.name, told.node_class) == MISJUDGED else 1.0) * chance.lognormvariate(
-        0.02, scatter
-    ) * (2.4 if chance.random() < 0.02 else 1.0)
+    usual = 2.9 if (of.metadata.name, told.node_class) == MISJUDGED else 1.0
+    ratio = off or usual * chance.lognormvariate(0.02, scatter) * (2.4 if chance.random() < 0.02 else 1.0)
     took = round(1000 * work["median"] * ratio)
     end = round(NOW.timestamp() * 1000) - 1000 * chance.randrange(20, 3400)
     start = 1_100 + chance.randrange(0, 900)

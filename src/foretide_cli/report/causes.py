@@ -15,6 +15,7 @@ from foretide_cli.report.compared import Compared
 from foretide_cli.report.words import count, duration, moment, percent, permille, times
 from foretide_kube.kinds.common import find_condition
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
+from foretide_kube.times import epoch_milliseconds
 
 LATE_STARTUP: Final = 1.5
 """A start-up that takes so many times what was told, and a second more, is worth a word."""
@@ -65,8 +66,9 @@ class Causes:
         name, profile = row.task.node_class, self._profiles.get(_pair(row.task))
         match row.source:
             case "Measured":
-                when = f" {moment(profile.spec.measured_time)}" if profile is not None else ""
-                return f"Told by the workload's own profile on {name}{when}."
+                if profile is None or _is_later(profile, row.task):
+                    return f"Told by a profile of the workload on {name} that is there no more."
+                return f"Told by the workload's own profile on {name} {moment(profile.spec.measured_time)}."
             case "Learned":
                 known = self._errors.get(name)
                 error = f", whose median error there is {permille(known.error_permille)}" if known is not None else ""
@@ -76,12 +78,11 @@ class Causes:
                 return f"A guess: it was neither measured on {name} then nor told by a model, or its CPU limit differs."
 
     def _unstable(self, row: Compared) -> str:
-        profile = self._profiles.get(_pair(row.task))
-        if profile is None or profile.spec.measurement.stable:
+        profile = self._profiles.get(_pair(row.task)) if row.source == "Measured" else None
+        if profile is None or profile.spec.measurement.stable or _is_later(profile, row.task):
             return ""
-        return (
-            f"The profile was not stable ({profile.spec.measurement.unstable_reason or 'its windows did not agree'})."
-        )
+        why = profile.spec.measurement.unstable_reason or "its windows did not agree"
+        return f"The profile was not stable ({why})."
 
     def _outdated(self, row: Compared) -> str:
         profile = self._profiles.get(_pair(row.task))
@@ -100,19 +101,24 @@ class Causes:
         shares = [share for each in self._on_node[task.node] if (share := _shared(task, each)) >= LEAST_SHARED]
         if not shares:
             return ""
-        return (
-            f"Beside it on {task.node} ran {count(len(shares), 'other task')}, for {percent(max(shares))} of its time."
-        )
+        longest = f"{'one ' if len(shares) > 1 else ''}for {percent(max(shares))} of its time"
+        return f"Beside it on {task.node} ran {count(len(shares), 'other task')}, {longest}."
 
     def _like(self, row: Compared) -> str:
         ratios = list(self._ratios[_pair(row.task)])
         ratios.remove(row.ratio)
         where = f"of this workload on {row.task.node_class}"
         if len(ratios) < LIKE:
-            return f"There are {count(len(ratios), 'other task')} {where}: too few to compare." if ratios else ""
+            return ""
         middle = median(ratios)
         alone = "it stands alone" if 1 / STANDS_ALONE < middle < STANDS_ALONE else "it is not alone"
         return f"{count(len(ratios), 'other task')} {where} took {times(middle)} what was told, in the median: {alone}."
+
+
+def _is_later(profile: WorkloadProfile, task: Task) -> bool:
+    """Whether a measurement was made after the task was placed, so that it was told by another one."""
+    measured = epoch_milliseconds(profile.spec.measured_time)
+    return measured is not None and task.bound_milliseconds is not None and measured > task.bound_milliseconds
 
 
 def _pair(task: Task) -> _Pair:

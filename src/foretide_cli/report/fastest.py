@@ -73,7 +73,7 @@ def _row(workload: AIWorkload, names: Sequence[str]) -> Markup:
     least = min(middle for _, middle, _ in by_class.values())
     scale = Log.over([end for low, _, high in by_class.values() for end in (low, high)], duration)
     size = workload.spec.inferences
-    what = "one request" if workload.spec.run.is_service else f"a task of {count(size, 'inference')}"
+    what = "a request" if workload.spec.run.is_service else count(size, "inference")
     cells = [
         _cell(by_class[name], sources[name], least, scale)
         if name in by_class
@@ -82,7 +82,16 @@ def _row(workload: AIWorkload, names: Sequence[str]) -> Markup:
         )
         for name in names
     ]
-    return tag("tr", tag("th", foreign(_name(workload)), tag("small", what), scope="row"), cells)
+    return tag(
+        "tr",
+        tag(
+            "th",
+            foreign(workload.metadata.name),
+            tag("small", foreign(workload.metadata.namespace), f", {what}"),
+            scope="row",
+        ),
+        cells,
+    )
 
 
 def _cell(seconds: tuple[float, float, float], prediction: Prediction, least: float, scale: Log) -> Markup:

@@ -16,7 +16,7 @@ from foretide_cli.report.markup import Markup, tag
 
 Tick = tuple[float, str]
 _STEPS: Final = (1, 2, 5)
-_MOST_TICKS: Final = 6
+_MOST_TICKS: Final = 5
 
 
 class Scale(Protocol):
@@ -105,7 +105,7 @@ def axis(scale: Scale) -> Markup:
 
 
 def _word(at: float, words: str) -> Markup:
-    anchor = "start" if at < 8 else "end" if at > 92 else "middle"
+    anchor = "start" if at < 10 else "end" if at > 90 else "middle"
     return tag("text", words, x=place(at), y="12", text_anchor=anchor)
 
 

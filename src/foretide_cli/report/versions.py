@@ -21,7 +21,7 @@ _STEPS: Final = (
     *(_HOUR * each for each in (1, 3, 6, 12)),
     *(_DAY * each for each in (1, 2, 7, 14, 30, 90, 365)),
 )
-_MOST_TICKS: Final = 4
+_MOST_TICKS: Final = 3
 
 
 def versions(export: Export) -> Markup:
