@@ -51,6 +51,7 @@ class Lister:
         pods: Iterable[Object] = (),
         profiles: Iterable[Object] = (),
         priority_classes: Iterable[Object] = (),
+        models: Iterable[Object] = (),
         images: Mapping[str, list[Object]] | None = None,
         refused: Iterable[str] = (),
         everywhere: bool = False,
@@ -62,6 +63,7 @@ class Lister:
             "pods": list(pods),
             "workloadprofiles": list(profiles),
             "priorityclasses": list(priority_classes),
+            "completiontimemodels": list(models),
         }
         self.clock_seconds: float | None = None
         self._refused, self._everywhere = frozenset(refused), everywhere

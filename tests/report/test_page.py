@@ -114,10 +114,8 @@ def test_every_table_names_its_columns_and_rows_and_scrolls_by_itself(whole: Ele
 
 def test_each_workload_and_class_has_its_time_interval_and_source(whole: Element) -> None:
     (_, heat), *_ = tables(named(whole, "fastest"))
-    assert [each[0] for each in rows(heat)] == [
-        f"{name.split('/')[1]}{name.split('/')[0]}, {size:,} inferences"
-        for name, (_, size) in sorted(WORKLOADS.items())
-    ]
+    named_so = [(*name.split("/"), size) for name, (_, size) in sorted(WORKLOADS.items())]
+    assert [each[0] for each in rows(heat)] == [f"{name}{space}, {size:,} inferences" for space, name, size in named_so]
     resnet = rows(heat)[-1]
     assert resnet[0] == "resnet18vision, 500 inferences"
     assert resnet[1] == "Fallback 50.7 s16 ×13.5–199 s"

@@ -156,7 +156,7 @@ def test_tasks_that_failed_are_named_with_their_reason() -> None:
 def causes(ended: list[Task], number: int = 0, **fields: Any) -> str:
     of = made(ended, **fields)
     compared = all_compared(ended)
-    return " ".join(Causes(of, compared).of(compared[number]))
+    return " ".join(" ".join(Causes(of, compared).of(compared[number])).split())
 
 
 @pytest.mark.parametrize(

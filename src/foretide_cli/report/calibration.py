@@ -73,7 +73,7 @@ def _table(rows: Sequence[Compared]) -> Markup:
     columns: Columns = [
         ("source", NAME),
         ("tasks", FIGURES),
-        *((f"told {level} %", FIGURES) for level in LEVELS),
+        *((f"told {percent(level / 100)}", FIGURES) for level in LEVELS),
         ("in 90 % interval", FIGURES),
     ]
     groups: list[tuple[Child, Sequence[Compared]]] = [
@@ -92,5 +92,5 @@ def _table(rows: Sequence[Compared]) -> Markup:
 def _said(found: Kept) -> list[Child]:
     return [
         percent(found.share) if found.is_as_told else tag("strong", percent(found.share), " !"),
-        tag("small", f" {100 * found.lower:.0f}–{100 * found.upper:.0f} %"),
+        tag("small", f" {100 * found.lower:.0f}–{percent(found.upper)}"),
     ]

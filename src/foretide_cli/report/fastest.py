@@ -10,7 +10,7 @@ from foretide.prediction import Prediction
 from foretide_cli.export.document import Export
 from foretide_cli.report.markup import Child, Markup, foreign, join, tag
 from foretide_cli.report.picture import SOURCES, Log, bar, glyph, key, post
-from foretide_cli.report.tables import absent, code, scrolling, section
+from foretide_cli.report.tables import absent, code, scrolling, section, titled
 from foretide_cli.report.words import count, duration, span, times
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.common import find_condition
@@ -44,7 +44,7 @@ def fastest(export: Export) -> Markup:
     caption = "Predicted time of one task, or of one request to a service, on an idle node of each class"
     made = tag(
         "table",
-        tag("caption", caption),
+        titled(caption),
         tag("thead", tag("tr", tag("th", "workload", scope="col"), head)),
         tag("tbody", [_row(each, names) for each in shown]),
         class_="heat",

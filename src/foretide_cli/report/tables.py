@@ -29,8 +29,13 @@ def table(caption: str, columns: Columns, rows: Iterable[Sequence[Child]], *, cl
         )
         for row in rows
     ]
-    made = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", body), class_=class_)
+    made = tag("table", titled(caption), tag("thead", head), tag("tbody", body), class_=class_)
     return scrolling(made, caption)
+
+
+def titled(caption: str) -> Markup:
+    """The caption of a table: it stays in sight while that is scrolled."""
+    return tag("caption", tag("span", caption))
 
 
 def scrolling(made: Markup, label: str) -> Markup:

@@ -1,4 +1,4 @@
-"""Figures as people read them: two or three digits, always with their unit."""
+"""Figures as people read them: two or three digits, always with their unit, from which no line break parts them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from foretide_kube.times import parse_time
 
+_WITH: Final = "\u00a0"
 _UNITS: Final = ((86_400.0, "d", 3.0), (3_600.0, "h", 3.0), (60.0, "min", 10.0), (1.0, "s", 1.0), (1e-3, "ms", 1.0))
 """Seconds of a unit, its name, and from how many of it on it is used."""
 
@@ -14,7 +15,7 @@ _UNITS: Final = ((86_400.0, "d", 3.0), (3_600.0, "h", 3.0), (60.0, "min", 10.0),
 def duration(seconds: float) -> str:
     """A time, as ``6.2 s``."""
     unit, name = _unit(seconds)
-    return f"{_figures(seconds / unit)} {name}"
+    return f"{_figures(seconds / unit)}{_WITH}{name}"
 
 
 def span(lower: float, upper: float) -> str:
@@ -22,7 +23,7 @@ def span(lower: float, upper: float) -> str:
     unit, name = _unit(lower)
     if upper >= 999.5 * unit:
         unit, name = _unit(upper)
-    return f"{_figures(lower / unit)}–{_figures(upper / unit)} {name}"
+    return f"{_figures(lower / unit)}–{_figures(upper / unit)}{_WITH}{name}"
 
 
 def _unit(seconds: float) -> tuple[float, str]:
@@ -36,12 +37,12 @@ def _figures(number: float) -> str:
 def tick(seconds: float) -> str:
     """A round time, as on an axis: ``5 s``, ``100 ms``."""
     unit, name = next(((unit, name) for unit, name, _ in _UNITS[-2:] if seconds >= unit * 0.999), (1e-6, "µs"))
-    return f"{seconds / unit:,.6g} {name}"
+    return f"{seconds / unit:,.6g}{_WITH}{name}"
 
 
 def percent(share: float) -> str:
     """A share, as ``8.2 %`` or ``91 %``."""
-    return f"{100 * share:.1f} %" if abs(share) < 0.0995 else f"{100 * share:,.0f} %"
+    return f"{100 * share:.1f}{_WITH}%" if abs(share) < 0.0995 else f"{100 * share:,.0f}{_WITH}%"
 
 
 def signed(share: float) -> str:
@@ -56,7 +57,8 @@ def permille(number: int | None) -> str:
 
 def times(ratio: float) -> str:
     """A ratio, as ``1.42 ×``."""
-    return f"{ratio:.2f} ×" if ratio < 1.995 else f"{ratio:.1f} ×" if ratio < 9.95 else f"{ratio:,.0f} ×"
+    digits = 2 if ratio < 1.995 else 1 if ratio < 9.95 else 0
+    return f"{ratio:,.{digits}f}{_WITH}×"
 
 
 def count(number: int, one: str, many: str = "") -> str:
