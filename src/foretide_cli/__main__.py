@@ -14,6 +14,8 @@ from foretide.placement.order import Order
 from foretide_cli.explain import explain
 from foretide_cli.export.command import add_parsers, of_cluster, of_file
 from foretide_cli.export.document import ExportError
+from foretide_cli.export.document import read as read_export
+from foretide_cli.export.importing import import_profiles
 from foretide_cli.manifests import ManifestError, read_workloads
 from foretide_cli.predict import predict
 from foretide_cli.release import release
@@ -38,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _predict(options)
             case "explain":
                 return _explain(options)
+            case "import":
+                return _import(options)
             case "export" | "report":
                 return _report(options, parser)
             case _:
@@ -123,6 +127,24 @@ def _report(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
         return of_file(options, say=print, complain=complain)
     except ExportError as error:
         return _failed(str(error), status=2)
+
+
+def _import(options: argparse.Namespace) -> int:
+    try:
+        export = read_export(options.saved)
+    except ExportError as error:
+        return _failed(str(error), status=2)
+    return _in_cluster(
+        lambda client: import_profiles(
+            export,
+            client,
+            namespace=options.namespace,
+            trusts_names=options.trust_names,
+            is_trial=options.dry_run,
+            say=print,
+            complain=lambda problem: _failed(problem, status=1),
+        )
+    )
 
 
 def _in_cluster(do: Callable[[KubeClient], int]) -> int:

@@ -5,13 +5,13 @@ Annotations and results can be forged by those who make Pods: both are held agai
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from foretide.pairing import Pairing
 from foretide.prediction import PodPrediction
-from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult
+from foretide.results import Document, Failure, ProfileResult, Result, ResultError, RunResult
 from foretide.signature import Signature
 from foretide.termination_message import parse
 from foretide_kube.client import Object
@@ -41,7 +41,7 @@ def bound_milliseconds(pod: Object) -> int | None:
     return None
 
 
-def reported(pod: Object, *, expected: type[Any], signature: Signature | None = None) -> Result:
+def reported(pod: Object, *, expected: type[Document], signature: Signature | None = None) -> Result:
     """What an ended Pod reported: a result of the type ``expected``, or why there is none (`Failure`).
 
     It is checked against the API's own times, the Pod's limits and ``signature``. ResultError where it says nothing, or

@@ -1,4 +1,4 @@
-"""`foretide export` and `foretide report`: a cluster as a file, and as a page."""
+"""`foretide export`, `foretide report` and `foretide import`: a cluster as a file, as a page, and given to another."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFAULT_PAGE: Final = "foretide-report.html"
 
 
 def add_parsers(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add the two commands."""
+    """Add the three commands."""
     words = (
         "Write one HTML page, which asks no network for anything: where workloads run fastest, how well that was "
         "foretold, what is known of the worst misses. docs/report.md says how to read it."
@@ -48,6 +48,16 @@ def add_parsers(commands: argparse._SubParsersAction[Any]) -> None:
         command.add_argument(
             "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
         )
+
+    words = (
+        "Make the WorkloadProfiles of an export in this cluster, where the same AIWorkloads are, and node classes are "
+        "the same hardware by their probes. docs/report.md says when they are believed."
+    )
+    given = commands.add_parser("import", help="take over measurements of another cluster", description=words)
+    given.add_argument("saved", type=Path, metavar="FILE", help="what foretide export saved")
+    given.add_argument("-n", "--namespace", metavar="NS", help="profiles of this namespace alone")
+    given.add_argument("--trust-names", action="store_true", help="classes of one name are the same hardware, unproven")
+    given.add_argument("--dry-run", action="store_true", help="say what would be imported, and import nothing")
 
 
 def of_cluster(

@@ -13,8 +13,9 @@ import msgspec
 
 from foretide.pairing import Pairing
 from foretide_kube.explanation import Explanation
+from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload
-from foretide_kube.kinds.common import Time
+from foretide_kube.kinds.common import KindError, Time
 from foretide_kube.kinds.completiontimemodel import CompletionTimeModel
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
@@ -25,6 +26,9 @@ MOST_TASKS: Final = 20_000
 MAX_BYTES: Final = 512 * 1024 * 1024
 
 Ending = Literal["Paired", "Unpredicted", "PredictionRefused", "Failed"]
+
+
+Moment = Annotated[int, msgspec.Meta(ge=0, le=9_999_999_999_999)]
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -42,8 +46,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     node_class: str
     ending: Ending
     reason: str = ""
-    bound_milliseconds: int | None = None
-    ended_milliseconds: int | None = None
+    bound_milliseconds: Moment | None = None
+    ended_milliseconds: Moment | None = None
     planned_node: str = ""
     pairing: Pairing | None = None
     explanation: Explanation | None = None
@@ -96,9 +100,14 @@ def read(path: Path) -> Export:
         if schema != SCHEMA:
             what = f"its schema is {schema[:64]!r}" if schema else "it names no schema"
             raise ExportError(f"{path}: {what}; this version reads {SCHEMA}, which foretide export writes")
-        return msgspec.json.decode(data, type=Export)
+        export = msgspec.json.decode(data, type=Export)
+        for workload in export.workloads:  # their rules are more than their form
+            aiworkload.parse(aiworkload.to_object(workload))
+    except KindError as error:
+        raise ExportError(f"{path}: {error}") from error
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `")
         raise ExportError(f"{path}: {where.rstrip('`').removeprefix('$.') or 'the document'}: {problem}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ExportError(f"{path}: no JSON document: {error}") from error
+    return export

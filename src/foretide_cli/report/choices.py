@@ -89,7 +89,7 @@ def _parts(pairing: Pairing) -> tuple[float, float]:
     if start is None or work is None:
         start = min(pairing.prediction.startup_milliseconds, pairing.actual_completion_milliseconds)
         work = pairing.actual_completion_milliseconds - start
-    return start / 1e3, work / 1e3 / pairing.prediction.inferences
+    return start / 1e3, work / 1e3 / max(pairing.prediction.inferences, 1)
 
 
 def mean_lost(found: Sequence[Choice]) -> tuple[float, float]:
