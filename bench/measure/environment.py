@@ -26,14 +26,17 @@ class OtherMachineError(RuntimeError):
 
 
 class EnvironmentFile:
-    """Reads and writes the document; it is on disk whenever a method returns."""
+    """Reads and writes the document; it is on disk whenever a method but `describe` returns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def describe(self, classes: Sequence[NodeClass], *, varied: int, has_rows: bool) -> None:
-        """Write what is the same for all rows; OtherMachineError if the rows that are there are of other classes."""
+        """Take what is the same for all rows; OtherMachineError if the rows that are there are of other classes.
+
+        It is on disk with the next probes, which tell whether this is the machine of those rows.
+        """
         described = {each.name: _described(each) for each in classes}
         if has_rows and self._content.get("classes") != described:
             raise OtherMachineError(
@@ -41,7 +44,6 @@ class EnvironmentFile:
                 "keep the cluster's description, or give --out another file"
             )
         self._content |= {
-            "machine": machine(),
             "profiler_arguments": [*PROFILING],
             "seed": SEED,
             "varied_settings": varied,
@@ -49,7 +51,6 @@ class EnvironmentFile:
             "classes": described,
         }
         self._content.setdefault("probes", [])
-        self._write()
 
     def add_probes(self, found: Mapping[str, ProbeResult]) -> None:
         """Add probes of all classes, as of now; OtherMachineError if the first were of another processor."""
@@ -59,9 +60,16 @@ class EnvironmentFile:
                 f"the rows were measured on {known}, and this is {_processors(found)}: give --out another file"
             )
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        probes = {name: msgspec.to_builtins(each) for name, each in found.items()}
-        self._content["probes"].append({"date": date, **probes})
+        probes = {name: self._told(name, each) for name, each in found.items()}
+        self._content["probes"].append({"date": date, "machine": machine(), **probes})
         self._write()
+
+    def _told(self, name: str, probe: ProbeResult) -> Any:  # noqa: ANN401 - JSON
+        """A probe as it is written; the instruction sets that the kernel tells are not those of an older processor."""
+        if "OLDER_PROCESSOR" in self._content["classes"][name]["environment"]:
+            environment = msgspec.structs.replace(probe.environment, instruction_sets=())
+            probe = msgspec.structs.replace(probe, environment=environment)
+        return msgspec.to_builtins(probe)
 
     def first_probes(self) -> dict[str, ProbeResult]:
         """The probes that the rows' device columns are of: those before the first row."""

@@ -80,9 +80,13 @@ def namespace_of(workload: str) -> str:
 
 
 class DeviceFeatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What is known of a node class from its probe; None where it was not probed."""
+    """What is known of a node class from its probe; None where it was not probed.
+
+    ``changed_milliseconds`` is by when its hardware had last changed, since the epoch; None where it never did.
+    """
 
     node_class: str
+    changed_milliseconds: int | None = None
     gemm_flops_per_second: int | None = None
     memory_bandwidth_bytes_per_second: int | None = None
     model_microseconds: dict[str, int] = msgspec.field(default_factory=dict)
@@ -103,6 +107,14 @@ class DeviceFeatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         if self.gemm_flops_per_second and other.gemm_flops_per_second:
             return other.gemm_flops_per_second / self.gemm_flops_per_second
         return None
+
+
+def of_present_hardware(
+    observations: Iterable[Observation], devices: Mapping[str, DeviceFeatures]
+) -> list[Observation]:
+    """Those that do not speak of a machine that is no more: that did not end before their class's hardware changed."""
+    since = {name: device.changed_milliseconds for name, device in devices.items()}
+    return [row for row in observations if row.observed_milliseconds >= (since.get(row.node_class) or -math.inf)]
 
 
 _NAN: Final = float("nan")

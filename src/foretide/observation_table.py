@@ -21,6 +21,8 @@ ROWS_PER_SHARD: Final = 512
 MAX_SHARDS: Final = 1024
 ROWS_PER_PAIR: Final = 16
 """Rows of one workload on one node class that are kept: more would let one tenant bend the model for the others."""
+PROFILES_FIRST: Final = 4
+"""So many of a pair's profiles stay before its runs; more would push these out where it is measured again and again."""
 
 LOAD_BOUNDS_PERMILLE: Final = (0, 250, 500)
 """Runs are told apart by what others used of the node's cores: nothing, up to a quarter, up to half, more."""
@@ -120,8 +122,8 @@ def thin(observations: Iterable[Observation], limit: int, *, per_pair: int = ROW
     """At most `limit` rows, at most `per_pair` of each workload and node class; the order is that of importance.
 
     A plain window of the newest forgets what has not occurred for a while: the one slow board, the node under load.
-    So all is taken in turns. Within a pair: its newest profile, then the newest of each *regime* (`_regime`: another
-    batch size, or how busy the node was), the second newest, and so on; further profiles stay before all of these.
+    So all is taken in turns. Within a pair: its `PROFILES_FIRST` newest profiles, then the newest of each *regime*
+    (`_regime`: another batch size, or how busy the node was) and the next profile, the second newest, and so on.
     Every pair keeps its first row before any keeps its second. Namespaces take turns, so that nobody's rows crowd out
     the others'; within a namespace strata do, of node class and family for first rows, and of regime for the others.
     """
@@ -159,13 +161,13 @@ def _in_turns(ranked: Sequence[_Ranked], stratum_of: Callable[[Observation], Has
 
 
 def _by_importance(rows: Iterable[Observation]) -> list[Observation]:
-    """The rows of one pair: profiles, then regimes in turn, newer before older."""
+    """The rows of one pair: the first profiles, then regimes in turn, a further profile last; newer before older."""
     newest_first = sorted(rows, key=lambda row: (-row.observed_milliseconds, _encoder.encode(row)))
-    turn: dict[str, int] = defaultdict(int)
+    turn: dict[str, int] = defaultdict(int, Profile=-PROFILES_FIRST)
     keyed = []
     for row in newest_first:
         regime = _regime(row)
-        keyed.append((row.origin != "Profile", turn[regime] if row.origin != "Profile" else 0, row))
+        keyed.append((turn[regime], row.origin == "Profile", row))
         turn[regime] += 1
     return [row for _, _, row in sorted(keyed, key=lambda entry: entry[:2])]
 

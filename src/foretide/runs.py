@@ -6,7 +6,8 @@ the usual one where they are few.
 
 A machine that has changed is measured again. Runs count as far back as profiles agree with the latest one: where it
 disagrees with the one before, older runs are of a machine that is no more; where it agrees, and tasks take other times,
-that is how tasks are there, and measuring tells nothing of it.
+that is how tasks are there, and measuring tells nothing of it. Where there are so many profiles that the table may have
+dropped the one that disagrees, runs count no further back than the profiles go.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final
 from foretide.contention import Coefficients, alone
 from foretide.evidence import Estimate
 from foretide.observation import Observation, Subject
+from foretide.observation_table import PROFILES_FIRST
 
 LEAST_RUNS: Final = 3
 """Fewer say nothing yet: the median of three outlives one that is off."""
@@ -84,4 +86,4 @@ def _since(profiles: Sequence[Observation]) -> float:
         if abs(math.log(row.inference_microseconds / latest)) > math.log(AGREEMENT):
             return since
         since = row.observed_milliseconds
-    return -math.inf
+    return -math.inf if len(ordered) < PROFILES_FIRST else since

@@ -5,6 +5,7 @@ Annotations and results can be forged by those who make Pods: both are held agai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -25,11 +26,14 @@ _SHARED_BYTES: Final = 1024**3
 
 def terminated_state(pod: Object) -> Object | None:
     """How the first container ended, or None if it has not or nobody knows."""
-    for status in pod.get("status", {}).get("containerStatuses", []):
-        terminated: Object | None = status.get("state", {}).get("terminated")
-        if terminated is not None:
-            return terminated
-    return None
+    ended: Object | None = (_ended_container(pod) or {}).get("state", {}).get("terminated")
+    return ended
+
+
+def _ended_container(pod: Object) -> Object | None:
+    """What is known of the first container that has ended."""
+    statuses: Sequence[Object] = pod.get("status", {}).get("containerStatuses", [])
+    return next((each for each in statuses if each.get("state", {}).get("terminated") is not None), None)
 
 
 def bound_milliseconds(pod: Object) -> int | None:
@@ -68,18 +72,19 @@ def reported(pod: Object, *, expected: type[Document], signature: Signature | No
 
 
 def _beyond_limit(memory_peak_bytes: int, pod: Object) -> str:
-    """Why that much memory cannot have been used under the Pod's limits; empty if it can, or there is no limit.
+    """Why the container that ended cannot have used that much memory; empty if it can, or has no limit (none, or 0).
 
     Resident pages of the image's files may be charged to another Pod that read them first: a gibibyte is let pass.
     """
-    limits = [container.get("resources", {}).get("limits", {}) for container in pod["spec"].get("containers", [])]
+    name = (_ended_container(pod) or {}).get("name")
+    limits = {each["name"]: each.get("resources", {}).get("limits", {}) for each in pod["spec"].get("containers", [])}
     try:
-        limit_bytes = sum(whole(limit["memory"]) for limit in limits)
-    except (KeyError, QuantityError):
+        limit_bytes = whole(limits.get(name, {}).get("memory", 0))
+    except QuantityError:
         return ""
-    if memory_peak_bytes <= limit_bytes + _SHARED_BYTES:
+    if not limit_bytes or memory_peak_bytes <= limit_bytes + _SHARED_BYTES:
         return ""
-    return f"memoryPeakBytes: {memory_peak_bytes} is beyond the Pod's limit of {limit_bytes}"
+    return f"memoryPeakBytes: {memory_peak_bytes} is beyond the container's limit of {limit_bytes}"
 
 
 def failure_reason(pod: Object, said: str) -> str:

@@ -360,11 +360,22 @@ def test_rows_of_another_processor_or_of_other_classes_are_not_added_to(tmp_path
     other = replace(probe(), environment=replace(ENVIRONMENT, cpu_model="another"))
     with pytest.raises(OtherMachineError, match="measured on a processor, and this is another"):
         again.add_probes({"measure-board": other})
+    assert json.loads(path.read_text(encoding="utf-8"))["varied_settings"] == 10, "what was measured before stays told"
     faster = dataclasses.replace(classes[0], speed=0.5)
     with pytest.raises(OtherMachineError, match="does not describe these classes"):
         EnvironmentFile(path).describe([faster], varied=10, has_rows=True)
     with pytest.raises(OtherMachineError, match="does not describe these classes"):
         EnvironmentFile(tmp_path / "none.json").describe(classes, varied=10, has_rows=True)
+
+
+def test_the_document_tells_no_instruction_sets_of_an_older_processor(tmp_path: Path) -> None:
+    path, names = tmp_path / "data.json", ("measure-board", "measure-small")
+    environment = EnvironmentFile(path)
+    environment.describe([CLASSES[name] for name in names], varied=10, has_rows=False)
+    newer = replace(probe(), environment=replace(ENVIRONMENT, instruction_sets=("sse4_2", "avx512f")))
+    environment.add_probes(dict.fromkeys(names, newer))
+    found = {name: each.environment.instruction_sets for name, each in EnvironmentFile(path).first_probes().items()}
+    assert found == {"measure-board": (), "measure-small": ("sse4_2", "avx512f")}
 
 
 def test_the_document_tells_what_was_left_out_and_what_failed(tmp_path: Path) -> None:

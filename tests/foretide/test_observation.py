@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from foretide.model.table import Table
 from foretide.model.target import SECONDS
-from foretide.observation import DeviceFeatures, Observation, to_columns
+from foretide.observation import DeviceFeatures, Observation, of_present_hardware, to_columns
 from foretide.observation_table import (
     MAX_PLAIN_BYTES,
+    PROFILES_FIRST,
     ROWS_PER_PAIR,
     ROWS_PER_SHARD,
     ShardEncoder,
@@ -130,6 +131,14 @@ def test_garbage_is_a_shard_error(garbage: bytes) -> None:
         decode_shard("x", garbage)
 
 
+def test_what_ended_before_hardware_changed_speaks_of_a_machine_that_is_no_more() -> None:
+    before, then = observation(observed_milliseconds=9), observation(observed_milliseconds=10)
+    devices = {"fast": msgspec.structs.replace(DEVICES["fast"], changed_milliseconds=10), "slow": DEVICES["slow"]}
+    slow = msgspec.structs.replace(before, node_class="slow")
+    unknown = msgspec.structs.replace(before, node_class="gone")
+    assert of_present_hardware([before, slow, then, unknown], devices) == [slow, then, unknown]
+
+
 def test_thinning_keeps_profiles_before_runs_and_newer_before_older() -> None:
     old = observation(observed_milliseconds=1)
     new = observation(observed_milliseconds=3)
@@ -137,6 +146,27 @@ def test_thinning_keeps_profiles_before_runs_and_newer_before_older() -> None:
     late = observation(origin="Run", observed_milliseconds=10)
     assert thin([run, old, late, new], 10) == [new, old, late, run]
     assert thin([run, old, late, new], 10, per_pair=3) == [new, old, late]
+
+
+def test_a_pair_that_was_measured_again_and_again_keeps_runs_of_every_load() -> None:
+    profiles = [observation(observed_milliseconds=1000 - n) for n in range(20)]
+    runs = [
+        observation(origin="Run", exposure_permille=load, observed_milliseconds=100 - n)
+        for n in range(10)
+        for load in (0, 900)
+    ]
+
+    def kept(count: int) -> list[Observation]:
+        return sorted(
+            thin([*profiles, *runs], 100, per_pair=count),
+            key=lambda row: (row.origin, -row.observed_milliseconds),
+        )
+
+    assert kept(PROFILES_FIRST) == profiles[:PROFILES_FIRST]
+    assert kept(PROFILES_FIRST + 2) == [*profiles[:PROFILES_FIRST], *runs[:2]]
+    assert kept(PROFILES_FIRST + 3) == [*profiles[: PROFILES_FIRST + 1], *runs[:2]]
+    assert kept(ROWS_PER_PAIR) == [*profiles[:8], *runs[:8]]
+    assert len(thin([*profiles, *runs[:1]], 100)) == ROWS_PER_PAIR
 
 
 def test_thinning_keeps_every_pair_before_it_keeps_any_twice() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from foretide.contention import kind_of
 from foretide.evidence import Estimate
 from foretide.observation import Observation
+from foretide.observation_table import PROFILES_FIRST
 from foretide.runs import LEAST_RUNS, Runs
 from tests.foretide.workloads import SIGNATURE, observation, question
 
@@ -57,7 +58,7 @@ def test_one_hiccup_does_not_count() -> None:
 )
 def test_what_tells_nothing_of_the_question_is_left_out(other: dict[str, Any]) -> None:
     rows = [run(at, 20_000) for at in range(3)]
-    off = [run(at, 90_000, **other) for at in range(10, 19)]
+    off = [run(at, 90_000, **other) for at in range(10, 13)]
     assert milliseconds([*rows, *off]) == 20.0
 
 
@@ -88,6 +89,14 @@ def test_of_several_measurements_the_runs_since_the_first_that_agrees_with_the_l
         profile(20, 21_000),
     ]
     assert milliseconds(rows) == 26.0
+
+
+def test_runs_before_the_oldest_of_many_measurements_are_of_a_machine_that_nobody_knows() -> None:
+    before = [run(at, 50_000) for at in range(1, 9)]
+    since = [run(at, 20_000) for at in range(50, 54)]
+    many = [profile(at, 20_000) for at in range(40, 40 + PROFILES_FIRST)]
+    assert milliseconds([*before, *many, *since]) == 20.0
+    assert milliseconds([*before, *many[1:], *since]) == 50.0
 
 
 @given(st.lists(st.integers(1, 86_400_000_000), min_size=3, max_size=15))

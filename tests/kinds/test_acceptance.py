@@ -410,6 +410,7 @@ STATUSES: list[tuple[Object, Any]] = [
             observed_generation=1,
             conditions=(CONDITION,),
             active_version="v1",
+            considered_time="2026-01-02T03:15:05Z",
             versions=(
                 completiontimemodel.Version(
                     version="v1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from foretide.prediction import Interval, Prediction
@@ -73,7 +74,7 @@ def candidate(worth: float, *, namespace: str = "team") -> Candidate:
 
 
 def test_a_pair_that_is_sure_enough_is_not_measured_and_the_status_says_so() -> None:
-    decision = decide(facts(workload=known(), trained_time=TRAINED), SURE)
+    decision = decide(facts(workload=known(), considered_time=TRAINED), SURE)
     assert begun(decision) == []
     assert rows(decision) == {"fast": "SureEnough", "slow": "SureEnough"}
     assert verdict(decision, "Profiled") == ("True", "SureEnough")
@@ -83,12 +84,12 @@ def test_a_pair_that_is_sure_enough_is_not_measured_and_the_status_says_so() -> 
 
 
 def test_always_measures_what_is_sure_and_all_at_once() -> None:
-    decision = decide(facts(workload=known(profiling={"policy": "Always"}), trained_time=TRAINED), SURE)
+    decision = decide(facts(workload=known(profiling={"policy": "Always"}), considered_time=TRAINED), SURE)
     assert sorted(begun(decision)) == ["fast", "slow"]
 
 
 def test_never_measures_nothing_and_counts_what_was_learned() -> None:
-    decision = decide(facts(workload=known(profiling={"policy": "Never"}), trained_time=TRAINED), UNSURE)
+    decision = decide(facts(workload=known(profiling={"policy": "Never"}), considered_time=TRAINED), UNSURE)
     assert begun(decision) == []
     assert rows(decision) == {"fast": "PolicyNever", "slow": "PolicyNever"}
     assert decision.status.profiles is not None
@@ -97,10 +98,10 @@ def test_never_measures_nothing_and_counts_what_was_learned() -> None:
 
 def test_where_a_model_learns_one_pair_is_measured_after_another() -> None:
     given = known()
-    (first,) = begun(decide(facts(workload=given, trained_time=TRAINED), UNSURE))
+    (first,) = begun(decide(facts(workload=given, considered_time=TRAINED), UNSURE))
     (other,) = MICROSECONDS.keys() - {first}
     running = profile_attempt(given, first, Running("", "under way", is_started=True))
-    decision = decide(facts(workload=given, attempts=(running,), measuring={first: 1}, trained_time=TRAINED), UNSURE)
+    decision = decide(facts(workload=given, attempts=(running,), measuring={first: 1}, considered_time=TRAINED), UNSURE)
     assert begun(decision) == []
     assert rows(decision) == {first: "InProgress", other: "OneAfterAnother"}
 
@@ -118,7 +119,7 @@ def test_the_next_measurement_waits_until_the_model_has_learned_from_the_last(
 ) -> None:
     given = known()
     profile = stored_profile(given, "fast", measured=ago(measured_ago))
-    decision = decide(facts(workload=given, profiles=(profile,), trained_time=ago(trained_ago)), UNSURE)
+    decision = decide(facts(workload=given, profiles=(profile,), considered_time=ago(trained_ago)), UNSURE)
     assert rows(decision) == {"fast": "Measured", "slow": reason}
     assert bool(begun(decision)) is (reason == "Started")
 
@@ -134,19 +135,19 @@ def test_the_next_measurement_waits_until_the_model_has_learned_from_the_last(
 def test_a_measurement_that_failed_or_cannot_begin_keeps_no_other_from_beginning(outcome: Outcome) -> None:
     given = known()
     attempts = (profile_attempt(given, "fast", outcome),)
-    assert begun(decide(facts(workload=given, attempts=attempts, trained_time=TRAINED), UNSURE)) == ["slow"]
+    assert begun(decide(facts(workload=given, attempts=attempts, considered_time=TRAINED), UNSURE)) == ["slow"]
 
 
 def test_a_class_without_a_ready_node_keeps_no_other_from_beginning() -> None:
     nodes = (node("f1", "fast", ready=False), *NODES[1:])
-    decision = decide(facts(workload=known(), nodes=nodes, trained_time=TRAINED), UNSURE)
+    decision = decide(facts(workload=known(), nodes=nodes, considered_time=TRAINED), UNSURE)
     assert rows(decision) == {"fast": "NoReadyNode", "slow": "Started"}
 
 
 def test_what_became_sure_is_not_tried_again() -> None:
     given = known()
     attempts = (profile_attempt(given, "fast", Failed("TimedOut", "slow", ago(3600))),)
-    decision = decide(facts(workload=given, attempts=attempts, trained_time=TRAINED), SURE)
+    decision = decide(facts(workload=given, attempts=attempts, considered_time=TRAINED), SURE)
     assert begun(decision) == []
     assert rows(decision)["fast"] == "SureEnough"
 
@@ -191,6 +192,41 @@ def test_more_tasks_make_a_measurement_worth_more() -> None:
     assert worth(run_pods=(outcome.pod,) * 9) == pytest.approx(10 * worth(), rel=0.01)
 
 
+def started_in(startup_milliseconds: int) -> Any:
+    """Predictions as `UNSURE`, where a Pod takes so long to start."""
+
+    def predict(given: Facts, signature: Signature) -> Sequence[Prediction]:
+        foretold = UNSURE(given, signature)
+        return [msgspec.structs.replace(each, startup_milliseconds=startup_milliseconds) for each in foretold]
+
+    return predict
+
+
+def figures(startup_milliseconds: int, **spec: Any) -> list[tuple[int, int]]:
+    """Gain and worth of each class."""
+    profiles = decide(
+        facts(workload=known(**spec), considered_time=TRAINED), started_in(startup_milliseconds)
+    ).status.profiles
+    assert profiles is not None
+    return [(row.gain_permille or 0, row.worth_permille or 0) for row in profiles.classes]
+
+
+SERVICE = {"mode": "Deployment"}
+
+
+def test_a_service_is_measured_for_what_a_request_gains_however_long_its_pods_take_to_start() -> None:
+    at_once, in_an_hour = figures(0, run=SERVICE), figures(3_600_000, run=SERVICE)
+    assert [gain for gain, _ in at_once] == [gain for gain, _ in in_an_hour]
+    assert min(gain for gain, _ in at_once) > 10
+    assert at_once == figures(0, run=SERVICE, inferences=50_000)
+    assert all(worth > other for (_, worth), (_, other) in zip(at_once, in_an_hour, strict=True)), "it costs more"
+
+
+def test_a_service_is_worth_as_much_as_a_task_of_the_usual_size() -> None:
+    assert figures(0, run=SERVICE) == figures(0, inferences=1000)
+    assert min(worth for _, worth in figures(0, run=SERVICE)) > 0
+
+
 def test_published_figures_stay_where_they_move_by_less_than_a_fifth() -> None:
     full = {"fast": SETTINGS.profiles_per_class, "slow": SETTINGS.profiles_per_class}
     given = known()
@@ -205,7 +241,7 @@ def test_published_figures_stay_where_they_move_by_less_than_a_fifth() -> None:
 def test_a_measurement_that_is_too_old_is_made_again_though_what_it_says_is_sure() -> None:
     given = known(profiling={"policy": "Auto", "maxAgeSeconds": 3600})
     profiles = (stored_profile(given, "fast", measured=ago(7200)), stored_profile(given, "slow", measured=ago(60)))
-    assert begun(decide(facts(workload=given, profiles=profiles, trained_time=ago(30)), SURE)) == ["fast"]
+    assert begun(decide(facts(workload=given, profiles=profiles, considered_time=ago(30)), SURE)) == ["fast"]
 
 
 def test_reasons_and_messages_fit_the_schema_however_long() -> None:

@@ -28,6 +28,7 @@ from foretide_operator.metrics import Metrics
 from foretide_operator.pairing import ledger as ledgers
 from foretide_operator.queue import KeyedQueue
 from foretide_operator.training import table as tables
+from foretide_operator.training.protocol import TrainingRequest
 from foretide_operator.training.trainer import Trainer
 from foretide_operator.worker import Worker
 from tests.operator.cluster_objects import (
@@ -162,6 +163,45 @@ def test_from_an_applied_manifest_to_paired_tasks() -> None:
     value = process.metrics.registry.get_sample_value
     assert value("foretide_tasks_ended_total", {"ending": "Paired"}) == TASKS
     assert value("foretide_actual_seconds_total", {"node_class": "fast", "quantity": "work"}) == 2.0 * TASKS
+
+
+class Asked(Idle):
+    """Keeps what it was asked to train on."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+        self.requests: list[TrainingRequest] = []
+
+    def start(self, request: TrainingRequest, _: str) -> None:
+        self.requests.append(request)
+
+
+@pytest.mark.parametrize(
+    ("changed", "learned_on"), [(None, {"fast", "slow"}), (ago(0), {"slow"}), (ago(3600), {"fast", "slow"})]
+)
+def test_nothing_is_learned_from_a_machine_that_is_no_more_by_an_operator_that_begins_anew_either(
+    changed: str | None, learned_on: set[str]
+) -> None:
+    api = MemoryApi()
+    cluster(api)
+    for name in ("lstm", "mlp", "rnn"):
+        api.put(AIWORKLOADS, workload_object(name))
+    live(api, rounds=6)
+    fast = next(item for item in api.all(NODE_CLASSES) if item["metadata"]["name"] == "fast")
+    fast["status"]["hardwareChangedTime"] = changed
+    api.put(NODE_CLASSES, fast)
+    trainer = Asked()
+    Process(api, trainer).work()
+    assert {row.node_class for row in trainer.requests[-1].observations} == learned_on
+    # the old measurement is what is predicted by until there is another, and the old rows count in the budget
+    cnn = next(item for item in api.all(AIWORKLOADS) if item["metadata"]["name"] == "cnn")
+    assert {p["source"] for p in cnn["status"]["predictions"]} == {"Measured"}
+    kept, _ = tables.load(api.all(CONFIG_MAPS))
+    assert {(row.node_class, row.origin) for row in kept.rows} == {
+        ("fast", "Profile"),
+        ("slow", "Profile"),
+        ("fast", "Run"),
+    }
 
 
 def test_a_workload_made_again_under_its_name_begins_without_the_tasks_of_the_one_before() -> None:

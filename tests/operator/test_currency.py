@@ -67,7 +67,7 @@ def asked(
     profile = measured(given, measured=ago(age_seconds), replaced=replaced)
     watches = {} if watch is None else {"fast": msgspec.structs.replace(watch, measured_time=ago(age_seconds))}
     classes = (node_class or CLASSES[0], CLASSES[1])
-    return facts(workload=given, profiles=(profile,), watches=watches, classes=classes, trained_time=TRAINED)
+    return facts(workload=given, profiles=(profile,), watches=watches, classes=classes, considered_time=TRAINED)
 
 
 def reason(given: Facts) -> str:

@@ -95,6 +95,29 @@ def test_a_result_that_cannot_be_used_is_a_reason_and_never_an_exception(reason:
     assert failed.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("limits", "is_believed"),
+    [
+        ([{"memory": "512Mi"}], False),
+        ([{"memory": "512Mi"}, {"memory": "8Gi"}], False),  # what one that admission put beside it may use, it may not
+        ([{"memory": "512Mi"}, {}], False),
+        ([{"memory": "8Gi"}, {"memory": "512Mi"}], True),
+        ([{"memory": "1500Mi"}], True),  # and a gibibyte of pages that are charged to another Pod
+        ([{"memory": "0"}], True),  # no limit
+        ([{}], True),
+        ([{"memory": "much"}], True),
+    ],
+)
+def test_nothing_uses_more_memory_than_its_own_container_may(limits: list[Any], *, is_believed: bool) -> None:
+    pod = pod_of(PROFILE, message=profile_result(memory_peak_bytes=2 << 30))
+    names = ("profiler", "proxy")
+    pod["spec"]["containers"] = [
+        {"name": name, "resources": {"limits": each}} for name, each in zip(names, limits, strict=False)
+    ]
+    found = outcome(ended(PROFILE), [pod], (), ProfileResult)
+    assert (found.reason if isinstance(found, Failed) else "") == ("" if is_believed else "ResultImpossible")
+
+
 def test_a_result_of_another_kind_is_refused() -> None:
     failed = outcome(ended(JOB), [pod_of(JOB, message=profile_result())])
     assert failed.reason == "ResultInvalid"

@@ -169,6 +169,7 @@ def facts(status: CompletionTimeModelStatus | None = None, **fields: Any) -> Fac
             "rows": 6,
             "digest": "d1",
             "observed_milliseconds": [NOW_MILLISECONDS] * 6,
+            "measured_milliseconds": None,
             "classes": 1,
             "quiet_seconds": 100.0,
             "trained_digest": "",
@@ -253,6 +254,31 @@ def test_a_failed_training_keeps_the_version_in_use_and_says_why() -> None:
     later = decide(facts(decision.status, trained_digest="d2", digest="d2", seconds_since_failure=3600.0))
     assert verdict(later, "Trained") == ("False", "TrainingFailed")
     assert not later.train, "the same rows would fail again"
+
+
+MEASURED = NOW_MILLISECONDS - 20_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_considered"),
+    [
+        ({}, True),  # trained on these rows
+        ({"digest": "d2"}, False),  # to be trained at once, or when it is time
+        ({"digest": "d2", "quiet_seconds": 1.0}, False),
+        ({"digest": "d2", "is_training": True}, False),
+        ({"digest": "d2", "rows": 3}, True),  # too few for a training: only more measurements lead to one
+        ({"digest": "d2", "trained_digest": "d2"}, True),  # failed, and is not tried again
+    ],
+)
+def test_measurements_are_considered_when_no_training_is_to_come_for_them(changes: Any, *, is_considered: bool) -> None:
+    status = after_training()
+    found = decide(facts(status, measured_milliseconds=MEASURED, **changes)).status.considered_time
+    assert found == ("2026-06-01T11:59:40Z" if is_considered else None)
+
+
+def test_a_measurement_of_a_clock_ahead_is_considered_until_now_and_no_further() -> None:
+    found = decide(facts(after_training(), measured_milliseconds=NOW_MILLISECONDS + 10**9)).status.considered_time
+    assert found == "2026-06-01T12:00:00Z"
 
 
 @pytest.mark.parametrize("has_version", [False, True])

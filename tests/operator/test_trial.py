@@ -16,6 +16,7 @@ from foretide.model.training import calibration
 from foretide.observation import Observation, namespace_of
 from foretide_kube.client import Object
 from foretide_kube.names import COMPLETION_TIME_MODELS, CONFIG_MAPS, EVENTS
+from foretide_kube.times import from_milliseconds, parse_time
 from foretide_operator import train as train_module
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
@@ -141,7 +142,7 @@ def test_a_version_trained_on_what_is_left_of_a_table_is_rejected_and_not_tried_
     assert kept.status["activeVersion"] == good
     assert kept.states() == [("Serving", "NotWorse"), ("Rejected", "WorseThanPresent")]
     rejected = kept.status["versions"][-1]
-    assert kept.keeper.trained_time == rejected["trainedTime"], "no measurement waits for a training that has been"
+    assert kept.keeper.considered_time == rejected["trainedTime"], "no measurement waits for a training that has been"
     assert "artefact" not in rejected or rejected["artefact"] is None
     (trial,) = rejected["trials"]
     assert trial["errorPermille"] > trial["againstErrorPermille"]
@@ -151,8 +152,14 @@ def test_a_version_trained_on_what_is_left_of_a_table_is_rejected_and_not_tried_
     assert kept.events() == ["VersionRejected"]
     assert len(kept.api.all(CONFIG_MAPS)) == 1
     trainings = len(kept.trainer.requests)
-    kept.learn(at(ROWS[3:4], kept.now + timedelta(minutes=40)))
+    (run,) = at(ROWS[3:4], kept.now + timedelta(minutes=40))
+    measured = msgspec.structs.replace(run, origin="Profile")
+    kept.learn([measured])
     assert len(kept.trainer.requests) == trainings
+    for _ in range(2):
+        ended = parse_time(kept.keeper.considered_time)
+        assert ended == from_milliseconds(measured.observed_milliseconds), "nor for one that will not be"
+        kept.restart()
     kept.learn(at(ROWS, kept.now + timedelta(minutes=40)))
     assert len(kept.trainer.requests) == trainings + 1
     assert kept.status["activeVersion"] not in {good, rejected["version"]}
@@ -179,7 +186,7 @@ def test_a_version_that_tasks_prove_worse_is_rolled_back_by_itself() -> None:
     assert kept.status["activeVersion"] != bad
     newest = kept.status["versions"][-1]
     kept.restart()
-    assert kept.keeper.trained_time == newest["trainedTime"] > rolled_back["trainedTime"]
+    assert kept.keeper.considered_time == newest["trainedTime"] > rolled_back["trainedTime"]
 
 
 def test_stored_versions_of_another_format_do_not_keep_a_new_one_from_being_trained(

@@ -13,7 +13,6 @@ from foretide.observation import DeviceFeatures
 from foretide.prediction import Predictor
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, WORKLOAD_PROFILES
-from foretide_kube.published import features_of
 from foretide_operator.actions import Action, Announce, Create, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
@@ -198,7 +197,7 @@ class Controller:
                 services=self._services.ledger,
                 refusals=self._current_refusals(),
                 spent=self._gatherer.spent(self._table, now),
-                trained_time=self._model.trained_time,
+                considered_time=self._model.considered_time,
                 rest_seconds=self._pace.rest_seconds(key),
                 now=now,
             )
@@ -269,12 +268,12 @@ class Controller:
             self._look_at_model()
 
     def _look_at_model(self) -> None:
-        before = (self._model.version, self._model.trained_time, self._model.coefficients)
+        before = (self._model.version, self._model.considered_time, self._model.coefficients)
         self._modelling.begin()
         with self._modelling.timed():
-            recheck_seconds = self._model.look(self._table, self._devices(), self._owner, self._wall())
+            recheck_seconds = self._model.look(self._table, self._gatherer.fleet().devices, self._owner, self._wall())
         self._knows_model = True
-        if (self._model.version, self._model.trained_time, self._model.coefficients) != before:
+        if (self._model.version, self._model.considered_time, self._model.coefficients) != before:
             self._ask(WORKLOADS)
         if recheck_seconds is not None:
             self._ask(MODEL, recheck_seconds)
@@ -328,11 +327,8 @@ class Controller:
     def _apply(self, actions: Iterable[Action], now: datetime) -> Refusal | None:
         return apply_actions(actions, self._client, self._world, own_namespace=self._settings.namespace, now=now)
 
-    def _devices(self) -> dict[str, DeviceFeatures]:
-        return {name: features_of(members.node_class) for name, members in self._gatherer.fleet().classes.items()}
-
     def _current_knowledge(self) -> Knowledge:
-        devices = self._devices()
+        devices = self._gatherer.fleet().devices
         coefficients = self._model.coefficients
         made_of = (self._table.revision, self._model.version, coefficients, devices)
         is_more_than_rows = self._knowledge_made_of is None or made_of[1:] != self._knowledge_made_of[1:]

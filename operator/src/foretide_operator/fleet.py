@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
+from foretide.observation import DeviceFeatures
 from foretide_kube.client import Object
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
+from foretide_kube.published import features_of
 from foretide_kube.quantity import QuantityError, millis
+from foretide_kube.times import epoch_milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,17 @@ class Fleet:
 
     classes: Mapping[str, ClassMembers]
     class_of: Mapping[str, str]
+
+    @property
+    def devices(self) -> dict[str, DeviceFeatures]:
+        """What is known of each class from its probe, and by when its hardware had last changed."""
+        return {
+            name: msgspec.structs.replace(
+                features_of(members.node_class),
+                changed_milliseconds=epoch_milliseconds(members.node_class.status.hardware_changed_time),
+            )
+            for name, members in self.classes.items()
+        }
 
 
 def read_fleet(node_classes: Iterable[NodeClass], nodes: Iterable[Object]) -> Fleet:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from foretide.contention import Coefficients
 from foretide.memory import Memories
-from foretide.observation import DeviceFeatures, Observation, Question, Runtime
+from foretide.observation import DeviceFeatures, Observation, Question, Runtime, of_present_hardware
 from foretide.prediction import Measured, Prediction, Predictor, predict_workload
 from foretide.runs import Runs
 from foretide.signature import Signature
@@ -38,15 +38,19 @@ class Knowledge:
         model_version: str,
         coefficients: Coefficients,
     ) -> Knowledge:
-        """What follows from the rows of the training table and the probes."""
+        """What follows from the rows of the training table and the probes.
+
+        Of a class whose hardware has changed, times of the old one tell nothing; what a workload holds they still do.
+        """
         rows = list(observations)
+        present = of_present_hardware(rows, devices)
         return cls(
             predictor=predictor,
             model_version=model_version,
             devices=devices,
-            startups=Startups(rows, devices),
+            startups=Startups(present, devices),
             memories=Memories(rows),
-            runs=Runs(rows, coefficients),
+            runs=Runs(present, coefficients),
             coefficients=coefficients,
         )
 

@@ -106,7 +106,7 @@ class Gatherer:
         services: ServiceLedger,
         refusals: Mapping[str, Failed],
         spent: Spent,
-        trained_time: str,
+        considered_time: str,
         rest_seconds: float,
         now: datetime,
     ) -> WorkloadFacts:
@@ -139,7 +139,7 @@ class Gatherer:
             refusals=refusals,
             spent=spent,
             ahead=self._line.ahead_of(namespace, name, spent, self._measuring_jobs.begun),
-            trained_time=trained_time,
+            considered_time=considered_time,
             run_jobs=tuple(job for job in jobs if role_of(job) == ROLE_RUN),
             deployments=tuple(filter(is_alive, self._world.deployments_by_workload.of(namespace, name))),
             run_pods=tuple(pod for pod in pods if role_of(pod) in {"", ROLE_RUN}),

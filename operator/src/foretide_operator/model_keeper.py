@@ -13,7 +13,7 @@ import msgspec
 from foretide.contention import Coefficients, coefficients_of
 from foretide.model.artefact import ArtefactError
 from foretide.model.predictor import CompletionTimePredictor
-from foretide.observation import DeviceFeatures
+from foretide.observation import DeviceFeatures, of_present_hardware
 from foretide.observation_table import thin
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.kinds import completiontimemodel
@@ -66,7 +66,7 @@ class ModelKeeper:
         self._metrics = metrics
         self._monotonic = monotonic
         self._version = ""
-        self._trained_time = ""
+        self._considered_time = ""
         self._predictor: CompletionTimePredictor | None = None
         self._classes: tuple[ClassErrors, ...] = ()
         self._coefficients: Coefficients = {}
@@ -78,6 +78,7 @@ class ModelKeeper:
         self._request_made = TrainingRequest(observations=(), devices={})
         self._digest = ""
         self._observed_milliseconds: list[int] = []
+        self._measured_milliseconds: int | None = None
         self._outcome: Outcome | None = None
 
     @property
@@ -86,9 +87,9 @@ class ModelKeeper:
         return self._version
 
     @property
-    def trained_time(self) -> str:
-        """When the newest version was trained, whatever became of it; empty if none is in use."""
-        return self._trained_time
+    def considered_time(self) -> str:
+        """Until when measurements were learned from, or left, whatever serves; empty if no version is in use."""
+        return self._considered_time
 
     @property
     def predictor(self) -> CompletionTimePredictor | None:
@@ -121,6 +122,7 @@ class ModelKeeper:
                 rows=len(request.observations),
                 digest=digest,
                 observed_milliseconds=self._observed_milliseconds,
+                measured_milliseconds=self._measured_milliseconds,
                 classes=len({row.node_class for row in request.observations}),
                 quiet_seconds=self._monotonic() - self._changed_seconds,
                 trained_digest=self._trained_digest,
@@ -139,7 +141,8 @@ class ModelKeeper:
         self._count(decision, outcome)
         self._use(decision.status.active_version, decision.status.versions)
         if self._version and decision.status.versions:
-            self._trained_time = decision.status.versions[-1].trained_time
+            trained_time = decision.status.versions[-1].trained_time
+            self._considered_time = max(trained_time, decision.status.considered_time or "")
         self._use_classes(decision.status.classes)
         if decision.train and not self._trainer.is_running:
             log.info("training on %d observations", len(request.observations))
@@ -195,11 +198,13 @@ class ModelKeeper:
         """What a training would be made from, and its digest; made anew only when something of it changed."""
         made_of = (table.revision, devices)
         if self._request_made_of != made_of:
-            rows = tuple(thin(table.rows, MAX_TRAINING_ROWS))
+            rows = tuple(thin(of_present_hardware(table.rows, devices), MAX_TRAINING_ROWS))
             self._request_made = TrainingRequest(observations=rows, devices=dict(devices))
             text = msgspec.json.encode(self._request_made, order="deterministic")
             self._digest = hashlib.sha256(text).hexdigest()
             self._observed_milliseconds = sorted(row.observed_milliseconds for row in rows)
+            measured = (row.observed_milliseconds for row in table.rows if row.origin == "Profile")
+            self._measured_milliseconds = max(measured, default=None)
             self._request_made_of = made_of
         return self._request_made, self._digest
 

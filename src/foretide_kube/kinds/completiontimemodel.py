@@ -123,11 +123,16 @@ class Excluded(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class CompletionTimeModelStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was learned."""
+    """What was learned.
+
+    ``considered_time`` is when the newest measurement ended of which there is nothing more to be learned now: it was
+    learned from, or the table has too little that is new. None where there is none.
+    """
 
     observed_generation: Annotated[int, msgspec.Meta(ge=0)] | None = None
     conditions: Conditions = ()
     active_version: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    considered_time: Time | None = None
     versions: Annotated[tuple[Version, ...], msgspec.Meta(max_length=MOST_VERSIONS)] = ()
     excluded: Annotated[tuple[Excluded, ...], msgspec.Meta(max_length=MOST_EXCLUDED)] = ()
     classes: Annotated[tuple[ClassErrors, ...], msgspec.Meta(max_length=MOST_CLASSES)] = ()

@@ -18,8 +18,8 @@ class Facts:
     """What is known about the model.
 
     ``rows``, of so many ``classes``, and ``digest`` describe what a training would be made from;
-    ``observed_milliseconds`` are the times of its rows in ascending order; ``quiet_seconds`` is how long the table
-    has not changed.
+    ``observed_milliseconds`` are the times of its rows in ascending order; ``measured_milliseconds`` is that of the
+    newest profile in the table, None if there is none; ``quiet_seconds`` is how long the table has not changed.
     ``trained_digest`` is the digest that the last training of this process was made from, empty if there was none;
     ``seconds_since_failure`` is how long ago that training failed, infinite if it did not.
     ``outcome`` is a training that ended since the last look. ``defects`` are versions that could not be loaded, with
@@ -30,6 +30,7 @@ class Facts:
     rows: int
     digest: str
     observed_milliseconds: Sequence[int]
+    measured_milliseconds: int | None
     classes: int
     quiet_seconds: float
     trained_digest: str

@@ -19,7 +19,7 @@ from foretide_kube.kinds.completiontimemodel import (
     Version,
 )
 from foretide_kube.names import API_VERSION, COMPLETION_TIME_MODELS, CONFIG_MAPS
-from foretide_kube.times import seconds_since
+from foretide_kube.times import from_milliseconds, seconds_since
 from foretide_operator.actions import Action, Announce, Apply, Delete, WriteStatus
 from foretide_operator.config_maps import COMPONENT_LABEL
 from foretide_operator.training import artefacts, verdicts
@@ -87,6 +87,7 @@ def decide(facts: Facts) -> Decision:
         classes = _classes(artefacts.report_of(active.artefact, config_maps))
     has_sound = active is not None and active in history.usable
     train, wait_seconds = _should_train(facts, history, has_sound=has_sound)
+    is_settled = not (train or facts.is_training or wait_seconds is not None)
     told = [
         verdicts.trained(facts, history),
         verdicts.accepted(facts, judgements),
@@ -109,6 +110,7 @@ def decide(facts: Facts) -> Decision:
         observed_generation=facts.model.metadata.generation,
         conditions=conditions,
         active_version=history.active,
+        considered_time=_considered_time(facts) if is_settled else before.considered_time,
         versions=history.versions,
         excluded=excluded,
         classes=classes,
@@ -188,6 +190,13 @@ def _should_train(facts: Facts, history: History, *, has_sound: bool) -> tuple[b
         waits.append(facts.model.spec.retrain_after_seconds - seconds_since(latest.trained_time, facts.now))
     wait_seconds = max(waits)
     return (False, wait_seconds) if wait_seconds > 0 else (True, None)
+
+
+def _considered_time(facts: Facts) -> str | None:
+    """When the newest measurement ended, where there is nothing to be trained for it and all before."""
+    if facts.measured_milliseconds is None:
+        return None
+    return to_time(min(facts.now, from_milliseconds(facts.measured_milliseconds)))
 
 
 def _announced(

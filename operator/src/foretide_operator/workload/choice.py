@@ -33,6 +33,9 @@ LEARNING_SECONDS: Final = 900.0
 """So long the next measurement of a workload waits at most for the model to learn from the last."""
 MOST_TASKS: Final = 1000
 """No workload's measurements are worth more for more tasks than these."""
+REQUESTS_PER_POD: Final = 1000
+"""A Pod of a service counts as a task of so many inferences, as many as a task has by default: how many requests come
+is not known before it serves, and later its Pods alone say so."""
 STEADY_SHARE: Final = 0.2
 """Figures that move by less stay as they were published: who waits compares his own with what others published."""
 DOUBTED_SPREAD: Final = math.log(UNSTABLE_RUN_TO_RUN) / NINETY_PERCENT
@@ -86,9 +89,9 @@ def choose(
     gained = gains(options, is_new=not facts.profiles)
     worths = {
         prediction.node_class: _published_or(
-            facts, prediction.node_class, "worth_permille", _worth(facts, option, gain_seconds, prediction)
+            facts, prediction.node_class, "worth_permille", _worth(facts, gain_seconds, prediction)
         )
-        for option, gain_seconds, prediction in zip(options, gained, predictions, strict=True)
+        for gain_seconds, prediction in zip(gained, predictions, strict=True)
     }
     others = _others(facts)
     out: dict[str, Choice] = {}
@@ -192,28 +195,37 @@ def _told_permille(asked: _Asked) -> int:
 
 
 def _option(facts: Facts, prediction: Prediction, *, is_doubted: bool) -> Option:
-    work = prediction.work_microseconds_per_inference
+    """A task on the class; for a service one request, which comes when the Pod has long been started."""
+    spec, work = facts.workload.spec, prediction.work_microseconds_per_inference
     spread = spread_of(lower=max(work.lower, 1), upper=max(work.upper, 1))
     return Option(
-        startup_seconds=prediction.startup_milliseconds / 1e3,
-        work_seconds=max(prediction.work_seconds(facts.workload.spec.inferences), 1e-6),
+        startup_seconds=0.0 if spec.run.is_service else _startup_seconds(prediction),
+        work_seconds=max(prediction.work_seconds(spec.inferences_at_a_time), 1e-6),
         spread=max(spread, DOUBTED_SPREAD) if is_doubted else spread,
     )
 
 
-def _worth(facts: Facts, option: Option, gain_seconds: float, prediction: Prediction) -> float:
-    """Seconds that the tasks of lately, and one more, would gain for a second of measuring."""
+def _startup_seconds(prediction: Prediction) -> float:
+    return prediction.startup_milliseconds / 1e3
+
+
+def _worth(facts: Facts, gain_seconds: float, prediction: Prediction) -> float:
+    """Seconds that the tasks of lately, or the Pods of a service, and one more, would gain for a second of measuring.
+
+    ``gain_seconds`` is what a task gains, or a request.
+    """
     cost_seconds = measuring_seconds(
-        startup_seconds=option.startup_seconds,
+        startup_seconds=_startup_seconds(prediction),
         inference_seconds=prediction.work_seconds(1),
         limits=limits_of(facts.settings),
     )
-    return gain_seconds * (1 + min(len(facts.run_pods), MOST_TASKS)) / cost_seconds
+    per_pod = REQUESTS_PER_POD if facts.workload.spec.run.is_service else 1
+    return gain_seconds * per_pod * (1 + min(len(facts.run_pods), MOST_TASKS)) / cost_seconds
 
 
 def learns(facts: Facts) -> bool:
     """Whether a model is in use, so that what is measured tells of other classes."""
-    return bool(facts.trained_time) and facts.workload.spec.profiling.policy == "Auto"
+    return bool(facts.considered_time) and facts.workload.spec.profiling.policy == "Auto"
 
 
 def _others(facts: Facts) -> str:
@@ -224,11 +236,11 @@ def _others(facts: Facts) -> str:
     for attempt in facts.attempts:
         if _is_under_way(attempt, measuring_key(facts.workload.spec), measured):
             return f"the measurement on {attempt.node_class}"
-    trained = parse_time(facts.trained_time)
+    considered = parse_time(facts.considered_time)
     for profile in facts.profiles:
         ended = parse_time(profile.spec.measured_time)
         is_fresh = seconds_since(profile.spec.measured_time, facts.now) < LEARNING_SECONDS
-        if trained is not None and ended is not None and ended > trained and is_fresh:
+        if considered is not None and ended is not None and ended > considered and is_fresh:
             return f"the measurement on {profile.spec.node_class}"
     return ""
 

@@ -28,8 +28,8 @@ class Facts:
     ``superseded`` those of any key that another one has replaced. ``watches`` has, by class, what tasks said of the
     measurement there. ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
     are Jobs, by name, that the API server would not take just now. ``spent`` is what a day's measurements took, and
-    ``ahead`` has for each class the first of the other workloads that wait to be measured there. ``trained_time`` is
-    when a model was trained last, whether it serves or not; empty if none is in use. While ``rest_seconds`` are left,
+    ``ahead`` has for each class the first of the other workloads that wait to be measured there. ``considered_time``
+    is until when measurements were learned from, or left; empty if no model is in use. While ``rest_seconds`` are left,
     its status is not written for small changes.
     """
 
@@ -45,7 +45,7 @@ class Facts:
     refusals: Mapping[str, Failed] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
     ahead: Mapping[str, Candidate] = field(default_factory=dict)
-    trained_time: str = ""
+    considered_time: str = ""
     run_jobs: tuple[Object, ...] = ()
     deployments: tuple[Object, ...] = ()
     run_pods: tuple[Object, ...] = ()
