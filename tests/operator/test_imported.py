@@ -152,6 +152,15 @@ def test_a_class_that_was_not_probed_gets_no_measurement_unless_it_is_trusted(me
     assert len(profiles(api)) == 1
 
 
+def test_a_measurement_older_than_a_change_of_the_hardware_is_left_out(measured: Export) -> None:
+    api, _ = probed()
+    item = api.get(NODE_CLASSES, "fast")
+    item["status"]["hardwareChangedTime"] = "2026-06-01T11:59:00Z"
+    api.put(NODE_CLASSES, item)
+    said = f"{SAID} left out: the hardware of the class has changed there since, at 2026-06-01T11:59:00Z"
+    assert imported(measured, api, trusts_names=True)[1] == [said]
+
+
 def test_a_namespace_alone_is_imported_if_it_is_asked_for(measured: Export) -> None:
     api, _ = probed()
     assert imported(measured, api, namespace="others")[1] == [

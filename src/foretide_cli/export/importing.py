@@ -19,7 +19,7 @@ from foretide_kube.hardware import change
 from foretide_kube.kinds import aiworkload, nodeclass, workloadprofile
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.kinds.common import Metadata
-from foretide_kube.kinds.nodeclass import NodeClass
+from foretide_kube.kinds.nodeclass import NodeClass, Probe
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_kube.names import (
     AIWORKLOADS,
@@ -121,11 +121,15 @@ def _why_not(profile: WorkloadProfile, there: _There, here: Mapping[str, NodeCla
         return "it is measured there already"
     if spec.node_class not in there.classes:
         return "there is no node class of that name"
-    if here is None:
-        return ""
-    made = here.get(spec.node_class)
+    status = there.classes[spec.node_class].status
+    if spec.measured_time < (status.hardware_changed_time or ""):
+        return f"the hardware of the class has changed there since, at {status.hardware_changed_time}"
+    return "" if here is None else _other_hardware(here.get(spec.node_class), status.probe)
+
+
+def _other_hardware(made: NodeClass | None, after: Probe | None) -> str:
+    """Why the class where it was measured cannot be of the hardware that was probed there, or need not be."""
     before = None if made is None else made.status.probe
-    after = there.classes[spec.node_class].status.probe
     if before is None or after is None:
         where = "there" if after is None else "where it was measured"
         return f"the class was not probed {where}, so that nobody knows whether it is the same hardware (--trust-names)"
