@@ -81,12 +81,8 @@ def gather(
     profiles = [_bare(each) for each in listed(WORKLOAD_PROFILES, parsed(workloadprofile.parse))]
     classes = reader.read_all(NODE_CLASSES, parsed(nodeclass.parse)) or []
     models = reader.read_all(COMPLETION_TIME_MODELS, parsed(completiontimemodel.parse)) or []
-    claims = in_order(ClassClaim.of(each) for each in classes)
-    nodes = reader.read_all(NODES, lambda item: (item["metadata"]["name"], item["metadata"].get("labels") or {})) or []
-    known = _Known(
-        {name: node_class_of(labels, claims).node_class for name, labels in nodes} if claims else {},
-        {(each.metadata.namespace, each.metadata.name): each for each in workloads},
-    )
+    by_name = {(each.metadata.namespace, each.metadata.name): each for each in workloads}
+    known = _Known(_class_of(reader, classes), by_name)
     tasks = listed(PODS, lambda pod: read_task(pod, known), LABEL_WORKLOAD)
     tasks.sort(key=lambda each: (each.ended_milliseconds or 0, each.namespace, each.pod))
     return Export(
@@ -102,6 +98,13 @@ def gather(
         tasks=tuple(tasks[-MOST_TASKS:]),
         tasks_left_out=max(len(tasks) - MOST_TASKS, 0),
     )
+
+
+def _class_of(reader: Reader, classes: Collection[NodeClass]) -> dict[str, str | None]:
+    """The class of each node, None where it has none; nothing where classes, or nodes, could not be read."""
+    nodes = reader.read_all(NODES, lambda item: (item["metadata"]["name"], item["metadata"].get("labels") or {})) or []
+    claims = in_order(ClassClaim.of(each) for each in classes)
+    return {name: node_class_of(labels, claims).node_class for name, labels in nodes} if claims else {}
 
 
 def _bare(form: F) -> F:

@@ -28,9 +28,10 @@ def calibration(rows: Sequence[Compared]) -> Markup:
         title,
         tag(
             "p",
-            "Of a time that 90 % of tasks are told to keep to, 90 % should. On the line they do; above it more tasks "
-            "keep to it than were told (intervals are wide), below it fewer (they are narrow). Upright lines show what "
-            "so few tasks can tell.",
+            "Of a time that 90 % of tasks are told to keep to, 90 % should: then the points lie on the line. Where all "
+            "lie above it times are told too long, where all lie below it too short. Points that rise more steeply "
+            "than the line say that intervals are wide, less steeply that they are narrow. Upright lines show what so few "
+            "tasks can tell.",
         ),
         tag("p", tag("strong", _verdict(rows))),
         tag(
@@ -73,7 +74,7 @@ def _table(rows: Sequence[Compared]) -> Markup:
     columns: Columns = [
         ("source", NAME),
         ("tasks", FIGURES),
-        *((f"told {percent(level / 100)}", FIGURES) for level in LEVELS),
+        *((f"told {level}\u00a0%", FIGURES) for level in LEVELS),
         ("in 90 % interval", FIGURES),
     ]
     groups: list[tuple[Child, Sequence[Compared]]] = [

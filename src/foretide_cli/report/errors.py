@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Final
 
 from foretide.prediction import SUREST_FIRST, Source
@@ -27,7 +26,7 @@ def errors(export: Export, rows: Sequence[Compared]) -> Markup:
     title = "Predicted against actual"
     if not rows:
         return section("errors", title, no_tasks(export), counted(export))
-    drawn = list(thinned(rows, MOST_POINTS))
+    drawn = thinned(rows, MOST_POINTS)
     return section(
         "errors",
         title,
@@ -35,9 +34,7 @@ def errors(export: Export, rows: Sequence[Compared]) -> Markup:
             "p",
             "Each point is one task that ended: what was told of its work when it was placed, and what it took. On the "
             "line both are equal; above it tasks took longer. Dashed is twice as long, and half.",
-            " Where a task has no runner of ours, its completion is compared."
-            if not all(r.is_work for r in rows)
-            else None,
+            None if all(row.is_work for row in rows) else _OTHERS,
         ),
         tag(
             "div",
@@ -69,9 +66,8 @@ def no_tasks(export: Export) -> Markup:
 
 
 def thinned(rows: Sequence[Compared], most: int) -> Sequence[Compared]:
-    """Every so many-th of ``rows``, in their order, so that ``most`` are left at the most."""
-    stride = -(-len(rows) // most) if rows else 1
-    return list(islice(rows, 0, None, stride))
+    """Every so many-th of ``rows``, of which there is one at least, so that ``most`` are left at the most."""
+    return rows[:: -(-len(rows) // most)]
 
 
 def _drawn(drawn: int, rows: int) -> str:

@@ -7,6 +7,7 @@ import hashlib
 from importlib import resources
 from typing import Final
 
+from foretide.prediction import SUREST_FIRST
 from foretide_cli.export.document import Export
 from foretide_cli.report.calibration import calibration
 from foretide_cli.report.choices import choices, mean_lost
@@ -72,7 +73,9 @@ def page(export: Export) -> str:
 
 def _head(export: Export) -> list[Markup]:
     of: list[Child] = [foreign(export.source), ", "] if export.source else []
-    where = "all namespaces" if not export.namespaces else f"namespace {plainly(list(export.namespaces))}"
+    where = f"namespace {plainly(list(export.namespaces))}"
+    if not export.namespaces:
+        where = "as much as may be read" if export.missing else "all namespaces"
     taken = [*of, foreign(where), f", as of {moment(export.taken_time)}"]
     return [
         tag("h1", "Foretide report"),
@@ -84,9 +87,7 @@ def _head(export: Export) -> list[Markup]:
 def _figures(export: Export) -> Markup:
     rows = all_compared(export.tasks)
     sources = [each.source for workload in export.workloads for each in workload.status.predictions]
-    told = ", ".join(
-        f"{sources.count(source)} {source.lower()}" for source in dict.fromkeys(sorted(sources, key=_sureness))
-    )
+    told = ", ".join(f"{sources.count(source)} {source.lower()}" for source in SUREST_FIRST if source in sources)
     classes = len({each.metadata.name for each in export.node_classes})
     found: list[tuple[str, str, str]] = [
         ("workloads", f"{len(export.workloads):,}", f"on {count(classes, 'node class', 'node classes')}"),
@@ -116,10 +117,6 @@ def _figures(export: Export) -> Markup:
         ],
         class_="figures-of-all",
     )
-
-
-def _sureness(source: str) -> int:
-    return ("Measured", "Learned", "Fallback").index(source)
 
 
 def _foot(export: Export) -> list[Markup]:
