@@ -30,8 +30,8 @@ def calibration(rows: Sequence[Compared]) -> Markup:
             "p",
             "Of a time that 90 % of tasks are told to keep to, 90 % should: then the points lie on the line. Where all "
             "lie above it times are told too long, where all lie below it too short. Points that rise more steeply "
-            "than the line say that intervals are wide, less steeply that they are narrow. Upright lines show what so few "
-            "tasks can tell.",
+            "than the line say that intervals are wide, less steeply that they are narrow. Upright lines show what so "
+            "few tasks can tell.",
         ),
         tag("p", tag("strong", _verdict(rows))),
         tag(
