@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeVar
 
-from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_cli.reading import Reader, parsed
+from foretide_kube.client import KubeClient, Object
 from foretide_kube.floor import Node
 from foretide_kube.kinds import aiworkload, nodeclass, workloadprofile
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
-from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS, PRIORITY_CLASSES, WORKLOAD_PROFILES, Resource
+from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS, PRIORITY_CLASSES, WORKLOAD_PROFILES
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
-from foretide_kube.readable import readable
 from foretide_kube.reduced import NodeFacts, facts_of, reduce_node, reduce_pod
 from foretide_kube.task_pods import TaskPod
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +57,16 @@ def see(client: KubeClient, namespaces: Collection[str], clock: Callable[[], flo
 
     ``clock`` gives this machine's seconds since the epoch. ApiError where something else than a right is missing.
     """
-    reader = _Reader(client)
-    workloads = reader.read_all(AIWORKLOADS, _readable(aiworkload.parse))
-    classes = reader.read_all(NODE_CLASSES, _readable(nodeclass.parse)) or []
+    reader = Reader(client)
+    workloads = reader.read_all(AIWORKLOADS, parsed(aiworkload.parse))
+    classes = reader.read_all(NODE_CLASSES, parsed(nodeclass.parse)) or []
     nodes: list[NodeFacts] = reader.read_all(NODES, lambda item: facts_of(reduce_node(item))) or []
     pods: list[TaskPod] = reader.read_all(PODS, lambda item: facts_of(reduce_pod(item))) or []
     if workloads is None:
-        workloads = reader.read_in(namespaces, AIWORKLOADS, _readable(aiworkload.parse))
-    profiles = reader.read_all(WORKLOAD_PROFILES, _readable(workloadprofile.parse))
+        workloads = reader.read_in(namespaces, AIWORKLOADS, parsed(aiworkload.parse))
+    profiles = reader.read_all(WORKLOAD_PROFILES, parsed(workloadprofile.parse))
     if profiles is None:
-        profiles = reader.read_in(namespaces, WORKLOAD_PROFILES, _readable(workloadprofile.parse))
+        profiles = reader.read_in(namespaces, WORKLOAD_PROFILES, parsed(workloadprofile.parse))
     priorities = reader.read_all(PRIORITY_CLASSES, _default_priority)
     now_seconds, ahead_seconds = _moment(client.answered_seconds(), clock())
     claims = in_order(ClassClaim.of(each) for each in classes)
@@ -102,43 +98,3 @@ def _moment(answered_seconds: float | None, own_seconds: float) -> tuple[float, 
         return own_seconds, 0.0
     now_seconds = min(max(own_seconds, answered_seconds), answered_seconds + 1.0)
     return now_seconds, own_seconds - now_seconds
-
-
-class _Reader:
-    """Lists kinds, each object as ``reduce`` makes it and without those that it makes nothing of.
-
-    A refusal is remembered as a right that is missing, and its kind as unread; any other ApiError is raised.
-    """
-
-    def __init__(self, client: KubeClient) -> None:
-        self._client = client
-        self.missing: list[str] = []
-        self.unread: set[str] = set()
-
-    def read_all(self, resource: Resource, reduce: Callable[[Object], T | None]) -> list[T] | None:
-        """The objects of all namespaces; None where that is refused."""
-        return self._list(resource, reduce, None)
-
-    def read_in(self, namespaces: Collection[str], resource: Resource, reduce: Callable[[Object], T | None]) -> list[T]:
-        """The objects of ``namespaces``, without those of which that is refused."""
-        return [item for each in sorted(namespaces) for item in self._list(resource, reduce, each) or ()]
-
-    def _list(self, resource: Resource, reduce: Callable[[Object], T | None], namespace: str | None) -> list[T] | None:
-        def kept(item: Object) -> Object:
-            return {"found": reduce(item)}
-
-        try:
-            items, _ = self._client.list_objects_with_version(resource, namespace, reduce=kept)
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-            where = f" in namespace {namespace}" if namespace else " in all namespaces" if resource.namespaced else ""
-            self.missing.append(f"list {name}{where}")
-            self.unread.add(resource.plural)
-            return None
-        return [item["found"] for item in items if item["found"] is not None]
-
-
-def _readable(parse: Callable[[Object], T]) -> Callable[[Object], T | None]:
-    return lambda item: readable(partial(parse, item))

@@ -17,6 +17,7 @@ import msgspec
 from foretide_kube.client import Object
 from foretide_kube.kinds.common import to_time
 from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, LABEL_ROLE
+from foretide_kube.times import seconds_left, seconds_since
 from foretide_operator.actions import Action, Create, Delete, Patch
 from foretide_operator.jobs import ANNOTATION_ATTEMPT, RUN_TTL_SECONDS
 from foretide_operator.outcome import (
@@ -29,7 +30,6 @@ from foretide_operator.outcome import (
     Running,
     finished_condition,
 )
-from foretide_operator.times import seconds_left, seconds_since
 
 MAX_ATTEMPTS: Final = 3
 """After so many a failure is final, unless the cluster is its cause (`foretide_operator.outcome.SURROUNDINGS`)."""

@@ -19,8 +19,8 @@ from foretide_kube.cache import Key
 from foretide_kube.client import Object
 from foretide_kube.names import LABEL_ROLE, ROLE_RUN
 from foretide_kube.quantity import QuantityError, millis
+from foretide_kube.times import epoch_milliseconds
 from foretide_operator.services.targets import is_of_service
-from foretide_operator.times import epoch_milliseconds
 
 _HALF_SECOND_MILLISECONDS: Final = 500
 

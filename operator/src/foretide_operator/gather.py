@@ -13,6 +13,7 @@ from foretide.results import InspectResult, ProbeResult, ProfileResult
 from foretide.signature import Signature
 from foretide_kube.cache import Key as ObjectKey
 from foretide_kube.client import KubeClient, Object
+from foretide_kube.ended_pods import bound_milliseconds
 from foretide_kube.kinds import aiworkload, nodeclass
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.names import (
@@ -26,6 +27,7 @@ from foretide_kube.names import (
     ROLE_RUN,
 )
 from foretide_kube.readable import readable
+from foretide_kube.times import seconds_since
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
 from foretide_operator.line import Line
@@ -37,7 +39,6 @@ from foretide_operator.outcome import (
     Failed,
     KeptFailure,
     Outcome,
-    bound_milliseconds,
     finished_condition,
     latest_pod,
     read_outcome,
@@ -48,7 +49,6 @@ from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.services.ledger import ServiceLedger
 from foretide_operator.settings import Settings
 from foretide_operator.spending import Spending
-from foretide_operator.times import seconds_since
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.workload.facts import Facts as WorkloadFacts
 from foretide_operator.world import World

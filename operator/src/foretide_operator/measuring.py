@@ -10,10 +10,10 @@ from typing import Final
 
 from foretide_kube.client import Object
 from foretide_kube.names import LABEL_ROLE, ROLE_PROBE
+from foretide_kube.times import seconds_left
 from foretide_operator.attempts import MAX_ATTEMPTS, number_of
 from foretide_operator.outcome import finished_condition
 from foretide_operator.settings import Settings
-from foretide_operator.times import seconds_left
 
 OVERTIME_SECONDS: Final = 120.0
 """How long a Job whose deadline has passed may take to end; then its place is free, ended or not."""

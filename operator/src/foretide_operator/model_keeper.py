@@ -26,11 +26,11 @@ from foretide_kube.kinds.completiontimemodel import (
     Version,
 )
 from foretide_kube.names import COMPLETION_TIME_MODELS
+from foretide_kube.times import parse_time
 from foretide_operator.actions import Action, Create
 from foretide_operator.apply import apply_actions
 from foretide_operator.metrics import Metrics
 from foretide_operator.settings import Settings
-from foretide_operator.times import parse_time
 from foretide_operator.training import artefacts
 from foretide_operator.training.facts import Facts
 from foretide_operator.training.protocol import Reference, TrainingRequest

@@ -13,12 +13,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult
+from foretide.results import Failure, Result, ResultError
 from foretide.signature import Signature
-from foretide.termination_message import parse
 from foretide_kube.client import Object
-from foretide_kube.quantity import QuantityError, whole
-from foretide_operator.times import epoch_milliseconds, parse_time, seconds_left
+from foretide_kube.ended_pods import reported, terminated_state
+from foretide_kube.times import parse_time, seconds_left
 
 UNSCHEDULABLE_AFTER_SECONDS: Final = 30.0
 BLOCKED_AFTER_SECONDS: Final = 2.0
@@ -50,7 +49,6 @@ SETTLE_SECONDS: Final = 5.0
 ANNOTATION_FAILURE: Final = "foretide.dev/failure"
 """On a Job that ended without a result: why, as it was first read. Events expire and Pods go; the reason stays."""
 
-_SHARED_BYTES: Final = 1024**3
 _FAIR_SHARE: Final = 0.5
 """Of a Job's time: who had less to work in, because the node was away or late, is not judged by what came of it."""
 _BY_SIGNAL_STATUS: Final = 128
@@ -166,66 +164,14 @@ def read_result(
     pod: Object, *, expected: type[Any], signature: Signature | None = None, ended_time: str = ""
 ) -> Done | Failed:
     """The result that an ended Pod wrote, checked against ``expected`` and the API's own times."""
-    terminated = terminated_state(pod)
-    if terminated is None:
-        return Failed("ResultMissing", "the container's end was never reported", ended_time)
-    started = epoch_milliseconds(terminated.get("startedAt"))
-    ended = epoch_milliseconds(terminated.get("finishedAt"))
-    within = (started, ended) if started is not None and ended is not None else None
-    message = terminated.get("message") or ""
     try:
-        result = parse(message.encode(), signature=signature, within=within)
+        result = reported(pod, expected=expected, signature=signature)
     except ResultError as error:
         return Failed(error.reason, f"{error.field}: {error.message}" if error.field else error.message, ended_time)
     if isinstance(result, Failure):
         where = f"{result.field}: " if result.field else ""
         return Failed(result.reason, where + result.message, ended_time)
-    if not isinstance(result, expected):
-        return Failed(
-            "ResultInvalid", f"a {type(result).__name__} came where {expected.__name__} was asked for", ended_time
-        )
-    if isinstance(result, ProfileResult | RunResult):
-        impossible = _beyond_limit(result.memory_peak_bytes, pod)
-        if impossible:
-            return Failed("ResultImpossible", impossible, ended_time)
     return Done(result, pod)
-
-
-def _beyond_limit(memory_peak_bytes: int, pod: Object) -> str:
-    """Why the container that ended cannot have used that much memory; empty if it can, or has no limit (none, or 0).
-
-    Resident pages of the image's files may be charged to another Pod that read them first: a gibibyte is let pass.
-    """
-    name = (_ended_container(pod) or {}).get("name")
-    limits = {each["name"]: each.get("resources", {}).get("limits", {}) for each in pod["spec"].get("containers", [])}
-    try:
-        limit_bytes = whole(limits.get(name, {}).get("memory", 0))
-    except QuantityError:
-        return ""
-    if not limit_bytes or memory_peak_bytes <= limit_bytes + _SHARED_BYTES:
-        return ""
-    return f"memoryPeakBytes: {memory_peak_bytes} is beyond the container's limit of {limit_bytes}"
-
-
-def terminated_state(pod: Object) -> Object | None:
-    """How the first container ended, or None if it has not or nobody knows."""
-    ended: Object | None = (_ended_container(pod) or {}).get("state", {}).get("terminated")
-    return ended
-
-
-def _ended_container(pod: Object) -> Object | None:
-    """What is known of the first container that has ended."""
-    statuses: Sequence[Object] = pod.get("status", {}).get("containerStatuses", [])
-    return next((each for each in statuses if each.get("state", {}).get("terminated") is not None), None)
-
-
-def bound_milliseconds(pod: Object) -> int | None:
-    """When the Pod was bound, by the API's clock: to the second, so the middle of that second is meant."""
-    for condition in pod.get("status", {}).get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "True":
-            moment = epoch_milliseconds(condition.get("lastTransitionTime"))
-            return None if moment is None else moment + 500
-    return None
 
 
 def finished_condition(job: Object) -> Object | None:

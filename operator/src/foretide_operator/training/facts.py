@@ -9,7 +9,7 @@ from datetime import datetime
 
 from foretide_kube.client import Object
 from foretide_kube.kinds.completiontimemodel import CompletionTimeModel, Version
-from foretide_operator.times import parse_time
+from foretide_kube.times import parse_time
 from foretide_operator.training.trainer import Outcome
 
 

@@ -19,9 +19,9 @@ from foretide_kube.kinds.completiontimemodel import (
     Version,
 )
 from foretide_kube.names import API_VERSION, COMPLETION_TIME_MODELS, CONFIG_MAPS
+from foretide_kube.times import from_milliseconds, seconds_left
 from foretide_operator.actions import Action, Announce, Apply, Delete, WriteStatus
 from foretide_operator.config_maps import COMPONENT_LABEL
-from foretide_operator.times import from_milliseconds, seconds_left
 from foretide_operator.training import artefacts, verdicts
 from foretide_operator.training.facts import Facts
 from foretide_operator.training.protocol import TrainingReport

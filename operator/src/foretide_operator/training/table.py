@@ -23,11 +23,11 @@ from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_kube.names import CONFIG_MAPS
 from foretide_kube.readable import readable
+from foretide_kube.times import epoch_milliseconds
 from foretide_operator.actions import Action, Apply, Delete
 from foretide_operator.config_maps import COMPONENT_LABEL, config_map
 from foretide_operator.forecasting import runtime_of, workload_column
 from foretide_operator.packed import profile_of
-from foretide_operator.times import epoch_milliseconds
 
 COMPONENT: Final = "observations"
 MAX_ROWS: Final = 20_000

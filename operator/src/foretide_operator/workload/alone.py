@@ -19,11 +19,11 @@ from foretide_kube.constraints import UNSCHEDULABLE, Constraints, Taint, Tolerat
 from foretide_kube.kinds.aiworkload import ClassProfiling
 from foretide_kube.kinds.common import to_time
 from foretide_kube.names import ANNOTATION_PLANNED_NODE, ROLE_PROFILE, ROLE_RUN
+from foretide_kube.times import parse_time
 from foretide_operator.fleet import ClassMembers, is_ready, node_fits
 from foretide_operator.measuring_jobs import role_of
 from foretide_operator.services.targets import is_of_service
 from foretide_operator.spending import STARTING_SECONDS, limits_of
-from foretide_operator.times import parse_time
 from foretide_operator.workload.facts import Facts
 
 PATIENCE_SECONDS: Final = 300.0

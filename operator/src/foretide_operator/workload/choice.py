@@ -16,12 +16,12 @@ from foretide.prediction import UNSTABLE_RUN_TO_RUN, Prediction
 from foretide.profiling.gain import NINETY_PERCENT, Option, gains, spread_of, sure_enough_seconds
 from foretide.profiling.turns import Candidate, measuring_seconds, rank
 from foretide_kube.names import ROLE_PROFILE
+from foretide_kube.times import parse_time, seconds_left
 from foretide_operator.attempts import Attempt
 from foretide_operator.jobs import measuring_key
 from foretide_operator.line import IN_LINE, WAITING
 from foretide_operator.outcome import Done, Running
 from foretide_operator.spending import limits_of
-from foretide_operator.times import parse_time, seconds_left
 from foretide_operator.workload.facts import Facts
 
 SURE_ENOUGH: Final = "SureEnough"

@@ -13,9 +13,9 @@ from typing import Final, Literal
 
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
+from foretide_kube.times import parse_time, seconds_left
 from foretide_operator.actions import Verdict
 from foretide_operator.pairing.watch import Watch
-from foretide_operator.times import parse_time, seconds_left
 from foretide_operator.workload.facts import Facts
 
 TYPE: Final = "Current"
