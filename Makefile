@@ -43,11 +43,11 @@ demo: $(READY) ## The main job, end to end, on real nodes of this machine (KEEP=
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 test: $(READY) ## All tests, those on a real control plane and real nodes included
-	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m devcluster preflight --install --for-tests
 	@$(BIN)/python -m pytest
 
-test-fast: $(READY) ## The tests that need no cluster
-	@$(BIN)/python -m pytest -m "not cluster"
+test-fast: $(READY) ## The tests that need no cluster and no browser
+	@$(BIN)/python -m pytest -m "not cluster and not browser"
 
 lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile and Go linters; warnings are errors
 	@$(BIN)/ruff check $(SOURCES)

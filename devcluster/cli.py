@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("preflight", help="say what this machine lacks")
     check.add_argument("--spec", default=_DEFAULT_SPEC)
     check.add_argument("--install", action="store_true", help="install and set what can be, then check")
+    check.add_argument("--for-tests", action="store_true", help="what the tests need as well")
     check.set_defaults(action=_preflight)
     return parser
 
@@ -152,9 +153,9 @@ def _images(options: argparse.Namespace) -> int:
 def _preflight(options: argparse.Namespace) -> int:
     spec = ClusterSpec.load(options.spec)
     if options.install:
-        packages.install(preflight.missing_packages(spec), _say)
+        packages.install(preflight.missing_packages(spec, for_tests=options.for_tests), _say)
         inotify.make_room(len(spec.nodes), _say)
-    findings = preflight.findings(spec)
+    findings = preflight.findings(spec, for_tests=options.for_tests)
     for finding in findings:
         _say(f"{'missing' if finding.problem else 'ok':<8} {finding.problem or finding.what}")
     return 1 if any(finding.problem for finding in findings) else 0

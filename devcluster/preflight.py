@@ -47,19 +47,21 @@ def check(spec: ClusterSpec) -> None:
         )
 
 
-def findings(spec: ClusterSpec) -> list[Finding]:
-    """Return every check that the cluster asks for, in the order in which to mend."""
+def findings(spec: ClusterSpec, *, for_tests: bool = False) -> list[Finding]:
+    """Return every check that the cluster asks for, and the tests if they are to run, in the order in which to mend."""
     found = [_root(), *_capabilities(), *_programs(packages.FOR_ALL), _disk(), _watchers(spec)]
+    if for_tests:
+        found += _programs(packages.FOR_TESTS)
     if spec.nodes:
         found += [*_programs(packages.FOR_NODES), *_programs(packages.FOR_IMAGES), _network_plugins()]
         found += [*_cgroups(), _overlay(), *_memory(spec)]
     return found
 
 
-def missing_packages(spec: ClusterSpec) -> list[str]:
-    """Return the Debian packages that the cluster needs and that are absent."""
+def missing_packages(spec: ClusterSpec, *, for_tests: bool = False) -> list[str]:
+    """Return the Debian packages that the cluster needs, and the tests if they are to run, and that are absent."""
     for_nodes = {**packages.FOR_NODES, **packages.FOR_IMAGES} if spec.nodes else {}
-    absent = packages.missing({**packages.FOR_ALL, **for_nodes})
+    absent = packages.missing({**packages.FOR_ALL, **for_nodes, **(packages.FOR_TESTS if for_tests else {})})
     plugins = ["containernetworking-plugins"] if spec.nodes and not packages.has_network_plugins() else []
     return [*absent, *plugins]
 

@@ -1,15 +1,16 @@
 """The least memory limit under which a task survives, beside the peak that the profiler reports of it.
 
-    python -m bench.memory.least_limit MODEL.onnx …
+    python -m bench.memory.least_limit [--precision int8] MODEL.onnx …
 
-Runs three inferences of each model in a memory cgroup of its own (v1, as root), halving between a limit that kills and
-one that does not. Prints both figures in MiB, and how much longer than without a limit the task took at the least one.
+Runs three inferences of each model in a memory cgroup of its own (as root), halving between a limit that kills and one
+that does not. Prints both figures in MiB, and how much longer than without a limit the task took at the least one.
 Libraries' pages are whoever's read them first, here mostly other programs': on a node that has read nothing yet a task
 at its very limit reads them anew all the time.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -18,7 +19,8 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-_CONTROLLER: Final = Path("/sys/fs/cgroup/memory")
+from devcluster.cgroups import Hierarchies, hierarchies
+
 _STEP_BYTES: Final = 2**20
 _MIB: Final = 2**20
 _INFERENCES: Final = 3
@@ -33,21 +35,32 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def main(files: list[str]) -> int:
+class Groups(NamedTuple):
+    """Where cgroups with a memory limit are made, and which of their files holds it."""
+
+    root: Path
+    limit: str
+
+
+def main(argv: list[str]) -> int:
     """Search for each file; 2 where this cannot be measured."""
-    if not files or os.geteuid() != 0 or not (_CONTROLLER / "memory.limit_in_bytes").exists():
-        print("usage: python -m bench.memory.least_limit MODEL.onnx …, as root, on cgroup v1", file=sys.stderr)
+    parser = argparse.ArgumentParser(prog="python -m bench.memory.least_limit")
+    parser.add_argument("files", nargs="+", metavar="MODEL.onnx")
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
+    asked = parser.parse_args(argv)
+    if os.geteuid() != 0:
+        print("memory cgroups are made by root", file=sys.stderr)
         return 2
     print(f"{'model':24}{'reported':>10}{'least':>8}{'times as long':>15}")
-    for file in files:
-        free = task(Path(file), None, 600)
+    for file in asked.files:
+        free = task(Path(file), None, 600, asked.precision)
         if free.peak_bytes is None:
             print(f"{Path(file).stem:24}  fails without a limit")
             continue
         low, high, seconds = free.peak_bytes * 3 // 4, free.peak_bytes + 32 * _MIB, free.seconds
         while high - low > _STEP_BYTES:
             middle = (low + high) // 2
-            limited = task(Path(file), middle, _PATIENCE * free.seconds)
+            limited = task(Path(file), middle, _PATIENCE * free.seconds, asked.precision)
             if limited.peak_bytes is None:
                 low = middle
             else:
@@ -57,14 +70,27 @@ def main(files: list[str]) -> int:
     return 0
 
 
-def task(file: Path, limit_bytes: int | None, longest_seconds: float) -> Outcome:
+def memory_groups(found: Hierarchies) -> Groups:
+    """Of version 1 its hierarchy for memory, else version 2; OSError where neither has that controller."""
+    for root, controllers in found.v1:
+        if "memory" in controllers:
+            return Groups(root, "memory.limit_in_bytes")
+    if found.v2 is None or not found.has("memory"):
+        raise OSError("no cgroups that limit memory are mounted here")
+    (found.v2 / "cgroup.subtree_control").write_text("+memory")
+    return Groups(found.v2, "memory.max")
+
+
+def task(file: Path, limit_bytes: int | None, longest_seconds: float, precision: str = "fp32") -> Outcome:
     """Run it under a limit; no peak where it did not end well."""
-    group = _CONTROLLER / f"least-limit-{os.getpid()}"
+    groups = memory_groups(hierarchies())
+    group = groups.root / f"least-limit-{os.getpid()}"
     group.mkdir()
     try:
         if limit_bytes is not None:
-            (group / "memory.limit_in_bytes").write_text(str(limit_bytes))
+            (group / groups.limit).write_text(str(limit_bytes))
         argv = [sys.executable, "-m", "foretide_profiler", "run", "--source", "ONNX", "--file", str(file)]
+        argv += ["--precision", precision]
         # A shell enters the group and becomes the program: what is done between fork and exec must not need memory.
         enter = f'echo 0 > "{group}/cgroup.procs"; exec "$@"'
         began = time.monotonic()

@@ -7,8 +7,9 @@ result as the profiler would have written it (`stages.yaml`). The operator runs 
 With policy Always each pair of workload and class is measured, with Auto what gains enough. Settled is when nothing was
 written for twenty seconds; the time counts from the first workload made to the last write. Writes are those that the
 API server's audit log has of the operator's account. Then the operator is killed and started again; the restart is over
-when it has looked at each workload once, and after the last write that follows from it. Prints tables, the marks, and
-as its last line one JSON object, also written to ``bench/results/operator.json``. Needs root on Linux.
+when it has looked at each workload once, and after the last write that follows from it. ``together_mib`` is the most
+that the operator and its training had at one time. Prints tables, the marks of each policy, and as its last line one
+JSON object, also written to ``bench/results/operator.json``. Needs root on Linux.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bench.machine import machine
 from bench.operator_scale import fleet
@@ -61,14 +62,20 @@ def main(arguments: list[str]) -> None:
             directory.mkdir(parents=True, exist_ok=True)
             spec = ClusterSpec(name="bench-operator", audit=True)
             with Cluster.up(spec, replace=True) as cluster, kwok(cluster, directory):
-                figures = result["policies"][policy] = measure(cluster, directory, options, policy)
-        print(f"\n{policy}\n{lines(figures)}", flush=True)
-    result |= result["policies"][options.policies.split(",")[0]]
-    result["marks"] = held(result, MARKS)
-    print(f"\n{marks_table(result['marks'])}")
+                figures = measure(cluster, directory, options, policy)
+        marks = held(figures, MARKS)
+        result["policies"][policy] = {**figures, "marks": marks}
+        print(f"\n{policy}\n{lines(figures)}\n\n{marks_table(marks)}", flush=True)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"\n{json.dumps(result)}")
+
+
+class Peaks(NamedTuple):
+    """The most memory that was seen, in MiB: of a training, and of the operator and its training at one time."""
+
+    training: float = 0.0
+    together: float = 0.0
 
 
 def measure(cluster: Cluster, directory: Path, options: argparse.Namespace, policy: str) -> dict[str, Any]:
@@ -83,60 +90,71 @@ def measure(cluster: Cluster, directory: Path, options: argparse.Namespace, poli
     log = WriteLog(cluster.audit_log, ACCOUNT)
     with operator(cluster, directory, settings) as running:
         quiet(running, log, lambda: len(probed(client)) == options.classes)
-        began, before = time.time(), log.read()
-        fleet.make_workloads(client, options.workloads, policy=policy)
-        wanted = options.workloads * options.classes if policy == "Always" else 0
-        training_mib = quiet(running, log, lambda: standing(client)[0] >= wanted)
-        settle_seconds, writes = log.last_seconds(began), log.counts.copy()
-        measured, ready = standing(client)
-        settled = running.memory()
-        cpu = running.cpu_seconds()
-        idle_from = log.read()
-        time.sleep(IDLE_SECONDS)
-        idle_cores = (running.cpu_seconds() - cpu) / IDLE_SECONDS
-        idle_writes = log.read() - idle_from
+        figures = settled(running, log, client, options, policy)
+        figures |= idle(running, log)
         running.kill()
-    pairs = options.workloads * options.classes
     with operator(cluster, directory, settings) as again:
-        restart_seconds, restart_writes = restarted(again, log, options.workloads)
-        peak = again.memory().peak
+        figures |= restarted(again, log, options.workloads)
+    figures["rss_mib"] = max(figures["settled_peak_mib"], figures["restart_peak_mib"])
+    return figures
+
+
+def settled(
+    running: RunningOperator, log: WriteLog, client: KubeClient, options: argparse.Namespace, policy: str
+) -> dict[str, Any]:
+    """Figures from the first workload made to the last write."""
+    pairs = options.workloads * options.classes
+    began, before = time.time(), log.read()
+    fleet.make_workloads(client, options.workloads, policy=policy)
+    wanted = pairs if policy == "Always" else 0
+    peaks = quiet(running, log, lambda: standing(client)[0] >= wanted)
+    measured, ready = standing(client)
+    memory = running.memory()
     return {
-        "settle_seconds": round(settle_seconds, 1),
-        "writes_per_pair": round((sum(writes.values()) - before) / pairs, 2),
-        "rss_mib": max(settled.peak, peak),
-        "restart_seconds": round(restart_seconds, 1),
-        "restart_writes": restart_writes,
-        "restart_rss_mib": peak,
-        "training_rss_mib": training_mib,
-        "settled_rss_mib": settled.now,
-        "cpu_seconds": round(cpu, 1),
-        "idle_cores": round(idle_cores, 3),
-        "idle_writes": idle_writes,
+        "settle_seconds": round(log.last_seconds(began), 1),
+        "writes_per_pair": round((len(log.times) - before) / pairs, 2),
+        "cpu_seconds": round(running.cpu_seconds(), 1),
+        "settled_mib": memory.now,
+        "settled_peak_mib": memory.peak,
+        "training_mib": peaks.training,
+        "together_mib": peaks.together,
         "measured_pairs": measured,
         "ready_workloads": ready,
-        "writes": dict(writes.most_common()),
+        "writes": dict(log.counts.most_common()),
     }
 
 
-def quiet(running: RunningOperator, log: WriteLog, is_done: Callable[[], bool] = lambda: True) -> float:
-    """Wait until all ``is_done`` and the operator has written nothing for a while.
+def idle(running: RunningOperator, log: WriteLog) -> dict[str, Any]:
+    """What it does once it is settled."""
+    cpu, before = running.cpu_seconds(), log.read()
+    time.sleep(IDLE_SECONDS)
+    cores = (running.cpu_seconds() - cpu) / IDLE_SECONDS
+    return {"idle_cores": round(cores, 3), "idle_writes": log.read() - before}
 
-    Gives the most memory that a training had meanwhile, in MiB.
-    """
+
+def quiet(running: RunningOperator, log: WriteLog, is_done: Callable[[], bool] = lambda: True) -> Peaks:
+    """Wait until all ``is_done`` and the operator has written nothing for a while; gives what memory it took."""
     began = last = time.monotonic()
-    seen, training_mib = log.read(), 0.0
+    seen, peaks = log.read(), Peaks()
     while time.monotonic() - last < QUIET_SECONDS or not is_done():
         if time.monotonic() - began > MOST_SECONDS:
             raise TimeoutError(f"not settled after {MOST_SECONDS:g} s; --logs keeps the logs")
         time.sleep(1.0)
         running.check()
-        for child in running.children():
-            with suppress(OSError, ValueError):
-                training_mib = max(training_mib, resident(child).peak)
+        peaks = Peaks(max(peaks.training, training_mib(running)), max(peaks.together, running.together_mib()))
         count = log.read()
         if count != seen:
             seen, last = count, time.monotonic()
-    return training_mib
+    return peaks
+
+
+def training_mib(running: RunningOperator) -> float:
+    """The most memory that a training under way had so far, in MiB; 0 if there is none."""
+    peaks = [0.0]
+    for child in running.children():
+        with suppress(OSError, ValueError):
+            peaks.append(resident(child).peak)
+    return max(peaks)
 
 
 def probed(client: KubeClient) -> list[str]:
@@ -156,8 +174,8 @@ def standing(client: KubeClient) -> tuple[int, int]:
     return measured, ready
 
 
-def restarted(running: RunningOperator, log: WriteLog, workloads: int) -> tuple[float, int]:
-    """Seconds until the operator has looked at every workload and written its last, and how much it wrote."""
+def restarted(running: RunningOperator, log: WriteLog, workloads: int) -> dict[str, Any]:
+    """Figures from the start of an operator until it has looked at every workload and written its last."""
     began, wall, before = time.monotonic(), time.time(), log.read()
     looked_seconds = 0.0
     while not looked_seconds:
@@ -169,7 +187,11 @@ def restarted(running: RunningOperator, log: WriteLog, workloads: int) -> tuple[
         if time.monotonic() - began > MOST_SECONDS:
             raise TimeoutError(f"not all workloads were looked at within {MOST_SECONDS:g} s")
     quiet(running, log)
-    return max(looked_seconds, log.last_seconds(wall)), log.read() - before
+    return {
+        "restart_seconds": round(max(looked_seconds, log.last_seconds(wall)), 1),
+        "restart_writes": log.read() - before,
+        "restart_peak_mib": running.memory().peak,
+    }
 
 
 def lines(figures: dict[str, Any]) -> str:

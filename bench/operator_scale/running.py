@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -46,11 +46,20 @@ class RunningOperator:
         """Its resident memory."""
         return resident(self._process.pid)
 
+    def together_mib(self) -> float:
+        """Resident memory of it and what it started, in MiB; pages of several processes count in each by its share."""
+        total_mib = 0.0
+        for process in (self._process.pid, *self.children()):
+            with suppress(OSError):  # it has ended meanwhile
+                total_mib += proportional_mib(process)
+        return round(total_mib, 1)
+
     def children(self) -> list[int]:
         """The processes that it started: training, if it trains."""
         found: list[int] = []
-        for task in Path(f"/proc/{self._process.pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
+        for told in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
+            with suppress(OSError):  # the thread has ended meanwhile
+                found += map(int, told.read_text().split())
         return found
 
     def check(self) -> None:
@@ -62,6 +71,12 @@ class RunningOperator:
         """End it as a crash would."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(30)
+
+
+def proportional_mib(process: int) -> float:
+    """Resident memory of a process in MiB, of each page its share among those that have it; OSError if it is gone."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def prepare(cluster: Cluster) -> None:

@@ -22,6 +22,10 @@ from foretide.prediction import Prediction, Source
 from foretide.service_report import BOUNDS_AHEAD, BOUNDS_MICROSECONDS, ServiceReport
 
 _BISECTIONS = 40
+_BEYOND_MICROSECONDS = 1.1 * BOUNDS_MICROSECONDS[-1]
+"""At least, of what took longer than all buckets."""
+_MOST_MICROSECONDS = 86_400e6
+"""The longest objective; a sum is as true as the container that tells it."""
 _LEFT_TO_DO = (0.1, 0.3, 0.5, 0.7, 0.9)
 """What may be left of the inference at work, as shares of it."""
 
@@ -62,16 +66,18 @@ def _times(low: int, high: int) -> tuple[float, ...]:
     return (1.0,) if high == 0 else tuple((low + high) / 2 + left for left in _LEFT_TO_DO)
 
 
-def quantile_microseconds(counts: Sequence[int], percent: int) -> float:
+def quantile_microseconds(counts: Sequence[int], percent: int, sum_microseconds: int) -> float:
     """The time that ``percent`` of those counted kept to, interpolated within its bucket on a logarithmic scale.
 
-    0 where nothing was counted; the last bound where it lies beyond it.
+    0 where nothing was counted; where it lies beyond the last bound, the mean of those that do, which follows from the
+    sum of all, up to a day.
     """
     wanted, seen = sum(counts) * percent / 100, 0
     for index, count in enumerate(counts):
         if count and seen + count >= wanted:
             if index == len(BOUNDS_MICROSECONDS):
-                return float(BOUNDS_MICROSECONDS[-1])
+                within = sum(n * bound for n, bound in zip(counts, BOUNDS_MICROSECONDS, strict=False))
+                return min(max((sum_microseconds - within) / count, _BEYOND_MICROSECONDS), _MOST_MICROSECONDS)
             below, bound = _bounds(index)
             return below * math.pow(bound / below, (wanted - seen) / count)
         seen += count
@@ -135,9 +141,9 @@ class ServicePairing(msgspec.Struct, frozen=True, kw_only=True):
             refused=period.refused,
             in_flight=mean_in_flight(period),
             predicted_inference_seconds=prediction.work_seconds(1),
-            observed_inference_seconds=quantile_microseconds(period.inference, 50) / 1e6,
+            observed_inference_seconds=quantile_microseconds(period.inference, 50, period.inference_microseconds) / 1e6,
             predicted_latency_seconds=loaded_quantile_seconds(prediction, percent, period.ahead),
-            observed_latency_seconds=quantile_microseconds(period.latency, percent) / 1e6,
+            observed_latency_seconds=quantile_microseconds(period.latency, percent, period.latency_microseconds) / 1e6,
             objective_seconds=objective_seconds,
         )
 

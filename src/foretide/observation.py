@@ -82,10 +82,12 @@ def namespace_of(workload: str) -> str:
 class DeviceFeatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What is known of a node class from its probe; None where it was not probed.
 
+    ``startup_milliseconds`` is from the probe's first statement to its first model loaded, on onnxruntime.
     ``changed_milliseconds`` is by when its hardware had last changed, since the epoch; None where it never did.
     """
 
     node_class: str
+    startup_milliseconds: int | None = None
     changed_milliseconds: int | None = None
     gemm_flops_per_second: int | None = None
     memory_bandwidth_bytes_per_second: int | None = None

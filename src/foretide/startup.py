@@ -4,13 +4,14 @@ From the closest observations that there are, in this order: this workload on th
 another runtime on this class, by the usual ratio of the two; other classes, by how much slower this one is; a default.
 Medians throughout: an image that had to be pulled first is the exception that must not become the rule. Of what others
 took, the median over namespaces, each with the median of its workloads: nobody's number of workloads outvotes the rest.
+Of two in the middle, the value between them nearest to the class's own probe: a lie moves others no further than that.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from statistics import median, median_high, median_low
 from typing import Final, Literal
 
 import msgspec
@@ -50,7 +51,7 @@ class Startups:
             runtime, namespace = runtime_of[workload], namespace_of(workload)
             believed = min(time, MAX_SLOWNESS * DEFAULT_MILLISECONDS[runtime])
             by_namespace[runtime, node_class][namespace].append(believed)
-        self._runtime = {key: median(map(median, times.values())) for key, times in by_namespace.items()}
+        self._runtime = {key: self._agreed(key, times.values()) for key, times in by_namespace.items()}
 
     def estimate(self, subject: Subject) -> StartupEstimate:
         """The start-up of a workload on a node class."""
@@ -68,6 +69,15 @@ class Startups:
         if elsewhere:
             return _estimate(median(elsewhere), "OtherClass")
         return _estimate(DEFAULT_MILLISECONDS[subject.runtime], "Default")
+
+    def _agreed(self, key: tuple[Runtime, str], by_namespace: Iterable[Sequence[float]]) -> float:
+        """What namespaces saw of a runtime on a class: of two in the middle, nobody's mean but what is likely."""
+        runtime, node_class = key
+        votes = [median(times) for times in by_namespace]
+        device, likely = self._devices.get(node_class), float(DEFAULT_MILLISECONDS[runtime])
+        if device is not None and device.startup_milliseconds:
+            likely *= device.startup_milliseconds / DEFAULT_MILLISECONDS["onnx"]
+        return min(max(likely, median_low(votes)), median_high(votes))
 
     def _ratio(self, runtime: Runtime, other: Runtime) -> float:
         """How many times as long `runtime` takes as `other`: the median over classes that know both."""

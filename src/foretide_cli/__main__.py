@@ -14,6 +14,10 @@ from foretide.placement.order import Order
 from foretide_cli.doctor.command import add_parser as add_doctor
 from foretide_cli.doctor.command import doctor
 from foretide_cli.explain import explain
+from foretide_cli.export.command import add_parsers, of_cluster, of_file
+from foretide_cli.export.document import ExportError
+from foretide_cli.export.document import read as read_export
+from foretide_cli.export.importing import import_profiles
 from foretide_cli.manifests import ManifestError, read_workloads
 from foretide_cli.predict import predict
 from foretide_cli.release import release
@@ -43,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _doctor(options)
             case "completion":
                 return _completion(options.shell)
+            case "import":
+                return _import(options)
+            case "export" | "report":
+                return _report(options, parser)
             case _:
                 return _release(options, parser)
     except KeyboardInterrupt:
@@ -137,6 +145,38 @@ def _completion(shell: str) -> int:
     return 0
 
 
+def _report(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    def complain(problem: str) -> int:
+        return _failed(problem, status=1)
+
+    if options.saved is None:
+        return _in_cluster(lambda client: of_cluster(client, options, say=print, complain=complain))
+    if options.explain or options.namespace:
+        parser.error("--from reads what was saved: leave out --explain and --namespace, or --from")
+    try:
+        return of_file(options, say=print, complain=complain)
+    except ExportError as error:
+        return _failed(str(error), status=2)
+
+
+def _import(options: argparse.Namespace) -> int:
+    try:
+        export = read_export(options.saved)
+    except ExportError as error:
+        return _failed(str(error), status=2)
+    return _in_cluster(
+        lambda client: import_profiles(
+            export,
+            client,
+            namespace=options.namespace,
+            trusts_names=options.trust_names,
+            is_trial=options.dry_run,
+            say=print,
+            complain=lambda problem: _failed(problem, status=1),
+        )
+    )
+
+
 def _in_cluster(do: Callable[[KubeClient], int]) -> int:
     """What ``do`` comes to with the cluster that KUBECONFIG names; each way to fail is one line."""
     try:
@@ -188,6 +228,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     add_doctor(commands)
+    add_parsers(commands)
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
     where = command.add_mutually_exclusive_group()

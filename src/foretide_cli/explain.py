@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Final
-from urllib.parse import urlencode
 
 import msgspec
 
-from foretide_cli.extenders import EXTENDERS, Get, container_status, observers_port
+from foretide_cli.asking import Extenders, NotToldError
+from foretide_cli.extenders import Get
 from foretide_cli.tables import some, table
-from foretide_kube.client import ApiError, KubeClient
-from foretide_kube.explanation import AUDIENCE, NOW, Candidates, Explanation, Placed, Planned, Step
-from foretide_kube.forwarding import PodPort
-from foretide_kube.names import PODS
+from foretide_kube.client import KubeClient
+from foretide_kube.explanation import NOW, Candidates, Explanation, Placed, Planned, Step
 
-TOKEN_ACCOUNT: Final = "foretide-explain"  # noqa: S105 - its name
-"""In its name is asked, by who may have a token of it."""
-TOKEN_SECONDS: Final = 600
-"""The shortest life of a token that the API server gives."""
 _NONE: Final = "-"
 _FINELY_BELOW_SECONDS: Final = 0.1
 """Requests to services take milliseconds, and these are to be told apart."""
@@ -41,17 +35,10 @@ def explain(
     Every replica of the extender in ``system_namespace`` is asked, and the latest decision is told. ``most_nodes`` is
     how many candidates a table shows, None for all. ApiError where the API server refuses.
     """
-    replicas = _replicas(client, system_namespace)
-    if not replicas:
-        return complain(
-            f"no extender is ready in namespace {system_namespace}; is Foretide installed there (--system-namespace), "
-            f"with scheduler.mode other than none? kubectl -n {system_namespace} get pods"
-        )
-    path = f"/explain?{urlencode({'namespace': namespace, 'pod': name})}"
-    told, problems = _ask(client, replicas, path, get)
-    if not told:
-        return complain("; ".join(dict.fromkeys(problems)))
-    best = max(told, key=_freshness)
+    try:
+        best, problems = Extenders(client, system_namespace, get).ask(namespace, name)
+    except NotToldError as error:
+        return complain(str(error))
     if best.status == "NotFound":
         return complain(best.message)
     say(msgspec.json.encode(best).decode() if as_json else in_words(best, most_nodes))
@@ -59,72 +46,6 @@ def explain(
         for problem in problems:
             complain(f"another replica may know more: {problem}")
     return 0
-
-
-def _ask(client: KubeClient, replicas: Sequence[PodPort], path: str, get: Get) -> tuple[list[Explanation], list[str]]:
-    """What each of the replicas, of which there is one at least, says of the Pod, and why some say nothing."""
-    told: list[Explanation] = []
-    problems: list[str] = []
-    namespace = replicas[0].namespace
-    headers = {"Authorization": f"Bearer {_token(client, namespace)}"}
-    for replica in replicas:
-        try:
-            status, body = get(client, replica, path, headers)
-        except ApiError as error:
-            if error.status == 403:
-                raise _lacking(error, "create pods/portforward", namespace) from error
-            problems.append(error.message)
-            continue
-        if status not in {200, 404} or body[:1] != b"{":
-            problems.append(f"{replica.pod} answers {status}: {body[:500].decode(errors='replace').strip()}")
-            continue
-        try:
-            told.append(msgspec.json.decode(body, type=Explanation))
-        except msgspec.MsgspecError:
-            what = "answers what this version does not understand; use the foretide of the same release"
-            problems.append(f"{replica.pod} {what}")
-    return told, problems
-
-
-def _freshness(told: Explanation) -> tuple[bool, bool, str]:
-    """A decision before none, the latest first; what is known of a Pod before nothing."""
-    return told.status == "Decided", told.status != "NotFound", told.as_of or ""
-
-
-def _replicas(client: KubeClient, namespace: str) -> list[PodPort]:
-    """The Pods in which an extender is ready, and its port for observers."""
-    try:
-        pods = client.list_objects(PODS, namespace, label_selector=EXTENDERS)
-    except ApiError as error:
-        raise _lacking(error, "list pods", namespace) from error
-    ready = ((pod["metadata"]["name"], observers_port(pod)) for pod in pods if container_status(pod).get("ready"))
-    return [PodPort(namespace, pod, port) for pod, port in ready if port is not None]
-
-
-def _token(client: KubeClient, namespace: str) -> str:
-    """A short-lived token that is good for explanations alone: it goes to whatever Pod carries the two labels.
-
-    The caller's own, which may be allowed anything, is shown to nobody.
-    """
-    body = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"audiences": [AUDIENCE], "expirationSeconds": TOKEN_SECONDS},
-    }
-    try:
-        made = client.raw("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/{TOKEN_ACCOUNT}/token", body=body)
-    except ApiError as error:
-        raise _lacking(error, f"create serviceaccounts/token for {TOKEN_ACCOUNT}", namespace) from error
-    token: str = made["status"]["token"]
-    return token
-
-
-def _lacking(error: ApiError, right: str, namespace: str) -> ApiError:
-    """The same error, with the right named where one is missing."""
-    if error.status != 403:
-        return error
-    words = f"the right to {right} in namespace {namespace} is missing (docs/explain.md says who needs which)"
-    return ApiError(error.status, error.reason, words)
 
 
 def in_words(told: Explanation, most_nodes: int | None) -> str:

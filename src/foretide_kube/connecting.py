@@ -26,6 +26,18 @@ def connect() -> KubeClient:
         raise NoWayError(f"no way to the API server: {why}; run in a Pod or set KUBECONFIG") from error
 
 
+def own_cluster() -> str:
+    """What the cluster is called by who asks: the context of KUBECONFIG; empty in a Pod, or where there is none."""
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ and _IN_A_POD.exists():
+            return ""
+        from kubernetes import config  # noqa: PLC0415 - as in `foretide_kube.client`
+
+        return str(config.list_kube_config_contexts()[1]["name"])
+    except Exception:  # noqa: BLE001 - as in `connect`
+        return ""
+
+
 def own_namespace() -> str:
     """The namespace that is meant where none is named: the Pod's, or that of the context of KUBECONFIG, as for kubectl.
 

@@ -25,8 +25,9 @@ from foretide.placement.task import WorkloadPredictions
 from foretide.placement.timeline import Lags
 from foretide.placement.together import plan_together
 from foretide.placement.turns import Turns
+from foretide_kube.measurements import Pair, Wanted, read_measurements
 from foretide_kube.missing_images import MissingImages
-from foretide_kube.names import GATE_PLAN
+from foretide_kube.names import GATE_PLAN, ROLE_PROFILE
 from foretide_kube.places import Places
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod, epoch_seconds
@@ -46,11 +47,12 @@ class Node:
 class Floor:
     """The inputs of `foretide.placement.together.plan_together`, and what the plan's keys mean.
 
-    ``pods`` are those that wait and ``names`` those of all tasks, by UID. ``overdue`` are tasks that cannot be planned
-    (somebody else's gate keeps them as well) and whose bound has passed; ``looser_until_seconds`` is when the first
-    opened or pending task leaves or enters the plan again, None if none will. ``image_bytes`` are the sizes of images
-    that tasks need, where a node tells them. ``unread`` says of which Pods nothing but their requests could be made
-    out, and why.
+    ``pods`` are those that wait and ``names`` those of all tasks and measurements, by UID. ``overdue`` are tasks that
+    cannot be planned (somebody else's gate keeps them as well) and whose bound has passed; ``looser_until_seconds`` is
+    when the first opened or pending task leaves or enters the plan again, None if none will. ``image_bytes`` are the
+    sizes of images that tasks need, where a node tells them. ``unread`` says of which Pods nothing but their requests
+    could be made out, and why. ``kept`` are nodes that measurements have for themselves
+    (`foretide_kube.measurements`).
     """
 
     waiting: tuple[Waiting, ...]
@@ -65,6 +67,7 @@ class Floor:
     looser_until_seconds: float | None = None
     image_bytes: Mapping[str, int] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    kept: tuple[Running, ...] = ()
 
     def plan(
         self,
@@ -77,24 +80,41 @@ class Floor:
     ) -> tuple[Plan, Placing]:
         """The plan of all that waits here, and all nodes with what it placed; the rest as `plan_together` has it.
 
-        ``pull_bytes_per_second`` is how fast images are pulled, by node class, as far as that is known.
+        ``pull_bytes_per_second`` is how fast images are pulled, by node class, as far as that is known. Measurements
+        keep their nodes unless more tasks would miss their deadlines by that.
         """
-        looked: list[Placing] = []
-        made = plan_together(
-            self.waiting,
-            self.running,
-            self.nodes,
-            now_seconds=now_seconds,
-            pending=self.pending,
-            groups=self.groups,
-            lags=lags,
-            pull_times=PullTimes(self.image_bytes, pull_bytes_per_second or {}),
-            coming=self.coming,
-            previous=previous,
-            order=order,
-            look=looked.append,
-        )
-        return made, looked[0]
+
+        def planned(running: tuple[Running, ...]) -> tuple[Plan, Placing]:
+            looked: list[Placing] = []
+            made = plan_together(
+                self.waiting,
+                running,
+                self.nodes,
+                now_seconds=now_seconds,
+                pending=self.pending,
+                groups=self.groups,
+                lags=lags,
+                pull_times=PullTimes(self.image_bytes, pull_bytes_per_second or {}),
+                coming=self.coming,
+                previous=previous,
+                order=order,
+                look=looked.append,
+            )
+            return made, looked[0]
+
+        found = planned((*self.running, *self.kept))
+        late = self._late(found[0]) if self.kept else 0
+        if late:
+            without = planned(self.running)
+            if self._late(without[0]) < late:
+                return without
+        return found
+
+    def _late(self, made: Plan) -> int:
+        """How many tasks are expected to end after they should have."""
+        ends = {each.key: each.finish_seconds for each in (*made.assignments, *made.pending)}
+        dues = ((ends[task.key], task.due_seconds) for task in (*self.waiting, *self.pending))
+        return sum((math.inf if end is None else end) > due for end, due in dues)
 
 
 def read_floor(
@@ -105,10 +125,12 @@ def read_floor(
     now_seconds: float,
     turns: Turns | None = None,
     expectations: Expectations | None = None,
+    wanted: Mapping[Pair, Wanted] | None = None,
 ) -> Floor:
     """The floor as of ``now_seconds`` since the epoch.
 
-    ``turns`` are what is remembered of Pods that could be bound; ``expectations`` are kept between floors.
+    ``turns`` are what is remembered of Pods that could be bound; ``expectations`` are kept between floors; ``wanted``
+    are measurements that are under way or next.
     """
     expectations = expectations or Expectations()
     expectations.begin_round()
@@ -116,6 +138,7 @@ def read_floor(
     reader = _Reader(usable, workload_of, turns or Turns(), now_seconds=now_seconds, expectations=expectations)
     for pod in pods:
         reader.take(pod)
+    kept = reader.measurements(wanted or {})
     lacks, image_bytes = reader.missing.find({name: node.facts.images for name, node in usable.items()})
     waiting, pending = sorted(reader.waiting, key=_in_order), sorted(reader.pending, key=_in_order)
     return Floor(
@@ -129,11 +152,12 @@ def read_floor(
         ),
         groups=reader.places.groups,
         pods={pod.uid: pod for pod, _ in waiting},
-        names={pod.uid: pod.name for pod in pods if pod.is_task},
+        names={pod.uid: pod.name for pod in pods if pod.is_task} | {pod.uid: pod.name for pod in reader.measuring},
         overdue=tuple(reader.overdue),
         looser_until_seconds=min(reader.turns_seconds, default=None),
         image_bytes=image_bytes,
         unread=tuple(reader.unread),
+        kept=kept,
     )
 
 
@@ -180,6 +204,7 @@ class _Reader:
         self.overdue: list[TaskPod] = []
         self.turns_seconds: list[float] = []
         self.unread: list[str] = []
+        self.measuring: list[TaskPod] = []
 
     def take(self, pod: TaskPod) -> None:
         """Put a Pod where it belongs; whatever is wrong with one, the others are planned."""
@@ -197,11 +222,39 @@ class _Reader:
             elif pod.gates == (GATE_PLAN,):
                 self.waiting.append((pod, self._unplaced(pod, None, self._now)))
 
+    def measurements(self, wanted: Mapping[Pair, Wanted]) -> tuple[Running, ...]:
+        """Put the Pods that measure where they belong, once all others are; gives the nodes that are kept."""
+        if not wanted and not self.measuring:
+            return ()
+        tasks: dict[str, list[Running]] = {}
+        for each in self.running:
+            tasks.setdefault(each.node, []).append(each)
+        found = read_measurements(
+            self.measuring,
+            wanted,
+            {name: node.facts for name, node in self._nodes.items()},
+            {name: node.node_class for name, node in self._nodes.items()},
+            tasks,
+            endless={name for name, pods in self.held.items() if any(map(self._is_endless_task, pods))},
+            now_seconds=self._now,
+        )
+        self.running += found.running
+        for pod in found.others:
+            self.held.setdefault(pod.node or "", []).append(pod)
+        return found.kept
+
+    def _is_endless_task(self, pod: TaskPod) -> bool:
+        """Whether a Pod of whose end nothing is known is a task, and no service: that is always there."""
+        workload = self._workload(pod) if pod.is_task else None
+        return pod.is_task and (workload is None or not workload.is_service)
+
     def _take(self, pod: TaskPod) -> None:
         if pod.node is not None:
             task = self._bound(pod)
             if task is not None:
                 self.running.append(task)
+            elif pod.role == ROLE_PROFILE and pod.workload:
+                self.measuring.append(pod)
             else:
                 self.held.setdefault(pod.node, []).append(pod)
         elif not pod.is_task or pod.is_deleting:

@@ -30,7 +30,15 @@ def predictions_of(workload: AIWorkload) -> WorkloadPredictions:
         is_service=workload.spec.run.is_service,
         max_wait_seconds=workload.spec.max_wait_seconds,
         percentile=objective.percentile,
+        measuring=_measuring(workload),
+        memory_limit_bytes=aiworkload.memory_bytes(workload.spec),
     )
+
+
+def _measuring(workload: AIWorkload) -> dict[str, float]:
+    profiles = workload.status.profiles
+    rows = () if profiles is None else profiles.classes
+    return {row.node_class: float(row.node_seconds) for row in rows if row.node_seconds is not None}
 
 
 def features_of(node_class: NodeClass) -> DeviceFeatures:
@@ -40,6 +48,7 @@ def features_of(node_class: NodeClass) -> DeviceFeatures:
         return DeviceFeatures(node_class=node_class.metadata.name)
     return DeviceFeatures(
         node_class=node_class.metadata.name,
+        startup_milliseconds=probe.startup_milliseconds,
         gemm_flops_per_second=probe.gemm_flops_per_second,
         memory_bandwidth_bytes_per_second=probe.memory_bandwidth_bytes_per_second,
         model_microseconds=probe.model_microseconds,

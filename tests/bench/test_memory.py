@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 from pathlib import Path
 
 import pytest
 
 from bench.memory import __main__ as bench
+from bench.memory import collect
+from bench.memory.least_limit import memory_groups
 from bench.memory.peaks import COLUMNS, DATA, Subject, read, row
+from devcluster.cgroups import Hierarchies
 from foretide.signature import OperatorCost, Signature
 
 
@@ -53,3 +57,32 @@ def test_on_the_committed_table_the_marks_are_met(
     assert found["oom_share"] <= 0.02
     assert found["median_over_estimate"] <= 0.25
     assert found["regimes"].keys() >= {"onnx workload", "onnx family", "torch pair", "torch all but two"}
+
+
+@pytest.mark.parametrize("device", ["one", "older"])
+def test_a_workload_of_the_table_is_made_and_measured_anew(device: str, capsys: pytest.CaptureFixture[str]) -> None:
+    workload = "mlp-w1024-d2-r256-b1-fp32"
+    cpus = os.sched_getaffinity(0)
+    assert collect.main(device, [workload]) == 0
+    (line,) = csv.reader(capsys.readouterr().out.splitlines())
+    with DATA.open(newline="") as file:
+        (committed,) = (each for each in csv.reader(file) if each[:2] == [device, workload])
+    assert line[:-1] == committed[:-1]
+    assert int(line[-1]) == pytest.approx(int(committed[-1]), rel=0.5)
+    assert os.sched_getaffinity(0) == cpus
+
+
+@pytest.mark.parametrize(("device", "workload"), [("three", "cnn-w16-d2-r48-b1-fp32"), ("one", "cnn-w1-b1-fp32")])
+def test_a_device_or_a_workload_that_the_table_has_not_is_refused(device: str, workload: str) -> None:
+    assert collect.main(device, [workload]) == 2
+
+
+def test_limits_are_written_where_the_cgroups_of_either_version_have_them(tmp_path: Path) -> None:
+    v1 = ((tmp_path / "cpu", frozenset({"cpu"})), (tmp_path / "memory", frozenset({"memory"})))
+    assert memory_groups(Hierarchies(v1, tmp_path)) == (tmp_path / "memory", "memory.limit_in_bytes")
+    (tmp_path / "cgroup.controllers").write_text("cpu memory\n")
+    assert memory_groups(Hierarchies((), tmp_path)) == (tmp_path, "memory.max")
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+memory"
+    (tmp_path / "cgroup.controllers").write_text("cpu\n")
+    with pytest.raises(OSError, match="limit memory"):
+        memory_groups(Hierarchies((), tmp_path))

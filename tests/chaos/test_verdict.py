@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
+from foretide.prediction import Interval, PodPrediction
 from foretide_kube.client import Object
 from foretide_kube.names import (
     ANNOTATION_KEY,
     ANNOTATION_PAIRED,
+    ANNOTATION_PREDICTION,
     GATE_PLAN,
     LABEL_JOB_NODE_CLASS,
     LABEL_MANAGED_BY,
@@ -19,11 +22,14 @@ from foretide_kube.names import (
     LABEL_ROLE,
     MANAGED_BY,
 )
+from foretide_operator.jobs import run_job
 from foretide_operator.pairing.ledger import Ledger, Sums
 from tests.chaos import verdict
 from tests.chaos.verdict import INDEX, TASK_LABEL, Facts, judge
 from tests.chaos.witness import Witness
 from tests.e2e.workloads import onnx_workload
+from tests.operator.cluster_objects import NOW_MILLISECONDS, SETTINGS, as_stored, pod_of, run_result
+from tests.operator.cluster_objects import workload as stored_workload
 
 NOW = "2026-01-01T00:00:30Z"
 
@@ -180,6 +186,41 @@ def test_a_pod_that_has_ended_without_mark_is_unpaired_while_it_is_there() -> No
 def test_sums_that_say_another_number_than_the_pods_are_told(count: int) -> None:
     facts = replace(sound(), ledger=Ledger(sums={"W/c": Sums(count=count)}))
     assert only(facts, "unpaired") == f"AIWorkload w: 0 of its tasks are paired, the sums count {count}"
+
+
+def measured(item: Object) -> Object:
+    """The Pod with a prediction for its node, and the result of its task."""
+    job_ = as_stored(run_job(stored_workload(run={"mode": "Job"}), SETTINGS))
+    ended = pod_of(job_, message=run_result(), node_name=item["spec"]["nodeName"])
+    predicted = PodPrediction(
+        node=item["spec"]["nodeName"],
+        node_class="c",
+        inferences=100,
+        work_milliseconds=Interval(lower=1_800, median=2_200, upper=2_600),
+        startup_milliseconds=6_000,
+        memory_bytes=1,
+        source="Measured",
+        model_version="",
+        bound_milliseconds=NOW_MILLISECONDS - 56_500,
+    )
+    item["metadata"]["annotations"][ANNOTATION_PREDICTION] = msgspec.json.encode(predicted).decode()
+    return {**item, "status": ended["status"]}
+
+
+@pytest.mark.parametrize(("is_marked", "least"), [(True, 1), (False, 0)])
+def test_a_task_with_prediction_and_result_is_in_the_sums_once_if_it_is_marked_and_at_most_once_if_not(
+    least: int, *, is_marked: bool
+) -> None:
+    task = measured(pod("a", 0))
+    if not is_marked:
+        del task["metadata"]["annotations"][ANNOTATION_PAIRED]
+    facts = replace(sound(), pods=(task, pod("b", 1)), gone=frozenset({"a"}))
+    for count in (0, 1, 2):
+        told = wrong(replace(facts, ledger=Ledger(sums={"W/c": Sums(count=count)} if count else {})))
+        if least <= count <= 1:
+            assert told == {}
+        else:
+            assert told["unpaired"] == [f"AIWorkload w: {least} of its tasks are paired, the sums count {count}"]
 
 
 @pytest.mark.parametrize("tasks", [1, 3])

@@ -24,7 +24,10 @@ IN_THE_CLUSTER: dict[str, Rights] = {
     "foretide-edit": {"aiworkloads.foretide.dev": "create update patch delete deletecollection"},
     "foretide-classes": {"nodeclasses.foretide.dev": READ},
     "foretide-predict": {
-        **{f"{kind}.foretide.dev": "list" for kind in ("aiworkloads", "workloadprofiles", "nodeclasses")},
+        **{
+            f"{kind}.foretide.dev": "list"
+            for kind in ("aiworkloads", "workloadprofiles", "nodeclasses", "completiontimemodels")
+        },
         "pods": "list",
         "nodes": "list",
         "priorityclasses.scheduling.k8s.io": "list",

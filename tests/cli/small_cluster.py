@@ -51,6 +51,7 @@ class Lister:
         pods: Iterable[Object] = (),
         profiles: Iterable[Object] = (),
         priority_classes: Iterable[Object] = (),
+        models: Iterable[Object] = (),
         images: Mapping[str, list[Object]] | None = None,
         refused: Iterable[str] = (),
         everywhere: bool = False,
@@ -62,6 +63,7 @@ class Lister:
             "pods": list(pods),
             "workloadprofiles": list(profiles),
             "priorityclasses": list(priority_classes),
+            "completiontimemodels": list(models),
         }
         self.clock_seconds: float | None = None
         self._refused, self._everywhere = frozenset(refused), everywhere
@@ -70,13 +72,20 @@ class Lister:
         return self.clock_seconds
 
     def list_objects_with_version(
-        self, resource: Resource, namespace: str | None = None, *, reduce: Callable[[Object], Object], **_: str
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",  # noqa: ARG002 - for those who choose by labels it is empty
+        reduce: Callable[[Object], Object],
     ) -> tuple[list[Object], str]:
         if resource.plural in self._refused and (namespace is None or self._everywhere):
             raise ApiError(403, "Forbidden", f"{resource.plural} is forbidden")
         found = [
             item
             for item in self.items[resource.plural]
-            if namespace is None or item["metadata"].get("namespace") == namespace
+            if (namespace is None or item["metadata"].get("namespace") == namespace)
+            and label_selector in {"", *item["metadata"].get("labels", {})}
         ]
         return [reduce({"kind": resource.kind, **item}) for item in found], "1"

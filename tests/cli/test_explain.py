@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from foretide_cli.explain import TOKEN_ACCOUNT, explain, in_words
+from foretide_cli.asking import TOKEN_ACCOUNT
+from foretide_cli.explain import explain, in_words
 from foretide_kube.client import ApiError, Object
 from foretide_kube.explanation import Candidates, Explanation, Placed, Planned, RefusedNodes, Step
 from foretide_kube.forwarding import PodPort

@@ -42,6 +42,18 @@ def test_a_program_that_nodes_or_their_images_need_is_missed_before_anything_is_
     assert package not in preflight.missing_packages(BARE)
 
 
+@pytest.mark.parametrize("program", packages.FOR_TESTS)
+def test_what_tests_alone_need_is_missed_where_they_are_to_run(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    which = packages.which
+    monkeypatch.setattr(packages, "which", lambda name: None if name == program else which(name))
+    package = packages.FOR_TESTS[program]
+    problem = f"{program}: not found; apt-get install {package}"
+    assert problem in {finding.problem for finding in preflight.findings(BARE, for_tests=True)}
+    assert package in preflight.missing_packages(BARE, for_tests=True)
+    assert problem not in {finding.problem for finding in preflight.findings(WITH_NODES)}
+    assert package not in preflight.missing_packages(WITH_NODES)
+
+
 @pytest.mark.parametrize(("free", "held", "is_enough"), [(4, 0, True), (2, 0, False), (2, 2, True), (1, 1, False)])
 def test_disk_that_the_cache_holds_already_need_not_be_free_as_well(
     cache: Path,

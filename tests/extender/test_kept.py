@@ -107,6 +107,7 @@ class World:
             name=name,
             node=choose([*self.names, None]),
             workload=choose([*WORKLOADS, "unknown", None]),
+            role=choose([None, None, None, "profile"]),
             cpu=choose(["1", "250m", "4", None]),
             memory=choose(["64Mi", "900Mi", None]),
             phase=choose(["Running", "Pending", "Succeeded"]),
@@ -145,6 +146,9 @@ class World:
             mode="Deployment" if name == "service" else choose(["None", "None", "Deployment"]),
         )
         item["spec"]["objective"]["percentile"] = choose([50, 90, 99])
+        rows = [{"nodeClass": each, "reason": "InProgress", "nodeSeconds": choose([5, 40])} for each in CLASSES]
+        counts = {"desired": 3, "measured": 0, "failed": 0, "summary": "measured 0, learned 0 of 3"}
+        item["status"]["profiles"] = {**counts, "classes": rows[: choose([0, 1, 3])]}
         return item
 
     def _class(self, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -32,7 +33,7 @@ def prediction(median: int = 20_000, upper: int | None = None) -> Prediction:
     )
 
 
-def counted(values: list[float]) -> tuple[int, ...]:
+def counted(values: Sequence[float]) -> tuple[int, ...]:
     counts = list(NO_DURATIONS)
     for value in values:
         counts[bucket_of(value)] += 1
@@ -96,7 +97,7 @@ def test_a_queue_of_random_arrivals_takes_about_what_its_load_predicts(load: flo
         ends.append(free)
         latencies.append(1e6 * (free - now))
     predicted = loaded_quantile_seconds(prediction(20_000, 21_700), 90, ahead_of(*found))
-    assert predicted == pytest.approx(quantile_microseconds(counted(latencies), 90) / 1e6, rel=0.1)
+    assert predicted == pytest.approx(quantile_microseconds(counted(latencies), 90, 0) / 1e6, rel=0.1)
 
 
 @settings(deadline=None)
@@ -106,12 +107,42 @@ def test_a_queue_of_random_arrivals_takes_about_what_its_load_predicts(load: flo
 )
 def test_a_quantile_out_of_buckets_is_within_a_bucket_of_the_true_one(values: list[float], percent: int) -> None:
     true = sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]
-    assert true / 1.11 <= quantile_microseconds(counted(values), percent) <= true * 1.11
+    assert true / 1.11 <= quantile_microseconds(counted(values), percent, 0) <= true * 1.11
 
 
-def test_of_nothing_the_quantile_is_none_and_beyond_all_buckets_the_last_bound() -> None:
-    assert quantile_microseconds(NO_DURATIONS, 90) == 0.0
-    assert quantile_microseconds(counted([10**9]), 90) == BOUNDS_MICROSECONDS[-1]
+def test_of_nothing_the_quantile_is_none() -> None:
+    assert quantile_microseconds(NO_DURATIONS, 90, 0) == 0.0
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(100, 99_000_000), max_size=20), st.integers(110_000_000, 86_400_000_000), st.integers(1, 9))
+def test_beyond_all_buckets_the_quantile_is_told_by_the_sum(within: list[int], beyond: int, count: int) -> None:
+    values = [*within, *[beyond] * count]
+    found = quantile_microseconds(counted(values), 99, sum(values))
+    assert beyond - sum(within) * 0.11 / count - 1 <= found <= beyond + 1
+
+
+@pytest.mark.parametrize("told", [0, 10**15])
+def test_a_sum_that_cannot_be_moves_a_quantile_beyond_all_buckets_only_so_far(told: int) -> None:
+    assert BOUNDS_MICROSECONDS[-1] < quantile_microseconds(counted([10**9]), 90, told) <= 86_400e6
+
+
+def test_an_objective_beyond_all_buckets_is_missed_by_those_that_take_longer() -> None:
+    period = ServiceReport(
+        boot="0" * 32,
+        up_milliseconds=60_000,
+        latency=counted([300e6]),
+        inference=counted([290e6]),
+        ahead=ahead_of(0),
+        latency_microseconds=300_000_000,
+        inference_microseconds=290_000_000,
+    )
+    judged = {
+        seconds: ServicePairing.of(period, prediction(), percent=90, objective_seconds=seconds)
+        for seconds in (100.0, 200.0, 400.0)
+    }
+    assert [pairing.is_met for pairing in judged.values()] == [False, False, True]
+    assert judged[200.0].observed_inference_seconds == pytest.approx(290)
 
 
 def test_every_number_of_requests_ahead_has_a_bucket() -> None:

@@ -53,6 +53,7 @@ def test_only_the_last_day_is_counted_by_class_and_namespace() -> None:
             measured(node_class="slow"),
             measured(ago_seconds=DAY_SECONDS),
             measured(ago_seconds=DAY_SECONDS - 1),
+            measured("c", ago_seconds=-2 * DAY_SECONDS),  # told by a clock that has been put back
         ],
         now_seconds=NOW_SECONDS,
     )

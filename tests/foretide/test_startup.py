@@ -1,7 +1,9 @@
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foretide.observation import Observation, Question
+from foretide.observation import Observation, Question, Runtime
 from foretide.startup import DEFAULT_MILLISECONDS, MAX_SLOWNESS, StartupEstimate, Startups
 from tests.foretide.workloads import DEVICES, observation, question
 
@@ -52,6 +54,27 @@ def test_what_one_namespace_reports_moves_others_only_so_far(reported: list[int]
     assert alone.milliseconds <= MAX_SLOWNESS * DEFAULT_MILLISECONDS["onnx"]
     honest = [observation(workload=f"{name}/net/1", startup_milliseconds=2500 + 100 * i) for i, name in enumerate("ab")]
     assert 2500 <= estimate(own + honest, question()).milliseconds <= 2600
+
+
+@pytest.mark.parametrize("lie", [10, 10**7])
+@pytest.mark.parametrize("honest", [2600, 3000])
+def test_one_gross_lie_against_one_honest_namespace_moves_others_no_further_than_the_probe(
+    honest: int, lie: int
+) -> None:
+    rows = [observation(workload="mallory/net/1", startup_milliseconds=lie)]
+    rows.append(observation(workload="a/net/1", startup_milliseconds=honest))
+    probed = msgspec.structs.replace(DEVICES["fast"], startup_milliseconds=2600)
+    found = Startups(rows, {"fast": probed}).estimate(question())
+    assert found == StartupEstimate(milliseconds=honest if lie > honest else 2600, source="Runtime")
+
+
+@pytest.mark.parametrize(("runtime", "likely"), [("onnx", 6000), ("torch", 16_000)])
+def test_the_probe_decides_between_two_in_the_middle_and_is_scaled_for_torch(runtime: Runtime, likely: int) -> None:
+    times = {"a": 1000, "b": 2000, "c": 50_000, "d": 60_000}
+    rows = [observation(workload=f"{n}/net/1", runtime=runtime, startup_milliseconds=t) for n, t in times.items()]
+    probed = msgspec.structs.replace(DEVICES["fast"], startup_milliseconds=6000)
+    assert Startups(rows, {"fast": probed}).estimate(question(runtime=runtime)).milliseconds == likely
+    assert estimate(rows, question(runtime=runtime)).milliseconds == DEFAULT_MILLISECONDS[runtime]
 
 
 def test_a_workloads_own_start_up_is_believed_however_long() -> None:

@@ -56,6 +56,17 @@ def test_equal_data_and_seed_give_equal_bytes_whatever_was_fitted_before() -> No
     assert fresh.predictor_.save() == used.predictor_.save()
 
 
+def test_of_pairs_that_were_left_out_as_many_stay_below_a_quantile_as_it_says() -> None:
+    table, seconds = fleet(devices=6, workloads=30, seed=9)
+    out = np.random.default_rng(9).random(len(table)) < 0.25
+    model = CompletionTimeModel(trees=0).fit(table.take(~out), seconds[~out])
+    quantiles = (0.05, 0.25, 0.5, 0.75, 0.95)
+    found = np.array([model.predict_quantile(table.take(out), quantile) for quantile in quantiles])
+    assert (np.diff(found, axis=0) >= 0).all()
+    below = (seconds[out] <= found).mean(axis=1)
+    np.testing.assert_allclose(below, quantiles, atol=0.15)
+
+
 def test_a_table_without_rows_is_refused() -> None:
     with pytest.raises(TableError, match="no rows"):
         CompletionTimeModel().fit({"device": []}, [])

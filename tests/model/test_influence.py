@@ -62,11 +62,11 @@ def test_a_lie_that_could_be_true_bends_the_others_by_less_than_a_hundredth_in_t
 
 
 @pytest.mark.parametrize("name", ["scattered", "other sizes"])
-def test_lies_that_are_believed_bend_the_others_by_a_few_hundredths(name: str) -> None:
+def test_lies_that_are_believed_bend_the_others_by_a_few_hundredths_in_the_median_and_none_twofold(name: str) -> None:
     assert vet(OTHERS + LIES[name](OWN), DEVICES).exclusions == ()
     bent = change(OTHERS + LIES[name](OWN), predicted(ROWS))
     assert np.median(bent) <= 0.04
-    assert bent.max() <= 1.0
+    assert bent.max() <= 0.9
 
 
 def test_what_is_peculiar_to_a_workload_that_is_not_believed_still_holds_for_itself() -> None:

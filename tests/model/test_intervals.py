@@ -37,3 +37,15 @@ def test_quantiles_follow_the_side_on_which_scores_lie() -> None:
 def test_without_scores_quantiles_are_students() -> None:
     assert Intervals(scores={}).above("pair", 0.95) == pytest.approx(2.1318, abs=1e-3)
     assert Intervals(scores={}).above("pair", 0.05) == pytest.approx(-2.1318, abs=1e-3)
+
+
+def test_the_furthest_regime_of_a_row_holds_for_a_quantile_too() -> None:
+    intervals = Intervals(scores={"pair": [1.0] * 50, "device": [3.0] * 50, "family": [-4.0] * 50})
+    shift = intervals.shift(np.array([1.0, 0.5]), [("pair",), ("device", "family")], 0.9)
+    assert shift.tolist() == [1.0, 1.5]
+
+
+@pytest.mark.parametrize("quantile", [0.0, 1.0, -0.1, 1.5, float("nan")])
+def test_a_quantile_outside_zero_and_one_is_refused(quantile: float) -> None:
+    with pytest.raises(ValueError, match="quantile"):
+        Intervals(scores={}).shift(np.ones(1), [("pair",)], quantile)

@@ -56,6 +56,11 @@ def test_a_transient_failure_is_tried_again_after_a_pause_and_replaces_the_old_j
     assert later.reason == "PodEvicted"
 
 
+def test_the_next_attempt_does_not_wait_until_a_clock_that_was_put_back_catches_up() -> None:
+    assert isinstance(step(attempt(Failed("PodEvicted", "low on memory", ago(-86_400)))).actions[0], Create)
+    assert step(attempt(Failed("PodEvicted", "low on memory", ago(-1)))).recheck_seconds == pytest.approx(11.0)
+
+
 def test_why_a_job_failed_is_kept_on_it_once() -> None:
     """Events expire and Pods go; what was read first stays."""
     failing = attempt(Failed("QuotaExceeded", "pods=0", ago(1)))

@@ -66,7 +66,7 @@ def beside(
 def exposure_of(others: list[Object], *, cpu: str = "2") -> int | None:
     """What is stored of a task of one CPU on a node of two, of which kubelet tells in whole seconds."""
     pod = pod_of(as_stored(run_job(WORKLOAD, SETTINGS)), message=TEN_SECONDS)
-    tenancy = Tenancy([pod, *others], {("team", "served")})
+    tenancy = Tenancy([pod, *others], {("team", "served"): workload_object("served", run={"mode": "Deployment"})})
     ended = read_ended(pod, WORKLOAD, "fast", SIGNATURE, tenancy.company_of(pod, node("n1", "fast", cpu=cpu)))
     assert ended.row is not None
     return ended.row.exposure_permille
@@ -101,7 +101,7 @@ def test_the_exposure_of_an_ended_task_is_told_from_the_pods_beside_it(
 def test_without_the_cores_of_its_node_a_task_has_no_exposure(cpu: str) -> None:
     assert exposure_of([beside()], cpu=cpu) is None
     pod = beside(ended=40)
-    assert Tenancy([pod], set()).company_of(pod, None) is None
+    assert Tenancy([pod], {}).company_of(pod, None) is None
 
 
 def test_a_pod_that_ended_beside_others_is_stored_with_its_exposure() -> None:

@@ -24,7 +24,7 @@ from foretide.results import Result
 from foretide.termination_message import encode
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, EVENTS, JOBS, NAMESPACES, NODES, PODS, WORKLOAD_PROFILES
-from foretide_operator.times import epoch_milliseconds
+from foretide_kube.times import epoch_milliseconds
 from tests.operator.cluster_objects import inspect_result, probe_result, profile_result, run_result, workload_object
 
 pytestmark = pytest.mark.cluster

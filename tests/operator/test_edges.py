@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -144,9 +146,9 @@ def test_a_look_that_fails_is_tried_again_and_the_worker_goes_on(
     assert "model" in caplog.text
 
 
-def fetch(server: StatusServer, path: str) -> tuple[int, str]:
+def fetch(server: StatusServer, path: str, address: str = "127.0.0.1") -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}:{server.port}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -168,6 +170,30 @@ def test_the_port_tells_alive_from_ready() -> None:
         assert fetch(server, "/etc/passwd")[0] == 404
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[StatusServer]:
+    server = StatusServer(CollectorRegistry(), alive=lambda: "", ready=lambda: "", port=0)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine knows no IPv6")
+def test_the_port_answers_in_clusters_of_either_family_of_addresses() -> None:
+    with serving() as server:
+        assert fetch(server, "/healthz", "127.0.0.1") == fetch(server, "/healthz", "[::1]") == (200, "ok\n")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\n"])
+def test_a_connection_on_which_nothing_comes_is_closed(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    monkeypatch.setattr("foretide_operator.http.IDLE_SECONDS", 0.05)
+    with serving() as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as idle:
+        idle.sendall(sent)
+        assert idle.recv(1) == b""
 
 
 class Discovery:

@@ -20,6 +20,7 @@ from foretide_operator.jobs import (
     run_key,
 )
 from foretide_operator.settings import Settings
+from foretide_profiler.serving.service import DRAIN_SECONDS
 from tests.operator.cluster_objects import SETTINGS, node_class, workload
 
 FAST = node_class("fast")
@@ -203,7 +204,9 @@ def test_a_deployment_serves_is_probed_and_scales_to_zero_while_suspended() -> N
     assert container["ports"] == [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
-    assert pod(manifest)["terminationGracePeriodSeconds"] == 30
+    forget_seconds = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert forget_seconds >= 5  # answers until no node sends it requests any more
+    assert forget_seconds + DRAIN_SECONDS < pod(manifest)["terminationGracePeriodSeconds"]
 
 
 def test_a_service_is_rolled_out_for_another_queue_and_not_for_another_number_of_inferences() -> None:

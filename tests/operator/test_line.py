@@ -12,11 +12,12 @@ import pytest
 from foretide.observation import Observation
 from foretide.profiling.turns import Candidate, Spent
 from foretide_kube.client import ApiError
+from foretide_kube.kinds.aiworkload import workload_key
 from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, JOBS, NODES
 from foretide_operator.jobs import profile_job
 from foretide_operator.line import Line
 from foretide_operator.queue import Key
-from foretide_operator.spending import STARTING_SECONDS, Spending
+from foretide_operator.spending import STARTING_SECONDS, TABLE_REST_SECONDS, Spending
 from foretide_operator.training.table import ObservationTable
 from tests.operator.cluster_objects import (
     NOW,
@@ -111,6 +112,16 @@ def test_whose_measurement_has_begun_had_its_turn_though_its_status_does_not_say
     assert line.first("slow", Spent(), begun) is None
 
 
+def test_a_class_that_is_asked_about_or_that_nobody_waits_for_any_more_leaves_nothing_behind() -> None:
+    api, line = line_of(waiting("a", 5))
+    for number in range(100):
+        assert line.first(f"forged-{number}", Spent()) is None
+    assert list(line._classes) == ["fast"]
+    api.put(AIWORKLOADS, waiting("a", 5, reason="Measured"))
+    assert not line._classes
+    assert line.changed() == {"fast"}
+
+
 def test_a_worth_that_changes_moves_a_workload_within_the_line() -> None:
     api, line = line_of(waiting("a", 5), waiting("b", 9), waiting("c", 9))
     api.put(AIWORKLOADS, waiting("a", 10))
@@ -142,8 +153,11 @@ def row(node_class: str = "fast", *, namespace: str = "team", hours_ago: float =
     )
 
 
-def replace_workload(row: Observation, key: str) -> Observation:
-    return msgspec.structs.replace(row, workload=f"team/cnn/{key}")
+def row_of_job(seconds_ago: float) -> Observation:
+    """A row of the workload that `job` measures, by the key that rows have it."""
+    column = f"team/cnn/{workload_key(workload().spec)}"
+    found: Observation = msgspec.structs.replace(row(hours_ago=seconds_ago / 3600), workload=column)
+    return found
 
 
 def job(*, began_ago: float = 20.0, **spec: Any) -> Object:
@@ -158,7 +172,7 @@ def job(*, began_ago: float = 20.0, **spec: Any) -> Object:
 
 
 def spent(rows: list[Any], *jobs: Object, owner: Object | None = OWNER) -> Spent:
-    return Spending(SETTINGS).of(ObservationTable(rows), jobs, lambda _: owner, now_seconds=NOW_SECONDS)
+    return Spending(SETTINGS).of(ObservationTable(rows), jobs, lambda _: owner, lambda _: None, now_seconds=NOW_SECONDS)
 
 
 def test_stored_measurements_of_the_last_day_are_spent_also_when_their_workload_is_gone() -> None:
@@ -185,15 +199,60 @@ def test_a_job_without_a_stored_result_is_spent_for_as_long_as_it_took(made: Obj
 
 def test_a_measurement_counts_without_a_gap_and_once_while_it_becomes_a_row_of_the_table() -> None:
     done = ended(job(began_ago=50), seconds_ago=20)
-    key = done["metadata"]["annotations"]["foretide.dev/key"]
-    of_job = replace_workload(row(hours_ago=20 / 3600), key)
-    older = replace_workload(row(hours_ago=60 / 3600), key)
+    of_job = row_of_job(20)
+    older = row_of_job(60)
     of_other = row(hours_ago=20 / 3600)
     for rows, others in (([], 0), ([older], 1), ([of_other], 1), ([of_job], 0), ([older, of_job], 1)):
         assert spent(rows, done).measurements["fast", "team"] == 1 + others
     stored_seconds = 2 + 3 + 5
     assert spent([older], done).node_seconds["fast"] == stored_seconds + 30
     assert spent([of_job], done).node_seconds["fast"] == stored_seconds
+
+
+def test_a_measurement_counts_once_at_every_moment_though_the_table_is_not_summed_up_at_each_change() -> None:
+    done = ended(job(began_ago=50), seconds_ago=20)
+    of_job = row_of_job(20)
+    spending, table = Spending(SETTINGS), ObservationTable()
+
+    def seen(seconds: float, *jobs: Object) -> tuple[int, float]:
+        found = spending.of(table, jobs, lambda _: OWNER, lambda _: None, now_seconds=NOW_SECONDS + seconds)
+        return found.measurements["fast", "team"], found.node_seconds["fast"]
+
+    assert seen(0.0, done) == (1, 30.0)
+    table.extend([of_job])
+    other = job(began_ago=0.0)
+    assert seen(1.0, done, other) == (2, 30.0 + 1.0)
+    assert seen(TABLE_REST_SECONDS, done, other) == (2, 2 + 3 + 5 + 2.0)
+    assert seen(TABLE_REST_SECONDS + 1.0, done, other) == (2, 2 + 3 + 5 + 3.0)
+
+
+def test_a_job_counts_again_whose_row_the_table_has_no_more() -> None:
+    done = ended(job(began_ago=50), seconds_ago=20)
+    of_job = row_of_job(20)
+    spending = Spending(SETTINGS)
+    seconds = [
+        spending.of(
+            table, (done,), lambda _: OWNER, lambda _: None, now_seconds=NOW_SECONDS + 5.0 * number
+        ).node_seconds["fast"]
+        for number, table in enumerate((ObservationTable([of_job]), ObservationTable()))
+    ]
+    assert seconds == [2 + 3 + 5, 30.0]
+
+
+def test_a_job_whose_row_is_there_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = ended(job(began_ago=50), seconds_ago=20)
+    of_job = row_of_job(20)
+    spending, table = Spending(SETTINGS), ObservationTable([of_job])
+    looked_up: list[Object] = []
+
+    def is_stored(job: Object) -> bool:
+        looked_up.append(job)
+        return Spending._is_stored(spending, job)
+
+    monkeypatch.setattr(spending, "_is_stored", is_stored)
+    for number in range(5):
+        spending.of(table, (done, job()), lambda _: OWNER, lambda _: None, now_seconds=NOW_SECONDS + 0.1 * number)
+    assert looked_up.count(done) == 1
 
 
 def test_jobs_that_only_wear_our_labels_spend_nothing() -> None:
@@ -203,7 +262,8 @@ def test_jobs_that_only_wear_our_labels_spend_nothing() -> None:
 def test_what_was_spent_is_forgotten_after_a_day() -> None:
     spending, table = Spending(SETTINGS), ObservationTable([row(hours_ago=23.5)])
     before, after = (
-        spending.of(table, (), lambda _: None, now_seconds=NOW_SECONDS + hours * 3600).node_seconds for hours in (0, 1)
+        spending.of(table, (), lambda _: None, lambda _: None, now_seconds=NOW_SECONDS + hours * 3600).node_seconds
+        for hours in (0, 1)
     )
     assert before["fast"] > 0.0
     assert after == {}

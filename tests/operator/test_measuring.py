@@ -79,6 +79,8 @@ def test_a_pod_that_names_a_job_of_ours_as_an_owner_but_is_not_controlled_by_it_
         (profile(creationTimestamp=ago(719)), WORKLOAD, True),
         (profile(creationTimestamp=ago(721)), WORKLOAD, False),
         (probe(creationTimestamp=ago(721)), None, False),
+        (profile(creationTimestamp=ago(-60)), WORKLOAD, True),
+        (profile(creationTimestamp=ago(-86_400)), WORKLOAD, False),  # the clock was ahead, and has been put back
         (profile(), None, False),
         (profile(), workload_object(), False),
         (profile(ownerReferences=[]), WORKLOAD, False),

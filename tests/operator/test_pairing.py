@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from foretide_operator.jobs import run_job
 from foretide_operator.metrics import MOST_TIMES_OFF, QUANTITIES, Metrics
 from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
 from foretide_operator.pairing.ledger import Ledger, load
+from foretide_operator.pairing.watch import Told
 from tests.operator.cluster_objects import (
     NOW,
     NOW_MILLISECONDS,
@@ -228,6 +230,12 @@ def test_a_prediction_is_waited_for_a_moment_and_no_longer() -> None:
     assert seconds_to_wait(fresh, NOW) == 0.0
 
 
+def test_no_prediction_is_waited_for_until_a_clock_that_was_put_back_catches_up() -> None:
+    pod = task_pod()
+    pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = ago(-86_400)
+    assert seconds_to_wait(pod, NOW) == 0.0
+
+
 TASKS = [read(task_pod(predicted=prediction())) for _ in range(6)]
 
 
@@ -253,21 +261,44 @@ def test_each_pod_is_counted_once_however_often_it_is_seen_and_whenever_it_is_cu
     assert (actuals.count if actuals else 0) == len(counted)
 
 
+def since(measured_time: str, tasks: list[Ended]) -> list[Ended]:
+    """The same, as tasks that were done after a measurement."""
+    told = Told(measured_time=measured_time, departure=None, runtime=None, driver=None)
+    return [replace(task, told=told) for task in tasks]
+
+
+def test_what_is_summed_up_of_a_measurement_are_the_tasks_since_and_of_the_workload_all() -> None:
+    uid = WORKLOAD.metadata.uid
+    ledger = Ledger().plus([TASKS[0], *since("then", TASKS[1:4])], annotated=(), alive={uid})
+    first = ledger.of_class(uid, "fast", "then")
+    assert first is not None
+    assert first.count == 3
+    assert ledger.of_class(uid, "fast", "later") is None, "no task was done since it was made again"
+    ledger = ledger.plus(since("later", TASKS[4:5]), annotated=(), alive={uid})
+    second = ledger.of_class(uid, "fast", "later")
+    assert second is not None
+    assert second.count == 1
+    assert ledger.of_class(uid, "fast", "then") is None
+    actuals = ledger.of_workload(uid)
+    assert actuals is not None
+    assert (actuals.count, actuals.mean_work_milliseconds) == (5, 2_000)
+
+
 def test_sums_say_how_far_actuals_are_from_predictions() -> None:
-    ledger = Ledger().plus(TASKS[:2], annotated=(), alive={WORKLOAD.metadata.uid})
-    summary = ledger.of_class(WORKLOAD.metadata.uid, "fast")
+    ledger = Ledger().plus(since("then", TASKS[:2]), annotated=(), alive={WORKLOAD.metadata.uid})
+    summary = ledger.of_class(WORKLOAD.metadata.uid, "fast", "then")
     assert summary is not None
     assert (summary.count, summary.mean_work_milliseconds, summary.mean_startup_milliseconds) == (2, 2_000, 6_500)
     assert summary.actual_to_predicted_permille == 909
-    assert ledger.of_class(WORKLOAD.metadata.uid, "slow") is None
+    assert ledger.of_class(WORKLOAD.metadata.uid, "slow", "then") is None
     assert load({"binaryData": {"ledger.json.gz": "AAAA"}}) == Ledger()
 
 
 def test_a_workload_that_is_made_again_under_its_name_inherits_no_sums() -> None:
     own, other = WORKLOAD.metadata.uid, "another"
-    ledger = Ledger().plus(TASKS[:2], annotated=(), alive={own, other})
+    ledger = Ledger().plus(since("then", TASKS[:2]), annotated=(), alive={own, other})
     assert ledger.of_workload(other) is None
-    assert ledger.of_class(other, "fast") is None
+    assert ledger.of_class(other, "fast", "then") is None
     late = read_ended(task_pod(predicted=prediction()), None, "fast", None)
     after = ledger.plus([late], annotated=(), alive={other})
     assert after.sums == {}

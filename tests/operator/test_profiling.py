@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from foretide_kube.kinds import workloadprofile
-from foretide_kube.names import JOBS, NODE_CLASSES, PODS, WORKLOAD_PROFILES
+from foretide_kube.names import AIWORKLOADS, JOBS, NODE_CLASSES, NODES, PODS, WORKLOAD_PROFILES
 from foretide_operator.actions import Action, Create, Delete
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import read_fleet
 from foretide_operator.jobs import profile_job, run_job
 from foretide_operator.outcome import Done
+from foretide_operator.workload import alone, currency
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.measured import profile_of
 from foretide_operator.workload.profiling import decide
@@ -31,6 +32,7 @@ from tests.operator.cluster_objects import (
     pod_of,
     profile_result,
     workload,
+    workload_object,
 )
 from tests.operator.memory_api import MemoryApi
 from tests.operator.test_controller import cluster, live
@@ -185,7 +187,23 @@ def test_a_measurement_beside_tasks_is_unstable_and_says_how_many_there_were(pod
     assert measurement.get("unstableReason", "") == (f"CoRunners: {count}" if count else "")
 
 
-def test_tasks_of_any_workload_are_seen_beside_profiles_and_probes() -> None:
+def test_services_are_no_co_runners_of_profiles_and_probes_for_they_are_always_there() -> None:
+    api = MemoryApi()
+    api.put(NODES, node("f1", "fast"))
+    api.put(AIWORKLOADS, workload_object("served", run={"mode": "Deployment"}))
+    replica = task()
+    replica["metadata"]["labels"]["foretide.dev/workload"] = "served"
+    api.put(PODS, replica)
+    live(api, rounds=3)
+    (profile,), (fast,) = api.all(WORKLOAD_PROFILES), api.all(NODE_CLASSES)
+    measurement = profile["spec"]["measurement"]
+    assert (measurement["stable"], measurement["environment"]["coRunners"]) == (True, 0)
+    assert fast["status"]["probe"]["environment"]["coRunners"] == 0
+
+
+def test_tasks_of_any_workload_are_seen_beside_profiles_and_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alone, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(currency, "MOST_DISTURBED", 0)
     api = MemoryApi()
     cluster(api)
     api.put(PODS, task())

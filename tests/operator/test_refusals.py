@@ -10,6 +10,7 @@ from foretide_kube.client import ApiError, Object
 from foretide_kube.names import (
     AIWORKLOADS,
     ANNOTATION_PAIRED,
+    DEPLOYMENTS,
     JOBS,
     LABEL_ROLE,
     NODE_CLASSES,
@@ -20,7 +21,7 @@ from foretide_kube.names import (
 )
 from foretide_operator.controller import MODEL, PAIRING, WORKLOADS
 from foretide_operator.queue import Key
-from tests.operator.cluster_objects import node
+from tests.operator.cluster_objects import node, workload_object
 from tests.operator.memory_api import MemoryApi
 from tests.operator.test_controller import cluster, kubernetes, live
 
@@ -28,10 +29,35 @@ from tests.operator.test_controller import cluster, kubernetes, live
 class NoProfiles(MemoryApi):
     """Refuses every profile Job, by a quota."""
 
+    words = "exceeded quota: tight"
+
     def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
         if resource == JOBS and body["metadata"]["labels"][LABEL_ROLE] == "profile":
-            raise ApiError(403, "Forbidden", "exceeded quota: tight")
+            raise ApiError(403, "Forbidden", self.words)
         return super().create(resource, body, namespace)
+
+
+class NoRuns(MemoryApi):
+    """Takes no run Job and no Deployment of the namespace that is refused; counts how often it was asked to."""
+
+    refused_namespace = "team"
+    answer = ApiError(403, "Forbidden", "exceeded quota: tight")
+    asked = 0
+
+    def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
+        self._judge(resource, body, namespace)
+        return super().create(resource, body, namespace)
+
+    def patch(self, resource: Resource, name: str, body: Any, namespace: str | None = None, **options: Any) -> Object:
+        if options.get("patch_type") == "apply":
+            self._judge(resource, body, namespace)
+        return super().patch(resource, name, body, namespace, **options)
+
+    def _judge(self, resource: Resource, body: Object, namespace: str | None) -> None:
+        is_run = resource in {JOBS, DEPLOYMENTS} and body["metadata"]["labels"][LABEL_ROLE] == ROLE_RUN
+        if is_run and namespace == self.refused_namespace:
+            self.asked += 1
+            raise self.answer
 
 
 class OneStubbornPod(MemoryApi):
@@ -48,8 +74,17 @@ class OneStubbornPod(MemoryApi):
         return super().patch(resource, name, body, namespace, **options)
 
 
-def test_a_quota_that_refuses_the_jobs_of_all_classes_is_named_and_stops_no_task() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "exceeded quota: tight",
+        "failed quota: tight: must specify limits.cpu",
+        "status unknown for quota: tight, resources: count/jobs.batch",
+    ],
+)
+def test_a_quota_that_refuses_the_jobs_of_all_classes_is_named_and_stops_no_task(words: str) -> None:
     api = NoProfiles()
+    api.words = words
     for number in range(4):
         api.put(NODES, node(f"more-{number}", f"class-{number}"))
     cluster(api)
@@ -57,6 +92,57 @@ def test_a_quota_that_refuses_the_jobs_of_all_classes_is_named_and_stops_no_task
     (workload,) = api.all(AIWORKLOADS)
     reasons = {row["type"]: row["reason"] for row in workload["status"]["conditions"]}
     assert (reasons["Profiled"], reasons["RunComplete"]) == ("QuotaExceeded", "TasksSucceeded")
+
+
+def of(api: MemoryApi, namespace: str) -> tuple[Object, dict[str, str]]:
+    """The status of the workload of a namespace, and the reasons of its conditions."""
+    status = api.get(AIWORKLOADS, "cnn", namespace)["status"]
+    return status, {row["type"]: row["reason"] for row in status["conditions"]}
+
+
+@pytest.mark.parametrize(
+    ("mode", "type_"), [({"mode": "Job", "completions": 3}, "RunComplete"), ({"mode": "Deployment"}, "Available")]
+)
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (ApiError(403, "Forbidden", "exceeded quota: tight"), "QuotaExceeded"),
+        (ApiError(422, "Invalid", "spec.template.labels: Invalid value: bad key!"), "PodRefused"),
+    ],
+)
+def test_a_run_that_is_refused_is_named_tried_now_and_then_and_freezes_nothing_of_the_status(
+    mode: Object, type_: str, answer: ApiError, reason: str
+) -> None:
+    api = NoRuns()
+    api.answer = answer
+    api.put(NODES, node("f1", "fast"))
+    api.put(AIWORKLOADS, workload_object("cnn", run=mode))
+    process = live(api, rounds=3)
+    status, reasons = of(api, "team")
+    assert (reasons[type_], reasons["Profiled"]) == (reason, "Measured")
+    assert status["profiles"]["measured"] == 1
+    before = api.asked
+    process.work()  # for a hundred seconds
+    assert 1 <= api.asked - before <= 4
+    edited = api.get(AIWORKLOADS, "cnn", "team")
+    edited["metadata"]["generation"] += 1
+    api.put(AIWORKLOADS, edited)
+    process.work()
+    assert of(api, "team")[0]["observedGeneration"] == edited["metadata"]["generation"]
+    api.refused_namespace = ""
+    process.work()
+    assert of(api, "team")[1][type_] not in {reason, "NotPredicted"}
+
+
+def test_what_is_refused_in_a_namespace_is_made_in_another_that_has_a_workload_of_that_name() -> None:
+    api = NoRuns()
+    cluster(api)
+    (workload,) = api.all(AIWORKLOADS)
+    namesake = {**workload, "metadata": {**workload["metadata"], "namespace": "other"}}
+    api.put(AIWORKLOADS, namesake)
+    live(api, rounds=4)
+    assert of(api, "team")[1]["RunComplete"] == "QuotaExceeded"
+    assert of(api, "other")[1]["RunComplete"] == "TasksSucceeded"
 
 
 def test_a_pod_that_cannot_be_marked_does_not_keep_the_others_from_being_paired() -> None:

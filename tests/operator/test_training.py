@@ -6,6 +6,7 @@ import base64
 import math
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -97,6 +98,19 @@ def test_a_profile_without_other_batch_sizes_is_one_row() -> None:
     assert [row.origin for row in tables.profile_rows(profile([]), spec, SIGNATURE)] == ["Profile"]
 
 
+def test_rows_of_a_workload_share_its_signature_and_none_takes_another_ones() -> None:
+    stored = stored_after(store(ObservationTable([row("team/a/k", name) for name in "xyz"]), [], "ns", None), [])
+    table, errors = load(stored)
+    other = msgspec.structs.replace(SIGNATURE, macs=1)
+    table.extend([row("team/a/k", "w", signature=other), row("team/b/k", signature=other)])
+    assert not errors
+    assert len({id(each.signature) for each in table.rows if each.signature == SIGNATURE}) == 1
+    assert {(each.workload, each.node_class) for each in table.rows if each.signature == other} == {
+        ("team/a/k", "w"),
+        ("team/b/k", "fast"),
+    }
+
+
 def test_a_row_is_the_same_however_often_it_is_added() -> None:
     table = ObservationTable([row()])
     assert not table.extend([row()])
@@ -176,6 +190,7 @@ def facts(status: CompletionTimeModelStatus | None = None, **fields: Any) -> Fac
             "seconds_since_failure": math.inf,
             "is_training": False,
             "outcome": None,
+            "training_began": NOW,
             "defects": {},
             "config_maps": {},
             "namespace": "foretide-system",
@@ -244,6 +259,24 @@ def test_new_rows_are_trained_on_after_the_pause() -> None:
     assert decide(aged).train
 
 
+def test_the_pause_between_trainings_begins_when_one_has_ended_however_long_it_took() -> None:
+    status = after_training(training_began=NOW - timedelta(minutes=5))
+    (version,) = status.versions
+    assert version.trained_time == "2026-06-01T11:55:00Z", "what was observed later it has not seen"
+    soon = decide(facts(status, trained_digest="d1", digest="d2", rows=7))
+    assert (soon.train, soon.recheck_seconds) == (False, 30.0)
+
+
+def test_a_clock_that_was_ahead_and_is_put_back_holds_no_training_up() -> None:
+    later = NOW.replace(day=2)
+    status = decide(facts(outcome=trained(), now=later, training_began=later)).status
+    assert decide(facts(status, trained_digest="d1", digest="d2", rows=7)).train
+    (version,) = status.versions
+    turned_down = msgspec.structs.replace(version, version="x", state="Rejected", artefact=None)
+    rejected = msgspec.structs.replace(status, versions=(version, turned_down))
+    assert decide(facts(rejected, trained_digest="d1", digest="d2")).train, "no row is known to have taught it"
+
+
 def test_a_failed_training_keeps_the_version_in_use_and_says_why() -> None:
     status = after_training()
     failed = NotTrained("exit status 1: MemoryError", "d2")
@@ -284,7 +317,7 @@ def test_a_measurement_of_a_clock_ahead_is_considered_until_now_and_no_further()
 @pytest.mark.parametrize("has_version", [False, True])
 def test_a_failed_training_is_followed_by_a_pause_whatever_asks_for_another(*, has_version: bool) -> None:
     old = NOW.replace(hour=1)
-    status = decide(replace(facts(outcome=trained()), now=old)).status if has_version else None
+    status = decide(facts(outcome=trained(), now=old, training_began=old)).status if has_version else None
     new_rows: dict[str, Any] = {"digest": "d3", "trained_digest": "d2", "rows": 8}
     soon = decide(facts(status, **new_rows, seconds_since_failure=1.0))
     assert (soon.train, soon.recheck_seconds) == (False, 59.0)
@@ -318,7 +351,10 @@ def test_old_versions_and_their_config_maps_go() -> None:
     maps: dict[str, Any] = {}
     for number in range(5):
         decision = decide(facts(status, outcome=trained(artefact=f"v{number}".encode()), config_maps=maps))
-        maps = {item["metadata"]["name"]: item for item in stored_after(list(decision.actions), list(maps.values()))}
+        maps = {
+            item["metadata"]["name"]: item
+            for item in stored_after([*decision.actions, *decision.removals], list(maps.values()))
+        }
         status = decision.status
     assert status is not None
     assert [version.state for version in status.versions] == [*["Superseded"] * 4, "Serving"]

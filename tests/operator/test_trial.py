@@ -16,10 +16,10 @@ from foretide.model.training import calibration
 from foretide.observation import Observation, namespace_of
 from foretide_kube.client import Object
 from foretide_kube.names import COMPLETION_TIME_MODELS, CONFIG_MAPS, EVENTS
+from foretide_kube.times import from_milliseconds, parse_time
 from foretide_operator import train as train_module
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
-from foretide_operator.times import from_milliseconds, parse_time
 from foretide_operator.train import train
 from foretide_operator.training.protocol import Reference, TrainingRequest
 from foretide_operator.training.table import ObservationTable

@@ -16,6 +16,7 @@ from foretide.results import Failure
 from foretide.signature import Signature
 from foretide.termination_message import encode
 from foretide_kube.kinds import aiworkload, workloadprofile
+from foretide_kube.kinds.aiworkload import MAX_PREDICTIONS
 from foretide_kube.kinds.common import find_condition, plain
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
 from foretide_kube.names import DEPLOYMENTS, JOBS, WORKLOAD_PROFILES
@@ -39,6 +40,7 @@ from tests.operator.cluster_objects import (
     node_class,
     pod_of,
     profile_result,
+    run_result,
     workload,
     workload_object,
 )
@@ -307,6 +309,22 @@ def test_classes_take_turns_where_another_workload_is_being_measured() -> None:
     assert job.body["metadata"]["labels"]["foretide.dev/job-node-class"] == "slow"
 
 
+@pytest.mark.parametrize("policy", ["Auto", "Always"])
+def test_classes_beyond_those_that_can_be_predicted_are_not_measured_and_that_is_said(policy: str) -> None:
+    classes = [node_class(f"class-{number:02}") for number in range(MAX_PREDICTIONS + 2)]
+    nodes = [node(f"{each.metadata.name}-1", each.metadata.name) for each in classes]
+    given = known(profiling={"policy": policy})
+    decision = decide(facts(workload=given, classes=classes, nodes=nodes), predict)
+    jobs = [action.body["metadata"]["labels"] for action in decision.actions if isinstance(action, Create)]
+    begun = {labels["foretide.dev/job-node-class"] for labels in jobs}
+    assert begun == {each.metadata.name for each in classes[:MAX_PREDICTIONS]}
+    assert decision.status.profiles is not None
+    assert decision.status.profiles.failed == 2
+    condition = find_condition(decision.status.conditions, "Profiled")
+    assert condition is not None
+    assert "class-65: TooManyNodeClasses" in condition.message
+
+
 def test_a_measurement_becomes_a_workload_profile_once() -> None:
     given = known()
     attempts = (profile_attempt(given, "fast"), profile_attempt(given, "slow", Running()))
@@ -527,6 +545,35 @@ def test_a_run_that_ended_is_remembered_and_not_run_again_when_its_job_is_gone(
     assert verdict(gone, "RunComplete") == expected
 
 
+def test_an_ended_job_whose_tasks_are_not_all_paired_keeps_them() -> None:
+    given = known(run=JOB_RUN)
+    job = ended(run_stored(given), "Complete", succeeded=4)
+    remembered = with_status(given, decide(facts(workload=given, run_jobs=(job,)), predict).status)
+    paired, unpaired, late = (pod_of(job, message=run_result()) for _ in range(3))
+    paired["metadata"]["annotations"]["foretide.dev/paired"] = ago(1)
+    late["status"]["phase"] = "Running"  # its end is not heard of yet
+    of_another = pod_of(run_stored(given))
+    for pods, is_retired in (((paired, unpaired), False), ((paired, late), False), ((paired, of_another), True)):
+        actions = decide(facts(workload=remembered, run_jobs=(job,), run_pods=pods), predict).actions
+        assert (
+            any(isinstance(action, Patch) and action.name == job["metadata"]["name"] for action in actions)
+            is is_retired
+        )
+
+
+def test_a_failed_measurement_for_what_is_asked_for_no_more_is_removed() -> None:
+    given = known()
+    old = edited(given, resources={"limits": {"cpu": "2", "memory": "1Gi"}})
+    attempts = []
+    for each in (old, given):
+        job = ended(profile_attempt(each, "fast").job, "Failed")
+        job["spec"].pop("ttlSecondsAfterFinished", None)  # it stays, as the record of why it failed
+        attempts.append(Attempt(job, Failed("OOMKilled", "", ago(30))))
+    attempts.append(profile_attempt(old, "slow", Running()))
+    actions = decide(facts(workload=given, attempts=tuple(attempts)), predict).actions
+    assert [each.name for each in actions if isinstance(each, Delete)] == [attempts[0].job["metadata"]["name"]]
+
+
 def test_a_deployment_is_made_rolled_out_scaled_and_removed() -> None:
     given = known(run={"mode": "Deployment", "replicas": 2})
     made = decide(facts(workload=given), predict)
@@ -551,6 +598,38 @@ def test_a_refused_job_is_a_reason_in_the_status() -> None:
     decision = decide(facts(workload=given, refusals=refusals), predict)
     assert verdict(decision, "Inspected") == ("Unknown", "QuotaExceeded")
     assert created(decision) == []
+
+
+def test_a_refused_run_job_is_a_reason_in_the_status_until_it_is_tried_again() -> None:
+    given = known(run={"mode": "Job"})
+    refusals = {run_job(given, SETTINGS)["metadata"]["name"]: Failed("QuotaExceeded", "exceeded quota: jobs")}
+    decision = decide(facts(workload=given, refusals=refusals), predict)
+    assert verdict(decision, "RunComplete") == ("Unknown", "QuotaExceeded")
+    assert "run" not in created(decision)
+    assert decision.recheck_seconds is not None
+    assert decision.recheck_seconds <= 30.0
+
+
+@pytest.mark.parametrize(
+    ("available_replicas", "available"),
+    [(None, "Unknown"), (2, "True"), (1, "False"), (0, "False")],  # None: there is no Deployment yet
+)
+def test_a_refused_deployment_is_a_reason_beside_what_still_runs(
+    available_replicas: int | None, available: str
+) -> None:
+    given = known(run={"mode": "Deployment", "replicas": 2})
+    stored = as_stored(run_deployment(given, SETTINGS), status={"availableReplicas": available_replicas or 0})
+    template = {"metadata": {"labels": {"bad key!": "x"}}}
+    changed = edited(given, run={"mode": "Deployment", "replicas": 2, "template": template})
+    refusals = {stored["metadata"]["name"]: Failed("PodRefused", "labels: Invalid value")}
+    deployments = () if available_replicas is None else (stored,)
+    decision = decide(facts(workload=changed, deployments=deployments, refusals=refusals), predict)
+    assert verdict(decision, "Available") == (available, "PodRefused")
+    assert not any(isinstance(action, Apply) for action in decision.actions)
+    assert decision.recheck_seconds is not None
+    assert decision.recheck_seconds <= 30.0
+    settled = decide(facts(workload=given, deployments=(stored,), refusals=refusals), predict)
+    assert verdict(settled, "Available")[1] in {"PodsAvailable", "PodsMissing"}, "what is there already is not refused"
 
 
 OUTCOMES = st.sampled_from(

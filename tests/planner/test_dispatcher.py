@@ -17,6 +17,7 @@ from foretide_kube import floor as floors
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.floor import Node
 from foretide_kube.images import ImagesByNode
+from foretide_kube.measurements import Pair, Wanted
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner import dispatcher as dispatching
@@ -44,6 +45,7 @@ class Cluster:
         self.known: dict[str, TaskPod] = {}
         self.nodes_known = nodes
         self.workload_known: WorkloadPredictions | None = resnet()
+        self.wanted_known: dict[Pair, Wanted] = {}
         self.patches: list[tuple[str, dict[str, Any]]] = []
         self.events: list[dict[str, Any]] = []
         self.refuse: Callable[[str], None] = lambda _name: None
@@ -87,6 +89,9 @@ class Cluster:
     def workload(self, namespace: str, name: str) -> WorkloadPredictions | None:
         assert (namespace, name) == ("team", "resnet")
         return self.workload_known
+
+    def wanted(self) -> dict[Pair, Wanted]:
+        return self.wanted_known
 
     def absorb_pod(self, item: dict[str, Any]) -> None:
         self.known[item["metadata"]["name"]] = pod = facts_of(reduce_pod(item))

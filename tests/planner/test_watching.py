@@ -96,3 +96,32 @@ def test_nodes_are_reckoned_once_and_know_their_class() -> None:
     found = view.nodes()
     assert (found["fast-1"].node_class, found["the-end"].node_class) == ("fast", None)
     assert view.nodes() is found
+
+
+def measuring(version: int, *classes: str) -> dict[str, Any]:
+    """The workload, of which the status says on which classes it is being measured."""
+    rows = [{"nodeClass": name, "reason": "InProgress", "nodeSeconds": 40} for name in classes]
+    counts = {"desired": 3, "measured": 0, "failed": 0, "summary": "measured 0, learned 0 of 3"}
+    return later(WORKLOAD, version, status={"profiles": {**counts, "classes": rows}})
+
+
+def wanted(*items: dict[str, Any]) -> dict[str, float]:
+    """The classes of the measurements that are known when the watch has told of ``items``, with their seconds."""
+    listed = {"nodes": [NODE], "nodeclasses": [CLASS], "aiworkloads": [items[0]]}
+    end = later(workload_object("the-end"), 1000)
+    server: Any = Server(listed, {"aiworkloads": [*(("MODIFIED", item) for item in items[1:]), ("ADDED", end)]})
+    view = View(server, clock=lambda: 0.0)
+    view.start()
+    eventually(lambda: view.is_synced() and view.workload("team", "the-end") is not None, "the last event")
+    view.stop()
+    known = view.wanted()
+    assert all(each.cpu_millis == 1000 and each.memory_bytes == 512 * 2**20 for each in known.values())
+    assert all(pair[:2] == ("team", "resnet") for pair in known)
+    return {node_class: each.seconds for (_, _, node_class), each in known.items()}
+
+
+def test_measurements_are_known_while_the_status_tells_of_them() -> None:
+    assert wanted(measuring(1, "fast", "slow")) == {"fast": 40.0, "slow": 40.0}
+    assert wanted(measuring(1, "fast"), measuring(11, "slow")) == {"slow": 40.0}
+    assert wanted(measuring(1, "fast"), measuring(11)) == {}
+    assert wanted(WORKLOAD, measuring(11, "fast")) == {"fast": 40.0}

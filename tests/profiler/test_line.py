@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foretide_profiler.serving.connections import REQUEST_SECONDS, Budget, Connections
+from foretide_profiler.serving.connections import REQUEST_SECONDS, Connections
 from foretide_profiler.serving.line import Line, Turn
 from foretide_profiler.serving.protocol import RequestError
 from tests.profiler.served import until
@@ -181,12 +181,3 @@ def test_a_client_has_its_time_and_who_waits_for_us_has_no_deadline(pairs: Pairs
     pairs.seconds += REQUEST_SECONDS + 1.0
     pairs.connections.cut_late()
     assert pairs.cut() == [0, 1, 2]
-
-
-def test_bodies_share_a_budget() -> None:
-    budget = Budget(10)
-    assert budget.take(6)
-    assert not budget.take(5)
-    assert budget.take(4)
-    budget.give_back(6)
-    assert budget.take(5)

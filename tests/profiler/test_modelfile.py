@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +121,7 @@ def test_int8_has_at_most_one_model_in_tmp_at_a_time(tmp_path: Path, monkeypatch
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    held = []
+    held, before = [], logging.getLogger().level
     infer_shapes = onnx.shape_inference.infer_shapes_path
 
     def note(source: str, target: str) -> None:
@@ -129,6 +130,7 @@ def test_int8_has_at_most_one_model_in_tmp_at_a_time(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(onnx.shape_inference, "infer_shapes_path", note)
     assert len(onnx_int8.quantised(model)) < model.stat().st_size / 3
+    assert logging.getLogger().level == before
     assert held
     assert max(held) < 1.1 * model.stat().st_size
     assert not list(scratch.iterdir())

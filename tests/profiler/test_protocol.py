@@ -17,6 +17,7 @@ from foretide_profiler.serving.protocol import (
     BYTES,
     JSON,
     RequestError,
+    answer_bytes,
     check_outputs,
     datatype_of,
     most_bytes,
@@ -104,6 +105,30 @@ def test_depth_does_not_break_the_reader() -> None:
     )
     with pytest.raises(RequestError):
         read(deep, JSON, FORM)
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["[" + "0," * 4999 + "0]", "[[" + "[" * 4999, "{" * 4999, "[" + '"" ' * 4999 + "]"],
+    ids=lambda data: data[:5],
+)
+def test_a_body_of_more_parts_than_the_model_takes_is_refused_before_they_are_made(data: str) -> None:
+    sent = b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [2, 3], "data": ' + data.encode() + b"}]}"
+    with pytest.raises(RequestError, match="more than 10") as refused:
+        read(sent, JSON, FORM)
+    assert (refused.value.reason, refused.value.field) == ("RequestInvalid", "body")
+
+
+def test_a_body_in_bytes_is_the_tensors_memory() -> None:
+    sent = bytearray(np.arange(6, dtype=np.float32).tobytes())
+    found, _ = read(sent, BYTES, FORM)
+    assert np.shares_memory(found, np.frombuffer(sent, np.uint8))
+    assert found.flags.writeable
+
+
+def test_an_answer_is_no_longer_than_was_reckoned() -> None:
+    for worst in (np.full(1000, -1.2345678901234567e-300), np.full(1000, -(2**63)), np.zeros(1000, np.bool_)):
+        assert len(write([("y", worst)], "small", "seven")) <= answer_bytes([("y", worst)]) - worst.nbytes
 
 
 def test_outputs_are_written_as_the_protocol_has_them_and_nan_as_null() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from foretide_profiler import runtimes
 from foretide_profiler.cgroups import Limits
 from foretide_profiler.commands import Process
 from foretide_profiler.requests import ModelRequest, ServeCall
+from foretide_profiler.serving.connections import Connections, Stage
 from foretide_profiler.serving.protocol import RequestError
 from foretide_profiler.serving.server import SPARE_CONNECTIONS
 from foretide_profiler.serving.service import Service
@@ -163,6 +165,15 @@ def test_what_follows_a_body_that_nobody_read_is_not_taken_for_a_request(service
     assert b"platform" not in found
 
 
+def test_it_answers_on_all_addresses_whatever_their_family(service: Served) -> None:
+    own = Path("/proc/net/if_inet6")
+    has_ipv6 = own.exists() and f"{1:032x}" in own.read_text()
+    for host in ("127.0.0.1", "::1") if has_ipv6 else ("127.0.0.1",):
+        with socket.create_connection((host, service.port), timeout=30) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            assert connection.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+
+
 def test_several_requests_share_a_connection(service: Served) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         reader = connection.makefile("rb")
@@ -272,13 +283,26 @@ def test_while_it_ends_it_is_alive_but_not_ready(tmp_path: Path) -> None:
     process = Process(0, 0, Limits(1000, None, 1))
     service.open(runtimes.load(model, process.limits), process)
     assert service.read("/readyz")[1] == b"ok\n"
-    assert service.drain(60.0, lambda: True)
+    assert service.drain(60.0, Connections(most=1, clock=time.monotonic))
     with pytest.raises(RequestError) as refused:
         service.read("/readyz")
     assert (refused.value.status, refused.value.reason) == (503, "Stopping")
     with pytest.raises(RequestError, match="ask another"):
         service.infer(SLOW_BATCH.tobytes(), "application/octet-stream")
     assert service.read("/healthz")[1] == b"ok\n"
+
+
+@pytest.mark.parametrize(("stage", "ends_well"), [("reading", True), ("writing", True), ("working", False)])
+def test_a_client_that_does_not_take_its_answer_is_no_failure_of_the_service(
+    model: Path, stage: Stage, *, ends_well: bool
+) -> None:
+    service = Service(ServeCall(ModelRequest("ONNX", "", model, None, None, "float32", 1, "fp32"), port=0, queue=2))
+    connections = Connections(most=1, clock=time.monotonic)
+    here, there = socket.socketpair()
+    with here, there:
+        connections.admit(here)
+        connections.is_now(here, stage)
+        assert service.drain(0.1, connections) is ends_well
 
 
 def test_refused_in_the_report_are_those_for_whom_there_was_no_room_and_in_the_metrics_all(model: Path) -> None:

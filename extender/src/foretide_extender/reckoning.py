@@ -56,7 +56,7 @@ class Terms(NamedTuple):
 
     @property
     def sharing_seconds(self) -> float:
-        """What it takes longer since others hold cores that it may use."""
+        """What it takes longer since others hold cores that it may use, or a measurement the node."""
         return self.seconds - self.alone_seconds - self.pull_seconds - self.contention_seconds
 
 
@@ -90,11 +90,12 @@ class Reckoning:
     def terms(self, spot: Spot, alone_seconds: float, pulls: PullTimes, now_seconds: int) -> Terms:
         """What a task takes at a spot with its pull and its company, at a whole second since the epoch."""
         seconds, pull_seconds, cores = alone_seconds, 0.0, spot.allocatable_millis
+        kept_seconds = 0 if self._is_service else max(spot.measured_until - now_seconds, 0)
         if spot.lacked and not self._is_service:
             pull_seconds = sum(pulls.seconds(image, spot.node_class) for image in sorted(spot.lacked))
             seconds += pull_seconds
         if spot.crowd is None and not spot.beside_millis:
-            return Terms(seconds, alone_seconds, pull_seconds)
+            return Terms(seconds + kept_seconds, alone_seconds, pull_seconds)
         prediction = self.predictions.get(spot.node_class or "")
         load = NodeLoad(cores) if spot.crowd is None else spot.crowd.load(cores, now_seconds)
         exposed = exposure(spot.beside_millis, load.demand_millis + self._cpu_millis, cores)
@@ -104,7 +105,7 @@ class Reckoning:
             seconds *= slowdown(load.demand_millis + self._cpu_millis, cores)
         elif spot.crowd is not None:
             seconds = completion_seconds(seconds, self._cpu_millis, load)
-        return Terms(seconds, alone_seconds, pull_seconds, contention_seconds)
+        return Terms(seconds + kept_seconds, alone_seconds, pull_seconds, contention_seconds)
 
     def _alone_seconds(self, prediction: Prediction) -> float:
         least_seconds = LEAST_REQUEST_SECONDS if self._is_service else LEAST_SECONDS

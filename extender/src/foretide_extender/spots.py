@@ -63,7 +63,8 @@ class Spot:
     """What nodes have in common on which a task ends at the same time.
 
     ``allocatable_millis`` and ``beside_millis``, the CPU of the tasks there, are 0 where they do not matter; ``crowd``
-    is what shares the cores; ``lacked`` images have to be pulled first. ``names`` are the nodes.
+    is what shares the cores; ``lacked`` images have to be pulled first. Until ``measured_until``, in whole seconds
+    since the epoch, a measurement is to have the node for itself; 0 for none. ``names`` are the nodes.
     """
 
     node_class: str | None
@@ -71,17 +72,25 @@ class Spot:
     beside_millis: int = 0
     lacked: frozenset[str] = NO_IMAGES
     crowd: Crowd | None = None
+    measured_until: int = 0
     names: set[str] = field(default_factory=set)
 
     @property
     def likeness(self) -> tuple[object, ...]:
         """What is equal of spots that are one."""
-        return self.node_class, self.allocatable_millis, self.beside_millis, self.lacked, self.crowd
+        return (
+            self.node_class,
+            self.allocatable_millis,
+            self.beside_millis,
+            self.lacked,
+            self.crowd,
+            self.measured_until,
+        )
 
     @property
     def changes_with_time(self) -> bool:
         """Whether a task would end there the sooner the later it is: with what is left of others."""
-        return self.crowd is not None and bool(self.crowd.tasks)
+        return bool(self.measured_until) or (self.crowd is not None and bool(self.crowd.tasks))
 
 
 class Crowds:
@@ -199,6 +208,7 @@ class Spots:
     def _spot(self, snapshot: Snapshot, node: NodeNow) -> Spot:
         """Where a task would be there: with others like it where there are any."""
         node_class, cores, beside_millis, lacked, crowd = node.node_class, 0, 0, NO_IMAGES, None
+        measured_until = 0
         if self._needed_bytes:  # else no time is known that anything could be added to
             lacked = self._lacked(snapshot, node)
             if node.pods and node_class in self._exposed:
@@ -207,7 +217,8 @@ class Spots:
                 crowd = self._crowds.of(snapshot, node)
             if beside_millis or crowd is not None:
                 cores = node.allocatable_millis
-        like = (node_class, cores, beside_millis, lacked, crowd)
+            measured_until = node.measured_until
+        like = (node_class, cores, beside_millis, lacked, crowd, measured_until)
         return self._by_likeness.get(like) or Spot(*like)
 
     def _lacked(self, snapshot: Snapshot, node: NodeNow) -> frozenset[str]:

@@ -7,6 +7,7 @@ without waiting for them. It says which nodes changed since the last, so that wh
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ from foretide.placement.speed import class_speeds
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.images import ImagesByNode, NodeImages
 from foretide_kube.kinds.nodeclass import NodeClass
+from foretide_kube.measurements import Pair, begun_seconds, by_pair, measures
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.published import features_of
 from foretide_kube.pull_speeds import PullSpeeds
@@ -32,7 +34,8 @@ WorkloadKey = tuple[str, str]
 class NodeNow:
     """A node and what is bound to it.
 
-    ``free_millis`` is its CPU less what everything bound may use, negative where limits exceed the cores.
+    ``free_millis`` is its CPU less what everything bound may use, negative where limits exceed the cores. Until
+    ``measured_until``, in whole seconds since the epoch, a measurement is expected to have it for itself; 0 for none.
     """
 
     name: str
@@ -41,6 +44,7 @@ class NodeNow:
     free_millis: int
     allocatable_memory_bytes: int | None
     pods: tuple[TaskPod, ...]
+    measured_until: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,10 @@ def cpu_millis_in_use(pod: TaskPod) -> int:
     return limit if pod.is_task and limit is not None else pod.requests.cpu_millis
 
 
+def _nodes_of(pods: Iterable[TaskPod]) -> list[str]:
+    return [pod.node for pod in pods if pod.node is not None]
+
+
 class ClusterState:
     """Takes changes from watch threads and gives snapshots to the one thread that decides."""
 
@@ -77,6 +85,8 @@ class ClusterState:
         self._facts: dict[str, NodeFacts] = {}
         self._pods: dict[str, dict[str, TaskPod]] = {}
         self._node_of_pod: dict[str, str] = {}
+        self._measuring: dict[WorkloadKey, dict[str, TaskPod]] = {}
+        self._believed: dict[WorkloadKey, Mapping[Pair, TaskPod]] = {}
         self._class_by_node: dict[str, str | None] = {}
         self._claims: dict[str, ClassClaim] = {}
         self._ordered_claims: tuple[ClassClaim, ...] = ()
@@ -115,6 +125,7 @@ class ClusterState:
         """Take note of a Node."""
         with self._writing:
             before = self._facts.pop(facts.name, None)
+            class_before = self._class_by_node.get(facts.name)
             if event != "DELETED":
                 self._facts[facts.name] = facts
             after = self._facts.get(facts.name)
@@ -128,7 +139,12 @@ class ClusterState:
                 self._class_by_node.pop(facts.name, None)
             else:
                 self._class_by_node[facts.name] = node_class_of(facts.labels, self._ordered_claims).node_class
-            self._refresh([facts.name])
+            touched = [facts.name]
+            if class_before != self._class_by_node.get(facts.name):
+                there = (self._pods.get(facts.name) or {}).values()
+                for key in {(pod.namespace, pod.workload) for pod in there if measures(pod)}:
+                    touched += self._believe_anew(key)
+            self._refresh(dict.fromkeys(touched))
 
     def pod_changed(self, event: str, pod: TaskPod) -> None:
         """Take note of a Pod, bound or not."""
@@ -141,12 +157,16 @@ class ClusterState:
             touched = []
             if before is not None:
                 del self._node_of_pod[pod.uid]
-                del self._pods[before][pod.uid]
+                old = self._pods[before].pop(pod.uid)
                 touched.append(before)
+                if measures(old):
+                    touched += self._note_measuring(old, is_there=False)
             if event != "DELETED" and pod.node is not None and not pod.is_finished:
                 self._node_of_pod[pod.uid] = pod.node
                 self._pods.setdefault(pod.node, {})[pod.uid] = pod
                 touched.append(pod.node)
+                if measures(pod):
+                    touched += self._note_measuring(pod, is_there=True)
             self._refresh(dict.fromkeys(touched))
 
     def workload_changed(self, key: WorkloadKey, predictions: WorkloadPredictions | None) -> None:
@@ -181,6 +201,7 @@ class ClusterState:
                 self._ordered_claims = in_order(self._claims.values())
                 for node, facts in self._facts.items():
                     self._class_by_node[node] = node_class_of(facts.labels, self._ordered_claims).node_class
+                self._believed.clear()
             self._refresh(() if is_same_claim else self._facts)
 
     def _all_lists(self) -> ImagesByNode:
@@ -191,6 +212,51 @@ class ClusterState:
             images = images.changed(self._lists.copy())
             self._images = writes, images
         return images
+
+    def _note_measuring(self, pod: TaskPod, *, is_there: bool) -> list[str]:
+        """Take note of a Pod that says it measures, or said so; the nodes of those believed before or after."""
+        key = (pod.namespace, pod.workload)
+        before = _nodes_of(self._believed_of(key).values())
+        pods = self._measuring.setdefault(key, {})
+        if is_there:
+            pods[pod.uid] = pod
+        else:
+            pods.pop(pod.uid, None)
+        if not pods:
+            del self._measuring[key]
+        return before + self._believe_anew(key)
+
+    def _believe_anew(self, key: WorkloadKey) -> list[str]:
+        """Look again which Pods are believed that say they measure a workload; the nodes of these, before and after."""
+        before = _nodes_of(self._believed.pop(key, {}).values())
+        return before + _nodes_of(self._believed_of(key).values())
+
+    def _believed_of(self, key: WorkloadKey) -> Mapping[Pair, TaskPod]:
+        """Of the Pods that say they measure a workload the one on each class that is believed."""
+        if key not in self._measuring:
+            return {}
+        if key not in self._believed:
+            self._believed[key] = by_pair(self._measuring[key].values(), self._class_by_node)
+        return self._believed[key]
+
+    def _measured_until(self, node_class: str | None, pods: tuple[TaskPod, ...]) -> int:
+        """Until when a measurement has a node for itself: nobody's, where a task is beside it."""
+        measuring = [pod for pod in pods if measures(pod)]
+        if not measuring or node_class is None or any(map(self._is_task_that_ends, pods)):
+            return 0
+        found = 0
+        for pod in measuring:
+            key = (pod.namespace, pod.workload)
+            workload, believed = self._workloads.get(key), self._believed_of(key).get((*key, node_class))
+            begun = begun_seconds(pod)
+            is_measured = workload is not None and node_class in workload.measuring
+            if workload is not None and is_measured and believed is pod and begun is not None:
+                found = max(found, math.ceil(begun + workload.measuring[node_class]))
+        return found
+
+    def _is_task_that_ends(self, pod: TaskPod) -> bool:
+        workload = self._workloads.get((pod.namespace, pod.workload)) if pod.is_task else None
+        return pod.is_task and (workload is None or not workload.is_service)
 
     def _refresh(self, names: Iterable[str]) -> None:
         """Have the nodes as they are now, and let who reads know."""
@@ -214,4 +280,5 @@ class ClusterState:
             cores - sum(map(cpu_millis_in_use, pods)),
             facts.allocatable_memory_bytes,
             pods,
+            self._measured_until(self._class_by_node[facts.name], pods),
         )

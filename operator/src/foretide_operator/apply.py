@@ -10,8 +10,9 @@ from typing import Final
 
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.events import event_body
-from foretide_kube.names import ANNOTATION_KEY, EVENTS, JOBS
+from foretide_kube.names import ANNOTATION_KEY, DEPLOYMENTS, EVENTS, JOBS
 from foretide_operator.actions import Action, Announce, Apply, Create, Delete, Patch, WriteStatus
+from foretide_operator.outcome import reason_of_refusal
 from foretide_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -25,9 +26,10 @@ class NameTakenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A Job that the API server would not take: by a quota, an admission policy, or because it is not valid."""
+    """A Job or Deployment that the API server would not take: by a quota, a policy, or because it is not valid."""
 
-    job_name: str
+    namespace: str
+    name: str
     reason: str
     message: str
 
@@ -35,29 +37,23 @@ class Refusal:
 def apply_actions(
     actions: Iterable[Action], client: KubeClient, world: World, *, own_namespace: str, now: datetime
 ) -> Refusal | None:
-    """Carry out ``actions`` in order, until a Job is refused: then nothing after it is done, and the refusal given.
+    """Carry out ``actions`` in order until one is refused: then nothing after it is done, and the refusal given.
 
     Raises ApiError for what may go better later (nothing after it is done; the next look decides anew) and
     `NameTakenError`.
     """
     for action in actions:
         match action:
-            case Create():
-                refusal = _create(action, client, world)
-                if refusal is not None:
-                    return refusal
-            case Apply(resource=resource, body=body):
-                metadata = body["metadata"]
-                made = client.patch(
-                    resource,
-                    metadata["name"],
-                    body,
-                    metadata.get("namespace"),
-                    patch_type="apply",
-                    field_manager=FIELD_MANAGER,
-                    force=True,
-                )
-                world.absorb(resource, made)
+            case Create() | Apply():
+                try:
+                    _make(action, client, world)
+                except ApiError as error:
+                    if not _is_refused(action, error):
+                        raise
+                    metadata = action.body["metadata"]
+                    return Refusal(
+                        metadata["namespace"], metadata["name"], reason_of_refusal(error.message), error.message
+                    )
             case Patch():
                 _patch(action, client, world)
             case Delete(resource=resource, namespace=namespace, name=name):
@@ -72,22 +68,36 @@ def apply_actions(
     return None
 
 
-def _create(action: Create, client: KubeClient, world: World) -> Refusal | None:
+def _is_refused(action: Create | Apply, error: ApiError) -> bool:
+    """Whether what runs a workload's Pods is not taken as it is; a namespace that goes refuses all and is no news."""
+    is_judged = error.status in {403, 422} and "being terminated" not in error.message
+    return is_judged and action.resource in {JOBS, DEPLOYMENTS}
+
+
+def _make(action: Create | Apply, client: KubeClient, world: World) -> None:
     metadata = action.body["metadata"]
     name, namespace = metadata["name"], metadata.get("namespace")
+    if isinstance(action, Apply):
+        made = client.patch(
+            action.resource,
+            name,
+            action.body,
+            namespace,
+            patch_type="apply",
+            field_manager=FIELD_MANAGER,
+            force=True,
+        )
+        world.absorb(action.resource, made)
+        return
     try:
         made = client.create(action.resource, action.body, namespace)
     except ApiError as error:
         if error.is_already_there:
             world.absorb(action.resource, _adopted(action, client.get(action.resource, name, namespace)))
-            return None
-        if action.resource == JOBS and error.status in {403, 422} and "being terminated" not in error.message:
-            reason = "QuotaExceeded" if "exceeded quota" in error.message else "PodRefused"
-            return Refusal(name, reason, error.message)
+            return
         raise
     log.info("made %s %s", action.resource.kind, "/".join(filter(None, (namespace, name))))
     world.absorb(action.resource, made)
-    return None
 
 
 def _adopted(action: Create, found: Object) -> Object:
@@ -104,12 +114,15 @@ def _adopted(action: Create, found: Object) -> Object:
 
 
 def _announce(client: KubeClient, event: Object) -> None:
-    """An Event's name is a digest of what it says and when, so one that is there says it already."""
+    """An Event's name is a digest of what it says and when, so one that is there says it already.
+
+    One that cannot be written is told in the log alone: what it tells has happened, and must not be decided again.
+    """
     try:
         client.create(EVENTS, event, event["metadata"]["namespace"])
     except ApiError as error:
         if not error.is_already_there:
-            raise
+            log.warning("no Event tells %s: %s (%s)", event["reason"], event["message"], error)
 
 
 def _patch(action: Patch, client: KubeClient, world: World) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from foretide_kube.client import Object
 from foretide_kube.kinds.common import to_time
 from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, LABEL_ROLE
+from foretide_kube.times import seconds_left, seconds_since
 from foretide_operator.actions import Action, Create, Delete, Patch
 from foretide_operator.jobs import ANNOTATION_ATTEMPT, RUN_TTL_SECONDS
 from foretide_operator.outcome import (
@@ -29,7 +30,6 @@ from foretide_operator.outcome import (
     Running,
     finished_condition,
 )
-from foretide_operator.times import parse_time, seconds_since
 
 MAX_ATTEMPTS: Final = 3
 """After so many a failure is final, unless the cluster is its cause (`foretide_operator.outcome.SURROUNDINGS`)."""
@@ -173,11 +173,9 @@ def _after_failure(
         message = f"{failed.message} (Job {metadata['name']}{tried}; delete it to try again)"
         return Step(failed=Failed(failed.reason, message), actions=keep(attempt.job, failed))
     which = f"attempt {attempt.number + 1} of {MAX_ATTEMPTS}" if is_bounded else f"attempt {attempt.number + 1}"
-    ended = parse_time(failed.ended_time)
-    due = now if ended is None else ended + timedelta(seconds=_delay_seconds(attempt.number))
-    remaining_seconds = (due - now).total_seconds()
+    remaining_seconds = seconds_left(_delay_seconds(attempt.number), failed.ended_time, now)
     if remaining_seconds > 0 or not may_start:
-        when = f"at {to_time(due)}, or once you delete Job {metadata['name']}"
+        when = f"at {to_time(now + timedelta(seconds=remaining_seconds))}, or once you delete Job {metadata['name']}"
         return Step(
             reason=failed.reason,
             message=f"{failed.message}; {which} follows {when if remaining_seconds > 0 else 'when its turn comes'}",
@@ -236,6 +234,16 @@ def keep(job: Object, failed: Failed) -> tuple[Action, ...]:
 
 def _kept(reason: str, message: str) -> dict[str, str]:
     return {ANNOTATION_FAILURE: msgspec.json.encode(KeptFailure(reason=reason, message=message)).decode()}
+
+
+def outlived(attempts: Iterable[Attempt], key: str) -> tuple[Action, ...]:
+    """The end of ended Jobs that were made for something else than ``key``, and that nothing else would remove."""
+    jobs = [attempt.job for attempt in attempts if attempt.key != key]
+    return tuple(
+        Delete(JOBS, job["metadata"].get("namespace", ""), job["metadata"]["name"])
+        for job in jobs
+        if finished_condition(job) is not None and job.get("spec", {}).get("ttlSecondsAfterFinished") is None
+    )
 
 
 def retire(job: Mapping[str, object]) -> tuple[Action, ...]:

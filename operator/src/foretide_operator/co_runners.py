@@ -1,6 +1,7 @@
 """Tasks that ran on a node beside another: they take its cores, caches and memory bandwidth.
 
 Seen are tasks that exist when they are asked for; Pods that are gone already, or that carry no label of ours, are not.
+Those of services are left out: they are always there, so that what they cost is part of what a task takes alone.
 All times are by the node's clock, by which its kubelet tells of containers as well, in whole seconds: the middle of a
 second is meant.
 """
@@ -9,15 +10,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from foretide.contention import Presence
+from foretide_kube.cache import Key
 from foretide_kube.client import Object
-from foretide_kube.names import LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUN
+from foretide_kube.names import LABEL_ROLE, ROLE_RUN
 from foretide_kube.quantity import QuantityError, millis
-from foretide_operator.times import epoch_milliseconds
+from foretide_kube.times import epoch_milliseconds
+from foretide_operator.services.targets import is_of_service
 
 _HALF_SECOND_MILLISECONDS: Final = 500
 
@@ -31,19 +34,14 @@ class Company:
 
 
 class Tenancy:
-    """Which tasks were on which node, and when, grouped once to answer for many tasks.
+    """Which tasks were on which node, and when, grouped once to answer for many tasks; of these AIWorkloads."""
 
-    Pods of ``services``, AIWorkloads by (namespace, name), are left out: they are always there, so that what they cost
-    is part of what a task takes alone.
-    """
-
-    def __init__(self, workload_pods: Iterable[Object], services: Collection[tuple[str, str]]) -> None:
+    def __init__(self, workload_pods: Iterable[Object], workloads: Mapping[Key, Object]) -> None:
         self._on: dict[str, dict[str, Presence]] = defaultdict(dict)
         for pod in workload_pods:
-            metadata = pod["metadata"]
-            presence = _presence(pod)
-            if presence is not None and (metadata["namespace"], metadata["labels"].get(LABEL_WORKLOAD)) not in services:
-                self._on[pod["spec"].get("nodeName") or ""][metadata["uid"]] = presence
+            presence = _presence(pod, workloads)
+            if presence is not None:
+                self._on[pod["spec"].get("nodeName") or ""][pod["metadata"]["uid"]] = presence
 
     def company_of(self, pod: Object, node: Object | None) -> Company | None:
         """Who was with a Pod on its node; None if the node is gone, or says nothing of its cores."""
@@ -58,20 +56,26 @@ class Tenancy:
 
 
 def co_runners(
-    workload_pods: Iterable[Object], measured: Object, *, begin_milliseconds: int, end_milliseconds: int
+    workload_pods: Iterable[Object],
+    workloads: Mapping[Key, Object],
+    measured: Object,
+    *,
+    begin_milliseconds: int,
+    end_milliseconds: int,
 ) -> int:
-    """How many task Pods ran beside the Pod ``measured`` in that time."""
+    """How many task Pods, of these AIWorkloads, ran beside the Pod ``measured`` in that time."""
     node = measured["spec"].get("nodeName")
-    found = (_presence(pod) for pod in workload_pods if pod["spec"].get("nodeName") == node)
+    found = (_presence(pod, workloads) for pod in workload_pods if pod["spec"].get("nodeName") == node)
     return sum(
         each is not None and each.begin_milliseconds < end_milliseconds and each.end_milliseconds > begin_milliseconds
         for each in found
     )
 
 
-def _presence(pod: Object) -> Presence | None:
+def _presence(pod: Object, workloads: Mapping[Key, Object]) -> Presence | None:
     """From the start of a task's first container to the end of its last; None for other Pods, and before it began."""
-    if pod["metadata"].get("labels", {}).get(LABEL_ROLE, ROLE_RUN) != ROLE_RUN:
+    is_run = pod["metadata"].get("labels", {}).get(LABEL_ROLE, ROLE_RUN) == ROLE_RUN
+    if not is_run or is_of_service(pod, workloads):
         return None
     begins, ends = [], []
     for status in pod.get("status", {}).get("containerStatuses", []):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, cast
@@ -11,9 +10,11 @@ from typing import Final, cast
 from foretide.contention import Coefficients
 from foretide.observation import DeviceFeatures
 from foretide.prediction import Predictor
+from foretide.profiling.turns import Spent
 from foretide_kube.client import KubeClient, Object
-from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, WORKLOAD_PROFILES
-from foretide_operator.actions import Action, Announce, Create, WriteStatus
+from foretide_kube.names import AIWORKLOADS, CONFIG_MAPS, DEPLOYMENTS, WORKLOAD_PROFILES
+from foretide_operator import booking
+from foretide_operator.actions import Action, Announce, Apply, Create, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
@@ -33,8 +34,8 @@ from foretide_operator.services import ledger as service_ledgers
 from foretide_operator.services.pairer import ServicePairer
 from foretide_operator.services.reader import Readings
 from foretide_operator.settings import Settings
+from foretide_operator.table_keeper import TableKeeper
 from foretide_operator.throttle import Throttle
-from foretide_operator.training import table as tables
 from foretide_operator.training.trainer import Trainer
 from foretide_operator.workload import profiles as profile_statuses
 from foretide_operator.workload import reconcile as workload_reconcile
@@ -53,8 +54,8 @@ TABLE: Final = Key("table")
 ALL: Final = (NODE_CLASSES, TABLE, PAIRING, MODEL, WORKLOADS)
 
 
-STORING_REST_SECONDS: Final = 20.0
-"""Between two writes of the training table on account of profiles; tasks that are paired have theirs at once."""
+BOOKING_REST_SECONDS: Final = 5.0
+"""What failed measurements took is stored so long after it changed, so that many are one write."""
 
 
 def turn_of(node_class: str) -> Key:
@@ -90,15 +91,12 @@ class Controller:
         self._wall = wall
         self._monotonic = monotonic
         self._gatherer = Gatherer(client, world, settings)
-        self._table = tables.ObservationTable()
-        self._told_revision = 0
-        self._profile_rows = tables.ProfileRows()
-        self._stored_revision = -1
-        self._stored_seconds = -math.inf
+        self._observations = TableKeeper(client, world, settings, metrics, monotonic=monotonic)
+        self._stored_bookings: booking.Bookings = {}
         self._owner: Object | None = None
         self._knowledge = Knowledge()
         self._knowledge_made_of: tuple[int, str, Coefficients, dict[str, DeviceFeatures]] | None = None
-        self._refusals: dict[str, tuple[float, Failed]] = {}
+        self._refusals: dict[tuple[str, str], tuple[float, Failed]] = {}
         self._announced: tuple[str, ...] = ()
         self._pace = Pace(monotonic)
         self._sweeping = Throttle(monotonic, worked)
@@ -123,14 +121,12 @@ class Controller:
                 "no Deployment %s in %s: what is stored has no owner", DEPLOYMENT_NAME, self._settings.namespace
             )
         stored = list(self._world.config_maps.snapshot().values())
-        self._table, errors = tables.load(stored)
-        self._told_revision = self._table.revision
-        for error in errors:
-            log.warning("%s", error)
+        self._observations.load(stored)
         by_name = {item["metadata"]["name"]: item for item in stored}
         self._pairer.load(ledgers.load(by_name.get(ledgers.NAME)))
+        self._stored_bookings = booking.load(by_name.get(booking.NAME))
+        self._gatherer.spending.load(self._stored_bookings)
         self._services.load(service_ledgers.load(by_name.get(service_ledgers.NAME)))
-        self._metrics.observations.set(len(self._table))
 
     def look(self, key: Key) -> None:
         """Look at ``key`` once. Raises what went wrong, to be tried again later."""
@@ -186,8 +182,8 @@ class Controller:
     def _act_on_workload(self, key: Key, item: Object) -> tuple[workload_reconcile.Decision, bool]:
         """Decide about a workload and do it; gives the last decision, and whether its status was written.
 
-        Again for each Job that is refused, because the status has to say so, and once a measurement is stored, so that
-        what follows from it is told with it, in one write.
+        Again for each Job or Deployment that is refused, because the status has to say so, and once a measurement is
+        stored, so that what follows from it is told with it, in one write.
         """
         now = self._wall()
         for _ in range(3 + len(self._gatherer.fleet().classes)):
@@ -195,8 +191,8 @@ class Controller:
                 item,
                 ledger=self._pairer.ledger,
                 services=self._services.ledger,
-                refusals=self._current_refusals(),
-                spent=self._gatherer.spent(self._table, now),
+                refusals=self._current_refusals(key.namespace),
+                spent=self._spent(now),
                 considered_time=self._model.considered_time,
                 rest_seconds=self._pace.rest_seconds(key),
                 now=now,
@@ -225,7 +221,7 @@ class Controller:
 
     def _give_turn(self, node_class: str) -> None:
         """Have the workload looked at that is to be measured next on a class."""
-        found = self._gatherer.next_on(node_class, self._gatherer.spent(self._table, self._wall()))
+        found = self._gatherer.next_on(node_class, self._spent(self._wall()))
         if found is not None:
             self._ask(Key("workload", *found))
 
@@ -248,7 +244,7 @@ class Controller:
         now = self._wall()
         for _ in range(2):  # again where the probe Job was refused: the status has to say so
             facts = self._gatherer.node_class_facts(
-                key.name, owner=self._owner, refusals=self._current_refusals(), now=now
+                key.name, owner=self._owner, refusals=self._current_refusals(self._settings.namespace), now=now
             )
             if facts is None:
                 return
@@ -271,7 +267,9 @@ class Controller:
         before = (self._model.version, self._model.considered_time, self._model.coefficients)
         self._modelling.begin()
         with self._modelling.timed():
-            recheck_seconds = self._model.look(self._table, self._gatherer.fleet().devices, self._owner, self._wall())
+            recheck_seconds = self._model.look(
+                self._observations.table, self._gatherer.fleet().devices, self._owner, self._wall()
+            )
         self._knows_model = True
         if (self._model.version, self._model.considered_time, self._model.coefficients) != before:
             self._ask(WORKLOADS)
@@ -280,7 +278,7 @@ class Controller:
 
     def _look_at_ended_pods(self) -> None:
         done = self._pairer.look(
-            self._table, self._gatherer.fleet(), self._model.coefficients, self._owner, self._wall()
+            self._observations.table, self._gatherer.fleet(), self._model.coefficients, self._owner, self._wall()
         )
         for namespace, workload in done.workloads:
             self._ask(Key("workload", namespace, workload), 0.5)
@@ -295,34 +293,33 @@ class Controller:
             self._ask(Key("workload", namespace, workload), 0.5)
 
     def _look_at_profiles(self) -> None:
-        rows = self._profile_rows.changed(self._world.profiles.snapshot(), self._world.workloads)
-        for row in sorted(rows, key=lambda item: item.observed_milliseconds):
-            self._metrics.profile_measured.labels(row.node_class).set(row.observed_milliseconds / 1000)
-        self._table.extend(rows)
+        self._observations.read_profiles()
         self._tell_of_table()
-        self._store_table()
-
-    def _store_table(self) -> None:
-        """Store the table, but not all the time: what is not stored yet comes again from the WorkloadProfiles."""
-        rest_seconds = self._stored_seconds + STORING_REST_SECONDS - self._monotonic()
-        if self._table.revision == self._stored_revision:
-            return
-        if rest_seconds > 0.0:
+        self._store_bookings()
+        rest_seconds = self._observations.store(self._owner, self._wall())
+        if rest_seconds is not None:
             self._ask(TABLE, rest_seconds)
+
+    def _spent(self, now: datetime) -> Spent:
+        spent = self._gatherer.spent(self._observations.table, now)
+        if self._gatherer.spending.bookings is not self._stored_bookings:
+            self._ask(TABLE, BOOKING_REST_SECONDS)
+        return spent
+
+    def _store_bookings(self) -> None:
+        bookings = self._gatherer.spending.bookings
+        if bookings is self._stored_bookings:
             return
-        stored = self._world.config_maps.snapshot().values()
-        revision = self._table.revision
-        self._apply(tables.store(self._table, stored, self._settings.namespace, self._owner), self._wall())
-        self._stored_revision, self._stored_seconds = revision, self._monotonic()
+        self._apply(
+            [Apply(CONFIG_MAPS, booking.to_config_map(bookings, self._settings.namespace, self._owner))], self._wall()
+        )
+        self._stored_bookings = bookings
 
     def _tell_of_table(self) -> None:
         """Have model and workloads looked at if the table changed since they were last told of it."""
-        if self._table.revision == self._told_revision:
-            return
-        self._told_revision = self._table.revision
-        self._metrics.observations.set(len(self._table))
-        self._ask(MODEL)
-        self._ask(WORKLOADS, 1.0)
+        if self._observations.has_news():
+            self._ask(MODEL)
+            self._ask(WORKLOADS, 1.0)
 
     def _apply(self, actions: Iterable[Action], now: datetime) -> Refusal | None:
         return apply_actions(actions, self._client, self._world, own_namespace=self._settings.namespace, now=now)
@@ -330,24 +327,27 @@ class Controller:
     def _current_knowledge(self) -> Knowledge:
         devices = self._gatherer.fleet().devices
         coefficients = self._model.coefficients
-        made_of = (self._table.revision, self._model.version, coefficients, devices)
+        made_of = (self._observations.table.revision, self._model.version, coefficients, devices)
         is_more_than_rows = self._knowledge_made_of is None or made_of[1:] != self._knowledge_made_of[1:]
         if made_of != self._knowledge_made_of and (is_more_than_rows or self._learning.rest_seconds(1) <= 0.0):
             predictor = cast("Predictor | None", self._model.predictor)  # arrays are as good as the sequences it names
             self._learning.begin()
             with self._learning.timed():
-                self._knowledge = Knowledge.of(self._table.rows, devices, predictor, self._model.version, coefficients)
+                self._knowledge = Knowledge.of(
+                    self._observations.table.rows, devices, predictor, self._model.version, coefficients
+                )
             self._knowledge_made_of = made_of
         return self._knowledge
 
-    def _current_refusals(self) -> dict[str, Failed]:
+    def _current_refusals(self, namespace: str) -> dict[str, Failed]:
+        """What was refused of late in a namespace, by name; another may have objects of the same names."""
         now_seconds = self._monotonic()
-        self._refusals = {name: entry for name, entry in self._refusals.items() if entry[0] > now_seconds}
-        return {name: failed for name, (_, failed) in self._refusals.items()}
+        self._refusals = {key: entry for key, entry in self._refusals.items() if entry[0] > now_seconds}
+        return {name: failed for (where, name), (_, failed) in self._refusals.items() if where == namespace}
 
     def _remember(self, refusal: Refusal) -> None:
         until_seconds = self._monotonic() + REFUSED_DELAY_SECONDS - 1.0
-        self._refusals[refusal.job_name] = (until_seconds, Failed(refusal.reason, refusal.message))
+        self._refusals[refusal.namespace, refusal.name] = (until_seconds, Failed(refusal.reason, refusal.message))
 
     def _ask(self, key: Key, delay_seconds: float = 0.0) -> None:
         self._queue.add(key, self._monotonic() + delay_seconds)

@@ -13,7 +13,7 @@ from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.published import features_of
 from foretide_kube.quantity import QuantityError, millis
-from foretide_operator.times import epoch_milliseconds
+from foretide_kube.times import epoch_milliseconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,21 @@ from foretide.results import InspectResult, ProbeResult, ProfileResult
 from foretide.signature import Signature
 from foretide_kube.cache import Key as ObjectKey
 from foretide_kube.client import KubeClient, Object
+from foretide_kube.ended_pods import bound_milliseconds
 from foretide_kube.kinds import aiworkload, nodeclass
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.names import (
     AIWORKLOADS,
     EVENTS,
     LABEL_JOB_NODE_CLASS,
+    LABEL_WORKLOAD,
     ROLE_INSPECT,
     ROLE_PROBE,
     ROLE_PROFILE,
     ROLE_RUN,
 )
 from foretide_kube.readable import readable
+from foretide_kube.times import seconds_since
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import ClassMembers, Fleet, read_fleet
 from foretide_operator.line import Line
@@ -37,14 +40,15 @@ from foretide_operator.outcome import (
     KeptFailure,
     Outcome,
     finished_condition,
+    latest_pod,
     read_outcome,
+    told_by_pod,
 )
-from foretide_operator.packed import unpack
+from foretide_operator.packed import profile_of, whole
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.services.ledger import ServiceLedger
 from foretide_operator.settings import Settings
 from foretide_operator.spending import Spending
-from foretide_operator.times import seconds_since
 from foretide_operator.training.table import ObservationTable
 from foretide_operator.workload.facts import Facts as WorkloadFacts
 from foretide_operator.world import World
@@ -71,6 +75,11 @@ class Gatherer:
         self._line = Line(world.workloads)
         self._spending = Spending(settings)
         self._measuring_jobs = MeasuringJobs(world.jobs)
+
+    @property
+    def spending(self) -> Spending:
+        """Reckons what was spent; its bookings are to be stored."""
+        return self._spending
 
     def next_on(self, node_class: str, spent: Spent) -> ObjectKey | None:
         """The workload whose turn to be measured on a class is next; None if nobody waits there."""
@@ -116,7 +125,7 @@ class Gatherer:
         jobs = [job for job in self._world.jobs_by_workload.of(namespace, name) if is_alive(job)]
         pods = self._world.pods_by_workload.of(namespace, name)
         key = workload_key(workload.spec)
-        found = [readable(partial(unpack, item)) for item in self._world.profiles_by_workload.of(namespace, name)]
+        found = [readable(partial(profile_of, item)) for item in self._world.profiles_by_workload.of(namespace, name)]
         profiles = [profile for profile in found if profile is not None]
         replaced = {profile.spec.replaced.name for profile in profiles if profile.spec.replaced is not None}
         classes = selected(workload, self.fleet())
@@ -126,6 +135,7 @@ class Gatherer:
             classes=classes,
             nodes=tuple(self._world.nodes.snapshot().values()),
             workload_pods=self._world.task_pods.snapshot().values(),
+            workloads=self._world.workloads.snapshot(),
             attempts=self._attempts(
                 [job for job in jobs if role_of(job) in {ROLE_INSPECT, ROLE_PROFILE}],
                 pods,
@@ -163,6 +173,7 @@ class Gatherer:
             attempts=self._attempts(jobs, list(self._world.probe_pods.snapshot().values()), signature=None, now=now),
             measuring=self._measuring(now)[name],
             workload_pods=self._world.task_pods.snapshot().values(),
+            workloads=self._world.workloads.snapshot(),
             owner=owner,
             refusals=refusals,
             settings=self._settings,
@@ -177,7 +188,14 @@ class Gatherer:
     def spent(self, table: ObservationTable, now: datetime) -> Spent:
         """What was spent on measurements in the last day."""
         jobs = self._measuring_jobs.profiling
-        return self._spending.of(table, jobs, self._controlling_workload, now_seconds=now.timestamp())
+        return self._spending.of(table, jobs, self._controlling_workload, self._bound, now_seconds=now.timestamp())
+
+    def _bound(self, job: Object) -> int | None:
+        """When the first of a Job's Pods was bound, in milliseconds since the epoch; None where none is known to be."""
+        metadata = job["metadata"]
+        pods = self._world.pods_by_workload.of(metadata["namespace"], metadata["labels"].get(LABEL_WORKLOAD, ""))
+        own = (pod for pod in pods if (controller_of(pod) or {}).get("uid") == metadata["uid"])
+        return min((bound for pod in own if (bound := bound_milliseconds(pod)) is not None), default=None)
 
     def _measuring(self, now: datetime) -> Counter[str]:
         """Measurements under way per node class."""
@@ -197,6 +215,7 @@ class Gatherer:
         self, jobs: Iterable[Object], pods: Sequence[Object], *, signature: Signature | None, now: datetime
     ) -> tuple[Attempt, ...]:
         attempts = []
+        pods = [whole(pod) for pod in pods]
         for job in jobs:
             uid = job["metadata"]["uid"]
             own = [pod for pod in pods if (controller_of(pod) or {}).get("uid") == uid]
@@ -244,11 +263,13 @@ def is_alive(item: Object) -> bool:
 
 
 def _is_stuck(job: Object, pods: Sequence[Object], now: datetime) -> bool:
-    """Whether Events are worth a request: a Job that gets no Pod, a Pod that does not start, a deadline passed."""
+    """Whether Events are worth a request: a Job without a Pod, a Pod that waits and says not why, a deadline passed."""
     if finished_condition(job) is not None:
         is_late = any(c.get("reason") == "DeadlineExceeded" for c in job["status"].get("conditions", []))
         return is_late and KeptFailure.of(job) is None
     age_seconds = seconds_since(job["metadata"].get("creationTimestamp"), now)
-    if not pods:
+    pod = latest_pod(pods)
+    if pod is None:
         return age_seconds >= BLOCKED_AFTER_SECONDS
-    return age_seconds >= _PENDING_SECONDS and any(pod["status"].get("phase") == "Pending" for pod in pods)
+    is_silent = pod["status"].get("phase") == "Pending" and told_by_pod(pod, now) is None
+    return age_seconds >= _PENDING_SECONDS and is_silent

@@ -1,7 +1,8 @@
-"""The operator's own port, open from the first second: /metrics, /healthz (is it alive), /readyz (can it work)."""
+"""The port of operator and planner, open from the first second: /metrics, /healthz (alive), /readyz (able to work)."""
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -11,16 +12,32 @@ from typing import Final
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 PORT: Final = 8080
+IDLE_SECONDS: Final = 10.0
+"""A connection on which nothing comes for so long is closed: each has a thread."""
 
 Check = Callable[[], str]
 """Gives what is wrong, in one line; empty if nothing is."""
 
 
+class _Server(ThreadingHTTPServer):
+    """Listens on every address of both families, or of the old one alone where the node knows no other."""
+
+    daemon_threads = True
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
 class StatusServer:
-    """Serves on a daemon thread; ``alive`` and ``ready`` are asked on every request."""
+    """Serves on a daemon thread; ``alive`` and ``ready`` are asked on every request. OSError if the port is taken."""
 
     def __init__(self, registry: CollectorRegistry, *, alive: Check, ready: Check, port: int = PORT) -> None:
         class Handler(BaseHTTPRequestHandler):
+            timeout = IDLE_SECONDS
+
             def do_GET(self) -> None:
                 match self.path.partition("?")[0]:
                     case "/metrics":
@@ -47,8 +64,7 @@ class StatusServer:
             def log_message(self, *_: object) -> None:
                 """Say nothing: probes come every few seconds."""
 
-        self._server = ThreadingHTTPServer(("", port), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("", port), Handler)
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
 

@@ -72,6 +72,11 @@ def measuring_key(spec: AIWorkloadSpec) -> str:
     return f"{workload_key(spec)}-{_digest(plain(spec.resources))}"
 
 
+def measured_key(job: Object) -> str:
+    """The key of the workload (`workload_key`) that a profile Job measures; empty if it does not say."""
+    return str(job["metadata"].get("annotations", {}).get(ANNOTATION_KEY, "")).partition("-")[0]
+
+
 def run_key(workload: AIWorkload) -> str:
     """What a run Job is made for: this very workload, and how many tasks; all else that can change changes no run."""
     made_for = {"uid": workload.metadata.uid, "completions": workload.spec.run.task_count}

@@ -20,6 +20,9 @@ from foretide_operator.measuring_jobs import Pair
 
 WAITING: Final = "Waiting"
 """The reason of a pair that waits for its turn."""
+NODES_BUSY: Final = "NodesBusy"
+"""The reason of a pair whose turn has come, and that waits for a node without tasks."""
+IN_LINE: Final = frozenset({WAITING, NODES_BUSY})
 
 _Place = tuple[float, str, str]
 """Where a candidate stands among those of its namespace: by its worth, the most first, then by its name."""
@@ -82,7 +85,7 @@ class Line:
     def _first(self, node_class: str, spent: Spent, passed: Collection[Pair]) -> Candidate | None:
         firsts = (
             next(self._candidates(namespace, places, node_class, passed), None)
-            for namespace, places in self._classes[node_class].items()
+            for namespace, places in self._classes.get(node_class, {}).items()
         )
         return min(
             (each for each in firsts if each is not None),
@@ -122,6 +125,8 @@ class Line:
                 self._changed.add(node_class)
             if not namespaces[namespace]:
                 del namespaces[namespace]
+            if not namespaces:
+                del self._classes[node_class]
 
 
 def _place(candidate: Candidate) -> _Place:
@@ -137,5 +142,5 @@ def _entries(item: Object) -> dict[str, Candidate]:
     return {
         row["nodeClass"]: Candidate(namespace=namespace, name=name, worth=row.get("worthPermille", 0) / 1e3)
         for row in profiles.get("classes", [])
-        if row["reason"] == WAITING
+        if row["reason"] in IN_LINE
     }

@@ -10,10 +10,10 @@ from typing import Final
 
 from foretide_kube.client import Object
 from foretide_kube.names import LABEL_ROLE, ROLE_PROBE
+from foretide_kube.times import seconds_left
 from foretide_operator.attempts import MAX_ATTEMPTS, number_of
 from foretide_operator.outcome import finished_condition
 from foretide_operator.settings import Settings
-from foretide_operator.times import seconds_since
 
 OVERTIME_SECONDS: Final = 120.0
 """How long a Job whose deadline has passed may take to end; then its place is free, ended or not."""
@@ -42,7 +42,7 @@ def holds_place(job: Object, workload: Object | None, settings: Settings, now: d
         return False  # what the cluster never lets begin is tried for ever, and must not hold up the others for ever
     if finished_condition(job) is not None:
         return False
-    if seconds_since(metadata.get("creationTimestamp"), now) > settings.job_deadline_seconds + OVERTIME_SECONDS:
+    if not seconds_left(settings.job_deadline_seconds + OVERTIME_SECONDS, metadata.get("creationTimestamp"), now):
         return False
     if metadata["labels"].get(LABEL_ROLE) == ROLE_PROBE:
         return bool(metadata["namespace"] == settings.namespace)

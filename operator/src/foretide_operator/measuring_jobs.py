@@ -74,7 +74,7 @@ class MeasuringJobs:
 
     def _note(self, key: Key, job: Object | None) -> None:
         if job is not None and role_of(job) not in MEASURING_ROLES:
-            return
+            job = None  # it may have been one of those that measure
         for sieve in (self._unfinished, self._profiling, self._probes):
             sieve.note(key, job)
 

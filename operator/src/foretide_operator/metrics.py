@@ -125,7 +125,9 @@ class Metrics:
         )
         self.model_info = Info("foretide_model", "The model version in use.", registry=registry)
         self.model_trained = Gauge(
-            "foretide_model_trained_timestamp_seconds", "When the version in use was trained.", registry=registry
+            "foretide_model_trained_timestamp_seconds",
+            "When the training of the version in use began.",
+            registry=registry,
         )
         self.observations = Gauge("foretide_model_observations", "Rows of the training table.", registry=registry)
         self.training = Counter(

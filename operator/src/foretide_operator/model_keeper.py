@@ -26,11 +26,11 @@ from foretide_kube.kinds.completiontimemodel import (
     Version,
 )
 from foretide_kube.names import COMPLETION_TIME_MODELS
+from foretide_kube.times import parse_time
 from foretide_operator.actions import Action, Create
 from foretide_operator.apply import apply_actions
 from foretide_operator.metrics import Metrics
 from foretide_operator.settings import Settings
-from foretide_operator.times import parse_time
 from foretide_operator.training import artefacts
 from foretide_operator.training.facts import Facts
 from foretide_operator.training.protocol import Reference, TrainingRequest
@@ -73,6 +73,7 @@ class ModelKeeper:
         self._revision = -1
         self._changed_seconds = monotonic()
         self._trained_digest = ""
+        self._training_began: datetime | None = None
         self._failed_seconds = -math.inf
         self._request_made_of: object = None
         self._request_made = TrainingRequest(observations=(), devices={})
@@ -129,6 +130,7 @@ class ModelKeeper:
                 seconds_since_failure=self._monotonic() - self._failed_seconds,
                 is_training=self._trainer.is_running,
                 outcome=outcome,
+                training_began=self._training_began or now,
                 defects=self._defects(model.status),
                 config_maps=self._config_maps(),
                 namespace=self._settings.namespace,
@@ -140,13 +142,16 @@ class ModelKeeper:
         self._outcome = None
         self._count(decision, outcome)
         self._use(decision.status.active_version, decision.status.versions)
+        self._considered_time = ""
         if self._version and decision.status.versions:
             trained_time = decision.status.versions[-1].trained_time
             self._considered_time = max(trained_time, decision.status.considered_time or "")
         self._use_classes(decision.status.classes)
         if decision.train and not self._trainer.is_running:
             log.info("training on %d observations", len(request.observations))
+            self._training_began = now
             self._trainer.start(self._with_references(request, decision.status), digest)
+        self._apply(decision.removals, now)
         return decision.recheck_seconds
 
     def _new_outcome(self) -> Outcome | None:
@@ -229,20 +234,29 @@ class ModelKeeper:
         return defects
 
     def _use(self, active: str, versions: tuple[Version, ...]) -> None:
+        """Load the version in use where another is loaded; where none is, or it is not what was stored, have none."""
         version = next((item for item in versions if item.version == active), None)
-        if version is None or version.artefact is None or active == self._version:
+        if version is None or version.artefact is None:
+            self._have_in_use("", None)
             return
         try:
-            self._predictor = artefacts.load(version.artefact, self._config_maps())
+            artefact = artefacts.read(version.artefact, self._config_maps())
+            if active == self._version:
+                return
+            predictor = CompletionTimePredictor.load(artefact)
         except ArtefactError as error:
             log.warning("version %s is not used: %s", active, error)
+            self._have_in_use("", None)
             return
-        self._version = active
-        self._metrics.model_info.info({"version": active})
+        self._have_in_use(active, predictor)
         trained = parse_time(version.trained_time)
         if trained is not None:
             self._metrics.model_trained.set(trained.timestamp())
         log.info("version %s, from %d observations, is in use", active, version.observations)
+
+    def _have_in_use(self, version: str, predictor: CompletionTimePredictor | None) -> None:
+        self._version, self._predictor = version, predictor
+        self._metrics.model_info.info({"version": version})
 
     def _use_classes(self, classes: tuple[ClassErrors, ...]) -> None:
         if classes == self._classes:

@@ -13,13 +13,12 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from foretide.results import Failure, ProfileResult, Result, ResultError, RunResult
+from foretide.results import Failure, Result, ResultError
 from foretide.signature import Signature
-from foretide.termination_message import parse
 from foretide_kube.client import Object
+from foretide_kube.ended_pods import reported, terminated_state
 from foretide_kube.names import IMAGE_REASONS
-from foretide_kube.quantity import QuantityError, whole
-from foretide_operator.times import epoch_milliseconds, parse_time, seconds_since
+from foretide_kube.times import parse_time, seconds_left
 
 UNSCHEDULABLE_AFTER_SECONDS: Final = 30.0
 BLOCKED_AFTER_SECONDS: Final = 2.0
@@ -51,7 +50,6 @@ SETTLE_SECONDS: Final = 5.0
 ANNOTATION_FAILURE: Final = "foretide.dev/failure"
 """On a Job that ended without a result: why, as it was first read. Events expire and Pods go; the reason stays."""
 
-_SHARED_BYTES: Final = 1024**3
 _FAIR_SHARE: Final = 0.5
 """Of a Job's time: who had less to work in, because the node was away or late, is not judged by what came of it."""
 _BY_SIGNAL_STATUS: Final = 128
@@ -129,7 +127,7 @@ def read_outcome(
     ``expected`` is the type of `foretide.results` that was asked for; ``signature`` bounds what is believed.
     """
     finished = finished_condition(job)
-    pod = max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
+    pod = latest_pod(pods)
     if finished is None:
         result = _result_before_the_end(pod, expected=expected, signature=signature)
         return _progress(job, pod, events, now) if result is None else result
@@ -140,13 +138,18 @@ def read_outcome(
         may_settle = _event(events, "Started") is not None and _event(events, "Killing") is None
     else:
         may_settle = pod is None or terminated_state(pod) is None
-    if may_settle and seconds_since(_time(finished), now) < SETTLE_SECONDS:
+    if may_settle and seconds_left(SETTLE_SECONDS, _time(finished), now):
         return Running(message="its end is being read")
     if finished["type"] == "Complete":
         if pod is None:
             return Failed("NodeGone", "the Pod is gone and its result with it", _time(finished))
         return read_result(pod, expected=expected, signature=signature, ended_time=_time(finished))
     return _failure(job, finished, pod, events, expected=expected, now=now)
+
+
+def latest_pod(pods: Sequence[Object]) -> Object | None:
+    """The Pod of a Job that counts: the newest; None if there is none."""
+    return max(pods, key=lambda item: item["metadata"].get("creationTimestamp", ""), default=None)
 
 
 def _result_before_the_end(pod: Object | None, *, expected: type[Any], signature: Signature | None) -> Done | None:
@@ -161,66 +164,14 @@ def read_result(
     pod: Object, *, expected: type[Any], signature: Signature | None = None, ended_time: str = ""
 ) -> Done | Failed:
     """The result that an ended Pod wrote, checked against ``expected`` and the API's own times."""
-    terminated = terminated_state(pod)
-    if terminated is None:
-        return Failed("ResultMissing", "the container's end was never reported", ended_time)
-    started = epoch_milliseconds(terminated.get("startedAt"))
-    ended = epoch_milliseconds(terminated.get("finishedAt"))
-    within = (started, ended) if started is not None and ended is not None else None
-    message = terminated.get("message") or ""
     try:
-        result = parse(message.encode(), signature=signature, within=within)
+        result = reported(pod, expected=expected, signature=signature)
     except ResultError as error:
         return Failed(error.reason, f"{error.field}: {error.message}" if error.field else error.message, ended_time)
     if isinstance(result, Failure):
         where = f"{result.field}: " if result.field else ""
         return Failed(result.reason, where + result.message, ended_time)
-    if not isinstance(result, expected):
-        return Failed(
-            "ResultInvalid", f"a {type(result).__name__} came where {expected.__name__} was asked for", ended_time
-        )
-    if isinstance(result, ProfileResult | RunResult):
-        impossible = _beyond_limit(result.memory_peak_bytes, pod)
-        if impossible:
-            return Failed("ResultImpossible", impossible, ended_time)
     return Done(result, pod)
-
-
-def _beyond_limit(memory_peak_bytes: int, pod: Object) -> str:
-    """Why the container that ended cannot have used that much memory; empty if it can, or has no limit (none, or 0).
-
-    Resident pages of the image's files may be charged to another Pod that read them first: a gibibyte is let pass.
-    """
-    name = (_ended_container(pod) or {}).get("name")
-    limits = {each["name"]: each.get("resources", {}).get("limits", {}) for each in pod["spec"].get("containers", [])}
-    try:
-        limit_bytes = whole(limits.get(name, {}).get("memory", 0))
-    except QuantityError:
-        return ""
-    if not limit_bytes or memory_peak_bytes <= limit_bytes + _SHARED_BYTES:
-        return ""
-    return f"memoryPeakBytes: {memory_peak_bytes} is beyond the container's limit of {limit_bytes}"
-
-
-def terminated_state(pod: Object) -> Object | None:
-    """How the first container ended, or None if it has not or nobody knows."""
-    ended: Object | None = (_ended_container(pod) or {}).get("state", {}).get("terminated")
-    return ended
-
-
-def _ended_container(pod: Object) -> Object | None:
-    """What is known of the first container that has ended."""
-    statuses: Sequence[Object] = pod.get("status", {}).get("containerStatuses", [])
-    return next((each for each in statuses if each.get("state", {}).get("terminated") is not None), None)
-
-
-def bound_milliseconds(pod: Object) -> int | None:
-    """When the Pod was bound, by the API's clock: to the second, so the middle of that second is meant."""
-    for condition in pod.get("status", {}).get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "True":
-            moment = epoch_milliseconds(condition.get("lastTransitionTime"))
-            return None if moment is None else moment + 500
-    return None
 
 
 def finished_condition(job: Object) -> Object | None:
@@ -234,25 +185,33 @@ def finished_condition(job: Object) -> Object | None:
 
 def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: datetime) -> Running:
     if pod is None:
-        age_seconds = seconds_since(job["metadata"].get("creationTimestamp"), now)
-        refusal = _refusal(events) if age_seconds >= BLOCKED_AFTER_SECONDS else None
+        is_new = seconds_left(BLOCKED_AFTER_SECONDS, job["metadata"].get("creationTimestamp"), now)
+        refusal = None if is_new else _refusal(events)
         return Running(*refusal) if refusal else Running(message="its Pod is being made")
+    told = told_by_pod(pod, now)
+    if told is not None:
+        return told
     status = pod.get("status", {})
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            waited_seconds = seconds_since(pod["metadata"].get("creationTimestamp"), now)
-            if waited_seconds >= UNSCHEDULABLE_AFTER_SECONDS:
-                return Running("Unschedulable", _one_line(condition.get("message", "no node takes the Pod")))
-            return Running(message="waiting for a node")
-    for container in status.get("containerStatuses", []):
-        waiting = container.get("state", {}).get("waiting") or {}
-        if waiting.get("reason") in IMAGE_REASONS:
-            return Running("ImageMissing", _one_line(f"{container.get('image', '')}: {waiting.get('message', '')}"))
     # Images are pulled once the volumes are there: a mount that failed before that holds nothing up any more.
     last = _event(events, "FailedMount", "FailedAttachVolume", "Pulling", "Pulled")
     if last is not None and last["reason"] not in {"Pulling", "Pulled"} and status.get("phase") == "Pending":
         return Running("VolumeUnavailable", _one_line(last.get("message", "")))
     return Running(message="at work", is_started=status.get("phase") == "Running")
+
+
+def told_by_pod(pod: Object, now: datetime) -> Running | None:
+    """What a Pod itself says that it waits for; None where Events alone could tell, or nothing."""
+    status = pod.get("status", {})
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            if seconds_left(UNSCHEDULABLE_AFTER_SECONDS, pod["metadata"].get("creationTimestamp"), now):
+                return Running(message="waiting for a node")
+            return Running("Unschedulable", _one_line(condition.get("message", "no node takes the Pod")))
+    for container in status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting") or {}
+        if waiting.get("reason") in IMAGE_REASONS:
+            return Running("ImageMissing", _one_line(f"{container.get('image', '')}: {waiting.get('message', '')}"))
+    return None
 
 
 def _failure(
@@ -362,8 +321,12 @@ def _refusal(events: Sequence[Object]) -> tuple[str, str] | None:
     if event is None:
         return None
     message = _one_line(event.get("message", ""))
-    is_quota = any(words in message for words in _QUOTA_WORDS)
-    return ("QuotaExceeded" if is_quota else "PodRefused"), message
+    return reason_of_refusal(message), message
+
+
+def reason_of_refusal(message: str) -> str:
+    """`QuotaExceeded` where the API server says that a quota kept an object from being made, else `PodRefused`."""
+    return "QuotaExceeded" if any(words in message for words in _QUOTA_WORDS) else "PodRefused"
 
 
 def _event(events: Sequence[Object], *reasons: str, containing: str = "") -> Object | None:

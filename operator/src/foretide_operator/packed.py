@@ -1,35 +1,101 @@
-"""WorkloadProfiles as the cache keeps them: as text, and beside it what tells them apart.
+"""What the cache keeps as compressed text: WorkloadProfiles, and Pods of measurements that have ended.
 
-As plain objects 10,000 of them take 55 MiB, so 25; and a form is read from text faster than from an object.
+There are as many of each as pairs of workload and node class, all alike, and they are read whole but seldom. What is
+asked of all of them often stands beside the text. Compressed against one of their kind they take an eighth of their
+text, and that half of what they take as objects; to read one costs a few microseconds.
 """
 
 from __future__ import annotations
+
+import zlib
+from typing import Final, NamedTuple
 
 import msgspec
 
 from foretide_kube.client import Object
 from foretide_kube.kinds import workloadprofile
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
+from foretide_kube.names import LABEL_ROLE, LABEL_WORKLOAD, ROLE_INSPECT, ROLE_PROBE, ROLE_PROFILE
 
-_BESIDE = ("name", "namespace", "uid", "resourceVersion")
+_BESIDE: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
+_LABELS: Final = (LABEL_ROLE, LABEL_WORKLOAD)
+_MEASURING: Final = frozenset({ROLE_INSPECT, ROLE_PROFILE, ROLE_PROBE})
+_ENDED: Final = frozenset({"Succeeded", "Failed"})
+_PACKED: Final = "packed"
 
 _decoder = msgspec.json.Decoder(WorkloadProfile)
 
 
-def pack(item: Object) -> Object:
-    """The profile with what is asked of it often, and all of it as text."""
-    metadata = item["metadata"]
-    whole = {**item, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
-    return {
-        "metadata": {key: metadata[key] for key in _BESIDE if key in metadata},
-        "spec": {"workload": {"name": item["spec"]["workload"]["name"]}},
-        "packed": msgspec.json.encode(whole),
-    }
+class _Text(NamedTuple):
+    """A text compressed, and the one of its kind that it takes to read it."""
+
+    data: bytes
+    like: bytes
 
 
-def unpack(packed: Object) -> WorkloadProfile:
-    """The profile; KindError names the field and the value that do not fit."""
+class Packer:
+    """Packs the objects of one cache; may be used by many threads."""
+
+    def __init__(self) -> None:
+        self._like = b""
+
+    def profile(self, item: Object) -> Object:
+        """A WorkloadProfile packed, without the record of who wrote which field; beside it the workload's name."""
+        metadata = item["metadata"]
+        kept = {**item, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
+        return {
+            "metadata": _only(_BESIDE, metadata),
+            "spec": {"workload": {"name": item["spec"]["workload"]["name"]}},
+            _PACKED: self._text(kept),
+        }
+
+    def pod(self, pod: Object) -> Object:
+        """A reduced Pod, packed if it was to measure and has ended; beside it its role, workload, node and phase."""
+        metadata, status = pod["metadata"], pod["status"]
+        if metadata["labels"].get(LABEL_ROLE) not in _MEASURING or status.get("phase") not in _ENDED:
+            return pod
+        return {
+            "metadata": {**_only(_BESIDE, metadata), "labels": _only(_LABELS, metadata["labels"])},
+            "spec": _only(("nodeName",), pod["spec"]),
+            "status": _only(("phase",), status),
+            _PACKED: self._text(pod),
+        }
+
+    def _text(self, item: Object) -> _Text:
+        """Compressed against the last one that was unlike those before it."""
+        plain, like = msgspec.json.encode(item), self._like
+        data = _compressed(plain, like)
+        if 2 * len(data) > len(plain):
+            self._like = like = plain
+            data = _compressed(plain, like)
+        return _Text(data, like)
+
+
+def profile_of(packed: Object) -> WorkloadProfile:
+    """A WorkloadProfile that was packed; KindError names the field and the value that do not fit."""
+    text = _plain(packed[_PACKED])
     try:
-        return _decoder.decode(packed["packed"])
+        return _decoder.decode(text)
     except msgspec.ValidationError:
-        return workloadprofile.parse(msgspec.json.decode(packed["packed"]))
+        return workloadprofile.parse(msgspec.json.decode(text))
+
+
+def whole(item: Object) -> Object:
+    """An object with all its fields, whether it was packed or not."""
+    if _PACKED not in item:
+        return item
+    found: Object = msgspec.json.decode(_plain(item[_PACKED]))
+    return found
+
+
+def _only(keys: tuple[str, ...], source: Object) -> Object:
+    return {key: source[key] for key in keys if key in source}
+
+
+def _compressed(plain: bytes, like: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS, zdict=like)
+    return compressor.compress(plain) + compressor.flush()
+
+
+def _plain(text: _Text) -> bytes:
+    return zlib.decompressobj(wbits=-zlib.MAX_WBITS, zdict=text.like).decompress(text.data)

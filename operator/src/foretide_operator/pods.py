@@ -10,14 +10,24 @@ from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.common import LabelSelector, plain
 from foretide_kube.kinds.nodeclass import NodeClass
-from foretide_kube.names import GATE_PLAN, LABEL_ROLE, RESOURCE_TASK, ROLE_PROBE, ROLE_PROFILE
+from foretide_kube.names import (
+    GATE_PLAN,
+    LABEL_ROLE,
+    LABEL_WORKLOAD,
+    RESOURCE_TASK,
+    ROLE_INSPECT,
+    ROLE_PROBE,
+    ROLE_PROFILE,
+)
 from foretide_operator.settings import Settings
 
 CONTAINER: Final = "profiler"
 SERVICE_PORT: Final = 8080
 """Where the Pods of services answer."""
 _DRAIN_SECONDS: Final = 30
-"""Kubernetes kills a service that has not ended so long after it was told to; it gives itself 25 s."""
+"""Kubernetes kills a service that has not ended so long after its Pod was deleted; from SIGTERM on it needs 20 s."""
+_FORGET_SECONDS: Final = 5
+"""So long a service goes on answering before SIGTERM, until all nodes have taken it out of its Service."""
 _USER: Final = 65532
 _MOST_WEIGHT: Final = 100
 """Of a preference, as Kubernetes bounds it."""
@@ -106,6 +116,7 @@ def set_service(pod: Object, queue_length: int) -> None:
     container = pod["containers"][0]
     container["args"] += ["--port", str(SERVICE_PORT), "--queue", str(queue_length)]
     container["ports"] = [{"name": "http", "containerPort": SERVICE_PORT, "protocol": "TCP"}]
+    container["lifecycle"] = {"preStop": {"sleep": {"seconds": _FORGET_SECONDS}}}
     container["readinessProbe"] = _probe("/readyz", period_seconds=5, failures=2)
     container["livenessProbe"] = _probe("/healthz", period_seconds=20, failures=6)
     pod["restartPolicy"] = "Always"
@@ -155,7 +166,10 @@ def set_preference(pod: Object, node_classes: Iterable[NodeClass]) -> None:
 
 
 def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object:
-    """To the nodes of a class but for those that belong to another, and away from other measurements."""
+    """To the nodes of a class but for those that belong to another, away from other measurements, rather from tasks.
+
+    By the preference kube-scheduler keeps tasks away from measurements, too: it looks at those of Pods that are there.
+    """
     term: Object = {"matchExpressions": _requirements(selector)}
     if lost_nodes:
         term["matchFields"] = [
@@ -164,21 +178,31 @@ def class_affinity(selector: LabelSelector, lost_nodes: Sequence[str]) -> Object
     affinity: Object = {
         "podAntiAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": [
+                _beside({"key": LABEL_ROLE, "operator": "In", "values": [ROLE_PROFILE, ROLE_PROBE]})
+            ],
+            "preferredDuringSchedulingIgnoredDuringExecution": [
                 {
-                    "labelSelector": {
-                        "matchExpressions": [
-                            {"key": LABEL_ROLE, "operator": "In", "values": [ROLE_PROFILE, ROLE_PROBE]}
-                        ]
-                    },
-                    "namespaceSelector": {},
-                    "topologyKey": "kubernetes.io/hostname",
+                    "weight": _MOST_WEIGHT,
+                    "podAffinityTerm": _beside(
+                        {"key": LABEL_WORKLOAD, "operator": "Exists"},
+                        {"key": LABEL_ROLE, "operator": "NotIn", "values": [ROLE_INSPECT, ROLE_PROFILE, ROLE_PROBE]},
+                    ),
                 }
-            ]
+            ],
         }
     }
     if term["matchExpressions"] or lost_nodes:  # a term without requirements matches nothing in Kubernetes
         affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     return affinity
+
+
+def _beside(*requirements: Object) -> Object:
+    """The nodes with Pods, of any namespace, whose labels meet these."""
+    return {
+        "labelSelector": {"matchExpressions": list(requirements)},
+        "namespaceSelector": {},
+        "topologyKey": "kubernetes.io/hostname",
+    }
 
 
 def _requirements(selector: LabelSelector) -> list[Object]:

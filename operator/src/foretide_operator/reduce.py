@@ -30,7 +30,7 @@ _POD_CONDITIONS = frozenset({"PodScheduled", "Ready"})
 _NOT_OF_A_JOB = frozenset({"template", "selector", "podFailurePolicy"})
 _JOB_CONDITIONS = frozenset({"Complete", "Failed", "Suspended"})
 _SHARED = 1024
-"""So many specs that are equal among Pods, or among Jobs, are kept once."""
+"""So many parts that are equal among Pods and Jobs are kept once: specs, owners, conditions of the same second."""
 
 
 def reduce_pod(pod: Object) -> Object:
@@ -79,7 +79,7 @@ def reduce_job(job: Object) -> Object:
     """A Job without its Pod template, which nobody reads back, and without conditions that come before its end."""
     spec, status = job.get("spec", {}), job.get("status", {})
     if "conditions" in status:
-        status = {**status, "conditions": _conditions(status["conditions"], _JOB_CONDITIONS)}
+        status = {**status, "conditions": _shared(_conditions(status["conditions"], _JOB_CONDITIONS))}
     return {
         "metadata": _metadata(job),
         "spec": _shared({key: value for key, value in spec.items() if key not in _NOT_OF_A_JOB}),
@@ -101,7 +101,7 @@ def _metadata(item: Object) -> Object:
     if "namespace" in metadata:
         metadata["namespace"] = sys.intern(metadata["namespace"])
     if "ownerReferences" in source:
-        metadata["ownerReferences"] = [_only(_OWNER, each) for each in source["ownerReferences"]]
+        metadata["ownerReferences"] = _shared([_only(_OWNER, each) for each in source["ownerReferences"]])
     return metadata
 
 

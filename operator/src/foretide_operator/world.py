@@ -27,7 +27,7 @@ from foretide_kube.names import (
     WORKLOAD_PROFILES,
     Resource,
 )
-from foretide_operator.packed import pack
+from foretide_operator.packed import Packer
 from foretide_operator.reduce import reduce_job, reduce_node, reduce_object, reduce_pod
 
 _OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
@@ -39,6 +39,8 @@ class ByWorkload:
     def __init__(self, cache: WatchCache, workload_of: Callable[[Object], str]) -> None:
         self._workload_of = workload_of
         self._items: defaultdict[ObjectKey, dict[ObjectKey, Object]] = defaultdict(dict)
+        self._owners: dict[ObjectKey, str] = {}
+        """Under whose name in its namespace an object is kept: its labels may say another by now."""
         self._lock = threading.Lock()
         cache.add_listener(self._hear)
 
@@ -48,18 +50,19 @@ class ByWorkload:
             return list(self._items.get((namespace, workload), {}).values())
 
     def _hear(self, kind: str, item: Object) -> None:
-        workload = self._workload_of(item)
-        if not workload:
-            return
-        key = object_key(item)
+        key, workload = object_key(item), self._workload_of(item) if kind != "DELETED" else ""
         with self._lock:
-            owner = (key[0], workload)
-            if kind != "DELETED":
-                self._items[owner][key] = item
-                return
-            self._items[owner].pop(key, None)
-            if not self._items[owner]:
-                del self._items[owner]
+            if self._owners.get(key, workload) != workload:
+                self._forget(key)
+            if workload:
+                self._items[key[0], workload][key] = item
+                self._owners[key] = workload
+
+    def _forget(self, key: ObjectKey) -> None:
+        owner = key[0], self._owners.pop(key)
+        del self._items[owner][key]
+        if not self._items[owner]:
+            del self._items[owner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +124,14 @@ def open_world(client: KubeClient, *, namespace: str, clock: Callable[[], float]
             client, resource, clock=clock, namespace=namespace, label_selector=label_selector, reduce=reduce
         )
 
-    task_pods = cache(PODS, reduce_pod, label_selector=LABEL_WORKLOAD)
+    pod_packer = Packer()
+
+    def pack_pod(pod: Object) -> Object:
+        return pod_packer.pod(reduce_pod(pod))
+
+    task_pods = cache(PODS, pack_pod, label_selector=LABEL_WORKLOAD)
     jobs = cache(JOBS, reduce_job, label_selector=_OURS)
-    profiles = cache(WORKLOAD_PROFILES, pack)
+    profiles = cache(WORKLOAD_PROFILES, Packer().profile)
     deployments = cache(DEPLOYMENTS, label_selector=_OURS)
     return World(
         workloads=cache(AIWORKLOADS),
@@ -132,7 +140,7 @@ def open_world(client: KubeClient, *, namespace: str, clock: Callable[[], float]
         models=cache(COMPLETION_TIME_MODELS),
         nodes=cache(NODES, reduce_node),
         task_pods=task_pods,
-        probe_pods=cache(PODS, reduce_pod, namespace=namespace, label_selector=f"{LABEL_ROLE}={ROLE_PROBE}"),
+        probe_pods=cache(PODS, pack_pod, namespace=namespace, label_selector=f"{LABEL_ROLE}={ROLE_PROBE}"),
         jobs=jobs,
         deployments=deployments,
         config_maps=cache(CONFIG_MAPS, namespace=namespace, label_selector=_OURS),

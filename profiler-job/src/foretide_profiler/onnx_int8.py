@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -59,8 +61,7 @@ def quantised(file: Path) -> bytes:
         raise ProfilerError("ModelFileInvalid", message, "model.file.path") from error
     if not weights(graph):
         raise nothing_to_quantise()
-    logging.getLogger().setLevel(logging.ERROR)  # it recommends to preprocess the file, whatever the file is
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, _only_errors():
         link, target = Path(directory) / "float.onnx", Path(directory) / "int8.onnx"
         try:
             # The quantiser writes beside the name that it reads, and a model's volume is read-only.
@@ -70,3 +71,15 @@ def quantised(file: Path) -> bytes:
             message = f"precision int8: onnxruntime cannot quantise the file; choose fp32: {error}"
             raise ProfilerError("PrecisionUnsupported", message, "precision") from error
         return target.read_bytes()
+
+
+@contextmanager
+def _only_errors() -> Iterator[None]:
+    """No warnings meanwhile: the quantiser recommends to preprocess the file, whatever the file is."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)

@@ -93,7 +93,7 @@ class CompletionTimeModel(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         return self.predictor_.predict_interval(X, coverage)
 
     def predict_quantile(self, X: Columns | Table, quantile: float) -> Array:  # noqa: N803
-        """What the actual value stays below with probability `quantile`: for deadlines."""
+        """What the actual value stays below with probability `quantile`."""
         check_is_fitted(self)
         return self.predictor_.predict_quantile(X, quantile)
 

@@ -70,7 +70,7 @@ class CompletionTimePredictor:
         return self._target.from_logs(reckoned.log_seconds - half), self._target.from_logs(reckoned.log_seconds + half)
 
     def predict_quantile(self, columns: Columns | Table, quantile: float) -> Array:
-        """Seconds that the actual time stays below with probability `quantile`, above 0 and below 1; for deadlines."""
+        """Seconds that the actual time stays below with probability `quantile`, above 0 and below 1."""
         table = Table.of(columns)
         reckoned = self._reckon(table)
         spread = self._spread(table, reckoned.costed.gradient)

@@ -8,7 +8,7 @@ nowhere else, so that who scores and who records agree.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from foretide.placement.waiting import wait_bound_seconds
 from foretide.prediction import USUAL_PERCENTILE, Prediction
@@ -33,7 +33,9 @@ class WorkloadPredictions:
 
     ``is_service`` says that its Pods answer requests and never end; ``latency_seconds`` is what these should keep to.
     ``max_wait_seconds`` is the longest that a task may be held back, None where the workload does not say. Nodes are
-    compared by the time that ``percentile`` of tasks, or of requests, in per cent, keep to.
+    compared by the time that ``percentile`` of tasks, or of requests, in per cent, keep to. ``measuring`` has the
+    classes on which it is being measured, or is next to be, and the seconds that this is expected to take; the Pod that
+    measures may use ``cpu_millis`` and ``memory_limit_bytes``.
     """
 
     inferences: int
@@ -44,6 +46,8 @@ class WorkloadPredictions:
     max_wait_seconds: float | None = None
     percentile: int = USUAL_PERCENTILE
     latency_seconds: float | None = None
+    measuring: Mapping[str, float] = field(default_factory=dict)
+    memory_limit_bytes: int = 0
 
     def inferences_of(self, task: Task) -> int:
         """How many inferences ``task`` performs."""

@@ -64,10 +64,13 @@ def measuring_seconds(*, startup_seconds: float, inference_seconds: float, limit
 
 
 def spent(measurements: Iterable[Measurement], *, now_seconds: float) -> Spent:
-    """What was spent in the day before ``now_seconds``."""
+    """What was spent in the day before ``now_seconds``.
+
+    What ended more than a day later was told by a clock that has been put back, and does not count.
+    """
     out = Spent()
     for each in measurements:
-        if each.ended_seconds > now_seconds - DAY_SECONDS:
+        if abs(now_seconds - each.ended_seconds) < DAY_SECONDS:
             out.node_seconds[each.node_class] = out.node_seconds.get(each.node_class, 0.0) + each.node_seconds
             out.measurements[each.node_class, each.namespace] += 1
     return out

@@ -211,6 +211,8 @@ class ClassProfiling(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     ``gain_permille`` is what measuring would gain a task, in thousandths of its time on the fastest class;
     ``worth_permille`` what all its tasks lately would gain for a second of measuring, in thousandths of a second.
+    ``node_seconds`` is what measuring is expected to take of a node, told while it is under way, or waits for nothing
+    but a node without tasks: until ``latest_start_time``, then it begins beside them.
     """
 
     node_class: ClassName
@@ -218,6 +220,8 @@ class ClassProfiling(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     message: Annotated[str, msgspec.Meta(max_length=MAX_PROFILING_MESSAGE)] = ""
     gain_permille: Ratio | None = None
     worth_permille: Ratio | None = None
+    node_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
+    latest_start_time: Time | None = None
 
 
 class Profiles(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -68,7 +68,8 @@ class Errors(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Trial(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A version held against another on pairs that neither saw (`foretide.comparison`); errors are medians over pairs.
 
-    ``times`` are HeldBack, recent ones kept from a fit like it before it served, or Served, those since it was trained.
+    ``times`` are HeldBack, recent ones kept from a fit like it before it served, or Served, those since its training
+    began.
     """
 
     times: Literal["HeldBack", "Served"]
@@ -83,8 +84,9 @@ class Version(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One trained model, and what became of it.
 
     ``input_sha256`` digests what it was trained on: ``input_rows`` times of ``input_classes`` node classes, of which
-    ``observations`` were believed. ``proven_time`` is when it was shown to be not worse than the last
-    version that had been; None while it is on probation. ``artefact`` is None where it is kept no longer, or never was.
+    ``observations`` were believed. ``trained_time`` is when its training began: it has seen nothing that was observed
+    later. ``proven_time`` is when it was shown to be not worse than the last version that had been; None while it is on
+    probation. ``artefact`` is None where it is kept no longer, or never was.
     """
 
     version: VersionName

@@ -1,7 +1,7 @@
 """What no single field of an AIWorkload shows: the rules of its schema, but for those that need the object as it was.
 
-The API server judges by the same (``x-kubernetes-validations`` in ``crds/aiworkload.yaml``); here they are said to who
-has a manifest alone. Each broken one is told as field, value and problem.
+The API server judges by the same (``x-kubernetes-validations`` in ``crds/foretide.dev_aiworkloads.yaml``); here they
+are said to who has a manifest alone. Each broken one is told as field, value and problem.
 """
 
 from __future__ import annotations

@@ -9,18 +9,20 @@ import msgspec
 
 from foretide.results import ProbeResult
 from foretide_kube.client import Object
+from foretide_kube.ended_pods import bound_milliseconds
+from foretide_kube.hardware import change
 from foretide_kube.kinds.common import to_time
 from foretide_kube.kinds.nodeclass import Probe, to_object
 from foretide_kube.names import ANNOTATION_KEY, JOBS, LABEL_JOB_NODE_CLASS, ROLE_PROBE
+from foretide_kube.times import from_milliseconds
 from foretide_operator.actions import Action, Announce, Delete, Verdict
 from foretide_operator.attempts import Attempt, advance, latest, on_class, retire
 from foretide_operator.co_runners import co_runners
 from foretide_operator.fleet import is_ready
 from foretide_operator.jobs import probe_job, probing_key
 from foretide_operator.nodeclass.facts import Facts
-from foretide_operator.nodeclass.hardware import change, fingerprint
-from foretide_operator.outcome import Done, bound_milliseconds
-from foretide_operator.times import from_milliseconds
+from foretide_operator.nodeclass.hardware import fingerprint
+from foretide_operator.outcome import Done
 
 TYPE = "Probed"
 
@@ -140,7 +142,11 @@ def _read(facts: Facts, done: Done) -> Probe:
     name = done.pod["spec"]["nodeName"]
     node = next(node for node in facts.members.members if node["metadata"]["name"] == name)
     beside = co_runners(
-        facts.workload_pods, done.pod, begin_milliseconds=result.process_start, end_milliseconds=result.work_end
+        facts.workload_pods,
+        facts.workloads,
+        done.pod,
+        begin_milliseconds=result.process_start,
+        end_milliseconds=result.work_end,
     )
     return Probe(
         probed_time=to_time(from_milliseconds(result.work_end)),

@@ -15,22 +15,27 @@ import msgspec
 from foretide.contention import exposure_permille
 from foretide.observation import Observation
 from foretide.pairing import Pairing, TaskTimes
-from foretide.prediction import PodPrediction
 from foretide.results import Environment, RunResult
 from foretide.signature import Signature
 from foretide_kube.client import Object
+from foretide_kube.ended_pods import (
+    bound_milliseconds,
+    failure_reason,
+    fitting_prediction,
+    pairing_of,
+    terminated_state,
+)
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.names import ANNOTATION_PAIRED, ANNOTATION_PREDICTION, LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUN
 from foretide_kube.quantity import QuantityError, millis
+from foretide_kube.times import epoch_milliseconds, seconds_left
 from foretide_operator.co_runners import Company
 from foretide_operator.forecasting import runtime_of, workload_column
-from foretide_operator.outcome import Done, Failed, bound_milliseconds, read_result, terminated_state
+from foretide_operator.outcome import Done, Failed, read_result
 from foretide_operator.pairing.watch import Told
-from foretide_operator.times import epoch_milliseconds, seconds_since
 
 GRACE_SECONDS: Final = 10.0
 """How long a prediction is waited for after a Pod's end: the planner may be a moment behind."""
-CLOCK_TOLERANCE_MILLISECONDS: Final = 5_000
 
 Ending = Literal["Paired", "Unpredicted", "PredictionRefused", "Failed"]
 
@@ -73,8 +78,7 @@ def seconds_to_wait(pod: Object, now: datetime) -> float:
     if ANNOTATION_PREDICTION in pod["metadata"].get("annotations", {}) or not pod["spec"].get("nodeName"):
         return 0.0
     terminated = terminated_state(pod)
-    ended = terminated.get("finishedAt") if terminated is not None else None
-    return max(0.0, GRACE_SECONDS - seconds_since(ended, now)) if ended else 0.0
+    return seconds_left(GRACE_SECONDS, terminated.get("finishedAt"), now) if terminated is not None else 0.0
 
 
 def ran_for(pod: Object, workload: AIWorkload) -> bool:
@@ -121,54 +125,24 @@ def read_ended(
     )
     result = read_result(pod, expected=RunResult, signature=signature)
     if pod.get("status", {}).get("phase") == "Failed":
-        return replace(base, ending="Failed", reason=_failure_reason(pod, result))
+        said = result.reason if isinstance(result, Failed) and result.reason != "ResultMissing" else ""
+        return replace(base, ending="Failed", reason=failure_reason(pod, said))
     run = result.result if isinstance(result, Done) and isinstance(result.result, RunResult) else None
     row = _row(pod, workload, node_class, signature, run, company=company)
     base = replace(base, environment=run.environment if run is not None else None)
     text = metadata.get("annotations", {}).get(ANNOTATION_PREDICTION)
     if text is None:
         return replace(base, row=row)
-    prediction, problem = _prediction(pod, text, node_class)
+    prediction, problem = fitting_prediction(pod, text, node_class)
     if prediction is None:
         return replace(base, ending="PredictionRefused", reason=problem, row=row)
     if prediction.pull_milliseconds > 0 and row is not None:  # what is learned is how long a start without a pull takes
         row = msgspec.structs.replace(row, startup_milliseconds=None)
-    created = epoch_milliseconds(metadata.get("creationTimestamp"))
-    terminated = terminated_state(pod) or {}
-    ended = epoch_milliseconds(terminated.get("finishedAt"))
-    if created is None or ended is None:
-        return replace(base, reason="EndUnknown", row=row)
     deadline = workload.spec.objective.deadline_milliseconds if workload is not None else None
-    pairing = Pairing.of(
-        prediction,
-        created_milliseconds=created,
-        ended_milliseconds=ended,
-        work_begin_milliseconds=run.work_begin if run else None,
-        work_end_milliseconds=run.work_end if run else None,
-        deadline_milliseconds=deadline,
-    )
+    pairing = pairing_of(pod, prediction, run, deadline_milliseconds=deadline)
+    if pairing is None:
+        return replace(base, reason="EndUnknown", row=row)
     return replace(base, ending="Paired", pairing=pairing, row=row)
-
-
-def _prediction(pod: Object, text: str, node_class: str | None) -> tuple[PodPrediction | None, str]:
-    try:
-        prediction = msgspec.json.decode(text, type=PodPrediction)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        return None, f"it cannot be read: {error}"
-    node = pod["spec"].get("nodeName")
-    if prediction.node != node:
-        return None, f"it speaks of node {prediction.node[:64]}, the Pod was on {node}"
-    if prediction.node_class != node_class:
-        return None, f"it speaks of node class {prediction.node_class[:64]}, the node is of {node_class or 'none'}"
-    work = prediction.work_milliseconds
-    if not 0 <= work.lower <= work.median <= work.upper <= 10**12 or not 1 <= prediction.inferences <= 10**12:
-        return None, "its figures are out of order"
-    if not 0 <= prediction.pull_milliseconds <= prediction.startup_milliseconds <= 10**9:
-        return None, "its start-up is out of bounds"
-    bound = bound_milliseconds(pod)
-    if bound is None or abs(bound - prediction.bound_milliseconds) > CLOCK_TOLERANCE_MILLISECONDS:
-        return None, "it speaks of another time of binding than the API"
-    return prediction, ""
 
 
 def _row(
@@ -226,11 +200,3 @@ def _cpu_millis(pod: Object) -> int | None:
         except (KeyError, QuantityError):
             return None
     return total or None
-
-
-def _failure_reason(pod: Object, result: Done | Failed) -> str:
-    terminated = terminated_state(pod) or {}
-    if terminated.get("reason") == "OOMKilled":
-        return "OOMKilled"
-    said = result.reason if isinstance(result, Failed) and result.reason != "ResultMissing" else ""
-    return str(pod.get("status", {}).get("reason") or said or "Failed")

@@ -43,9 +43,9 @@ _MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over the paired tasks of one workload on one node class; work and start-up where the runner told them.
+    """Sums over paired tasks of one workload; work and start-up where the runner told them.
 
-    ``watch`` is on the measurement by which they are predicted.
+    ``watch`` is on the measurement of which all of them said something, None where they did of none or of several.
     """
 
     count: int = 0
@@ -80,7 +80,10 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums by ``uid/class`` of an AIWorkload, least recently added to first; UIDs of Pods counted, not annotated."""
+    """Sums by AIWorkload, least recently added to first, and the UIDs of Pods that are counted and not annotated.
+
+    Under ``uid/class`` are the tasks since the class's last measurement, under ``uid/`` all others.
+    """
 
     sums: dict[str, Sums] = msgspec.field(default_factory=dict)
     counted: tuple[str, ...] = ()
@@ -99,8 +102,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
             counted.append(task.uid)
             known.add(task.uid)
             if task.workload_uid in alive and (task.pairing is not None or task.told is not None):
-                key = f"{task.workload_uid}/{task.node_class}"
-                sums[key] = sums.pop(key, Sums()).plus(task.pairing, task.told)
+                _add(sums, task)
         for key in list(sums)[: max(0, len(sums) - MAX_PAIRS)]:
             del sums[key]
         return Ledger(sums=sums, counted=tuple(counted))
@@ -110,10 +112,10 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         sums = self.sums.get(f"{workload_uid}/{node_class}")
         return None if sums is None else sums.watch
 
-    def of_class(self, workload_uid: str, node_class: str) -> RunSummary | None:
-        """The summary for a WorkloadProfile; None if no task ended there."""
+    def of_class(self, workload_uid: str, node_class: str, measured_time: str) -> RunSummary | None:
+        """The summary for the WorkloadProfile that was measured then; None if no task ended there since."""
         sums = self.sums.get(f"{workload_uid}/{node_class}")
-        if sums is None or not sums.timed:
+        if sums is None or not sums.timed or sums.watch is None or sums.watch.measured_time != measured_time:
             return None
         return RunSummary(
             count=sums.count,
@@ -155,6 +157,19 @@ def load(item: Object | None) -> Ledger:
     except (ValueError, zlib.error, msgspec.DecodeError) as error:
         log.warning("ConfigMap %s cannot be read (%s): sums begin anew", NAME, error)
         return Ledger()
+
+
+def _add(sums: dict[str, Sums], task: Ended) -> None:
+    """Count a task; with the first of a new measurement, those of the one before it become others."""
+    own, others = f"{task.workload_uid}/{task.node_class}", f"{task.workload_uid}/"
+    if task.told is None:
+        sums[others] = sums.pop(others, Sums()).plus(task.pairing, None)
+        return
+    known = sums.pop(own, Sums())
+    if known.count and (known.watch is None or known.watch.measured_time != task.told.measured_time):
+        sums[others] = sums.pop(others, Sums()) + known
+        known = Sums()
+    sums[own] = known.plus(task.pairing, task.told)
 
 
 def _permille(sums: Sums) -> int | None:

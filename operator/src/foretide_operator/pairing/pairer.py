@@ -26,7 +26,7 @@ from foretide_operator.apply import apply_actions
 from foretide_operator.co_runners import Tenancy
 from foretide_operator.fleet import Fleet
 from foretide_operator.metrics import Metrics
-from foretide_operator.packed import unpack
+from foretide_operator.packed import profile_of
 from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.pairing.watch import Told, tell
@@ -102,13 +102,8 @@ class Pairer:
 
     def _read_all(self, over: Sequence[Object], fleet: Fleet, coefficients: Coefficients) -> list[Ended]:
         nodes = {pod["spec"].get("nodeName") for pod in over}
-        services = {
-            key
-            for key, item in self._world.workloads.snapshot().items()
-            if item["spec"].get("run", {}).get("mode") == "Deployment"
-        }
-        pods = self._world.task_pods.snapshot().values()
-        tenancy = Tenancy((pod for pod in pods if pod["spec"].get("nodeName") in nodes), services)
+        there = (pod for pod in self._world.task_pods.snapshot().values() if pod["spec"].get("nodeName") in nodes)
+        tenancy = Tenancy(there, self._world.workloads.snapshot())
         return [self._read(pod, fleet, tenancy, coefficients) for pod in over]
 
     def _read(self, pod: Object, fleet: Fleet, tenancy: Tenancy, coefficients: Coefficients) -> Ended:
@@ -145,7 +140,7 @@ class Pairer:
         """The profile that is published as the prediction for a class."""
         measured = {p.node_class: p.measured_time for p in workload.status.predictions}.get(node_class)
         for item in self._world.profiles_by_workload.of(workload.metadata.namespace, workload.metadata.name):
-            profile = readable(partial(unpack, item))
+            profile = readable(partial(profile_of, item))
             if profile is not None and (profile.spec.node_class, profile.spec.measured_time) == (node_class, measured):
                 return profile
         return None

@@ -18,7 +18,7 @@ from foretide.prediction import PodPrediction
 from foretide.profiling.gain import spread_of
 from foretide.results import Environment
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
-from foretide_operator.times import epoch_milliseconds
+from foretide_kube.times import epoch_milliseconds
 
 LEAST_SPREAD: Final = 0.1
 """Predictions that are off by less than a twentieth stay as they were published: half of this deviation, which the test

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 
 from foretide_kube.client import KubeClient
 from foretide_kube.connecting import NoWayError, connect
+from foretide_operator.http import StatusServer
 from foretide_operator.planner.dispatcher import Dispatcher
 from foretide_operator.planner.garbage import collect_seldom
 from foretide_operator.planner.health import Health
 from foretide_operator.planner.leadership import Elector
 from foretide_operator.planner.metrics import Metrics
-from foretide_operator.planner.observe import serve
 from foretide_operator.planner.recorder import Recorder
 from foretide_operator.planner.settings import SettingError, Settings
 from foretide_operator.planner.watching import View
@@ -70,7 +70,8 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
         missing = view.waiting_for()
         return f"not listed yet: {', '.join(missing)}" if missing else ""
 
-    server = serve(settings.port, metrics.registry, unhealthy=lambda: health().problem(), unready=unready)
+    server = StatusServer(metrics.registry, alive=lambda: health().problem(), ready=unready, port=settings.port)
+    server.start()
     view.start()
     recorder.start()
     dispatcher.start()
@@ -85,7 +86,7 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
     recorder.stop()
     elector.stop()
     view.stop()
-    server.shutdown()
+    server.stop()
 
 
 def main() -> int:

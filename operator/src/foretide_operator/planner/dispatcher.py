@@ -23,6 +23,7 @@ from foretide.prediction import USUAL_PERCENTILE, PodPrediction
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.floor import Floor, Node, read_floor
 from foretide_kube.images import ImagesByNode
+from foretide_kube.measurements import Pair, Wanted
 from foretide_kube.pull_speeds import PullSpeeds
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.arrivals import Arrivals
@@ -70,6 +71,9 @@ class Facts(Protocol):
 
     def workload(self, namespace: str, name: str) -> WorkloadPredictions | None:
         """The published predictions of a workload, or None."""
+
+    def wanted(self) -> Mapping[Pair, Wanted]:
+        """The measurements that are under way or next."""
 
     def absorb_pod(self, item: Object) -> None:
         """Take note of a Pod as a write gave it back."""
@@ -228,6 +232,7 @@ class Dispatcher:
                 now_seconds=now,
                 turns=Turns({**self._tries, **self._patience.tries}, self._patience.since_seconds),
                 expectations=self._expectations,
+                wanted=self._facts.wanted(),
             )
             made, placing = floor.plan(
                 now,

@@ -12,6 +12,7 @@ from foretide_kube.cache import Key, WatchCache, object_key
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.floor import Node
 from foretide_kube.images import NO_LIST, ImagesByNode
+from foretide_kube.measurements import Pair, Wanted, wanted_of
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS, Resource
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.reduced import NodeFacts, facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
@@ -36,6 +37,8 @@ class View:
         self._nodes_by_name: tuple[object, object, dict[str, Node]] = (None, None, {})
         self._images: tuple[object, ImagesByNode] = (None, ImagesByNode({}))
         self._classes.add_listener(lambda _event, _item: self._read_claims())
+        self._wanted: dict[Key, dict[Pair, Wanted]] = {}
+        self._workloads.add_listener(self._note_measurements)
         self._caches = {
             "nodeclasses": self._classes,
             "aiworkloads": self._workloads,
@@ -96,6 +99,10 @@ class View:
         item = self._workloads.get(name, namespace)
         return None if item is None else facts_of(item)
 
+    def wanted(self) -> dict[Pair, Wanted]:
+        """The measurements that are under way or next."""
+        return {pair: each for wanted in list(self._wanted.values()) for pair, each in wanted.items()}
+
     def class_of(self, node: str) -> str | None:
         """The class of a node, or None."""
         found = self.nodes().get(node)
@@ -128,6 +135,15 @@ class View:
     def is_synced(self) -> bool:
         """Whether everything has been listed once."""
         return not self.waiting_for()
+
+    def _note_measurements(self, event: str, item: Object) -> None:
+        """Keep those workloads that are measured, of thousands."""
+        key, workload = object_key(item), facts_of(item)
+        found = {} if event == "DELETED" or workload is None else wanted_of(*key, workload)
+        if found:
+            self._wanted[key] = found
+        else:
+            self._wanted.pop(key, None)
 
     def _read_claims(self) -> None:
         known = [facts_of(item) for _, item in sorted(self._classes.snapshot().items())]

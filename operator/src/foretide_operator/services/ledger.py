@@ -285,7 +285,9 @@ def _latest(minutes: list[Minute], time: str) -> Latest | None:
         return sum(value(pairing) * pairing.requests for _, pairing in paired) / requests
 
     return Latest(
-        observed_microseconds=round(quantile_microseconds(whole.latency, paired[0][1].percent)),
+        observed_microseconds=round(
+            quantile_microseconds(whole.latency, paired[0][1].percent, whole.latency_microseconds)
+        ),
         predicted_microseconds=round(1e6 * mean(lambda pairing: pairing.predicted_latency_seconds)),
         in_flight_permille=round(1e3 * mean(lambda pairing: pairing.in_flight)),
         time=time,

@@ -20,6 +20,7 @@ from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.names import CONFIG_MAPS
 from foretide_kube.readable import readable
+from foretide_kube.times import epoch_milliseconds
 from foretide_operator.actions import Apply
 from foretide_operator.apply import apply_actions
 from foretide_operator.fleet import Fleet
@@ -28,7 +29,6 @@ from foretide_operator.services.ledger import Minute, Seen, ServiceLedger, advan
 from foretide_operator.services.reader import Readings
 from foretide_operator.services.targets import Reading
 from foretide_operator.settings import Settings
-from foretide_operator.times import epoch_milliseconds
 from foretide_operator.world import World
 
 log = logging.getLogger(__name__)

@@ -29,14 +29,19 @@ class Reading:
     report: ServiceReport
 
 
+def is_of_service(pod: Object, workloads: Mapping[Key, Object]) -> bool:
+    """Whether a Pod is labelled as one of an AIWorkload that is a service."""
+    metadata = pod["metadata"]
+    workload = workloads.get((metadata["namespace"], metadata.get("labels", {}).get(LABEL_WORKLOAD, "")))
+    return workload is not None and workload["spec"].get("run", {}).get("mode") == "Deployment"
+
+
 def service_pods(pods: Iterable[Object], workloads: Mapping[Key, Object]) -> Iterator[Object]:
     """The Pods that a Deployment of ours keeps for an AIWorkload that is a service."""
     for pod in pods:
-        labels = pod["metadata"].get("labels", {})
-        if labels.get(LABEL_ROLE) != ROLE_RUN or (controller_of(pod) or {}).get("kind") != "ReplicaSet":
-            continue
-        workload = workloads.get((pod["metadata"]["namespace"], labels.get(LABEL_WORKLOAD, "")))
-        if workload is not None and workload["spec"].get("run", {}).get("mode") == "Deployment":
+        is_run = pod["metadata"].get("labels", {}).get(LABEL_ROLE) == ROLE_RUN
+        is_kept = (controller_of(pod) or {}).get("kind") == "ReplicaSet"
+        if is_run and is_kept and is_of_service(pod, workloads):
             yield pod
 
 

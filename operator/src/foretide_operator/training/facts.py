@@ -9,7 +9,7 @@ from datetime import datetime
 
 from foretide_kube.client import Object
 from foretide_kube.kinds.completiontimemodel import CompletionTimeModel, Version
-from foretide_operator.times import epoch_milliseconds
+from foretide_kube.times import parse_time
 from foretide_operator.training.trainer import Outcome
 
 
@@ -22,7 +22,8 @@ class Facts:
     newest profile in the table, None if there is none; ``quiet_seconds`` is how long the table has not changed.
     ``trained_digest`` is the digest that the last training of this process was made from, empty if there was none;
     ``seconds_since_failure`` is how long ago that training failed, infinite if it did not.
-    ``outcome`` is a training that ended since the last look. ``defects`` are versions that could not be loaded, with
+    ``outcome`` is a training that ended since the last look, and ``training_began`` when the last one began: what was
+    observed later it has not seen. ``defects`` are versions that could not be loaded, with
     reason and message. ``config_maps`` are the operator's own, by name.
     """
 
@@ -37,6 +38,7 @@ class Facts:
     seconds_since_failure: float
     is_training: bool
     outcome: Outcome | None
+    training_began: datetime
     defects: Mapping[str, tuple[str, str]]
     config_maps: Mapping[str, Object]
     namespace: str
@@ -44,6 +46,11 @@ class Facts:
     now: datetime
 
     def rows_since(self, version: Version) -> int:
-        """How many rows were observed after a version's training; all if that time cannot be read."""
-        trained = epoch_milliseconds(version.trained_time)
-        return self.rows if trained is None else self.rows - bisect_right(self.observed_milliseconds, trained)
+        """How many rows were observed after a version's training began; all if nobody can read when that was.
+
+        Or if it is still to come: the clock was ahead, and has been put back.
+        """
+        trained = parse_time(version.trained_time)
+        if trained is None or trained > self.now:
+            return self.rows
+        return self.rows - bisect_right(self.observed_milliseconds, round(trained.timestamp() * 1000))

@@ -11,7 +11,7 @@ from foretide_kube.kinds.completiontimemodel import Trial
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that a new one is held against: when its training ended, its artefact, and its contention by class."""
+    """A version that a new one is held against: when its training began, its artefact, and its contention by class."""
 
     version: str
     trained_milliseconds: int

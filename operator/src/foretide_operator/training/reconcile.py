@@ -19,9 +19,9 @@ from foretide_kube.kinds.completiontimemodel import (
     Version,
 )
 from foretide_kube.names import API_VERSION, COMPLETION_TIME_MODELS, CONFIG_MAPS
+from foretide_kube.times import from_milliseconds, seconds_left
 from foretide_operator.actions import Action, Announce, Apply, Delete, WriteStatus
 from foretide_operator.config_maps import COMPONENT_LABEL
-from foretide_operator.times import from_milliseconds, seconds_since
 from foretide_operator.training import artefacts, verdicts
 from foretide_operator.training.facts import Facts
 from foretide_operator.training.protocol import TrainingReport
@@ -42,13 +42,17 @@ RETRY_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do; ``train`` asks for a training, ``recheck_seconds`` for another look, ``judgements`` are news."""
+    """What to do; ``train`` asks for a training, ``recheck_seconds`` for another look, ``judgements`` are news.
+
+    ``removals`` come after all else, which stands whether they succeed or not: each look finds them again.
+    """
 
     actions: tuple[Action, ...]
     status: CompletionTimeModelStatus
     train: bool = False
     recheck_seconds: float | None = None
     judgements: tuple[Judgement, ...] = ()
+    removals: tuple[Action, ...] = ()
 
 
 def decide(facts: Facts) -> Decision:
@@ -118,19 +122,18 @@ def decide(facts: Facts) -> Decision:
     if status != before:
         metadata = facts.model.metadata
         actions.append(WriteStatus(COMPLETION_TIME_MODELS, "", metadata.name, metadata.uid, plain(status)))
-    actions += _prune(
-        facts,
-        {name for version in history.versions if version.artefact is not None for name in version.artefact.config_maps},
-    )
     actions += _announced(facts, judgements, before, status)
-    return Decision(tuple(actions), status, train, wait_seconds, tuple(judgements))
+    needed = {
+        name for version in history.versions if version.artefact is not None for name in version.artefact.config_maps
+    }
+    return Decision(tuple(actions), status, train, wait_seconds, tuple(judgements), _unneeded(facts, needed))
 
 
 def _version(facts: Facts, outcome: Trained, described: Artefact) -> Version:
     report = outcome.report
     return Version(
         version=artefacts.version_of(outcome.artefact),
-        trained_time=to_time(facts.now),
+        trained_time=to_time(facts.training_began),
         observations=report.observations,
         input_rows=report.input_rows,
         input_classes=report.input_classes,
@@ -187,7 +190,8 @@ def _should_train(facts: Facts, history: History, *, has_sound: bool) -> tuple[b
                 return False, None
     waits = [SETTLE_SECONDS - facts.quiet_seconds, RETRY_SECONDS - facts.seconds_since_failure]
     if has_sound and latest is not None:
-        waits.append(facts.model.spec.retrain_after_seconds - seconds_since(latest.trained_time, facts.now))
+        ended_time = latest.state_time or latest.trained_time
+        waits.append(seconds_left(facts.model.spec.retrain_after_seconds, ended_time, facts.now))
     wait_seconds = max(waits)
     return (False, wait_seconds) if wait_seconds > 0 else (True, None)
 
@@ -221,9 +225,10 @@ def _announced(
     return actions
 
 
-def _prune(facts: Facts, needed: Collection[str]) -> list[Action]:
-    return [
+def _unneeded(facts: Facts, needed: Collection[str]) -> tuple[Action, ...]:
+    """The end of ConfigMaps whose version is kept no longer."""
+    return tuple(
         Delete(CONFIG_MAPS, facts.namespace, name)
         for name, item in sorted(facts.config_maps.items())
         if item["metadata"].get("labels", {}).get(COMPONENT_LABEL) == artefacts.COMPONENT and name not in needed
-    ]
+    )

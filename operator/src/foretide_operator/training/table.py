@@ -23,11 +23,11 @@ from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
 from foretide_kube.names import CONFIG_MAPS
 from foretide_kube.readable import readable
+from foretide_kube.times import epoch_milliseconds
 from foretide_operator.actions import Action, Apply, Delete
 from foretide_operator.config_maps import COMPONENT_LABEL, config_map
 from foretide_operator.forecasting import runtime_of, workload_column
-from foretide_operator.packed import unpack
-from foretide_operator.times import epoch_milliseconds
+from foretide_operator.packed import profile_of
 
 COMPONENT: Final = "observations"
 MAX_ROWS: Final = 20_000
@@ -42,11 +42,12 @@ _Identity = tuple[str, str, str, int, int]
 class ObservationTable:
     """Rows by (workload, node class, origin, time of observation, batch size).
 
-    Bounded by `foretide.observation_table.thin`.
+    Bounded by `foretide.observation_table.thin`. Rows of a workload share its signature, most of what a row takes.
     """
 
     def __init__(self, rows: Iterable[Observation] = ()) -> None:
         self._pairs: dict[_Pair, list[Observation]] = {}
+        self._signatures: dict[tuple[str, int], Signature] = {}
         self._revision = 0
         self._encoder = ShardEncoder()
         self._shards: dict[int, bytes] = {}
@@ -76,7 +77,8 @@ class ObservationTable:
 
     def extend(self, rows: Iterable[Observation]) -> bool:
         """Add rows; gives whether the table changed."""
-        changed = {pair: kept for pair, more in _by_pair(rows).items() if (kept := self._with(pair, more)) is not None}
+        by_pair = _by_pair(map(self._sharing, rows))
+        changed = {pair: kept for pair, more in by_pair.items() if (kept := self._with(pair, more)) is not None}
         if not changed:
             return False
         pairs = self._pairs | changed
@@ -87,6 +89,15 @@ class ObservationTable:
         self._pairs = pairs
         self._revision += 1
         return True
+
+    def _sharing(self, row: Observation) -> Observation:
+        """A row with the signature that rows of its workload at its batch size have, if it is the same."""
+        if len(self._signatures) > MAX_ROWS:
+            self._signatures.clear()
+        known = self._signatures.setdefault((row.workload, row.signature.batch_size), row.signature)
+        return (
+            row if known is row.signature or known != row.signature else msgspec.structs.replace(row, signature=known)
+        )
 
     def _with(self, pair: _Pair, more: Sequence[Observation]) -> list[Observation] | None:
         """What a pair keeps if these rows come to it; None if nothing changes."""
@@ -116,7 +127,7 @@ class ProfileRows:
 
 
 def _rows_of(item: Object, owner: Object) -> list[Observation]:
-    profile, workload = unpack(item), aiworkload.parse(owner)
+    profile, workload = profile_of(item), aiworkload.parse(owner)
     status = workload.status
     if status.signature is None or status.key != profile.spec.workload.key:
         return []

@@ -1,8 +1,8 @@
 """Holds versions of the model against each other on recent times that neither of them saw.
 
-A version has seen nothing that was observed after its training. A new version has seen all; so fits like it are made,
-each without the recent times of half of the pairs, and asked for these. Only node classes that the older version knows
-count: on others the newer cannot be worse.
+A version has seen nothing that was observed after its training began. A new version has seen all; so fits like it are
+made, each without the recent times of half of the pairs, and asked for these. Only node classes that the older version
+knows count: on others the newer cannot be worse.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def held_back(
 def served(
     rows: Sequence[Observation], devices: Mapping[str, DeviceFeatures], version: Opponent, against: Opponent
 ) -> Trial | None:
-    """A version against an older one on what was observed since it was trained; None if nothing was."""
+    """A version against an older one on what was observed since its training began; None if nothing was."""
     asked = [
         row
         for row in rows

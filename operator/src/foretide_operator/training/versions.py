@@ -103,7 +103,7 @@ def after_training(
     """The history when a training has ended, and what became of versions.
 
     ``trials`` hold the candidate against others, ``present_trial`` the version in use against the proven one;
-    ``rows_since`` counts the rows of the table that were observed after a version's training.
+    ``rows_since`` counts the rows of the table that were observed after a version's training began.
     """
     judgements: list[Judgement] = []
     history, rolled_back = _watch(history, present_trial, now)
@@ -157,7 +157,7 @@ def has_changed_materially(version: Version, rows: int, rows_since: int) -> bool
 
 
 def _watch(history: History, trial: Trial | None, now: datetime) -> tuple[History, Judgement | None]:
-    """The version in use judged by what was observed since it was trained."""
+    """The version in use judged by what was observed since its training began."""
     present, proven = history.named(history.active), history.proven
     if present is None or proven is None or trial is None or trial.against != proven.version or present == proven:
         return history, None

@@ -16,12 +16,12 @@ from foretide.prediction import UNSTABLE_RUN_TO_RUN, Prediction
 from foretide.profiling.gain import NINETY_PERCENT, Option, gains, spread_of, sure_enough_seconds
 from foretide.profiling.turns import Candidate, measuring_seconds, rank
 from foretide_kube.names import ROLE_PROFILE
+from foretide_kube.times import parse_time, seconds_left
 from foretide_operator.attempts import Attempt
 from foretide_operator.jobs import measuring_key
-from foretide_operator.line import WAITING
+from foretide_operator.line import IN_LINE, WAITING
 from foretide_operator.outcome import Done, Running
 from foretide_operator.spending import limits_of
-from foretide_operator.times import parse_time, seconds_since
 from foretide_operator.workload.facts import Facts
 
 SURE_ENOUGH: Final = "SureEnough"
@@ -190,7 +190,7 @@ def _told_permille(asked: _Asked) -> int:
     """The worth by which others see the workload in the line; its own figure as long as it is not in it."""
     status = asked.facts.workload.status
     rows = status.profiles.classes if status.profiles is not None and status.key == asked.facts.key else ()
-    told = next((row for row in rows if row.node_class == asked.node_class and row.reason == WAITING), None)
+    told = next((row for row in rows if row.node_class == asked.node_class and row.reason in IN_LINE), None)
     return asked.worth_permille if told is None or told.worth_permille is None else told.worth_permille
 
 
@@ -239,7 +239,7 @@ def _others(facts: Facts) -> str:
     considered = parse_time(facts.considered_time)
     for profile in facts.profiles:
         ended = parse_time(profile.spec.measured_time)
-        is_fresh = seconds_since(profile.spec.measured_time, facts.now) < LEARNING_SECONDS
+        is_fresh = seconds_left(LEARNING_SECONDS, profile.spec.measured_time, facts.now) > 0.0
         if considered is not None and ended is not None and ended > considered and is_fresh:
             return f"the measurement on {profile.spec.node_class}"
     return ""

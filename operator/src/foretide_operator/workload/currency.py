@@ -1,7 +1,8 @@
 """Current: whether a measurement still speaks of what tasks run on, or is to be made again, and why.
 
 It stays in use until the next one is there. A measurement that was made for a cause is not made again for that cause:
-if it did not take it away, the next would not either. Where tasks drift although it was made for that, predictions go
+if it did not take it away, the next would not either. One that tasks disturbed is made again, twice at most, for the
+cause that it was made for. Where tasks drift although it was made for that, predictions go
 by what tasks take (`foretide.runs`), and it rests for a day.
 """
 
@@ -11,17 +12,22 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from foretide_kube.kinds.nodeclass import NodeClass
-from foretide_kube.kinds.workloadprofile import WorkloadProfile
+from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
+from foretide_kube.times import parse_time, seconds_left
 from foretide_operator.actions import Verdict
 from foretide_operator.pairing.watch import Watch
-from foretide_operator.times import parse_time, seconds_since
 from foretide_operator.workload.facts import Facts
 
 TYPE: Final = "Current"
 DRIFT_REST_SECONDS: Final = 86_400.0
 """So long a measurement that was made for drift is not made again for drift."""
 
-OutdatedReason = Literal["HardwareChanged", "DriverChanged", "RuntimeChanged", "Drifted", "Stale"]
+MOST_DISTURBED: Final = 2
+"""So often a measurement is made again for the tasks beside it: where they always are, it is no use."""
+
+_LONGEST_CAUSE: Final = 256
+
+OutdatedReason = Literal["HardwareChanged", "DriverChanged", "RuntimeChanged", "Drifted", "Disturbed", "Stale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,8 @@ class Outdated:
 
     @property
     def is_changed(self) -> bool:
-        """Whether what was measured is known to have changed, and has not just grown old."""
-        return self.reason != "Stale"
+        """Whether what was measured is known to have changed, and has not just grown old or was disturbed."""
+        return self.reason not in {"Disturbed", "Stale"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +55,8 @@ class _Asked:
 def outdated(facts: Facts, profile: WorkloadProfile) -> Outdated | None:
     """The first of the checks below that says that a measurement is to be made again; None if none does."""
     asked = _asked(facts, profile)
-    replaced = profile.spec.replaced
-    for check in (_hardware_changed, _driver_changed, _runtime_changed, _drifted, _stale):
+    replaced = _made_for(profile)[1]
+    for check in (_hardware_changed, _driver_changed, _runtime_changed, _drifted, _disturbed, _stale):
         found = check(asked)
         if found is None:
             continue
@@ -130,15 +136,36 @@ def _drifted(asked: _Asked) -> Outdated | None:
     if asked.watch is None or not asked.watch.is_alarmed:
         return None
     spec = asked.profile.spec
-    was_made_for_drift = spec.replaced is not None and spec.replaced.reason == "Drifted"
-    if was_made_for_drift and seconds_since(spec.measured_time, asked.facts.now) < DRIFT_REST_SECONDS:
+    made_for = _made_for(asked.profile)[1]
+    was_made_for_drift = made_for is not None and made_for.reason == "Drifted"
+    if was_made_for_drift and seconds_left(DRIFT_REST_SECONDS, spec.measured_time, asked.facts.now):
         return None
     return Outdated("Drifted", f"tasks take {_direction(asked.watch)} than was predicted by it, beyond scatter")
 
 
+def _disturbed(asked: _Asked) -> Outdated | None:
+    beside = asked.profile.spec.measurement.environment.co_runners
+    times, made_for = _made_for(asked.profile)
+    if not beside or times >= MOST_DISTURBED:
+        return None
+    cause = str(times + 1) if made_for is None else f"{times + 1} {made_for.reason} {made_for.cause}"
+    return Outdated("Disturbed", f"{beside} {'task' if beside == 1 else 'tasks'} ran beside it", cause[:_LONGEST_CAUSE])
+
+
+def _made_for(profile: WorkloadProfile) -> tuple[int, Replaced | None]:
+    """How often a measurement was made again because it was disturbed, and what it was made for in the first place."""
+    replaced = profile.spec.replaced
+    if replaced is None or replaced.reason != "Disturbed":
+        return 0, replaced
+    times, _, first = replaced.cause.partition(" ")
+    reason, _, cause = first.partition(" ")
+    made_for = Replaced(name=replaced.name, reason=reason, cause=cause) if reason else None
+    return int(times) if times.isdecimal() else MOST_DISTURBED, made_for
+
+
 def _stale(asked: _Asked) -> Outdated | None:
     limit_seconds = asked.facts.workload.spec.profiling.max_age_seconds
-    if limit_seconds is None or seconds_since(asked.profile.spec.measured_time, asked.facts.now) < limit_seconds:
+    if limit_seconds is None or seconds_left(limit_seconds, asked.profile.spec.measured_time, asked.facts.now):
         return None
     return Outdated("Stale", f"it is older than spec.profiling.maxAgeSeconds, {limit_seconds} s")
 

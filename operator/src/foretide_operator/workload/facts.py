@@ -8,6 +8,7 @@ from datetime import datetime
 
 from foretide.profiling.turns import Candidate, Spent
 from foretide.signature import Signature
+from foretide_kube.cache import Key
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import Actuals, AIWorkload, ServiceActuals, workload_key
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
@@ -23,20 +24,21 @@ class Facts:
     """What is known of one workload.
 
     ``classes`` are the node classes that the workload selects, by name; ``nodes`` every node of the cluster,
-    ``workload_pods`` every Pod of any workload.
+    ``workload_pods`` every Pod of any workload, ``workloads`` every AIWorkload by namespace and name.
     ``attempts`` are its inspect and profile Jobs, ``profiles`` its WorkloadProfiles of the present key, and
     ``superseded`` those of any key that another one has replaced. ``watches`` has, by class, what tasks said of the
     measurement there. ``measuring`` counts the unfinished measuring Jobs per class, of all workloads; ``refusals``
-    are Jobs, by name, that the API server would not take just now. ``spent`` is what a day's measurements took, and
-    ``ahead`` has for each class the first of the other workloads that wait to be measured there. ``considered_time``
-    is until when measurements were learned from, or left; empty if no model is in use. While ``rest_seconds`` are left,
-    its status is not written for small changes.
+    are Jobs and Deployments, by name, that the API server would not take just now. ``spent`` is what a day's
+    measurements took, and ``ahead`` has for each class the first of the other workloads that wait to be measured there.
+    ``considered_time`` is until when measurements were learned from, or left; empty if no model is in use. While
+    ``rest_seconds`` are left, its status is not written for small changes.
     """
 
     workload: AIWorkload
     classes: tuple[ClassMembers, ...]
     nodes: tuple[Object, ...]
     workload_pods: Collection[Object] = ()
+    workloads: Mapping[Key, Object] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     profiles: tuple[WorkloadProfile, ...] = ()
     superseded: tuple[WorkloadProfile, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from foretide.results import ProfileResult
 from foretide_kube.client import Object
+from foretide_kube.ended_pods import bound_milliseconds
 from foretide_kube.kinds.aiworkload import cpu_millis
 from foretide_kube.kinds.common import Metadata, to_time
 from foretide_kube.kinds.workloadprofile import (
@@ -15,10 +16,10 @@ from foretide_kube.kinds.workloadprofile import (
     to_object,
 )
 from foretide_kube.names import API_VERSION, LABEL_MANAGED_BY, LABEL_WORKLOAD, MANAGED_BY, ROLE_PROFILE, child_name
+from foretide_kube.times import from_milliseconds
 from foretide_operator.co_runners import co_runners
-from foretide_operator.outcome import Done, bound_milliseconds
+from foretide_operator.outcome import Done
 from foretide_operator.pairing.ended import task_times
-from foretide_operator.times import from_milliseconds
 from foretide_operator.workload.facts import Facts
 
 
@@ -30,7 +31,11 @@ def profile_of(facts: Facts, node_class: str, done: Done, replaced: Replaced | N
     metadata = facts.workload.metadata
     startup, end = _startup_and_end(result, done.pod)
     beside = co_runners(
-        facts.workload_pods, done.pod, begin_milliseconds=result.work_begin, end_milliseconds=result.work_end
+        facts.workload_pods,
+        facts.workloads,
+        done.pod,
+        begin_milliseconds=result.work_begin,
+        end_milliseconds=result.work_end,
     )
     measured_time = to_time(from_milliseconds(end))
     # Times are of more than one clock: the next one must not have the name of the one that it replaces.

@@ -34,7 +34,7 @@ def decide(facts: Facts, ledger: Ledger) -> tuple[Action, ...]:
         status = WorkloadProfileStatus(
             observed_generation=metadata.generation,
             conditions=conditions,
-            runs=ledger.of_class(facts.workload.metadata.uid, profile.spec.node_class),
+            runs=ledger.of_class(facts.workload.metadata.uid, profile.spec.node_class, profile.spec.measured_time),
         )
         if status != profile.status:
             actions.append(

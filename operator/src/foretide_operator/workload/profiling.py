@@ -9,22 +9,28 @@ from dataclasses import dataclass, replace
 from foretide.prediction import Prediction
 from foretide.signature import Signature
 from foretide_kube.client import Object
-from foretide_kube.kinds.aiworkload import MAX_PROFILING_MESSAGE, ClassProfiling, Profiles
+from foretide_kube.kinds.aiworkload import MAX_PREDICTIONS, MAX_PROFILING_MESSAGE, ClassProfiling, Profiles
 from foretide_kube.kinds.common import ConditionStatus
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
 from foretide_kube.names import JOBS, ROLE_PROFILE, WORKLOAD_PROFILES
 from foretide_operator.actions import Action, Create, Delete, Verdict
-from foretide_operator.attempts import Attempt, Step, advance, latest, on_class, retire
+from foretide_operator.attempts import STARTING_SECONDS, Attempt, Step, advance, latest, on_class, retire
 from foretide_operator.fleet import ClassMembers, is_ready
 from foretide_operator.jobs import measuring_key, profile_job, replaced_by
-from foretide_operator.line import WAITING
-from foretide_operator.outcome import Done, Failed
+from foretide_operator.line import NODES_BUSY, WAITING
+from foretide_operator.outcome import Done, Failed, Running
+from foretide_operator.workload.alone import node_seconds, wait_for_a_node
 from foretide_operator.workload.choice import ONE_AFTER_ANOTHER, SURE_ENOUGH, Choice, behind, choose
 from foretide_operator.workload.currency import outdated
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.measured import profile_of
 
 TYPE = "Profiled"
+
+TOO_MANY = Failed(
+    "TooManyNodeClasses",
+    f"only the first {MAX_PREDICTIONS} classes by name are predicted and measured; narrow spec.nodeClassSelector",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,9 @@ class _ClassStand:
     message: str = ""
     actions: tuple[Action, ...] = ()
     recheck_seconds: float | None = None
+    has_node: bool = False  # or is about to have one, as soon as there is one without tasks
+    node_seconds: int | None = None
+    latest_start_time: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,10 @@ def decide(
         settled={name for name, each in known.items() if each.replaced is None},
         doubted={name for name, each in known.items() if each.is_doubted},
     )
-    stands = _stands(facts, choices, known)
+    # All classes that have nodes are predicted as far as there is room: the others have no use for a measurement.
+    beyond = {each.name for each in facts.classes if each.members} if predictions else set()
+    beyond -= {prediction.node_class for prediction in predictions}
+    stands = _stands(facts, choices, known, predictions, beyond)
     return Profiling(
         _verdict(stands),
         _profiles(stands, choices, predictions),
@@ -100,19 +112,33 @@ def decide(
     )
 
 
-def _stands(facts: Facts, choices: Mapping[str, Choice], known: Mapping[str, _Known]) -> list[_ClassStand]:
-    """How it stands with each class, by name; what is worth most has the first chance to begin."""
+def _stands(
+    facts: Facts,
+    choices: Mapping[str, Choice],
+    known: Mapping[str, _Known],
+    predictions: Sequence[Prediction],
+    beyond: Collection[str],
+) -> list[_ClassStand]:
+    """How it stands with each class, by name; what is worth most has the first chance to begin.
+
+    The classes ``beyond`` are those that a status has no room to predict.
+    """
     place = {name: number for number, name in enumerate(choices)}
     stands = []
     for members in sorted(facts.classes, key=lambda each: place.get(each.name, len(place))):
-        stand = _stand(facts, members, choices.get(members.name), known.get(members.name))
+        name = members.name
+        stand = _stand(facts, members, choices.get(name), known.get(name), is_beyond=name in beyond)
+        if stand.has_node:
+            stand = replace(stand, node_seconds=node_seconds(facts, name, predictions))
         stands.append(stand)
-        if any(isinstance(action, Create) and action.resource == JOBS for action in stand.actions):
+        if _begins(stand.actions):
             choices = behind(choices, stand.name, facts)
     return sorted(stands, key=lambda stand: stand.name)
 
 
-def _stand(facts: Facts, members: ClassMembers, choice: Choice | None, known: _Known | None) -> _ClassStand:
+def _stand(
+    facts: Facts, members: ClassMembers, choice: Choice | None, known: _Known | None, *, is_beyond: bool
+) -> _ClassStand:
     name = members.name
     if known is not None and known.replaced is None:
         return _ClassStand(name, "Measured", actions=_retired(facts, name))
@@ -129,17 +155,21 @@ def _stand(facts: Facts, members: ClassMembers, choice: Choice | None, known: _K
         )
 
     attempt = _attempt_of(facts, name, replaced)
+    if is_beyond and (attempt is None or isinstance(attempt.outcome, Failed)):
+        return _from_step(facts, name, Step(failed=TOO_MANY), known)
     has_ready_node = any(is_ready(node) for node in members.members)
     if attempt is None and has_ready_node and not members.fits(facts.workload.spec.resources.limits):
         return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class takes a Pod with these limits")
     has_room = facts.measuring.get(name, 0) < facts.settings.profiles_per_class
-    step = advance(
-        on_class(attempt, members.members),
-        make,
-        may_start=has_room and has_ready_node and (choice is None or choice.may_start),
-        refusals=facts.refusals,
-        now=facts.now,
-    )
+    attempt_there = on_class(attempt, members.members)
+    may_start = has_room and has_ready_node and (choice is None or choice.may_start)
+    step = advance(attempt_there, make, may_start=may_start, refusals=facts.refusals, now=facts.now)
+    wait = wait_for_a_node(facts, members) if _begins(step.actions) else None
+    if wait is not None:
+        step = advance(attempt_there, make, may_start=False, refusals=facts.refusals, now=facts.now)
+        step = replace(step, recheck_seconds=STARTING_SECONDS)
+        if step.reason == WAITING:
+            step = replace(step, reason=NODES_BUSY, message=wait.message)
     if step.done is None and step.failed is None and not step.is_active:
         step = _held_back(step, choice, has_ready_node=has_ready_node)
         if choice is not None and not choice.is_wanted:
@@ -148,7 +178,22 @@ def _stand(facts: Facts, members: ClassMembers, choice: Choice | None, known: _K
         # Its name is that of the next one, too: it makes room, and the next look begins anew.
         metadata = attempt.job["metadata"]
         step = Step(reason=WAITING, actions=(Delete(JOBS, metadata["namespace"], metadata["name"]),))
-    return _from_step(facts, name, step, known)
+    stand = _from_step(facts, name, step, known)
+    return replace(
+        stand,
+        has_node=wait is not None or (step.is_active and not _is_blocked(attempt_there)),
+        latest_start_time=None if wait is None else wait.latest_time,
+    )
+
+
+def _begins(actions: Sequence[Action]) -> bool:
+    """Whether a measurement is to begin."""
+    return any(isinstance(action, Create) and action.resource == JOBS for action in actions)
+
+
+def _is_blocked(attempt: Attempt | None) -> bool:
+    """Whether what is under way cannot measure for now."""
+    return attempt is not None and isinstance(attempt.outcome, Running) and bool(attempt.outcome.blocked_reason)
 
 
 def _is_of_another_cause(attempt: Attempt, replaced: Replaced | None) -> bool:
@@ -249,6 +294,8 @@ def _profiles(
                 message=stand.message[:MAX_PROFILING_MESSAGE],
                 gain_permille=None if choice is None else choice.gain_permille,
                 worth_permille=None if choice is None else choice.worth_permille,
+                node_seconds=stand.node_seconds,
+                latest_start_time=stand.latest_start_time,
             )
         )
     return Profiles.of(

@@ -11,6 +11,8 @@ from foretide_kube.kinds.aiworkload import AIWorkloadStatus
 from foretide_kube.kinds.common import Condition, plain, set_condition
 from foretide_kube.names import AIWORKLOADS
 from foretide_operator.actions import Action, Verdict, WriteStatus
+from foretide_operator.attempts import outlived
+from foretide_operator.jobs import measuring_key
 from foretide_operator.workload import admissibility, inspection, prediction, profiling, readiness, run
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.urgency import urgent_part
@@ -62,8 +64,9 @@ def decide(facts: Facts, predict: Predict) -> Decision:
         best=forecast.best,
         predictions=forecast.predictions,
     )
-    actions = [*inspected.actions, *profiled.actions, *running.actions]
-    rechecks = [seconds for seconds in (inspected.recheck_seconds, profiled.recheck_seconds) if seconds is not None]
+    old = outlived(facts.attempts, measuring_key(facts.workload.spec))
+    actions = [*inspected.actions, *profiled.actions, *running.actions, *old]
+    rechecks = [part.recheck_seconds for part in (inspected, profiled, running) if part.recheck_seconds is not None]
     is_held_back = facts.rest_seconds > 0.0 and status != before and urgent_part(status) == urgent_part(before)
     if status != before and not is_held_back:
         metadata = facts.workload.metadata

@@ -6,6 +6,7 @@ is never removed here, and never run again.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,9 +17,10 @@ from foretide.results import Failure, ResultError
 from foretide.termination_message import parse
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import RunCounts
-from foretide_kube.names import ANNOTATION_KEY, DEPLOYMENTS, JOBS
+from foretide_kube.kinds.common import ConditionStatus
+from foretide_kube.names import ANNOTATION_KEY, ANNOTATION_PAIRED, DEPLOYMENTS, JOBS
 from foretide_operator.actions import Action, Apply, Create, Delete, Patch, Verdict
-from foretide_operator.attempts import retire
+from foretide_operator.attempts import REFUSED_DELAY_SECONDS, retire
 from foretide_operator.jobs import (
     deployment_name,
     rollout_key,
@@ -27,6 +29,7 @@ from foretide_operator.jobs import (
     run_key,
     wanted_replicas,
 )
+from foretide_operator.measuring import controller_of
 from foretide_operator.outcome import finished_condition
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.waiting import in_words, read_waiting
@@ -43,6 +46,7 @@ class Running:
     verdict: Verdict | None
     counts: RunCounts | None = None
     actions: tuple[Action, ...] = ()
+    recheck_seconds: float | None = None
 
 
 def decide(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
@@ -55,7 +59,7 @@ def decide(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running
             running = _deployment(facts, may_start=may_start, inspection_failed=inspection_failed)
         case "None":
             return Running(None, _own_pods(facts), stale)
-    return Running(running.verdict, running.counts, (*stale, *running.actions))
+    return dataclasses.replace(running, actions=(*stale, *running.actions))
 
 
 def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
@@ -66,12 +70,10 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         if ended_key == key:
             return _ended_before(facts)
         waiting = _waiting(facts, JOB_TYPE, may_start=may_start, inspection_failed=inspection_failed)
-        if waiting is not None:
-            return waiting
-        return Running(
+        return waiting or _start(
+            facts,
+            Create(JOBS, run_job(facts.workload, facts.settings)),
             Verdict(JOB_TYPE, "Unknown", "Started", "the run Job was made"),
-            _none_yet(facts),
-            (Create(JOBS, run_job(facts.workload, facts.settings)),),
         )
     status = job.get("status", {})
     total = facts.workload.spec.run.task_count
@@ -90,7 +92,8 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         reason = "Suspended" if facts.workload.spec.suspend else "InProgress"
         return Running(Verdict(JOB_TYPE, "Unknown", reason, progress), counts, _adjust(facts, job))
     counts = replace(counts, ended_key=key)
-    actions = retire(job) if ended_key == key else ()  # the Job may go once the status says that it ended
+    # The Job may go, and its Pods with it, once the status says that it ended and each task was paired.
+    actions = retire(job) if ended_key == key and not _is_to_be_paired(facts, job) else ()
     if ended["type"] == "Complete":
         verdict = Verdict(JOB_TYPE, "True", "TasksSucceeded", f"{counts.succeeded} of {total} tasks succeeded")
     else:
@@ -99,25 +102,38 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
     return Running(verdict, counts, actions)
 
 
+def _is_to_be_paired(facts: Facts, job: Object) -> bool:
+    """Whether one of a Job's Pods was not paired yet: its end may be heard of later than the Job's."""
+    return any(
+        (controller_of(pod) or {}).get("uid") == job["metadata"]["uid"]
+        and ANNOTATION_PAIRED not in pod["metadata"].get("annotations", {})
+        for pod in facts.run_pods
+    )
+
+
 def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
     name = deployment_name(facts.workload)
     deployment = next((item for item in facts.deployments if item["metadata"]["name"] == name), None)
     if deployment is None:
         waiting = _waiting(facts, DEPLOYMENT_TYPE, may_start=may_start, inspection_failed=inspection_failed)
-        if waiting is not None:
-            return waiting
-        return Running(
+        return waiting or _start(
+            facts,
+            Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),
             Verdict(DEPLOYMENT_TYPE, "Unknown", "Started", "the Deployment was made"),
-            _none_yet(facts),
-            (Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),),
         )
     wanted = wanted_replicas(facts.workload.spec)
-    actions: tuple[Action, ...] = ()
-    if _key(deployment) != rollout_key(facts.workload.spec) or deployment["spec"].get("replicas") != wanted:
-        actions = (Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),)
     available = deployment.get("status", {}).get("availableReplicas", 0)
     counts = replace(_none_yet(facts), active=available)
     progress = f"{available} of {wanted} Pods available"
+    actions: tuple[Action, ...] = ()
+    if _key(deployment) != rollout_key(facts.workload.spec) or deployment["spec"].get("replicas") != wanted:
+        refused = facts.refusals.get(name)
+        if refused is not None:
+            status: ConditionStatus = "True" if 0 < wanted <= available else "False"
+            message = f"{progress}, as they were before a change that is refused: {refused.message}"
+            verdict = Verdict(DEPLOYMENT_TYPE, status, refused.reason, message)
+            return Running(verdict, counts, recheck_seconds=REFUSED_DELAY_SECONDS)
+        actions = (Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),)
     if facts.workload.spec.suspend:
         return Running(Verdict(DEPLOYMENT_TYPE, "False", "Suspended", "spec.suspend is true"), counts, actions)
     if available >= wanted:
@@ -125,6 +141,15 @@ def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Ru
     reason, message = _latest_failure(facts.run_pods) or ("PodsMissing", "")
     text = f"{progress}; the latest that failed: {message}" if message else progress
     return Running(Verdict(DEPLOYMENT_TYPE, "False", reason, text), counts, actions)
+
+
+def _start(facts: Facts, made: Create | Apply, started: Verdict) -> Running:
+    """Make what runs the tasks, or say why the API server would not take it just now."""
+    refused = facts.refusals.get(made.body["metadata"]["name"])
+    if refused is None:
+        return Running(started, _none_yet(facts), (made,))
+    verdict = Verdict(started.type, "Unknown", refused.reason, refused.message)
+    return Running(verdict, _none_yet(facts), recheck_seconds=REFUSED_DELAY_SECONDS)
 
 
 def _latest_failure(pods: Sequence[Object]) -> tuple[str, str] | None:

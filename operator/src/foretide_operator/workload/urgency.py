@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 
 from foretide_kube.kinds.aiworkload import AIWorkloadStatus
-from foretide_operator.line import WAITING
+from foretide_operator.line import IN_LINE, WAITING
 from foretide_operator.workload.waiting import without_waiting
 
-_ON_ITS_WAY: Final = frozenset({WAITING, "Started", "InProgress"})
+_ON_ITS_WAY: Final[frozenset[str]] = IN_LINE | {"Started", "InProgress"}
 """Reasons between which a measurement goes back and forth: its Job says which it is (`foretide_operator.line`)."""
 
 

@@ -14,7 +14,7 @@ from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import RunCounts
 from foretide_kube.names import ANNOTATION_PLAN, GATE_PLAN
 from foretide_kube.pod_plan import PodPlan
-from foretide_operator.times import parse_time
+from foretide_kube.times import parse_time
 
 SHIFT_SECONDS: Final = 10.0
 SHIFT_SHARE: Final = 0.1

@@ -14,6 +14,7 @@ from onnx.inliner import inline_local_functions
 
 from foretide.signature import OperatorKind, Signature
 from foretide_profiler import onnx_int8
+from foretide_profiler.counting.onnx_outline import outline
 from foretide_profiler.counting.tally import Tally
 from foretide_profiler.failures import ProfilerError
 from foretide_profiler.int8 import SAVED_BYTES_PER_WEIGHT, nothing_to_quantise
@@ -84,12 +85,12 @@ def count(request: ModelRequest) -> tuple[Signature, str]:
 
 
 def _checked(stream: BinaryIO) -> onnx.ModelProto:
-    """The model in the file, its functions put where they are called."""
+    """The model in the file without its weights, its functions put where they are called."""
     try:
-        model = onnx.load(stream, load_external_data=False)
+        model = onnx.load_model_from_string(outline(stream, has_shapes=True))
         outside = [tensor for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
         if not outside:
-            onnx.checker.check_model(model)
+            onnx.checker.check_model(outline(stream, has_shapes=False))
             return inline_local_functions(model) if model.functions else model
     except Exception as error:  # onnx and protobuf share no base below Exception
         message = f"the file is not a valid ONNX model: {error}"

@@ -1,4 +1,4 @@
-"""Bounds what clients hold: so many connections, so long for a request, and so many bytes of bodies at once.
+"""Bounds what clients hold open: so many connections, each for so long.
 
 A client has a deadline for each request, however its bytes drip in. Where all connections are in use, a new one has the
 place of that whose client has let us wait for longest: who holds connections open keeps nobody out, and no probe.
@@ -77,31 +77,14 @@ class Connections:
         with self._lock:
             return all(held.stage == "reading" or held.is_cut for held in self._held.values())
 
+    def nobody_waits(self) -> bool:
+        """Whether no client waits for us, though it may not have taken its answer."""
+        with self._lock:
+            return all(held.stage != "working" for held in self._held.values())
+
     @staticmethod
     def _cut(connection: socket.socket, held: _Held) -> None:
         """Wake its thread, which then closes it."""
         held.is_cut = True
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
-
-
-class Budget:
-    """Bytes of bodies that are held at once."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes = most_bytes
-        self._left_bytes = most_bytes
-        self._lock = threading.Lock()
-
-    def take(self, size_bytes: int) -> bool:
-        """Take so many; False where they are not left."""
-        with self._lock:
-            if size_bytes > self._left_bytes:
-                return False
-            self._left_bytes -= size_bytes
-            return True
-
-    def give_back(self, size_bytes: int) -> None:
-        """Have so many left again."""
-        with self._lock:
-            self._left_bytes += size_bytes

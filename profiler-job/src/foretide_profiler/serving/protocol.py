@@ -24,6 +24,13 @@ MAX_BYTES_PER_ELEMENT: Final = 32
 """So many characters of JSON are enough for any number, with its comma and a blank."""
 MAX_ENVELOPE_BYTES: Final = 65_536
 """What a JSON body may have besides its numbers."""
+_ENVELOPE_SIGNS: Final = 1024
+"""So many commas, brackets and quotes, too."""
+_READ_BYTES_PER_ELEMENT: Final = 48
+"""A number as Python has it: in a list, and then as numpy has it while its type is not known."""
+_READ_BYTES_PER_LIST: Final = 112
+_MOST_ANSWERED_BYTES_PER_ELEMENT: Final = 25
+"""-1.2345678901234567e-300, and a comma."""
 
 Tensor = npt.NDArray[np.generic]
 Outputs = Sequence[tuple[str, Tensor]]
@@ -102,10 +109,26 @@ def most_bytes(form: ModelInput, content_type: str) -> int:
     return MAX_BYTES_PER_ELEMENT * elements + MAX_ENVELOPE_BYTES
 
 
-def read(body: bytes, content_type: str, form: ModelInput) -> tuple[Tensor, str | None]:
-    """The input in a body, and the id that the client gave; RequestError says what is wrong with it."""
+def reading_bytes(form: ModelInput) -> int:
+    """What the numbers of a JSON body take at most while they are read, besides the body and the tensor."""
+    return _READ_BYTES_PER_ELEMENT * math.prod(form.shape) + _READ_BYTES_PER_LIST * _most_lists(form)
+
+
+def answer_bytes(outputs: Outputs) -> int:
+    """What outputs of this form and their JSON take at most."""
+    return MAX_ENVELOPE_BYTES + sum(
+        tensor.nbytes + _MOST_ANSWERED_BYTES_PER_ELEMENT * tensor.size for _, tensor in outputs
+    )
+
+
+def read(body: bytes | bytearray, content_type: str, form: ModelInput) -> tuple[Tensor, str | None]:
+    """The input in a body, and the id that the client gave; RequestError says what is wrong with it.
+
+    The tensor of a body in bytes is that body's memory.
+    """
     if content_type == BYTES:
         return _raw(body, form), None
+    _check_signs(body, form)
     try:
         request = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -155,13 +178,29 @@ def check_outputs(outputs: Outputs) -> None:
             raise ProfilerError("OutputUnsupported", message, "model")
 
 
-def _raw(body: bytes, form: ModelInput) -> Tensor:
+def _most_lists(form: ModelInput) -> int:
+    """Lists that an input consists of when it is nested as its shape."""
+    return sum(math.prod(form.shape[:depth]) for depth in range(len(form.shape)))
+
+
+def _check_signs(body: bytes | bytearray, form: ModelInput) -> None:
+    """Refuse, before anything is made of it, a body of more parts than the input has: each part takes memory."""
+    for sign, most in ((b",", math.prod(form.shape)), (b"[", _most_lists(form)), (b"{", 0), (b'"', 0)):
+        if body.count(sign) > most + _ENVELOPE_SIGNS:
+            shape = ",".join(map(str, form.shape))
+            message = (
+                f"more than {most + _ENVELOPE_SIGNS} times {sign.decode()!r}; an input of shape {shape} has no such"
+            )
+            raise _invalid("body", message)
+
+
+def _raw(body: bytes | bytearray, form: ModelInput) -> Tensor:
     dtype = np.dtype(form.data_type).newbyteorder("<")
     wanted = math.prod(form.shape) * dtype.itemsize
     if len(body) != wanted:
         shape = ",".join(map(str, form.shape))
         raise _refused("body", f"{len(body)} bytes; {_DATATYPES[form.data_type]} of shape {shape} are {wanted}")
-    return np.frombuffer(body, dtype).reshape(form.shape).astype(form.data_type)
+    return np.frombuffer(body, dtype).reshape(form.shape).astype(form.data_type, copy=False)
 
 
 def _numbers(data: msgspec.Raw, form: ModelInput) -> Tensor:

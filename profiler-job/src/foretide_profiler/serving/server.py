@@ -32,10 +32,10 @@ class Answers(Protocol):
     def most_bytes(self, content_type: str) -> int:
         """The longest body that can be a request, of this type; the request is refused where none is taken now."""
 
-    def hold(self, size_bytes: int) -> Callable[[], None]:
-        """Make room for a body; what is given back is called when it is not needed any more."""
+    def hold(self, content_type: str, size_bytes: int) -> Callable[[], None]:
+        """Make room for a request; what is given back is called when its answer is gone."""
 
-    def infer(self, body: bytes, content_type: str) -> tuple[bytes, Mapping[str, str]]:
+    def infer(self, body: bytearray, content_type: str) -> tuple[bytes, Mapping[str, str]]:
         """The body of an answer, and headers that tell what it took."""
 
     def turned_away(self, error: RequestError) -> None:
@@ -65,6 +65,7 @@ class Port:
 
 
 class _Server(ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
@@ -73,6 +74,12 @@ class _Server(ThreadingHTTPServer):
         self.answers = answers
         self.connections = connections
         super().__init__(("", port), _Handler)
+
+    def server_bind(self) -> None:
+        """Listen on IPv4 and IPv6 alike: a Pod may have an address of either alone."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - as inherited
         return self.connections.admit(request)
@@ -112,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         is_read = False
         try:
             content_type, length = self._announced()
-            free = self._answers.hold(length)
+            free = self._answers.hold(content_type, length)
             body = self._body(length)
             is_read = True
             self._connections.is_now(self.connection, "working")
@@ -143,14 +150,17 @@ class _Handler(BaseHTTPRequestHandler):
         if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_LENGTH):
             raise RequestError(400, "RequestInvalid", f"{text[:32]!r} is no length", "content-length")
         if int(text) > most_bytes:
-            message = f"{text} bytes; an input of this type has at most {most_bytes}"
+            message = f"{text} bytes; of {found} at most {most_bytes} are read" + (
+                f"; send {BYTES}, which takes the least" if found == JSON else ""
+            )
             raise RequestError(413, "BodyTooLarge", message, "body")
         return found, int(text)
 
-    def _body(self, length: int) -> bytes:
-        body = self.rfile.read(length)
-        if len(body) < length:
-            raise RequestError(400, "BodyIncomplete", f"{len(body)} bytes came of {length}", "body")
+    def _body(self, length: int) -> bytearray:
+        body = bytearray(length)
+        come = self.rfile.readinto(body)
+        if come < length:
+            raise RequestError(400, "BodyIncomplete", f"{come} bytes came of {length}", "body")
         return body
 
     def _refuse(self, error: RequestError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -17,17 +18,16 @@ from foretide_profiler.output import progress
 from foretide_profiler.requests import ModelRequest, ServeCall
 from foretide_profiler.runtimes import LoadedModel
 from foretide_profiler.serving import protocol
-from foretide_profiler.serving.connections import Budget
+from foretide_profiler.serving.connections import Connections
 from foretide_profiler.serving.figures import CONTENT_TYPE, TOO_MANY_WAIT, Figures
+from foretide_profiler.serving.inferring import Inferences
 from foretide_profiler.serving.line import Line
-from foretide_profiler.serving.protocol import BYTES, JSON, Outputs, RequestError, Tensor
+from foretide_profiler.serving.protocol import JSON, RequestError
+from foretide_profiler.serving.room import Room
 from foretide_profiler.serving.server import Port
 
-DRAIN_SECONDS: Final = 25.0
-"""So long who waits is served after the word to stop; Kubernetes gives the Pod five more."""
-USUAL_BODIES_BYTES: Final = 64 * 2**20
-BODIES_SHARE: Final = 8
-"""Of its memory a service holds one part in so many as bodies of requests."""
+DRAIN_SECONDS: Final = 20.0
+"""So long who waits is served after the word to stop; of the Pod's 30 s five are over then, and five are left."""
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 _NO_ROOM: Final = TOO_MANY_WAIT | {"NotReady", "Stopping"}
@@ -49,7 +49,7 @@ def serve(call: ServeCall, process: Process) -> bytes:
     progress(f"answers requests on port {port.number}")
     word.wait()
     progress("told to stop: who waits is served, others are refused")
-    is_drained = service.drain(DRAIN_SECONDS, port.connections.are_answered)
+    is_drained = service.drain(DRAIN_SECONDS, port.connections)
     port.close()
     if not is_drained:
         message = f"stopped with requests that waited for more than {DRAIN_SECONDS:.0f} s; ask for a shorter queue"
@@ -58,54 +58,65 @@ def serve(call: ServeCall, process: Process) -> bytes:
     return encode(service.figures.report())
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What there is from the model's first inference on."""
+
+    model: LoadedModel
+    inferences: Inferences
+    line: Line
+    room: Room
+    worker: threading.Thread
+
+
 class Service:
     """Gives the port its answers: refuses while there is no model, and once it is told to end."""
 
     def __init__(self, call: ServeCall) -> None:
         self.figures = Figures()
         self._call = call
-        self._line: Line | None = None
-        self._worker: threading.Thread | None = None
-        self._model: LoadedModel | None = None
-        self._budget = Budget(USUAL_BODIES_BYTES)
-        self._reading = threading.Lock()
+        self._opened: _Opened | None = None
+        self._converting = threading.Lock()
         self._is_ending = False
 
     def open(self, model: LoadedModel, process: Process) -> None:
         """Begin to answer, after one inference that nobody asked for; raises what that raises."""
         checked(model, self._call.model)()
-        form = model.input
-        limit_bytes = process.limits.memory_bytes
-        most_bytes = USUAL_BODIES_BYTES if limit_bytes is None else limit_bytes // BODIES_SHARE
-        self._budget = Budget(max(most_bytes, *(protocol.most_bytes(form, kind) for kind in (JSON, BYTES))))
-        line = Line(_answering(model), length=self._call.queue, clock=time.perf_counter_ns)
-        self._worker = threading.Thread(target=line.work, name="inferences", daemon=True)
-        self._worker.start()
-        self._model, self._line = model, line
+        outputs = model.answer(protocol.zeros(model.input))
+        protocol.check_outputs(outputs)
+        room = Room(model.input, outputs, limit_bytes=process.limits.memory_bytes)
+        inferences = Inferences(model)
+        line = Line(inferences.answer, length=self._call.queue, clock=time.perf_counter_ns)
+        worker = threading.Thread(target=line.work, name="inferences", daemon=True)
+        worker.start()
+        self._opened = _Opened(model, inferences, line, room, worker)
 
-    def drain(self, seconds: float, are_answered: Callable[[], bool]) -> bool:
-        """Let nobody in, serve who waits and have their answers written; False where the time did not suffice."""
+    def drain(self, seconds: float, connections: Connections) -> bool:
+        """Let nobody in, serve who waits and have their answers taken; False where the time did not suffice to serve.
+
+        Who does not take an answer in this time has none, and that is no failure of the service.
+        """
         self._is_ending = True
         end_seconds = time.monotonic() + seconds
-        if self._line is not None and self._worker is not None:
-            self._line.close()
-            self._worker.join(seconds)
-        while not are_answered() and time.monotonic() < end_seconds:
+        opened = self._opened
+        if opened is not None:
+            opened.line.close()
+            opened.worker.join(seconds)
+        while not connections.are_answered() and time.monotonic() < end_seconds:
             time.sleep(0.01)
-        return are_answered() and not (self._worker is not None and self._worker.is_alive())
+        return connections.nobody_waits() and not (opened is not None and opened.worker.is_alive())
 
     def read(self, path: str) -> tuple[str, bytes]:
         """What there is to be read."""
         match path:
             case "/healthz":
-                if self._worker is not None and not self._worker.is_alive() and not self._is_ending:
-                    raise RequestError(503, "WorkerDead", "no inference is made any more")
+                self._check_alive()
                 return _PLAIN, b"ok\n"
             case "/readyz":
                 self._ready()
                 return _PLAIN, b"ok\n"
             case "/metrics":
-                in_flight = 0 if self._line is None else self._line.in_flight
+                in_flight = 0 if self._opened is None else self._opened.line.in_flight
                 return CONTENT_TYPE, self.figures.exposition(in_flight).encode()
             case "/report":
                 return JSON, encode(self.figures.report())
@@ -116,26 +127,22 @@ class Service:
 
     def most_bytes(self, content_type: str) -> int:
         """The longest body that can be a request."""
-        model, _ = self._ready()
-        return protocol.most_bytes(model.input, content_type)
+        return self._ready().room.most_bytes(content_type)
 
-    def hold(self, size_bytes: int) -> Callable[[], None]:
-        """Room for a body; all bodies together have a bound."""
-        budget = self._budget
-        if not budget.take(size_bytes):
-            message = f"the requests under way hold all of {budget.most_bytes} bytes; come back later"
-            raise RequestError(503, "Overloaded", message, retry_seconds=1)
-        return lambda: budget.give_back(size_bytes)
+    def hold(self, content_type: str, size_bytes: int) -> Callable[[], None]:
+        """Room for a request and its answer; all together have a bound."""
+        return self._ready().room.take(content_type, size_bytes)
 
-    def infer(self, body: bytes, content_type: str) -> tuple[bytes, Mapping[str, str]]:
+    def infer(self, body: bytes | bytearray, content_type: str) -> tuple[bytes, Mapping[str, str]]:
         """An inference in its turn; what it took is counted once its answer is ready."""
-        model, line = self._ready()
+        opened = self._ready()
         begun = time.perf_counter_ns()
-        with self._reading:  # lists of numbers take much memory while they are read: one at a time
-            batch, request_id = protocol.read(body, content_type, model.input)
-        turn = line.ask(batch)
+        with self._converting:  # lists of numbers take much memory: one at a time
+            batch, request_id = protocol.read(body, content_type, opened.model.input)
+        turn = opened.line.ask(batch)
         assert turn.outputs is not None  # noqa: S101 - a turn that ended without an error has them
-        answer = protocol.write(turn.outputs, _name_of(self._call.model), request_id)
+        with self._converting:
+            answer = protocol.write(turn.outputs, _name_of(self._call.model), request_id)
         waited, worked = (
             turn.begun_nanoseconds - turn.came_nanoseconds,
             turn.ended_nanoseconds - turn.begun_nanoseconds,
@@ -158,16 +165,28 @@ class Service:
         else:
             self.figures.failed(error.reason)
 
-    def _ready(self) -> tuple[LoadedModel, Line]:
+    def _ready(self) -> _Opened:
         if self._is_ending:
             raise RequestError(503, "Stopping", "the service is ending; ask another", retry_seconds=1)
-        if self._model is None or self._line is None:
+        if self._opened is None:
             raise RequestError(503, "NotReady", "the model is being loaded; come back later", retry_seconds=5)
-        return self._model, self._line
+        self._check_alive()
+        return self._opened
+
+    def _check_alive(self) -> None:
+        """Refuse where no inference is made any more: kubelet then starts the container anew."""
+        opened = self._opened
+        if opened is None or self._is_ending:
+            return
+        if not opened.worker.is_alive():
+            raise RequestError(503, "WorkerDead", "no inference is made any more", retry_seconds=60)
+        if opened.inferences.is_lost:
+            message = "the accelerator answers nothing any more; the service has to start anew"
+            raise RequestError(503, "AcceleratorLost", message, retry_seconds=60)
 
     def _described(self) -> bytes:
         """The model as the Open Inference Protocol tells of it."""
-        model, _ = self._ready()
+        model = self._ready().model
         form = model.input
         given = {"name": form.name, "datatype": protocol.datatype_of(form.data_type), "shape": form.shape}
         return msgspec.json.encode({"name": _name_of(self._call.model), "platform": model.runtime, "inputs": [given]})
@@ -175,26 +194,3 @@ class Service:
 
 def _name_of(request: ModelRequest) -> str:
     return request.name if request.file is None else request.file.stem
-
-
-def _answering(model: LoadedModel) -> Callable[[Tensor], Outputs]:
-    """An inference on somebody's batch, whose failures have a reason; what the model gives is looked at once before."""
-    form = model.input
-    protocol.check_outputs(model.answer(protocol.zeros(form)))
-
-    def answer(batch: Tensor) -> Outputs:
-        try:
-            return model.answer(batch)
-        except MemoryError as error:
-            raise _out_of_memory("an inference does not fit into memory") from error
-        except Exception as error:
-            if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
-                raise _out_of_memory(str(error)) from error
-            message = f"the model refuses the input, or failed: {error}"
-            raise RequestError(500, "InferenceFailed", message[:1024], "inputs[0].data") from error
-
-    return answer
-
-
-def _out_of_memory(message: str) -> RequestError:
-    return RequestError(500, "OutOfMemory", f"{message[:900]}; raise spec.resources.limits.memory")

@@ -47,7 +47,7 @@ NOISE_DEVIATION: Final = 0.08
 DESCRIPTION_RIDGE: Final = 1.3
 """Prior of no effect for each described column, in devices as a share of all: it is more than all of them, since
 settings of one board are no independent evidence of what its data sheet means."""
-MIN_DEVICES_FOR_SLOPES: Final = 8
+MIN_DEVICES_FOR_SLOPES: Final = 3
 FULL_ROWS: Final = 20
 """A device with so many rows, or with 30 % of the most that any has, tells what devices are like."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 
@@ -26,6 +27,16 @@ def seconds_since(text: str | None, now: datetime) -> float:
     """Seconds from then to ``now``; 0 for what is absent or lies ahead."""
     moment = parse_time(text)
     return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
+
+
+def seconds_left(wait_seconds: float, text: str | None, now: datetime) -> float:
+    """Seconds that are left of a wait since then; 0 for what is absent.
+
+    A time that is further ahead than the wait is long was told by a clock that has been put back: nothing is left.
+    """
+    moment = parse_time(text)
+    passed_seconds = math.inf if moment is None else (now - moment).total_seconds()
+    return max(0.0, wait_seconds - passed_seconds) if passed_seconds >= -wait_seconds else 0.0
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
