@@ -93,7 +93,7 @@ def test_a_component_is_frozen_while_the_block_lasts(tmp_path: Path) -> None:
         assert state(pid) == "T"
     while state(pid) == "T" and time.monotonic() < end:
         time.sleep(0.01)
-    assert state(pid) == "S"
+    assert state(pid) in {"S", "R"}
 
 
 def test_output_goes_to_the_log_and_its_end_can_be_read(tmp_path: Path) -> None:
