@@ -302,8 +302,9 @@ def made(api: MemoryApi) -> list[str]:
 
 def test_everything_that_is_wanted_is_measured_in_the_end_on_every_class() -> None:
     api = MemoryApi()
-    cluster(api)
-    for number in range(4):
+    api.put(NODES, node("f1", "fast"))
+    api.put(NODES, node("s1", "slow"))
+    for number in range(5):
         other = workload_object(f"w{number}", inferences=10 ** (number + 1))
         other["metadata"]["namespace"] = f"team-{number % 2}"
         api.put(AIWORKLOADS, other)
