@@ -187,6 +187,7 @@ def facts(status: CompletionTimeModelStatus | None = None, **fields: Any) -> Fac
             "classes": 1,
             "quiet_seconds": 100.0,
             "trained_digest": "",
+            "failures": 0,
             "seconds_since_failure": math.inf,
             "is_training": False,
             "outcome": None,
@@ -280,13 +281,26 @@ def test_a_clock_that_was_ahead_and_is_put_back_holds_no_training_up() -> None:
 def test_a_failed_training_keeps_the_version_in_use_and_says_why() -> None:
     status = after_training()
     failed = NotTrained("exit status 1: MemoryError", "d2")
-    decision = decide(facts(status, outcome=failed, digest="d2", trained_digest="d2", seconds_since_failure=0.0))
+    on_failed: dict[str, Any] = {"digest": "d2", "trained_digest": "d2"}
+    decision = decide(facts(status, outcome=failed, **on_failed, failures=1, seconds_since_failure=0.0))
     assert verdict(decision, "Trained") == ("False", "TrainingFailed")
     assert decision.status.active_version == status.active_version
     assert verdict(decision, "Ready") == ("True", "Ready")
-    later = decide(facts(decision.status, trained_digest="d2", digest="d2", seconds_since_failure=3600.0))
+    assert (decision.train, decision.recheck_seconds) == (False, 60.0)
+    later = decide(facts(decision.status, **on_failed, failures=1, seconds_since_failure=60.0))
     assert verdict(later, "Trained") == ("False", "TrainingFailed")
-    assert not later.train, "the same rows would fail again"
+    assert later.train, "it may have been the machine's fault"
+
+
+@pytest.mark.parametrize(
+    ("failures", "pause_seconds"), [(1, 60.0), (2, 120.0), (3, 240.0), (9, 3600.0), (10**6, 3600.0)]
+)
+def test_the_same_rows_are_tried_again_the_more_seldom_the_oftener_they_failed(
+    failures: int, pause_seconds: float
+) -> None:
+    given = facts(after_training(), digest="d2", trained_digest="d2", failures=failures, seconds_since_failure=1.0)
+    assert decide(given).recheck_seconds == pause_seconds - 1.0
+    assert decide(replace(given, seconds_since_failure=pause_seconds)).train
 
 
 MEASURED = NOW_MILLISECONDS - 20_000
@@ -300,7 +314,7 @@ MEASURED = NOW_MILLISECONDS - 20_000
         ({"digest": "d2", "quiet_seconds": 1.0}, False),
         ({"digest": "d2", "is_training": True}, False),
         ({"digest": "d2", "rows": 3}, True),  # too few for a training: only more measurements lead to one
-        ({"digest": "d2", "trained_digest": "d2"}, True),  # failed, and is not tried again
+        ({"digest": "d2", "trained_digest": "d2", "failures": 1, "seconds_since_failure": 1.0}, True),  # failed
     ],
 )
 def test_measurements_are_considered_when_no_training_is_to_come_for_them(changes: Any, *, is_considered: bool) -> None:
@@ -363,9 +377,9 @@ def test_old_versions_and_their_config_maps_go() -> None:
     assert set(maps) == {name for artefact in kept for name in artefact.config_maps}
 
 
-def train_for_real(request: TrainingRequest) -> Any:
+def train_for_real(request: TrainingRequest, *, timeout_seconds: float = 100.0) -> Any:
     done = threading.Event()
-    trainer = Trainer(done.set, timeout_seconds=100)
+    trainer = Trainer(done.set, timeout_seconds=timeout_seconds)
     trainer.start(request, "digest")
     assert trainer.is_running or done.is_set()
     assert done.wait(100)
@@ -395,6 +409,12 @@ def test_a_training_that_cannot_work_is_a_message_and_not_an_exception() -> None
     outcome = train_for_real(TrainingRequest(observations=(), devices={}))
     assert isinstance(outcome, NotTrained)
     assert "no rows" in outcome.message
+
+
+def test_a_training_that_takes_too_long_is_ended() -> None:
+    outcome = train_for_real(TrainingRequest(observations=tuple(rows(6)), devices={}), timeout_seconds=0.01)
+    assert isinstance(outcome, NotTrained)
+    assert "stopped after" in outcome.message
 
 
 @given(st.binary(max_size=200) | st.just(b"{}") | st.just(b'{"observations":1,"classes":[{"node_class":"x"}]}'))

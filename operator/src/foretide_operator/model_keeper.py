@@ -74,6 +74,7 @@ class ModelKeeper:
         self._changed_seconds = monotonic()
         self._trained_digest = ""
         self._training_began: datetime | None = None
+        self._failures = 0
         self._failed_seconds = -math.inf
         self._request_made_of: object = None
         self._request_made = TrainingRequest(observations=(), devices={})
@@ -127,6 +128,7 @@ class ModelKeeper:
                 classes=len({row.node_class for row in request.observations}),
                 quiet_seconds=self._monotonic() - self._changed_seconds,
                 trained_digest=self._trained_digest,
+                failures=self._failures,
                 seconds_since_failure=self._monotonic() - self._failed_seconds,
                 is_training=self._trainer.is_running,
                 outcome=outcome,
@@ -157,8 +159,10 @@ class ModelKeeper:
     def _new_outcome(self) -> Outcome | None:
         outcome = self._trainer.take()
         if outcome is not None:
+            has_failed, before = isinstance(outcome, NotTrained), self._trained_digest
             self._trained_digest = outcome.input_digest
-            self._failed_seconds = self._monotonic() if isinstance(outcome, NotTrained) else -math.inf
+            self._failures = has_failed * (1 + self._failures * (before == outcome.input_digest))
+            self._failed_seconds = self._monotonic() if has_failed else -math.inf
             self._metrics.training.labels("trained" if isinstance(outcome, Trained) else "failed").inc()
         return outcome
 

@@ -21,7 +21,8 @@ class Facts:
     ``observed_milliseconds`` are the times of its rows in ascending order; ``measured_milliseconds`` is that of the
     newest profile in the table, None if there is none; ``quiet_seconds`` is how long the table has not changed.
     ``trained_digest`` is the digest that the last training of this process was made from, empty if there was none;
-    ``seconds_since_failure`` is how long ago that training failed, infinite if it did not.
+    ``failures`` is how often in a row trainings from that digest failed, 0 if the last did not, and
+    ``seconds_since_failure`` how long ago that was, infinite if it did not.
     ``outcome`` is a training that ended since the last look, and ``training_began`` when the last one began: what was
     observed later it has not seen. ``defects`` are versions that could not be loaded, with
     reason and message. ``config_maps`` are the operator's own, by name.
@@ -35,6 +36,7 @@ class Facts:
     classes: int
     quiet_seconds: float
     trained_digest: str
+    failures: int
     seconds_since_failure: float
     is_training: bool
     outcome: Outcome | None

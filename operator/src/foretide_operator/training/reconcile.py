@@ -37,7 +37,9 @@ from foretide_operator.training.versions import (
 SETTLE_SECONDS: Final = 3.0
 """Rows come in flocks: training waits until none has come for so long."""
 RETRY_SECONDS: Final = 60.0
-"""The pause after a training that failed, whatever rows come meanwhile."""
+"""The pause after a training that failed, whatever rows come meanwhile; twice as long each time the same rows fail …"""
+LONGEST_RETRY_SECONDS: Final = 3600.0
+"""… up to this: what failed by the fault of the machine succeeds then, what is the fault of the rows never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ def decide(facts: Facts) -> Decision:
         classes = _classes(artefacts.report_of(active.artefact, config_maps))
     has_sound = active is not None and active in history.usable
     train, wait_seconds = _should_train(facts, history, has_sound=has_sound)
-    is_settled = not (train or facts.is_training or wait_seconds is not None)
+    is_waited_for = wait_seconds is not None and not _have_failed(facts)
+    is_settled = not (train or facts.is_training or is_waited_for)
     told = [
         verdicts.trained(facts, history),
         verdicts.accepted(facts, judgements),
@@ -180,6 +183,10 @@ def _should_train(facts: Facts, history: History, *, has_sound: bool) -> tuple[b
     if facts.is_training or facts.rows < facts.model.spec.minimum_observations:
         return False, None
     latest = history.versions[-1] if history.versions else None
+    if has_sound and _have_failed(facts):
+        pause_seconds = min(RETRY_SECONDS * 2.0 ** min(facts.failures - 1, 10), LONGEST_RETRY_SECONDS)
+        wait_seconds = pause_seconds - facts.seconds_since_failure
+        return (False, wait_seconds) if wait_seconds > 0 else (True, None)
     trained_digest = facts.outcome.input_digest if facts.outcome is not None else facts.trained_digest
     if has_sound:
         if facts.digest in {trained_digest, latest.input_sha256 if latest is not None else ""}:
@@ -194,6 +201,11 @@ def _should_train(facts: Facts, history: History, *, has_sound: bool) -> tuple[b
         waits.append(seconds_left(facts.model.spec.retrain_after_seconds, ended_time, facts.now))
     wait_seconds = max(waits)
     return (False, wait_seconds) if wait_seconds > 0 else (True, None)
+
+
+def _have_failed(facts: Facts) -> bool:
+    """Whether the last training failed, and was from the rows that the next one would be from."""
+    return facts.failures > 0 and facts.digest == facts.trained_digest
 
 
 def _considered_time(facts: Facts) -> str | None:

@@ -96,11 +96,21 @@ class Trainer:
             env=environment,
         ) as process:
             self._process = process
-            try:
-                output, errors = process.communicate(msgspec.json.encode(request), timeout=self._timeout_seconds)
-            except subprocess.TimeoutExpired:
+            is_late = threading.Event()
+
+            def end() -> None:
+                is_late.set()
                 process.kill()
-                return NotTrained(f"stopped after {self._timeout_seconds:.0f} s", input_digest)
+
+            timer = threading.Timer(self._timeout_seconds, end)
+            timer.daemon = True
+            timer.start()
+            try:
+                output, errors = process.communicate(msgspec.json.encode(request))
+            finally:
+                timer.cancel()
+        if is_late.is_set():
+            return NotTrained(f"stopped after {self._timeout_seconds:.0f} s", input_digest)
         if process.returncode != 0:
             last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
             return NotTrained(f"exit status {process.returncode}: {last[0][:400]}", input_digest)
