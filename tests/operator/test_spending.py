@@ -57,6 +57,12 @@ def test_a_job_counts_from_when_its_pod_had_a_node_to_its_end_though_its_pod_is_
     assert life.of(failed, bound=None).node_seconds == {"fast": 590.0}
 
 
+def test_a_job_that_went_while_the_clock_was_ahead_counts_for_its_deadline_at_most() -> None:
+    life, under_way = Life(), job(began_ago=600, activeDeadlineSeconds=700)
+    assert life.of(under_way).node_seconds == {"fast": 590.0}
+    assert life.of(hours=2.0).node_seconds == {"fast": 700.0}
+
+
 def test_what_failed_counts_when_its_job_and_its_workload_are_gone_until_a_day_has_passed() -> None:
     life, failed = Life(), ended(job(began_ago=600), "Failed", seconds_ago=0)
     life.of(failed)

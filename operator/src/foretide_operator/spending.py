@@ -168,8 +168,10 @@ class Spending:
         bound = self._bound_milliseconds.get(metadata["uid"])
         began = bound or epoch_milliseconds(metadata.get("creationTimestamp"))
         node_seconds = 0.0 if began is None else max(ended_seconds - began / 1000, 0.0)
-        if bound is None:
-            node_seconds = min(node_seconds, self._settings.profile_max_seconds + STARTING_SECONDS)
+        longest_seconds = self._settings.profile_max_seconds + STARTING_SECONDS
+        if bound is not None:  # a clock that was ahead must not spend the day: no Job goes on beyond its deadline
+            longest_seconds = job.get("spec", {}).get("activeDeadlineSeconds", longest_seconds)
+        node_seconds = min(node_seconds, longest_seconds)
         return Measurement(
             namespace=metadata["namespace"],
             node_class=_class_of(job),
