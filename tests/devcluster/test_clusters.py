@@ -117,7 +117,7 @@ def test_what_kubernetes_may_give_out_is_the_class_and_not_its_speed(cluster: Cl
 
 
 def test_a_pods_port_can_be_reached_from_the_host(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "-f", "-", stdin=pod("server", "fast-1", "serve", cpu="100m"))
+    cluster.kubectl("apply", "-f", "-", stdin=pod("server", "fast-1", "serve", cpu="200m"))
     cluster.kubectl("wait", "pod/server", "--for=condition=Ready", "--timeout=60s")
     address = cluster.kubectl("get", "pod", "server", "-o", "jsonpath={.status.podIP}")
 
@@ -133,7 +133,7 @@ def test_a_pods_port_can_be_reached_from_the_host(cluster: Cluster) -> None:
 
 
 def test_a_node_that_lost_its_power_comes_back_with_its_pods(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "-f", "-", stdin=pod("survivor", "slow-1", "serve", cpu="100m"))
+    cluster.kubectl("apply", "-f", "-", stdin=pod("survivor", "slow-1", "serve", cpu="200m"))
     cluster.kubectl("wait", "pod/survivor", "--for=condition=Ready", "--timeout=60s")
     node = cluster.node("slow-1")
     node.power_cut()
@@ -150,7 +150,7 @@ def test_a_node_that_lost_its_power_comes_back_with_its_pods(cluster: Cluster) -
 
 
 def test_a_kubelet_restart_does_not_disturb_pods(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "-f", "-", stdin=pod("calm", "fast-1", "serve", cpu="100m"))
+    cluster.kubectl("apply", "-f", "-", stdin=pod("calm", "fast-1", "serve", cpu="200m"))
     cluster.kubectl("wait", "pod/calm", "--for=condition=Ready", "--timeout=60s")
     before = cgroups.tasks(cluster.name, "fast-1")
     cluster.node("fast-1").restart_kubelet()
@@ -159,15 +159,16 @@ def test_a_kubelet_restart_does_not_disturb_pods(cluster: Cluster) -> None:
 
 
 def test_a_containerd_restart_does_not_disturb_pods_and_new_ones_start(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "-f", "-", stdin=pod("lasting", "fast-1", "serve", cpu="100m"))
+    cluster.kubectl("apply", "-f", "-", stdin=pod("lasting", "fast-1", "serve", cpu="200m"))
     cluster.kubectl("wait", "pod/lasting", "--for=condition=Ready", "--timeout=60s")
     before = cgroups.tasks(cluster.name, "fast-1")
     with cluster.node("fast-1").without("containerd"):
         assert before <= cgroups.tasks(cluster.name, "fast-1")
     cluster.wait_ready()
     assert before <= cgroups.tasks(cluster.name, "fast-1")
-    cluster.kubectl("apply", "-f", "-", stdin=pod("later", "fast-1", "serve", cpu="100m"))
+    cluster.kubectl("apply", "-f", "-", stdin=pod("later", "fast-1", "serve", cpu="200m"))
     cluster.kubectl("wait", "pod/later", "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("delete", "pod", "lasting", "later", "--now")  # the node has no room for more beside them
 
 
 def test_a_node_whose_kubelet_ended_is_revived(cluster: Cluster) -> None:
@@ -184,7 +185,7 @@ def test_a_frozen_api_server_answers_again_after_the_block(cluster: Cluster) -> 
 
 
 def test_a_container_can_be_stopped_continued_and_killed_from_outside(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "-f", "-", stdin=pod("signalled", "fast-1", "serve", cpu="100m"))
+    cluster.kubectl("apply", "-f", "-", stdin=pod("signalled", "fast-1", "serve", cpu="200m"))
     cluster.kubectl("wait", "pod/signalled", "--for=condition=Ready", "--timeout=60s")
 
     def container() -> dict[str, Any]:
