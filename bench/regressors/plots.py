@@ -31,8 +31,8 @@ def _bars(path: Path, told: Told) -> Path:
     names, splits = list(told), list(next(iter(told.values())))
     for number, split in enumerate(splits):
         heights = [np.median(np.abs(told[name][split][1] / told[name][split][0] - 1)) * 100 for name in names]
-        axes.bar(np.arange(len(names)) + 0.2 * number, heights, 0.2, label=split)
-    axes.set_xticks(np.arange(len(names)) + 0.2 * (len(splits) - 1) / 2, names, rotation=30, ha="right")
+        axes.bar(np.arange(len(names)) + 0.16 * number, heights, 0.16, label=split)
+    axes.set_xticks(np.arange(len(names)) + 0.16 * (len(splits) - 1) / 2, names, rotation=30, ha="right")
     axes.set(ylabel="median error of total time %", yscale="log", title="What is held out decides")
     axes.legend()
     return _saved(figure, path)
