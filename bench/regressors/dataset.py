@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.predict.table import Measured
-from foretide.model.table import SIZES, Array, Indices, Table, Texts
+from foretide.model.table import SIZES, Array, Indices, Table
 
 TARGETS: Final = ("flops", "macs", "total_time_s")
 KINDS: Final = ("model_type", "precision", "runtime")
@@ -39,11 +39,6 @@ class DataSet:
         """What the graph asks, as it is counted without being run, and hardware."""
         counted = [*SIZES, *(name for name in self.frame.columns if name.startswith("x_"))]
         return np.asarray(self.frame[[*counted, *self._hardware]].to_numpy(float))
-
-    @property
-    def is_count(self) -> Texts:
-        """Which columns of `hyperparameters` are amounts rather than one of two values."""
-        return np.array([len(set(column)) > 2 for column in self.hyperparameters.T])
 
     def target(self, name: str) -> Array:
         """One of `TARGETS`."""
