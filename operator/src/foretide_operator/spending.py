@@ -8,7 +8,7 @@ replaced by the next attempt, or go with its workload. Probes do not count; each
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from foretide.observation import Observation, namespace_of
@@ -88,29 +88,26 @@ class Spending:
         """
         age_seconds = now_seconds - self._summed_seconds
         is_due = not 0.0 <= age_seconds < REST_SECONDS
+        gone = self._open.keys() - {job["metadata"]["uid"] for job in jobs} if jobs is not self._jobs else ()
         if self._stored_of != table.revision:
             # whether a Job that is gone had a result is seen now, or never
-            is_due |= not 0.0 <= age_seconds < TABLE_REST_SECONDS or self._have_gone(jobs)
+            is_due |= not 0.0 <= age_seconds < TABLE_REST_SECONDS or bool(gone)
             if is_due:
                 self._read(table)
         if is_due:
             self._of_table = spent(self._stored, now_seconds=now_seconds)
             self._summed_seconds = now_seconds
         if is_due or jobs is not self._jobs:
-            gone = self._look_at(jobs, workload_of, bound_of)
-            took = {uid: self._took(job, now_seconds) for uid, job in {**gone, **self._open}.items()}
+            lost = self._look_at(jobs, gone, workload_of, bound_of)
+            took = {uid: self._took(job, now_seconds) for uid, job in {**lost, **self._open}.items()}
             failed = [uid for uid, job in self._open.items() if _has_failed(job)]
-            more = {uid: took.pop(uid) for uid in (*gone, *failed)}
+            more = {uid: took.pop(uid) for uid in (*lost, *failed)}
             self._bookings = booked(self._bookings, more, now_seconds=now_seconds)
             under_way = (each for uid, each in took.items() if uid not in self._bookings)
             jobless = spent([*self._bookings.values(), *under_way], now_seconds=now_seconds)
             self._spent = together(self._of_table, jobless)
             self._jobs = jobs
         return self._spent
-
-    def _have_gone(self, jobs: Sequence[Object]) -> bool:
-        there = {job["metadata"]["uid"] for job in jobs} if jobs is not self._jobs else self._open.keys()
-        return not self._open.keys() <= there
 
     def _read(self, table: ObservationTable) -> None:
         rows = [row for row in table.rows if row.origin == "Profile"]
@@ -123,12 +120,12 @@ class Spending:
     def _look_at(
         self,
         jobs: Sequence[Object],
+        gone: Collection[str],
         workload_of: Callable[[Object], Object | None],
         bound_of: Callable[[Object], int | None],
     ) -> dict[str, Object]:
-        """Take note of the Jobs without a stored result; gives those that went since the last look."""
-        there = {job["metadata"]["uid"] for job in jobs}
-        gone = {uid: job for uid, job in self._open.items() if uid not in there and not self._is_stored(job)}
+        """Take note of the Jobs without a stored result; gives those of the ``gone`` that never had one."""
+        lost = {uid: self._open[uid] for uid in gone if not self._is_stored(self._open[uid])}
         self._open = {
             uid: job
             for uid, job in self._unstored(jobs).items()
@@ -136,9 +133,9 @@ class Spending:
         }
         known = self._bound_milliseconds
         found = {uid: known.get(uid) or bound_of(job) for uid, job in self._open.items()}
-        found |= {uid: known.get(uid) for uid in gone}
+        found |= {uid: known.get(uid) for uid in lost}
         self._bound_milliseconds = {uid: bound for uid, bound in found.items() if bound is not None}
-        return gone
+        return lost
 
     def _unstored(self, jobs: Sequence[Object]) -> dict[str, Object]:
         """By UID the Jobs whose results the table does not have; which it has is looked up once for each."""
