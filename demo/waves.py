@@ -29,7 +29,8 @@ from foretide_kube.names import (
 )
 from foretide_kube.pod_form import PodForm, PodSpec
 from foretide_kube.requests import requests_of
-from foretide_kube.task_pods import TaskPod, epoch_seconds, read_pod
+from foretide_kube.task_pods import TaskPod, read_pod
+from foretide_kube.times import epoch_seconds
 
 LABEL_RUN = "demo.foretide.dev/run"
 LABEL_TASK = "demo.foretide.dev/task"

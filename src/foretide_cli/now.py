@@ -22,7 +22,8 @@ from foretide_cli.cluster import Seen
 from foretide_kube.floor import read_floor
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.published import predictions_of
-from foretide_kube.task_pods import TaskPod, epoch_seconds
+from foretide_kube.task_pods import TaskPod
+from foretide_kube.times import epoch_seconds
 
 
 class OnNode(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -30,7 +30,8 @@ from foretide_kube.missing_images import MissingImages
 from foretide_kube.names import GATE_PLAN, ROLE_PROFILE
 from foretide_kube.places import Places
 from foretide_kube.reduced import NodeFacts
-from foretide_kube.task_pods import TaskPod, epoch_seconds
+from foretide_kube.task_pods import TaskPod
+from foretide_kube.times import epoch_seconds
 
 _CLOCK_TOLERANCE_SECONDS: Final = 3.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -29,6 +28,7 @@ from foretide_kube.pod_form import ContainerResources, PodForm, PodStatus, Quant
 from foretide_kube.pod_plan import PodPlan
 from foretide_kube.quantity import QuantityError, millis, whole
 from foretide_kube.requests import requests_of
+from foretide_kube.times import epoch_seconds
 
 MAX_INFERENCES: Final = 10**9
 MOST_IMAGES: Final = 8
@@ -150,14 +150,6 @@ def read_pod(form: PodForm) -> TaskPod:
         ended_seconds=_ended_seconds(status),
         inferences_problem=problem,
     )
-
-
-def epoch_seconds(time: str | None) -> float | None:
-    """An RFC 3339 time as seconds since the epoch; None if it is absent or is none."""
-    try:
-        return datetime.fromisoformat(time).timestamp() if time else None
-    except ValueError:
-        return None
 
 
 @lru_cache(maxsize=1024)

@@ -17,6 +17,12 @@ def parse_time(text: str | None) -> datetime | None:
         return None
 
 
+def epoch_seconds(text: str | None) -> float | None:
+    """Seconds since the epoch, or None."""
+    moment = parse_time(text)
+    return None if moment is None else moment.timestamp()
+
+
 def epoch_milliseconds(text: str | None) -> int | None:
     """Milliseconds since the epoch, or None."""
     moment = parse_time(text)

@@ -22,7 +22,7 @@ from foretide_kube.names import (
     JOBS,
     Resource,
 )
-from foretide_kube.task_pods import epoch_seconds
+from foretide_kube.times import epoch_seconds
 from tests.faults.burst import Burst, is_gated, is_running, plan_of
 from tests.faults.jobs import mount_claim, pin, run_program, task_job, ungate
 from tests.faults.stage import Stage

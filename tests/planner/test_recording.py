@@ -10,7 +10,8 @@ import pytest
 from foretide.placement.task import WorkloadPredictions
 from foretide.prediction import Interval, PodPrediction
 from foretide_kube.pod_form import PodForm
-from foretide_kube.task_pods import TaskPod, WrittenPrediction, epoch_seconds, read_pod
+from foretide_kube.task_pods import TaskPod, WrittenPrediction, read_pod
+from foretide_kube.times import epoch_seconds
 from foretide_operator.planner.recording import (
     NotPredicted,
     annotation_patch,

@@ -12,7 +12,7 @@ from foretide_cli.doctor.observed import Extender, Lacking
 from foretide_cli.extenders import Get, container_status, observers_port
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.forwarding import PodPort
-from foretide_kube.task_pods import epoch_seconds
+from foretide_kube.times import epoch_seconds
 
 _AT_ONCE: Final = 8
 """Reviews, so that some seventy of them take a second over a slow line."""

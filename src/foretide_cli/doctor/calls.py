@@ -9,7 +9,7 @@ from foretide_cli.doctor.finding import INSTALL, LIMITS, Finding, named, one_lin
 from foretide_cli.doctor.observed import Extender, Observed, condition_of
 from foretide_cli.doctor.tasks import is_meant_for_us
 from foretide_kube.client import Object
-from foretide_kube.task_pods import epoch_seconds
+from foretide_kube.times import epoch_seconds
 
 _CALLS: Final = "foretide_extender_request_duration_seconds_count"
 _STALE_SECONDS: Final = 120.0

@@ -8,7 +8,7 @@ from foretide_cli.doctor.finding import INSTALL, one_line
 from foretide_cli.doctor.observed import TAKES_SECONDS, condition_of, statuses_of
 from foretide_kube.client import Object
 from foretide_kube.names import IMAGE_REASONS
-from foretide_kube.task_pods import epoch_seconds
+from foretide_kube.times import epoch_seconds
 
 
 class Trouble(NamedTuple):

@@ -9,7 +9,7 @@ from foretide_cli.doctor.finding import Finding, Severity, one_line
 from foretide_cli.doctor.observed import OPERATOR, TAKES_SECONDS, Observed
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.common import Condition
-from foretide_kube.task_pods import epoch_seconds
+from foretide_kube.times import epoch_seconds
 
 _REMEDIES: Final[dict[str, str]] = {
     "ModelDigestMismatch": "sha256sum FILE, and make another AIWorkload with that digest: spec.model cannot change",

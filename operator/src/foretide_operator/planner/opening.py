@@ -14,7 +14,8 @@ from foretide_kube.client import Object
 from foretide_kube.gate import gates_without_ours
 from foretide_kube.names import ANNOTATION_PLAN, ANNOTATION_PLANNED_NODE, ANNOTATION_PREDICTION
 from foretide_kube.pod_plan import PodPlan
-from foretide_kube.task_pods import TaskPod, epoch_seconds
+from foretide_kube.task_pods import TaskPod
+from foretide_kube.times import epoch_seconds
 
 SHIFT_SECONDS: Final = 3.0
 SHIFT_SHARE: Final = 0.2
