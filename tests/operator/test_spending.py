@@ -103,6 +103,19 @@ def test_jobs_that_only_wear_our_labels_are_not_booked() -> None:
     assert life.of().node_seconds == {}
 
 
+def test_a_job_that_failed_while_the_operator_was_away_counts_from_when_its_pod_had_a_node() -> None:
+    api = MemoryApi()
+    cluster(api)
+    (workload,) = api.all(AIWORKLOADS)
+    failed = ended(job(began_ago=600), "Failed", seconds_ago=0)
+    failed["metadata"]["ownerReferences"][0].update(uid=workload["metadata"]["uid"], name=workload["metadata"]["name"])
+    api.put(JOBS, failed)
+    api.put(PODS, pod_of(failed, phase="Failed"))
+    Process(api).work()
+    (stored,) = [item for item in api.all(CONFIG_MAPS) if item["metadata"]["name"] == booking.NAME]
+    assert booking.load(stored)[failed["metadata"]["uid"]].node_seconds == pytest.approx(56.5)
+
+
 def test_nothing_new_is_not_stored_again() -> None:
     life, failed = Life(), ended(job(began_ago=600), "Failed", seconds_ago=0)
     life.of(failed)
