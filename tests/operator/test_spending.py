@@ -57,10 +57,13 @@ def test_a_job_counts_from_when_its_pod_had_a_node_to_its_end_though_its_pod_is_
     assert life.of(failed, bound=None).node_seconds == {"fast": 590.0}
 
 
-def test_a_job_that_went_while_the_clock_was_ahead_counts_for_its_deadline_at_most() -> None:
-    life, under_way = Life(), job(began_ago=600, activeDeadlineSeconds=700)
+@pytest.mark.parametrize("told", [{}, {"activeDeadlineSeconds": 86_400}])
+def test_a_job_counts_for_the_deadline_of_ours_at_most_whatever_it_says_and_how_far_ahead_the_clock_was(
+    told: Object,
+) -> None:
+    life, under_way = Life(), job(began_ago=600, **told)
     assert life.of(under_way).node_seconds == {"fast": 590.0}
-    assert life.of(hours=2.0).node_seconds == {"fast": 700.0}
+    assert life.of(hours=2.0).node_seconds == {"fast": SETTINGS.job_deadline_seconds}
 
 
 def test_what_failed_counts_when_its_job_and_its_workload_are_gone_until_a_day_has_passed() -> None:
