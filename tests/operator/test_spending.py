@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from foretide.profiling.turns import Measurement, Spent
-from foretide_kube.names import AIWORKLOADS, CONFIG_MAPS, JOBS, PODS
+from foretide_kube.client import ApiError
+from foretide_kube.names import AIWORKLOADS, CONFIG_MAPS, JOBS, NODES, PODS, WORKLOAD_PROFILES, Resource
 from foretide_operator import booking
 from foretide_operator.spending import Spending
+from foretide_operator.training import table as tables
 from foretide_operator.training.table import ObservationTable
-from tests.operator.cluster_objects import SETTINGS, Object, ended, pod_of
+from tests.operator.cluster_objects import SETTINGS, Object, ended, node, pod_of, workload_object
 from tests.operator.memory_api import MemoryApi
-from tests.operator.test_controller import Process, cluster
+from tests.operator.test_controller import Process, cluster, live
 from tests.operator.test_line import NOW_SECONDS, OWNER, job, row_of_job
 
 BOUND_MILLISECONDS = round(1000 * (NOW_SECONDS - 590))
@@ -170,3 +174,25 @@ def test_the_operator_stores_what_failed_and_finds_it_again() -> None:
     )
     again = Process(api)
     assert failed["metadata"]["uid"] in again.controller._gatherer.spending.bookings
+
+
+class NoBookings(MemoryApi):
+    """Has no room for the ConfigMap of what failed."""
+
+    def patch(self, resource: Resource, name: str, *arguments: Any, **options: Any) -> Object:
+        if name == booking.NAME:
+            raise ApiError(403, "Forbidden", "exceeded quota: configmaps")
+        return super().patch(resource, name, *arguments, **options)
+
+
+def test_what_was_measured_is_stored_though_what_failed_cannot_be() -> None:
+    api = NoBookings()
+    api.put(NODES, node("f1", "fast"))
+    api.put(AIWORKLOADS, workload_object("cnn", profiling={"policy": "Always"}))
+    (workload,) = api.all(AIWORKLOADS)
+    failed = ended(job(began_ago=600), "Failed", seconds_ago=500)
+    failed["metadata"]["ownerReferences"][0].update(uid=workload["metadata"]["uid"], name=workload["metadata"]["name"])
+    api.put(JOBS, failed)
+    live(api, rounds=6)
+    assert len(api.all(WORKLOAD_PROFILES)) == 1
+    assert len(tables.load(api.all(CONFIG_MAPS))[0]) == 1
