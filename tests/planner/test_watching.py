@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.extender.real_objects import eventually
 class Server:
     """An API server that lists what it has once, tells the events given, and then keeps its watches open no longer."""
 
-    def __init__(self, listed: dict[str, list[Any]], events: dict[str, Iterable[tuple[str, Any]]]) -> None:
+    def __init__(self, listed: dict[str, list[Any]], events: Mapping[str, Iterable[tuple[str, Any]]]) -> None:
         self._listed = listed
         self._events = events
 
