@@ -21,6 +21,7 @@ from foretide_kube.names import (
     ANNOTATION_INFERENCES,
     ANNOTATION_KEY,
     API_VERSION,
+    CONTAINER,
     LABEL_JOB_NODE_CLASS,
     LABEL_MANAGED_BY,
     LABEL_ROLE,
@@ -33,7 +34,6 @@ from foretide_kube.names import (
     child_name,
 )
 from foretide_operator.pods import (
-    CONTAINER,
     class_affinity,
     image_of,
     mount_model,
