@@ -89,8 +89,14 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         progress = f"{counts.succeeded} of {total} tasks succeeded, {counts.active} active, {counts.failed} failed"
         if counts.waiting:
             progress = f"{progress}; {in_words(counts)}"
+        changes = _adjust(facts, job)
+        refused = facts.refusals.get(job["metadata"]["name"])
+        if changes and refused is not None:
+            message = f"{progress}, as asked before a change that is refused: {refused.message}"
+            verdict = Verdict(JOB_TYPE, "Unknown", refused.reason, message)
+            return Running(verdict, counts, recheck_seconds=REFUSED_DELAY_SECONDS)
         reason = "Suspended" if facts.workload.spec.suspend else "InProgress"
-        return Running(Verdict(JOB_TYPE, "Unknown", reason, progress), counts, _adjust(facts, job))
+        return Running(Verdict(JOB_TYPE, "Unknown", reason, progress), counts, changes)
     counts = replace(counts, ended_key=key)
     # The Job may go, and its Pods with it, once the status says that it ended and each task was paired.
     actions = retire(job) if ended_key == key and not _is_to_be_paired(facts, job) else ()
