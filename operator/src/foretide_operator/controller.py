@@ -20,7 +20,7 @@ from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
 from foretide_operator.forecasting import Knowledge
 from foretide_operator.gather import Gatherer, is_alive
-from foretide_operator.jobs import probing_key
+from foretide_operator.job_keys import probing_key
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
 from foretide_operator.nodeclass import discovery, probing

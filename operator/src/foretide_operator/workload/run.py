@@ -21,14 +21,8 @@ from foretide_kube.kinds.common import ConditionStatus
 from foretide_kube.names import ANNOTATION_KEY, ANNOTATION_PAIRED, DEPLOYMENTS, JOBS
 from foretide_operator.actions import Action, Apply, Create, Delete, Patch, Verdict
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS, retire
-from foretide_operator.jobs import (
-    deployment_name,
-    rollout_key,
-    run_deployment,
-    run_job,
-    run_key,
-    wanted_replicas,
-)
+from foretide_operator.job_keys import rollout_key, run_key
+from foretide_operator.jobs import deployment_name, run_deployment, run_job, wanted_replicas
 from foretide_operator.measuring import controller_of
 from foretide_operator.outcome import finished_condition
 from foretide_operator.workload.facts import Facts
