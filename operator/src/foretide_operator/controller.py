@@ -104,7 +104,7 @@ class Controller:
         self._learning = Throttle(monotonic, worked)
         self._model = ModelKeeper(client, world, settings, trainer, metrics, monotonic=monotonic)
         self._knows_model = False
-        self._pairer = Pairer(client, world, settings, metrics)
+        self._pairer = Pairer(client, world, settings, metrics, monotonic=monotonic)
         self._services = ServicePairer(client, world, settings, metrics)
 
     @property
