@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from foretide_kube.client import ApiError, KubeClient
-from foretide_kube.measurements import LONGEST_AWAITED_SECONDS
+from foretide_kube.constraints import Toleration
+from foretide_kube.measurements import LONGEST_AWAITED_SECONDS, Wanted
 from foretide_operator.planner.watching import View
 from tests.extender.cluster_values import class_object, node_object, workload_object
 from tests.extender.real_objects import eventually
@@ -21,7 +22,7 @@ class Server:
 
     def __init__(self, listed: dict[str, list[Any]], events: Mapping[str, Iterable[tuple[str, Any]]]) -> None:
         self._listed = listed
-        self._events = events
+        self._events = dict(events)
 
     def list_objects_with_version(self, resource: Any, *_: Any, reduce: Any, **__: Any) -> tuple[list[Any], str]:
         return [reduce(item) for item in self._listed.get(resource.plural, [])], "10"
@@ -120,19 +121,25 @@ def told(clock: Callable[[], float], first: dict[str, Any], then: Iterable[dict[
     return view
 
 
-def wanted(first: dict[str, Any], *then: dict[str, Any]) -> dict[str, float]:
-    """The classes of the measurements that are known in the end, with their seconds."""
+def wanted(first: dict[str, Any], *then: dict[str, Any]) -> dict[str, Wanted]:
+    """The classes of the measurements that are known in the end."""
     known = told(lambda: 0.0, first, then).wanted()
-    assert all(each.cpu_millis == 1000 and each.memory_bytes == 512 * 2**20 for each in known.values())
     assert all(pair[:2] == ("team", "resnet") for pair in known)
-    return {node_class: each.seconds for (_, _, node_class), each in known.items()}
+    return {node_class: each for (_, _, node_class), each in known.items()}
 
 
 def test_measurements_are_known_while_the_status_tells_of_them() -> None:
-    assert wanted(measuring(1, "fast", "slow")) == {"fast": 40.0, "slow": 40.0}
-    assert wanted(measuring(1, "fast"), measuring(11, "slow")) == {"slow": 40.0}
+    taken = Wanted(40.0, 1000, 512 * 2**20)
+    assert wanted(measuring(1, "fast", "slow")) == {"fast": taken, "slow": taken}
+    assert wanted(measuring(1, "fast"), measuring(11, "slow")) == {"slow": taken}
     assert wanted(measuring(1, "fast"), measuring(11)) == {}
-    assert wanted(WORKLOAD, measuring(11, "fast")) == {"fast": 40.0}
+    assert wanted(WORKLOAD, measuring(11, "fast")) == {"fast": taken}
+
+
+def test_what_tasks_tolerate_is_known_of_their_measurement() -> None:
+    item = measuring(1, "fast")
+    item["spec"]["run"] = {"mode": "None", "template": {"tolerations": [{"key": "k", "operator": "Exists"}]}}
+    assert wanted(item)["fast"].constraints.tolerations == (Toleration("k", "Exists"),)
 
 
 def test_a_measurement_is_awaited_for_a_time_from_when_it_was_first_told_of() -> None:
