@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-services
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -105,6 +105,10 @@ bench-operator: $(READY) ## What the operator costs with 1,000 workloads on 10 c
 bench-first-prediction: $(READY) ## From kubectl apply to the first prediction by the model, and to the first task's node
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.first_prediction
+
+bench-newcomer: $(READY) ## From helm install to all ready, and from the first workload to its first informed placement (RUNS=3)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.newcomer --runs $(or $(RUNS),3)
 
 bench-services: $(READY) ## Latency of requests to services against what was predicted, by class and load
 	@$(BIN)/python -m devcluster preflight --install
