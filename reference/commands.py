@@ -31,11 +31,11 @@ def page(_root: Path) -> str:
 
 def _section(name: str, parser: argparse.ArgumentParser) -> str:
     actions = [each for each in _actions(parser) if each.dest != "help"]
-    ways = {id(each): way for way in parser._mutually_exclusive_groups for each in way._group_actions}  # noqa: SLF001 as above
+    ways = [way._group_actions for way in parser._mutually_exclusive_groups]  # noqa: SLF001 as above
     rows = [[_names(each), _takes(each), _default(each), _helps(each, ways)] for each in actions]
     parts = [
         f"## foretide {name}",
-        f"    {' '.join([f'foretide {name}', *_synopsis(actions)])}",
+        f"    {' '.join([f'foretide {name}', *_synopsis(actions, ways)])}",
         str(parser.description),
         table(["Argument", "Takes", "Default", ""], rows),
     ]
@@ -46,10 +46,16 @@ def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return parser._actions  # noqa: SLF001 argparse has no other way to list them
 
 
-def _synopsis(actions: list[argparse.Action]) -> Iterator[str]:
-    """Options first, as they are usually given; brackets around what may be left out."""
+def _synopsis(actions: list[argparse.Action], ways: list[list[argparse.Action]]) -> Iterator[str]:
+    """Options first, as they are usually given; brackets around what may be left out, bars between what excludes."""
+    told: list[argparse.Action] = []
     for each in sorted(actions, key=lambda one: not one.option_strings):
-        words = f"{each.option_strings[0]} {_value(each)}".strip() if each.option_strings else _value(each)
+        if each in told:
+            continue
+        together = next((way for way in ways if each in way), [each])
+        told += together
+        words = " | ".join(f"{one.option_strings[0]} {_value(one)}".strip() for one in together if one.option_strings)
+        words = words or _value(each)
         is_optional = not each.required or each.nargs in {"?", "*"}
         many = "…" if each.nargs == "*" or isinstance(each, argparse._AppendAction) else ""  # noqa: SLF001 as above
         yield f"[{words}]{many}" if is_optional else f"{words}{many}"
@@ -83,7 +89,7 @@ def _default(action: argparse.Action) -> str:
     return "" if default is None or default is False or default == [] else code(str(default))
 
 
-def _helps(action: argparse.Action, ways: dict[int, Any]) -> str:
-    others = [each for each in getattr(ways.get(id(action)), "_group_actions", ()) if each is not action]
+def _helps(action: argparse.Action, ways: list[list[argparse.Action]]) -> str:
+    others = [each for way in ways if action in way for each in way if each is not action]
     words = action.help or ""
     return f"{words}; not with {' or '.join(code(each.option_strings[-1]) for each in others)}" if others else words
