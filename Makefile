@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts reference
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts references bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-services
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts references bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -124,6 +124,9 @@ bench-regressors: $(READY) ## Usual regressors and the model on these profiles, 
 
 bench-predict: $(READY) ## Errors of the completion-time model, of simpler ones and of its parts (CSV=path: another table)
 	@$(BIN)/python -m bench.predict $(CSV)
+
+bench-influence: $(READY) ## What a namespace that reports nonsense does to the predictions of others (SEEDS=10)
+	@$(BIN)/python -m bench.influence $(SEEDS)
 
 bench-active: $(READY) ## Errors and regret with 30 % of public pairs measured, chosen by gain and at random (SEEDS=5)
 	@$(BIN)/python -m bench.active $(if $(SEEDS),--seeds $(SEEDS))
