@@ -37,6 +37,12 @@ def resolves(folder: Path, page: Path, target: str) -> bool:
     return not anchor or (file.suffix == ".md" and anchor in anchors(file))
 
 
+@pytest.mark.parametrize("target", ["nowhere.md", "install.md#nothing", "../../outside.md", "#nothing", "images#part"])
+def test_a_link_to_what_is_not_there_is_found(target: str) -> None:
+    docs = ROOT / "docs"
+    assert not resolves(docs, docs / "README.md", target)
+
+
 def test_every_document_can_be_reached_from_the_table_of_contents() -> None:
     reached, waiting = set[Path](), [ROOT / "docs" / "README.md"]
     while waiting:
