@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
-SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
+SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts reference
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts references bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -149,6 +149,9 @@ bench-scale: $(READY) ## 10,000 nodes and 200,000 tasks in simulation, by the de
 
 charts: $(READY) ## Copy crds/ into the chart
 	@$(BIN)/python charts/sync-crds.py
+
+references: $(READY) ## Write docs/reference of the kinds, the command line and the settings, as they are in the code
+	@$(BIN)/python -m reference
 
 requirements: ## Pin requirements/*.in again (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: https://docs.astral.sh/uv/"; exit 1; }
