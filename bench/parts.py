@@ -120,7 +120,7 @@ def parts(cluster: Cluster, namespace: str, directory: Path) -> Iterator[Parts]:
 
 def scheduler_configuration(cluster: Cluster, extender_port: int) -> dict[str, Any]:
     """The configuration that the chart gives to kube-scheduler, for processes of this machine."""
-    chart = [str(ROOT / "charts" / "foretide"), "--kube-version", binaries.KUBERNETES_VERSION]
+    chart = [str(ROOT / "charts" / "foretide"), "--kube-version", cluster.spec.kubernetes]
     rendered = cluster.helm("template", "foretide", *chart, "--show-only", "templates/scheduler/configmap.yaml")
     configuration: dict[str, Any] = yaml.safe_load(yaml.safe_load(rendered)["data"]["scheduler.yaml"])
     configuration["clientConnection"] = {"kubeconfig": str(cluster.kubeconfig)}

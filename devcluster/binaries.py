@@ -15,13 +15,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devcluster import golang, releases, wheels
+from devcluster import golang, releases, versions, wheels
 from devcluster.errors import BinaryError, ChecksumError
 from devcluster.locks import held
 from devcluster.paths import PACKAGE, cache
 from devcluster.progress import Progress
 
-KUBERNETES_VERSION = "1.36.2"
 ETCD_VERSION = "3.6.8"
 CONTAINERD_VERSION = "2.2.9"
 HELM_VERSION = "3.17.3"
@@ -50,29 +49,10 @@ class Bundle:
         return self.programs or tuple(self.packages)
 
 
-_KUBERNETES_FLAGS = " ".join(
-    ["-s -w"]
-    + [
-        f"-X k8s.io/component-base/version.{key}={value}"
-        for key, value in {
-            "gitVersion": f"v{KUBERNETES_VERSION}",
-            "gitMajor": KUBERNETES_VERSION.split(".", maxsplit=1)[0],
-            "gitMinor": KUBERNETES_VERSION.split(".")[1],
-        }.items()
-    ]
-)
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet")
 _CONTAINERD = ("containerd", "containerd-shim-runc-v2", "ctr")
 
 BUNDLES = (
-    Bundle(
-        "kubernetes",
-        KUBERNETES_VERSION,
-        "kubernetes",
-        {name: f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES},
-        linker_flags=_KUBERNETES_FLAGS,
-        releases=releases.kubernetes(KUBERNETES_VERSION, _KUBERNETES),
-    ),
     Bundle("etcd", ETCD_VERSION, "kubernetes", {"etcd": "./etcd"}, releases=(releases.etcd(ETCD_VERSION),)),
     Bundle(
         "containerd",
@@ -97,11 +77,28 @@ BUNDLES = (
 )
 
 
-def ensure(names: Iterable[str], progress: Progress) -> dict[str, Path]:
-    """Return the path of each program, got in the order that the module names; raises `BinaryError`."""
+def of_kubernetes(version: str) -> Bundle:
+    """Return the programs of a version of Kubernetes."""
+    major, minor, _ = version.split(".")
+    told = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
+    return Bundle(
+        "kubernetes",
+        version,
+        versions.MODULES[version],
+        {name: f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES},
+        linker_flags=" ".join(["-s -w", *(f"-X k8s.io/component-base/version.{key}={told[key]}" for key in told)]),
+        releases=releases.kubernetes(version, _KUBERNETES),
+    )
+
+
+def ensure(names: Iterable[str], progress: Progress, version: str | None = None) -> dict[str, Path]:
+    """Return the path of each program, got in the order that the module names; raises `BinaryError`.
+
+    Kubernetes' own are of `version`, or of the one that is chosen for all clusters.
+    """
     wanted = set(names)
     found: dict[str, Path] = {}
-    for bundle in BUNDLES:
+    for bundle in (of_kubernetes(version or versions.chosen()), *BUNDLES):
         if wanted.isdisjoint(bundle.names):
             continue
         directory = _ensure_bundle(bundle, wanted & set(bundle.names), progress)

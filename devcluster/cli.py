@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from devcluster import binaries, inotify, leftovers, packages, preflight
+from devcluster import binaries, inotify, leftovers, packages, preflight, versions
 from devcluster.cluster import Cluster, down
 from devcluster.errors import DevclusterError
 from devcluster.images.catalogue import CATALOGUE, archive
@@ -146,7 +146,8 @@ def _images(options: argparse.Namespace) -> int:
     steps = timed(_say)
     for name in options.images or CATALOGUE:
         path = archive(name, steps)
-        _say(f"{name:<16} {path.stat().st_size >> 20:>5} MiB  {CATALOGUE[name].reference}")
+        reference = CATALOGUE[name].reference.format(kubernetes=versions.chosen())
+        _say(f"{name:<16} {path.stat().st_size >> 20:>5} MiB  {reference}")
     return 0
 
 

@@ -100,13 +100,14 @@ class Cluster:
             )
         try:
             _clear_remains(spec.name, steps, replace=replace)
-            programs = binaries.ensure([*CONTROL_PLANE_PROGRAMS, *(NODE_PROGRAMS if spec.nodes else ())], steps)
+            names = [*CONTROL_PLANE_PROGRAMS, *(NODE_PROGRAMS if spec.nodes else ())]
+            programs = binaries.ensure(names, steps, spec.kubernetes)
             cluster = cls(spec, programs, lock=lock, progress=steps)
             with _terminable():
                 try:
                     root = None
                     if spec.nodes:
-                        archives = [catalogue.archive(image, steps) for image in ("pause", *images)]
+                        archives = [catalogue.archive(image, steps, spec.kubernetes) for image in ("pause", *images)]
                         root = template.ensure(archives, programs, steps)
                     cluster._start(root)
                 except BaseException:
@@ -458,7 +459,13 @@ def _as_yaml(spec: ClusterSpec) -> dict[str, Any]:
         }
         for node in spec.nodes
     ]
-    return {"name": spec.name, "classes": classes, "nodes": nodes, "audit": spec.audit}
+    return {
+        "name": spec.name,
+        "classes": classes,
+        "nodes": nodes,
+        "audit": spec.audit,
+        "kubernetes": spec.kubernetes,
+    }
 
 
 __all__ = ["Cluster", "CommandError", "down"]

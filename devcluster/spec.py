@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from devcluster import versions
 from devcluster.errors import SpecError
 
 NODE_CLASS_LABEL = "foretide.dev/node-class"
@@ -81,11 +82,15 @@ class Node:
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """A cluster: no nodes means a control plane alone. `audit` has the API server log who called what."""
+    """A cluster: no nodes means a control plane alone.
+
+    `audit` has the API server log who called what; `kubernetes` is the version of all that is Kubernetes' own.
+    """
 
     name: str
     nodes: tuple[Node, ...] = ()
     audit: bool = False
+    kubernetes: str = field(default_factory=versions.chosen)
 
     @classmethod
     def load(cls, path: Path | str) -> ClusterSpec:
@@ -108,7 +113,7 @@ class ClusterSpec:
 
 def parse(content: object) -> ClusterSpec:
     """Check a cluster description as YAML gives it; raises `SpecError`."""
-    top = _mapping("the file", content, required={"name", "nodes"}, optional={"classes", "audit"})
+    top = _mapping("the file", content, required={"name", "nodes"}, optional={"classes", "audit", "kubernetes"})
     name = _name("name", top["name"], _LONGEST_CLUSTER_NAME)
     classes = {
         key: _node_class(f"classes.{key}", key, value)
@@ -122,7 +127,9 @@ def parse(content: object) -> ClusterSpec:
         nodes.append(node)
     if len(nodes) > 200:
         raise SpecError(f"nodes: {len(nodes)} are too many; 200 is the most that addresses are laid out for")
-    return ClusterSpec(name, tuple(nodes), audit=_flag("audit", top.get("audit", False)))
+    audit = _flag("audit", top.get("audit", False))
+    version = versions.supported("kubernetes", top["kubernetes"]) if "kubernetes" in top else versions.chosen()
+    return ClusterSpec(name, tuple(nodes), audit=audit, kubernetes=version)
 
 
 def _node_class(where: str, name: str, value: object) -> NodeClass:

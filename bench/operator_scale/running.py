@@ -84,7 +84,7 @@ def prepare(cluster: Cluster) -> None:
     cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
     cluster.kubectl("create", "namespace", SYSTEM)
-    chart = [str(ROOT / "charts" / "foretide"), "--namespace", SYSTEM, "--kube-version", binaries.KUBERNETES_VERSION]
+    chart = [str(ROOT / "charts" / "foretide"), "--namespace", SYSTEM, "--kube-version", cluster.spec.kubernetes]
     shown = [word for name in _RIGHTS for word in ("--show-only", f"templates/{name}")]
     cluster.kubectl("apply", "-f", "-", stdin=cluster.helm("template", "foretide", *chart, *shown))
 

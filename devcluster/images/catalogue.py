@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster import binaries
+from devcluster import binaries, versions
 from devcluster.errors import ImageBuildError
 from devcluster.images import archive as archives
 from devcluster.images import bases, buildah, dockerfile, settings
@@ -25,7 +25,7 @@ _KEPT = 2
 
 @dataclass(frozen=True)
 class ProgramImage:
-    """An image of one static program and nothing else."""
+    """An image of one static program and nothing else; its reference may name the version of Kubernetes."""
 
     name: str
     reference: str
@@ -53,7 +53,7 @@ CATALOGUE: dict[str, Image] = {
         ProgramImage("pause", SANDBOX_IMAGE, "pause", "/pause"),
         ProgramImage(
             "kube-scheduler",
-            f"registry.k8s.io/kube-scheduler:v{binaries.KUBERNETES_VERSION}",
+            "registry.k8s.io/kube-scheduler:v{kubernetes}",
             "kube-scheduler",
             "/usr/local/bin/kube-scheduler",
         ),
@@ -73,8 +73,10 @@ CATALOGUE: dict[str, Image] = {
 }
 
 
-def archive(image: str | Path | Image, progress: Progress) -> Path:
+def archive(image: str | Path | Image, progress: Progress, version: str | None = None) -> Path:
     """Return the archive of an image, made when the cache has none; a path is an archive already.
+
+    Programs of Kubernetes are of `version`, or of the one that is chosen for all clusters.
 
     Raises `ImageBuildError` for a name that is not in the catalogue and for a build that fails.
     """
@@ -87,16 +89,17 @@ def archive(image: str | Path | Image, progress: Progress) -> Path:
             raise ImageBuildError(f"{image}: not an image of the catalogue: {', '.join(CATALOGUE)}")
         image = CATALOGUE[image]
     if isinstance(image, ProgramImage):
-        return _program(image, progress)
+        return _program(image, progress, version or versions.chosen())
     return _built(image, progress)
 
 
-def _program(image: ProgramImage, progress: Progress) -> Path:
-    program = binaries.ensure([image.program], progress)[image.program]
+def _program(image: ProgramImage, progress: Progress, version: str) -> Path:
+    program = binaries.ensure([image.program], progress, version)[image.program]
+    reference = image.reference.format(kubernetes=version)
     target = _target(image, hashlib.sha256(f"{image} {program.parent.name}".encode()).hexdigest())
     with _held("programs", image, progress):
         if not target.exists():
-            archives.write_from_files(target, image.reference, {image.inside: program}, [image.inside])
+            archives.write_from_files(target, reference, {image.inside: program}, [image.inside])
             _forget_old(target)
     return target
 

@@ -61,10 +61,11 @@ def test_taints_are_read_as_kubectl_writes_them(text: str, taint: Taint) -> None
     [
         ([], "the file: [] is not a mapping"),
         ({"name": "x"}, "nodes must be given"),
-        (described(colour="red"), "colour is unknown; known are audit, classes, name, nodes"),
+        (described(colour="red"), "colour is unknown; known are audit, classes, kubernetes, name, nodes"),
         (described(name="Bad_Name"), "name: 'Bad_Name' is not a name"),
         (described(name="a" * 21), "of at most 20"),
         (described(audit="yes"), "audit: 'yes' is neither true nor false"),
+        (described(kubernetes=1.36), "kubernetes: 1.36 is not one of the versions of Kubernetes: 1.36.2, "),
         (described(nodes={}), "nodes: {} is not a list"),
         (described(nodes=["n"]), "nodes[0]: 'n' is not a mapping"),
         (with_node(**{"class": "fast"}), "nodes[0].class: 'fast' is not one of the classes: edge"),
