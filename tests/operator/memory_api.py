@@ -63,8 +63,12 @@ class MemoryApi:
     def find(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         return copy.deepcopy(self.objects.get((resource.plural, namespace or "", name)))
 
-    def list_objects(self, resource: Resource, namespace: str | None = None, **_: Any) -> list[Object]:
-        return [item for item in self.all(resource) if namespace in {None, item["metadata"].get("namespace")}]
+    def list_objects(
+        self, resource: Resource, namespace: str | None = None, *, field_selector: str = "", **_: Any
+    ) -> list[Object]:
+        name = field_selector.removeprefix("metadata.name=")
+        found = [item for item in self.all(resource) if namespace in {None, item["metadata"].get("namespace")}]
+        return [item for item in found if name in {"", item["metadata"]["name"]}]
 
     def patch(
         self,

@@ -107,10 +107,14 @@ def _make(action: Create | Apply, client: KubeClient, world: World) -> None:
     try:
         made = client.create(action.resource, action.body, namespace)
     except ApiError as error:
-        if error.is_already_there:
-            world.absorb(action.resource, _adopted(action, client.get(action.resource, name, namespace)))
-            return
-        raise
+        if not error.is_already_there:
+            raise
+        # Listed, not got: watching needs the right to list, which lets one see as much, and nothing needs the other.
+        found = client.list_objects(action.resource, namespace, field_selector=f"metadata.name={name}")
+        if not found:
+            raise
+        world.absorb(action.resource, _adopted(action, found[0]))
+        return
     log.info("made %s %s", action.resource.kind, "/".join(filter(None, (namespace, name))))
     world.absorb(action.resource, made)
 
