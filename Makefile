@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts reference
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts references bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
+.PHONY: help demo test test-fast test-kubernetes fuzz soak chaos lint clean clean-cache requirements charts references bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -48,6 +48,11 @@ test: $(READY) ## All tests, those on a real control plane and real nodes includ
 
 test-fast: $(READY) ## The tests that need no cluster and no browser
 	@$(BIN)/python -m pytest -m "not cluster and not browser"
+
+test-kubernetes: $(READY) ## What of the tests needs a cluster, on another version of Kubernetes (VERSION=1.35.4)
+	@export FORETIDE_KUBERNETES=$(or $(VERSION),1.35.4); \
+	  $(BIN)/python -m devcluster preflight --install --for-tests; \
+	  $(BIN)/python -m pytest -m cluster tests/e2e tests/chart tests/extender tests/planner
 
 lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile and Go linters; warnings are errors
 	@$(BIN)/ruff check $(SOURCES)

@@ -17,6 +17,7 @@ from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, NAMESPACES, Resource
 
 SYSTEM_NAMESPACE = "foretide-system"
+VALUES = Path(__file__).with_name("installed-values.yaml")
 
 
 @dataclass
@@ -84,9 +85,9 @@ class Installed:
 
 def install(cluster: Cluster) -> Installed:
     """Install the chart as the tests do and return when all of it is available."""
-    chart, values = ROOT / "charts" / "foretide", Path(__file__).with_name("installed-values.yaml")
+    chart = ROOT / "charts" / "foretide"
     arguments = ["install", "foretide", str(chart), "--namespace", SYSTEM_NAMESPACE, "--create-namespace"]
-    cluster.helm(*arguments, "--values", str(values), "--wait", "--timeout", "8m", timeout_seconds=500)
+    cluster.helm(*arguments, "--values", str(VALUES), "--wait", "--timeout", "8m", timeout_seconds=500)
     return Installed(cluster, KubeClient.connect(str(cluster.kubeconfig)))
 
 

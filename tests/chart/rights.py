@@ -39,7 +39,7 @@ IN_THE_NAMESPACE: dict[str, Rights] = {
     "foretide-operator": needed.OPERATOR_AT_HOME,
     "foretide-scheduler": {
         "leases.coordination.k8s.io": "create",
-        "leases.coordination.k8s.io/foretide-scheduler": "get update patch",
+        "leases.coordination.k8s.io/foretide-scheduler": "get update",
     },
 }
 """By Role of the installation's namespace; the scheduler's where there are several."""
@@ -57,7 +57,7 @@ def may(cluster: Cluster, account: str, verb: str, resource: str, namespace: str
     plural, _, below = resource.partition("/")
     plural, _, group = plural.partition(".")
     attributes = {"verb": verb, "resource": plural, "group": group, "namespace": namespace}
-    attributes["name" if plural == "leases" else "subresource"] = below
+    attributes["name" if plural in {"leases", "deployments"} else "subresource"] = below
     spec: dict[str, Any] = {"user": account, "groups": ["system:serviceaccounts"], "resourceAttributes": attributes}
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
     answer = json.loads(cluster.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review)))

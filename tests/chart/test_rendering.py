@@ -268,7 +268,7 @@ def test_without_a_scheduler_nothing_of_it_is_installed_and_the_operator_knows()
 
 
 def test_an_untested_version_is_refused_unless_allowed() -> None:
-    with pytest.raises(HelmError, match=r"This is Kubernetes v1\.33\.1; .* tested together on 1\.36"):
+    with pytest.raises(HelmError, match=r"This is Kubernetes v1\.33\.1; .* tested together on 1\.35, 1\.36"):
         render(version="1.33.1")
     rendered = render("scheduler.allowUntestedVersion=true", version="1.33.1")
     assert rendered.container("foretide-scheduler", "kube-scheduler")["image"].endswith(":v1.33.1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ SABOTEUR = BuiltImage(
 @pytest.fixture(scope="package")
 def installed() -> Iterator[Installed]:
     """The test cluster with the chart in it; the profiler's image is the one that can be asked to misbehave."""
-    spec = ClusterSpec.load(ROOT / "devcluster" / "clusters" / "test.yaml")
+    spec = replace(ClusterSpec.load(ROOT / "devcluster" / "clusters" / "test.yaml"), audit=True)
     buildah.load(catalogue.archive("profiler-onnx", say), PROFILER)  # the present one, whatever the tag says
     images: list[str | Path] = [
         "operator",

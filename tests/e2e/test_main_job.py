@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -12,6 +15,7 @@ from foretide.prediction import PodPrediction
 from foretide.results import RunResult
 from foretide.termination_message import parse
 from foretide_kube.client import Object
+from foretide_kube.explanation import Explanation
 from foretide_kube.names import (
     AIWORKLOADS,
     ANNOTATION_PAIRED,
@@ -98,6 +102,25 @@ def test_an_onnx_workload_is_profiled_on_every_class_runs_and_is_paired_once(
         "actuals of three tasks in the status",
         lambda: installed.client.get(AIWORKLOADS, "cnn", namespace)["status"].get("actuals", {}).get("count") == 3,
     )
+
+
+def test_why_a_task_went_to_its_node_is_told_by_the_command(installed: Installed) -> None:
+    namespace = "main-onnx"
+    pod = task_pods(installed, "cnn", namespace)[0]
+    words = ["explain", "pod", pod["metadata"]["name"], "--namespace", namespace, "--output", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "foretide_cli", *words],
+        env={**os.environ, "KUBECONFIG": str(installed.cluster.kubeconfig)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    told = msgspec.json.decode(done.stdout, type=Explanation)
+    assert told.status == "Decided"
+    assert told.placed
+    assert told.placed.node == pod["spec"]["nodeName"]
+    assert told.placed.node in {node for each in told.candidates for node in each.nodes}
 
 
 def test_a_torchvision_workload_gets_a_signature_a_profile_and_a_prediction_on_every_class(

@@ -72,7 +72,7 @@ affinity:
 
 {{/* Minor versions of Kubernetes that kube-scheduler and the extender were tested on together. */}}
 {{- define "foretide.testedVersions" -}}
-1.36
+1.35 1.36
 {{- end }}
 
 {{- define "foretide.schedulerName" -}}

@@ -85,7 +85,7 @@ def _attributes(verb: str, resource: str, namespace: str) -> Object:
     plural, _, group = plural.partition(".")
     attributes = {"verb": verb, "resource": plural, "group": group, "namespace": namespace}
     if below:
-        attributes["name" if plural == "leases" else "subresource"] = below
+        attributes["name" if plural in {"leases", "deployments"} else "subresource"] = below
     return attributes
 
 

@@ -9,13 +9,13 @@ Version = tuple[int, int]
 
 OLDEST_KUBERNETES: Final[Version] = (1, 30)
 """What the chart asks for (`kubeVersion`)."""
-TESTED_KUBERNETES: Final[tuple[Version, ...]] = ((1, 36),)
+TESTED_KUBERNETES: Final[tuple[Version, ...]] = ((1, 35), (1, 36))
 """On which scheduler and extender were tested together: the table that the chart enforces."""
 
 Rights = dict[str, str]
 """Verbs by resource, which is written as plural.group/subresource, or /name of the one object meant."""
 
-_READ: Final = "get list watch"
+_READ: Final = "list watch"
 
 OPERATOR: Final[Rights] = {
     "aiworkloads.foretide.dev": _READ,
@@ -36,6 +36,7 @@ OPERATOR: Final[Rights] = {
 
 OPERATOR_AT_HOME: Final[Rights] = {
     "configmaps": f"{_READ} create patch delete",
+    "deployments.apps/foretide-operator": "get",
     "leases.coordination.k8s.io": "create",
     "leases.coordination.k8s.io/foretide-planner": "get update patch",
 }
