@@ -136,8 +136,9 @@ bench-orders: $(READY) ## Order policies of the plan, each at what it is for, in
 bench-scale: $(READY) ## 10,000 nodes and 200,000 tasks in simulation, by the default scheduler and by the plan
 	@$(BIN)/python -m bench.scale
 
-charts: $(READY) ## Copy crds/ into the chart
+charts: $(READY) ## Copy crds/ into the chart; make its values' schema and docs/reference/values.md of values.yaml
 	@$(BIN)/python charts/sync-crds.py
+	@$(BIN)/python charts/describe-values.py
 
 requirements: ## Pin requirements/*.in again (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: https://docs.astral.sh/uv/"; exit 1; }

@@ -25,26 +25,26 @@ class HelmError(Exception):
 
 
 @cache
-def helm_program() -> Path:
-    return binaries.ensure(["helm"], lambda _line: None)["helm"]
+def helm_program(name: str) -> Path:
+    return binaries.ensure([name], lambda _line: None)[name]
 
 
-def helm(*arguments: str) -> str:
-    done = subprocess.run([helm_program(), *arguments], capture_output=True, text=True, check=False)
+def helm(*arguments: str, program: str = "helm") -> str:
+    done = subprocess.run([helm_program(program), *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise HelmError(done.stderr)
     return done.stdout
 
 
 @cache
-def rendered_text(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = ()) -> str:
+def rendered_text(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = (), program: str = "helm") -> str:
     """The chart as YAML; each of ``values`` is an argument of ``--set``."""
     words = ["template", "foretide", str(CHART), "--namespace", NAMESPACE, "--kube-version", version]
     for value in values:
         words += ["--set", value]
     for file in files:
         words += ["--values", str(file)]
-    return helm(*words)
+    return helm(*words, program=program)
 
 
 class Rendered:
@@ -84,11 +84,11 @@ class Rendered:
         return configuration
 
 
-def render(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = ()) -> Rendered:
-    return Rendered(rendered_text(*values, version=version, files=files))
+def render(*values: str, version: str = "1.36.2", files: tuple[Path, ...] = (), program: str = "helm") -> Rendered:
+    return Rendered(rendered_text(*values, version=version, files=files, program=program))
 
 
-def installation_notes(*values: str) -> str:
+def installation_notes(*values: str, version: str = "1.36.2") -> str:
     """What helm says after an installation, which it tells no one without a cluster: rendered as part of an object."""
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "foretide"
@@ -97,16 +97,21 @@ def installation_notes(*values: str) -> str:
         (copy / "templates/notes.yaml").write_text(
             "kind: Notes\nmetadata: {name: notes}\ntext: {{ tpl (.Files.Get `notes`) . | toJson }}\n"
         )
-        words = ["template", "foretide", str(copy), "--namespace", NAMESPACE, "--kube-version", "1.36.2"]
+        words = ["template", "foretide", str(copy), "--namespace", NAMESPACE, "--kube-version", version]
         for value in values:
             words += ["--set", value]
         text: str = Rendered(helm(*words))["Notes", "notes"]["text"]
         return text
 
 
-def external_configuration(notes: str) -> Object:
-    """The configuration of kube-scheduler that the notes tell in external mode."""
-    indented = notes[notes.index("     percentageOfNodesToScore: ") :]
-    lines = itertools.takewhile(lambda line: line.startswith("     "), indented.splitlines())
-    configuration: Object = yaml.safe_load("\n".join(lines))
+def external_configuration(notes: str, distribution: str = "kubeadm") -> Object:
+    """The configuration of kube-scheduler that the notes tell in external mode for one kind of control plane."""
+    lines = notes.partition(f"\n   {distribution}: ")[2].splitlines()
+    head = next(at for at, line in enumerate(lines) if line.endswith("/scheduler.yaml:"))
+    configuration: Object = yaml.safe_load("\n".join(indented(lines[head + 1 :])))
     return configuration
+
+
+def indented(lines: list[str]) -> list[str]:
+    """The first of the lines, as long as they stand further in than what is around them."""
+    return list(itertools.takewhile(lambda line: line.startswith("     "), lines))

@@ -347,6 +347,12 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "Error SchedulerVersion",
         ("kube-scheduler:v1.37.0", "binds nothing", "--set scheduler.image.tag=v1.36.2"),
     ),
+    (
+        "scheduler newer than the cluster, by digest",
+        image_of_scheduler(f"registry.k8s.io/kube-scheduler:v1.37.0@sha256:{'1' * 64}"),
+        "Error SchedulerVersion",
+        ("kube-scheduler:v1.37.0", "binds nothing", "--set scheduler.image.tag=v1.36.2"),
+    ),
     ("other version installed", other_version, "Warning CommandVersion", ("9.9.9 is installed",)),
     (
         "a tag pushed anew",

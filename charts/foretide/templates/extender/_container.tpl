@@ -5,7 +5,7 @@ all, by TLS with client certificates.
 {{- define "foretide.extenderContainer" -}}
 {{- $external := eq .Values.scheduler.mode "external" -}}
 name: extender
-image: {{ include "foretide.image" (list . "extender" "") }}
+image: {{ include "foretide.image" (list . "extender" "" .Values.image.digests.extender) }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 command: [python, -m, foretide_extender]
 env:
