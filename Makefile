@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
-SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
+SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts release
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-services
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts release bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -147,15 +147,30 @@ charts: $(READY) ## Copy crds/ into the chart; make its values' schema and docs/
 	@$(BIN)/python charts/sync-crds.py
 	@$(BIN)/python charts/describe-values.py
 
+# Programs that only these targets need, in environments of their own: what they pin would bind the rest.
+build/%/.ready: requirements/%.txt $(READY)
+	@echo "==> Python environment in $(@D)"
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python $(BIN)/python $(@D); \
+	  uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $<; \
+	else \
+	  $(BIN)/python -m venv $(@D); \
+	  $(@D)/bin/python -m pip install --quiet --require-hashes -r $<; \
+	fi
+	@touch $@
+
+release: build/release/.ready ## Sdists, wheels, the packaged chart, bills of materials and checksums, into dist/ (docs/release.md)
+	@$(BIN)/python -m release --cyclonedx build/release/bin/cyclonedx-py
+
 requirements: ## Pin requirements/*.in again (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: https://docs.astral.sh/uv/"; exit 1; }
-	@for name in operator extender profiler-onnx profiler-torch dev; do \
+	@for name in operator extender profiler-onnx profiler-torch dev release; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    requirements/$$name.in -o requirements/$$name.txt; done
 
 clean: ## Stop every devcluster and delete what was built in the tree (the cache stays: clean-cache)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m devcluster down --all; fi
-	@rm -rf $(VENV) bench/results build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) bench/results build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-cache: ## Stop every devcluster and delete the binaries and images built for them

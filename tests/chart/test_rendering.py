@@ -17,6 +17,7 @@ from foretide_extender.settings import Settings as ExtenderSettings
 from foretide_kube.names import RESOURCE_TASK, SCHEDULER_NAME
 from foretide_operator.planner.settings import Settings as PlannerSettings
 from foretide_operator.settings import read_settings
+from release.versions import version
 from tests.chart.rendering import (
     CHART,
     ROOT,
@@ -63,9 +64,9 @@ def test_every_object_is_valid_for_its_kind_in_every_version(monkeypatch: pytest
     monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", cache(kubernetes_validate.utils.schema_contents))
     rendered = [one for values in MODES for one in render(*values).objects.values()]
     objects = {json.dumps(one, sort_keys=True): one for one in rendered}.values()
-    for version in versions():
+    for minor in versions():
         for one in objects:
-            kubernetes_validate.validate(one, version, strict=True)
+            kubernetes_validate.validate(one, minor, strict=True)
 
 
 def test_an_object_with_a_slip_is_not_valid(default: Rendered) -> None:
@@ -402,7 +403,7 @@ def test_images_are_pulled_from_where_the_values_say() -> None:
     assert rendered.container("foretide-scheduler", "extender")["image"] == "registry.example/edge/foretide/extender:v7"
     assert rendered["ServiceAccount", "foretide-operator"]["imagePullSecrets"] == [{"name": "key"}]
     without = render("image.registry=").container("foretide-operator", "operator")["image"]
-    assert without == "foretide/operator:0.1.0"
+    assert without == f"foretide/operator:{version()}"
 
 
 def test_a_digest_stands_behind_the_tag_that_says_which_version_it_is() -> None:

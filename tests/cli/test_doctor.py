@@ -11,6 +11,7 @@ import yaml
 
 from foretide_cli.doctor.command import Output, doctor
 from foretide_kube.client import ApiError, Object
+from release.versions import version
 from tests.chart.rendering import NAMESPACE
 from tests.cli.healthy_cluster import CALLED, EXTERNAL, OLD, READY, HealthyCluster, condition, part_of, task, waiting
 from tests.extender.cluster_values import NOW_SECONDS, class_object
@@ -262,7 +263,11 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "missing image",
         container("foretide-operator", "operator", state=NOT_PULLED),
         "Error ImageMissing",
-        ("spec.containers[operator].image = docker.io/foretide/operator:0.1.0", "manifest unknown", "docs/install.md"),
+        (
+            f"spec.containers[operator].image = docker.io/foretide/operator:{version()}",
+            "manifest unknown",
+            "docs/install.md",
+        ),
     ),
     (
         "RBAC cut",
@@ -715,7 +720,7 @@ def test_the_header_tells_what_is_installed() -> None:
     assert ["asked", "12 filter calls since it was started"] in rows
     assert ["mode", "secondary"] in rows
     assert ["scheduler", "registry.k8s.io/kube-scheduler:v1.36.2"] in rows
-    assert "0.1.0 in namespace foretide-system" in text
+    assert f"{version()} in namespace foretide-system" in text
 
 
 def test_a_part_without_pods_is_told_with_what_the_cluster_says_of_it() -> None:
