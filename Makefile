@@ -42,11 +42,11 @@ demo: $(READY) ## The main job, end to end, on real nodes of this machine (KEEP=
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
-test: $(READY) ## All tests, those on a real control plane and real nodes included
+test: $(READY) build/checkov/.ready ## All tests, those on a real control plane and real nodes included
 	@$(BIN)/python -m devcluster preflight --install --for-tests
 	@$(BIN)/python -m pytest
 
-test-fast: $(READY) ## The tests that need no cluster and no browser
+test-fast: $(READY) build/checkov/.ready ## The tests that need no cluster and no browser
 	@$(BIN)/python -m pytest -m "not cluster and not browser"
 
 lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile and Go linters; warnings are errors
@@ -164,7 +164,7 @@ release: build/release/.ready ## Sdists, wheels, the packaged chart, bills of ma
 
 requirements: ## Pin requirements/*.in again (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: https://docs.astral.sh/uv/"; exit 1; }
-	@for name in operator extender profiler-onnx profiler-torch dev release; do \
+	@for name in operator extender profiler-onnx profiler-torch dev release checkov; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    requirements/$$name.in -o requirements/$$name.txt; done
 

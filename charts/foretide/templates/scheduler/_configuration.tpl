@@ -9,6 +9,7 @@ leaderElection:
   leaderElect: {{ gt (int .Values.scheduler.replicas) 1 }}
   resourceName: foretide-scheduler
   resourceNamespace: {{ .Release.Namespace }}
+enableProfiling: false
 percentageOfNodesToScore: 100
 profiles:
 - schedulerName: foretide-scheduler
