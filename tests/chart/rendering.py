@@ -48,18 +48,25 @@ def rendered_text(*values: str, version: str = "1.36.2", files: tuple[Path, ...]
 
 
 class Rendered:
-    """The objects of a rendering, by kind and name."""
+    """The objects of a rendering, by kind and name; in ``all`` also those of one name in several namespaces."""
 
     def __init__(self, text: str) -> None:
         objects: list[Object] = [one for one in yaml.safe_load_all(text) if one]
-        self.objects = {(one["kind"], one["metadata"]["name"]): one for one in objects}
-        assert len(self.objects) == len(objects), "two objects of one kind and name"
+        self.all = {
+            (one["kind"], one["metadata"]["name"], one["metadata"].get("namespace", "")): one for one in objects
+        }
+        assert len(self.all) == len(objects), "two objects of one kind, name and namespace"
+        self.objects = {(kind, name): one for (kind, name, _), one in self.all.items()}
 
     def __getitem__(self, key: tuple[str, str]) -> Object:
         return self.objects[key]
 
     def __contains__(self, key: tuple[str, str]) -> bool:
         return key in self.objects
+
+    def bindings(self) -> list[tuple[tuple[str, str, str], Object]]:
+        """All bindings of roles, by kind, name and namespace."""
+        return [(key, one) for key, one in self.all.items() if key[0].endswith("RoleBinding")]
 
     def kinds(self) -> set[str]:
         return {kind for kind, _ in self.objects}

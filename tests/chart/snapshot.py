@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.chart.rendering import CHART, Object, Rendered, render
+from tests.chart.rendering import CHART, NAMESPACE, Object, Rendered, render
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -27,6 +27,7 @@ CASES: dict[str, tuple[str, ...]] = {
         "networkPolicy.enabled=true",
         "networkPolicy.from[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name=monitoring",
     ),
+    "namespaced": ("watchNamespaces={team-a,team-b}",),
     "pinned": (
         "image.registry=registry.example:5000/edge",
         "image.tag=1.2.3",
@@ -85,8 +86,8 @@ def file_of(name: str) -> Path:
 def _by_name(rendered: Rendered) -> dict[str, list[str]]:
     """The lines of each object, by its kind and name."""
     return {
-        f"{kind} {name}": _lines(one)
-        for (kind, name), one in sorted(rendered.objects.items())
+        " ".join((kind, namespace, name)) if namespace not in {"", NAMESPACE} else f"{kind} {name}": _lines(one)
+        for (kind, name, namespace), one in sorted(rendered.all.items())
         if kind != "CustomResourceDefinition"
     }
 

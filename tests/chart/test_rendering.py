@@ -62,7 +62,7 @@ def versions_tested() -> list[str]:
 
 def test_every_object_is_valid_for_its_kind_in_every_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", cache(kubernetes_validate.utils.schema_contents))
-    rendered = [one for values in MODES for one in render(*values).objects.values()]
+    rendered = [one for values in MODES for one in render(*values).all.values()]
     objects = {json.dumps(one, sort_keys=True): one for one in rendered}.values()
     for minor in versions():
         for one in objects:
@@ -331,6 +331,7 @@ def test_a_version_without_admission_policies_is_refused() -> None:
         ("image.digests.operator=sha256:12", "digests"),
         ("image.digests.profiler=", "digests"),
         ("operator.resources.limit.memory=1Gi", "limit"),
+        ("watchNamespaces={Team_A}", "watchNamespaces"),
         ("operator.replicas=2", "replicas"),
         ("planner.gates=sometimes", "gates"),
         ("planner.order=Random", "order"),
@@ -436,6 +437,36 @@ def test_a_digest_stands_behind_the_tag_that_says_which_version_it_is() -> None:
 def test_a_digest_of_the_scheduler_is_refused_without_the_version_that_it_is_of() -> None:
     with pytest.raises(HelmError, match=r"scheduler\.image\.tag does not say of which version"):
         render(f"scheduler.image.digest=sha256:{'5' * 64}")
+
+
+def test_where_namespaces_are_chosen_rights_in_namespaces_are_given_there_alone() -> None:
+    rendered = render("watchNamespaces={team-b,team-a,team-b}")
+    watched = ("foretide-system", "team-a", "team-b")
+    given = {
+        (key[0], one["metadata"].get("namespace", ""), one["roleRef"]["name"])
+        for key, one in rendered.bindings()
+        if one["roleRef"]["name"] in {"foretide-operator", "foretide-extender"}
+        and one["roleRef"]["kind"] == "ClusterRole"
+    }
+    roles = ("foretide-operator", "foretide-extender")
+    assert given == {("RoleBinding", namespace, role) for namespace in watched for role in roles}
+    assert read_settings(rendered.environment("foretide-operator", "operator")).watch_namespaces == watched
+    assert PlannerSettings.read(rendered.environment("foretide-operator", "planner")).watch_namespaces == watched
+    assert ExtenderSettings.read(rendered.environment("foretide-scheduler", "extender")).watch_namespaces == watched
+    (hook,) = rendered["Job", "foretide-release"]["spec"]["template"]["spec"]["containers"]
+    assert hook["command"][-3:] == [f"--namespace={namespace}" for namespace in watched]
+
+
+def test_without_chosen_namespaces_all_are_watched(default: Rendered) -> None:
+    assert read_settings(default.environment("foretide-operator", "operator")).watch_namespaces == ()
+    kinds = {key[0] for key, one in default.bindings() if one["roleRef"]["name"] == "foretide-operator"}
+    assert kinds == {"ClusterRoleBinding", "RoleBinding"}
+
+
+@pytest.mark.parametrize("chosen", [("team",), ("team", "default")])
+def test_events_about_what_lies_in_no_namespace_can_be_written(chosen: tuple[str, ...]) -> None:
+    rendered = render(f"watchNamespaces={{{','.join(chosen)}}}")
+    assert (("Role", "foretide-operator-events") in rendered) == ("default" not in chosen)
 
 
 @pytest.fixture(scope="module")

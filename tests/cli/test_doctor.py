@@ -41,7 +41,9 @@ def findings(cluster: HealthyCluster) -> list[Object]:
     return [finding for check in told["checks"] for finding in check["findings"]]
 
 
-@pytest.mark.parametrize("values", [(), EXTERNAL, ("scheduler.mode=none",), ("scheduler.replicas=2",)])
+@pytest.mark.parametrize(
+    "values", [(), EXTERNAL, ("scheduler.mode=none",), ("scheduler.replicas=2",), ("watchNamespaces={team}",)]
+)
 def test_a_healthy_cluster_has_no_findings(values: tuple[str, ...]) -> None:
     cluster = HealthyCluster(*values)
     if values == EXTERNAL:
@@ -594,6 +596,13 @@ def test_a_mistake_of_external_mode_is_named_with_its_remedy(spoil: Spoil, kind:
     asking(cluster.items["pods"][0])
     spoil(cluster)
     assert_told(run(cluster, "table")[1], kind, words)
+
+
+def test_a_workload_where_nobody_watches_is_told_with_how_to_have_it_watched() -> None:
+    cluster = HealthyCluster("watchNamespaces={other}")
+    (found,) = [one for one in findings(cluster) if one["reason"] == "NamespaceNotWatched"]
+    assert (found["object"].split("/")[0], found["value"]) == ("AIWorkload team", "team")
+    assert "watchNamespaces={foretide-system,other,team}" in found["remedy"]
 
 
 def test_many_pods_of_one_mistake_are_one_finding() -> None:

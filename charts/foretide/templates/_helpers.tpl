@@ -77,6 +77,42 @@ affinity:
 {{- end }}
 {{- end }}
 
+{{/* The namespaces that are watched, the installation's own among them, separated by commas; empty means all. */}}
+{{- define "foretide.watchNamespaces" -}}
+{{- with .Values.watchNamespaces }}{{ append . $.Release.Namespace | uniq | sortAlpha | join "," }}{{ end -}}
+{{- end }}
+
+{{/*
+Binds a ClusterRole of rights on what lies in namespaces: in those that are watched, or everywhere. Call with
+(list $ COMPONENT ROLE ACCOUNT).
+*/}}
+{{- define "foretide.bindInNamespaces" -}}
+{{- $root := index . 0 -}}
+{{- $watched := include "foretide.watchNamespaces" $root -}}
+{{- range $namespace := splitList "," $watched }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ empty $watched | ternary "ClusterRoleBinding" "RoleBinding" }}
+metadata:
+  {{- if $watched }}
+  name: {{ index $ 2 }}-namespaced
+  namespace: {{ $namespace }}
+  {{- else }}
+  name: {{ index $ 2 }}
+  {{- end }}
+  labels:
+    {{- include "foretide.componentLabels" (list $root (index $ 1)) | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ index $ 2 }}
+subjects:
+- kind: ServiceAccount
+  name: {{ index $ 3 }}
+  namespace: {{ $root.Release.Namespace }}
+{{- end }}
+{{- end }}
+
 {{/* Minor versions of Kubernetes that kube-scheduler and the extender were tested on together. */}}
 {{- define "foretide.testedVersions" -}}
 1.36

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from foretide_kube.watched import watched_namespaces
+
 PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
 TRUTHS: Final = ("true", "false")
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -23,7 +25,8 @@ class Settings:
     extender about the Pods marked for it. ``gates`` says whether the tasks of run Jobs wait behind the planner's gate,
     where either places them. ``profile_*`` and ``probe_max_seconds`` are handed to the profiler;
     ``job_deadline_seconds`` bounds every inspect, profile and probe Job from outside.
-    ``profile_budget_seconds`` of node time a day are spent on the measurements of a node class.
+    ``profile_budget_seconds`` of node time a day are spent on the measurements of a node class. ``watch_namespaces``
+    are all that is looked at of what lies in namespaces, the operator's own among them; none means all.
     """
 
     namespace: str
@@ -41,6 +44,7 @@ class Settings:
     probe_max_seconds: int = 20
     job_deadline_seconds: int = 600
     log_level: str = "INFO"
+    watch_namespaces: tuple[str, ...] = ()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -61,6 +65,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         probe_max_seconds=_number(environment, "FORETIDE_PROBE_MAX_SECONDS", 20),
         job_deadline_seconds=_number(environment, "FORETIDE_JOB_DEADLINE_SECONDS", 600),
         log_level=_one_of(environment, "FORETIDE_LOG_LEVEL", "INFO", LOG_LEVELS),
+        watch_namespaces=watched_namespaces(environment),
     )
 
 

@@ -23,6 +23,10 @@ env:
   value: ":8082"
 - name: FORETIDE_DECISION_DEADLINE_MILLISECONDS
   value: {{ .Values.extender.decisionDeadlineMilliseconds | int | quote }}
+{{- with include "foretide.watchNamespaces" . }}
+- name: FORETIDE_WATCH_NAMESPACES
+  value: {{ . }}
+{{- end }}
 - name: FORETIDE_LOG_LEVEL
   value: {{ .Values.logLevel }}
 ports:

@@ -2,6 +2,10 @@
 {{- define "foretide.operatorEnvironment" -}}
 - name: FORETIDE_NAMESPACE
   value: {{ .Release.Namespace }}
+{{- with include "foretide.watchNamespaces" . }}
+- name: FORETIDE_WATCH_NAMESPACES
+  value: {{ . }}
+{{- end }}
 - name: FORETIDE_SCHEDULER_NAME
   value: {{ include "foretide.schedulerName" . | quote }}
 - name: FORETIDE_EXTERNAL_SCHEDULER
