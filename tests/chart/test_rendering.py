@@ -440,7 +440,7 @@ def test_a_digest_of_the_scheduler_is_refused_without_the_version_that_it_is_of(
 
 
 def test_where_namespaces_are_chosen_rights_in_namespaces_are_given_there_alone() -> None:
-    rendered = render("watchNamespaces={team-b,team-a,team-b}")
+    rendered = render("watchNamespaces={team-b,team-a,foretide-system}")
     watched = ("foretide-system", "team-a", "team-b")
     given = {
         (key[0], one["metadata"].get("namespace", ""), one["roleRef"]["name"])
