@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
-SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts release
+SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts reference release
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts release bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-services
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts references release bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -106,6 +106,10 @@ bench-first-prediction: $(READY) ## From kubectl apply to the first prediction b
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.first_prediction
 
+bench-newcomer: $(READY) ## From helm install to all ready, and from the first workload to its first informed placement (RUNS=3)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.newcomer --runs $(or $(RUNS),3)
+
 bench-services: $(READY) ## Latency of requests to services against what was predicted, by class and load
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.services
@@ -161,6 +165,9 @@ build/%/.ready: requirements/%.txt $(READY)
 
 release: build/release/.ready ## Sdists, wheels, the packaged chart, bills of materials and checksums, into dist/ (docs/release.md)
 	@$(BIN)/python -m release --cyclonedx build/release/bin/cyclonedx-py
+
+references: $(READY) ## Write docs/reference of the kinds, the command line and the settings, as they are in the code
+	@$(BIN)/python -m reference
 
 requirements: ## Pin requirements/*.in again (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: https://docs.astral.sh/uv/"; exit 1; }

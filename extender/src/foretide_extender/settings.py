@@ -43,9 +43,9 @@ class Settings:
     answer is given that changes nothing. Keep it well below the scheduler's httpTimeout.
     ``max_body_bytes`` (FORETIDE_MAX_BODY_BYTES, default 2097152, 65536 to 1073741824): the largest request; it costs
     up to about thirteen times as much memory. A scheduler that sends whole Nodes needs some 20 kB for each.
-    ``log_level`` (FORETIDE_LOG_LEVEL, default INFO).
-    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, separated by commas, default empty: all): where Pods and workloads
-    are looked at. Pods of others are answered as those of no workload.
+    ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
+    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces whose Pods and workloads are looked
+    at, separated by commas. Empty means all. Pods of others are answered as those of no workload.
     """
 
     scheduler_address: Address

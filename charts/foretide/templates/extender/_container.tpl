@@ -23,9 +23,9 @@ env:
   value: ":8082"
 - name: FORETIDE_DECISION_DEADLINE_MILLISECONDS
   value: {{ .Values.extender.decisionDeadlineMilliseconds | int | quote }}
-{{- with include "foretide.watchNamespaces" . }}
+{{- if .Values.watchNamespaces }}
 - name: FORETIDE_WATCH_NAMESPACES
-  value: {{ . }}
+  value: {{ include "foretide.watchNamespaces" . }}
 {{- end }}
 - name: FORETIDE_LOG_LEVEL
   value: {{ .Values.logLevel }}

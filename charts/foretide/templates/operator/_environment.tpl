@@ -2,9 +2,9 @@
 {{- define "foretide.operatorEnvironment" -}}
 - name: FORETIDE_NAMESPACE
   value: {{ .Release.Namespace }}
-{{- with include "foretide.watchNamespaces" . }}
+{{- if .Values.watchNamespaces }}
 - name: FORETIDE_WATCH_NAMESPACES
-  value: {{ . }}
+  value: {{ include "foretide.watchNamespaces" . }}
 {{- end }}
 - name: FORETIDE_SCHEDULER_NAME
   value: {{ include "foretide.schedulerName" . | quote }}

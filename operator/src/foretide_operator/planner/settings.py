@@ -24,12 +24,12 @@ class Settings:
 
     ``namespace`` (FORETIDE_NAMESPACE, required): where the Lease is kept.
     ``port`` (FORETIDE_PLANNER_PORT, default 8081): /metrics, /healthz and /readyz on all interfaces.
-    ``log_level`` (FORETIDE_LOG_LEVEL, default INFO).
+    ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
     ``pod_uid`` (FORETIDE_POD_UID, default empty): the Pod that this runs in. A container that is started again goes on
     with the Lease that it had; without it, each process waits until the Lease of the one before has expired.
-    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, separated by commas, default empty: all): where Pods and workloads
-    are looked at.
-    ``order`` (FORETIDE_PLANNER_ORDER, default Balanced): whose turn comes first where not everybody's can.
+    ``order`` (FORETIDE_PLANNER_ORDER, default ``Balanced``): whose turn comes first where not everybody's can.
+    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces whose Pods and workloads are looked
+    at, separated by commas. Empty means all.
     """
 
     namespace: str
