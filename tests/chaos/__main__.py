@@ -87,6 +87,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         **{check: len(lines) for check, lines in outcome.wrong.items()},
         "jobs": outcome.runs,
         "evicted_by_hand": outcome.evicted,
+        "done_though_given_up": outcome.given_up,
         "actions": dict(sorted(outcome.actions.items())),
         "fault_seconds": round(outcome.fault_seconds),
         "heal_seconds": round(outcome.heal_seconds),

@@ -58,6 +58,7 @@ class Looking:
             pods=tuple(self._witness.all_pods()),
             jobs=tuple(self._witness.all_jobs()),
             gone=frozenset(self._witness.gone),
+            let_go=frozenset(self._witness.let_go),
             forgotten=frozenset(self._hands.deleted_owners | self._hands.deleted_jobs),
             rivals=tuple(self._witness.rivals),
             workloads=tuple(client.list_objects(AIWORKLOADS, NAMESPACE)),

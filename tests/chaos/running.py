@@ -17,7 +17,7 @@ from tests.chaos.drawing import draw
 from tests.chaos.hands import Hands
 from tests.chaos.kinds import Fault, Kind
 from tests.chaos.looking import Looking
-from tests.chaos.verdict import CHECKS, judge, tasks_done
+from tests.chaos.verdict import CHECKS, done_though_given_up, judge, tasks_done
 from tests.chaos.witness import Witness
 
 AT_ONCE: Final = 3
@@ -50,6 +50,7 @@ class Outcome:
     tasks: int = 0
     runs: int = 0
     evicted: int = 0
+    given_up: int = 0
     actions: Mapping[str, int] = field(default_factory=dict)
     wrong: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fault_seconds: float = 0.0
@@ -172,6 +173,7 @@ def _heal(arena: Arena, looking: Looking, hands: Hands, outcome: Outcome, say: C
         try:
             facts = looking.look()
             outcome.wrong, outcome.tasks, outcome.runs = judge(facts), tasks_done(facts), len(facts.jobs)
+            outcome.given_up = done_though_given_up(facts)
         except (ApiError, DevclusterError, OSError, ValueError) as error:
             outcome.wrong = {**dict.fromkeys(CHECKS, ()), "restarting": (f"cannot be asked: {error}",)}
         now = time.monotonic()

@@ -114,6 +114,7 @@ def sound() -> Facts:
         pods=pods,
         jobs=jobs,
         gone=frozenset(),
+        let_go=frozenset(),
         forgotten=frozenset(),
         rivals=(),
         workloads=(workload(),),
@@ -172,6 +173,25 @@ def test_a_complete_job_without_a_pod_that_did_an_index_has_lost_it() -> None:
 def test_an_index_that_succeeded_twice_is_told_of_a_deleted_pod_too() -> None:
     facts = replace(sound(), pods=(*sound().pods, pod("c", 1)), gone=frozenset({"c"}))
     assert only(facts, "duplicated_indexes") == "task 1 of Job job-J was done 2 times"
+
+
+def test_a_task_that_ended_well_after_its_job_had_given_it_up_is_told_apart() -> None:
+    facts = replace(sound(), pods=(*sound().pods, pod("c", 1)), gone=frozenset({"c"}), let_go=frozenset({"c"}))
+    assert wrong(facts) == {}
+    assert verdict.done_though_given_up(facts) == 1
+    twice = replace(facts, pods=(*facts.pods, pod("d", 1)))
+    assert only(twice, "duplicated_indexes") == "task 1 of Job job-J was done 2 times"
+    assert verdict.done_though_given_up(twice) == 0
+
+
+def test_a_pod_is_given_up_that_loses_its_finalizer_before_it_ends() -> None:
+    witness = Witness()
+    for uid, first, last in (("given-up", "Running", "Succeeded"), ("counted", "Succeeded", "Succeeded")):
+        tracked = pod(uid, 0, phase="Running")
+        tracked["metadata"]["finalizers"] = ["batch.kubernetes.io/job-tracking"]
+        for seen in (tracked, pod(uid, 0, phase=first), pod(uid, 0, phase=last)):
+            witness.hear_of_pod("MODIFIED", seen)
+    assert witness.let_go == {"given-up"}
 
 
 def test_a_pod_that_has_ended_without_mark_is_unpaired_while_it_is_there() -> None:

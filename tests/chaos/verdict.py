@@ -27,15 +27,17 @@ _TRUE_OF_A_WORKLOAD: Final = ("Inspected", "Profiled", "Predicted", "Admissible"
 class Facts:
     """What was witnessed and what is there.
 
-    ``pods`` and ``jobs`` are all that ever were; the UIDs ``gone`` are there no more; ``forgotten`` are AIWorkloads and
-    Jobs that users deleted, of which nothing is expected. ``present`` are the objects that are there, with those
-    that can own them. ``metric_tasks`` are the tasks that the operator has counted since it was started, and
-    ``metric_bounds`` the least and the most that it should have.
+    ``pods`` and ``jobs`` are all that ever were; the UIDs ``gone`` are there no more, and the Pods ``let_go`` were
+    given up by their Job before they had ended; ``forgotten`` are AIWorkloads and Jobs that users deleted, of which
+    nothing is expected. ``present`` are the objects that are there, with those that can own them. ``metric_tasks`` are
+    the tasks that the operator has counted since it was started, and ``metric_bounds`` the least and the most that it
+    should have.
     """
 
     pods: tuple[Object, ...]
     jobs: tuple[Object, ...]
     gone: frozenset[str]
+    let_go: frozenset[str]
     forgotten: frozenset[str]
     rivals: tuple[str, ...]
     workloads: tuple[Object, ...]
@@ -76,16 +78,26 @@ def lost(facts: Facts) -> Iterator[str]:
 
 
 def duplicated_indexes(facts: Facts) -> Iterator[str]:
-    """Tasks that were done more than once, of any Job."""
+    """Tasks that were done more than once, of any Job, but for Pods that it had given up."""
     names = {job["metadata"]["uid"]: job["metadata"]["name"] for job in facts.jobs}
-    done = Counter(
-        (owner_uid(pod), pod["metadata"]["annotations"][INDEX])
-        for pod in facts.pods
-        if has_succeeded(pod) and INDEX in pod["metadata"].get("annotations", {})
-    )
-    for (uid, index), times in done.items():
+    kept = (pod for pod in facts.pods if pod["metadata"]["uid"] not in facts.let_go)
+    for (uid, index), times in _times_done(kept).items():
         if times > 1:
             yield f"task {index} of Job {names.get(uid, uid)} was done {times} times"
+
+
+def done_though_given_up(facts: Facts) -> int:
+    """Tasks that were done more than once since one of their Pods ended well after their Job had given it up."""
+    return sum(times > 1 for times in _times_done(facts.pods).values()) - len(list(duplicated_indexes(facts)))
+
+
+def _times_done(pods: Iterable[Object]) -> Counter[tuple[str, str]]:
+    """How often each index was done, by Job's UID."""
+    return Counter(
+        (owner_uid(pod), pod["metadata"]["annotations"][INDEX])
+        for pod in pods
+        if has_succeeded(pod) and INDEX in pod["metadata"].get("annotations", {})
+    )
 
 
 def unpaired(facts: Facts) -> Iterator[str]:

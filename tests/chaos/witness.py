@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from foretide_kube.cache import WatchCache
 from foretide_kube.client import KubeClient, Object
@@ -18,6 +19,9 @@ from foretide_kube.names import (
     PODS,
 )
 from foretide_operator.outcome import finished_condition
+from tests.faults.burst import has_ended
+
+_TRACKING_FINALIZER: Final = "batch.kubernetes.io/job-tracking"
 
 JobPurpose = tuple[str, str, str, str]
 """Owner's UID, role, node class, key: what a Job that the operator makes is for."""
@@ -26,14 +30,17 @@ JobPurpose = tuple[str, str, str, str]
 class Witness:
     """Keeps every Pod and Job as it was last seen, by UID; ``gone`` are no more.
 
-    ``rivals`` tells of Jobs under way that were for the same as another at the same time. ``marked_seconds`` is when
-    each Pod was first seen marked as paired, since the epoch.
+    ``let_go`` are Pods that their Job gave up before they had ended, as it does when it is suspended: it takes its
+    finalizer from them, deletes them, and counts nothing that comes of them. ``rivals`` tells of Jobs under way that
+    were for the same as another at the same time. ``marked_seconds`` is when each Pod was first seen marked as paired,
+    since the epoch.
     """
 
     def __init__(self) -> None:
         self.pods: dict[str, Object] = {}
         self.jobs: dict[str, Object] = {}
         self.gone: set[str] = set()
+        self.let_go: set[str] = set()
         self.rivals: list[str] = []
         self.marked_seconds: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -45,6 +52,8 @@ class Witness:
             self.pods[uid] = pod
             if event == "DELETED":
                 self.gone.add(uid)
+            if not has_ended(pod) and _TRACKING_FINALIZER not in pod["metadata"].get("finalizers", []):
+                self.let_go.add(uid)
             if ANNOTATION_PAIRED in pod["metadata"].get("annotations", {}):
                 self.marked_seconds.setdefault(uid, time.time())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -11,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretide.prediction import Interval, PodPrediction
+from foretide_kube.names import NODES, PODS
+from foretide_operator.fleet import Fleet
 from foretide_operator.jobs import run_job
 from foretide_operator.metrics import MOST_TIMES_OFF, QUANTITIES, Metrics
-from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
+from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended
 from foretide_operator.pairing.ledger import Ledger, load
+from foretide_operator.pairing.pairer import GRACE_SECONDS, Pairer
 from foretide_operator.pairing.watch import Told
+from foretide_operator.training.table import ObservationTable
 from tests.operator.cluster_objects import (
     NOW,
     NOW_MILLISECONDS,
@@ -23,10 +28,12 @@ from tests.operator.cluster_objects import (
     SIGNATURE,
     ago,
     as_stored,
+    node,
     pod_of,
     run_result,
     workload,
 )
+from tests.operator.memory_api import MemoryApi
 
 WORKLOAD = workload(run={"mode": "Job"}, objective={"deadlineMilliseconds": 20_000})
 BOUND = NOW_MILLISECONDS - 56_500
@@ -221,19 +228,72 @@ def test_only_ended_tasks_that_were_not_marked_wait_to_be_paired() -> None:
     assert is_waiting_to_be_paired(own)
 
 
+FLEET = Fleet({}, {"f1": "fast"})
+
+
+class Pairing:
+    """A pairer on a cluster with one class, whose clocks stand still until they are moved."""
+
+    def __init__(self, *, ended_ago_seconds: float = 1.0) -> None:
+        self.seconds = 0.0
+        self.api = MemoryApi()
+        self.api.put(NODES, node("f1", "fast"))
+        self.pod = task_pod(node_name="f1")
+        state = self.pod["status"]["containerStatuses"][0]["state"]["terminated"]
+        state["finishedAt"] = ago(ended_ago_seconds)
+        self.api.put(PODS, self.pod)
+        self.metrics = Metrics()
+        self.pairer = Pairer(self.api.client, self.api.world, SETTINGS, self.metrics, monotonic=lambda: self.seconds)
+
+    def look(self, *, jump_seconds: float = 0.0) -> str | None:
+        """How the Pod's end was counted, None while it waits; ``jump_seconds`` is how far the wall clock is off."""
+        self.done = self.pairer.look(ObservationTable(), FLEET, {}, None, NOW + timedelta(seconds=jump_seconds))
+        endings = {
+            sample.labels["ending"]
+            for family in self.metrics.registry.collect()
+            for sample in family.samples
+            if sample.name == "foretide_tasks_ended_total" and sample.value
+        }
+        return endings.pop() if endings else None
+
+
 def test_a_prediction_is_waited_for_a_moment_and_no_longer() -> None:
-    assert seconds_to_wait(task_pod(), NOW) == 0.0  # ended 30 s ago
-    fresh = task_pod()
-    fresh["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = "2026-06-01T11:59:57Z"
-    assert seconds_to_wait(fresh, NOW) == pytest.approx(7.0)
-    fresh["metadata"]["annotations"]["foretide.dev/prediction"] = "{}"
-    assert seconds_to_wait(fresh, NOW) == 0.0
+    pairing = Pairing()
+    assert pairing.look() is None
+    assert pairing.done.recheck_seconds == pytest.approx(GRACE_SECONDS + 0.1)
+    pairing.seconds = GRACE_SECONDS - 1.0
+    assert pairing.look() is None
+    assert pairing.done.recheck_seconds == pytest.approx(1.1)
+    pairing.seconds = GRACE_SECONDS
+    assert pairing.look() == "Unpredicted"
+    assert pairing.done.recheck_seconds is None
 
 
-def test_no_prediction_is_waited_for_until_a_clock_that_was_put_back_catches_up() -> None:
-    pod = task_pod()
-    pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = ago(-86_400)
-    assert seconds_to_wait(pod, NOW) == 0.0
+@pytest.mark.parametrize("jump_seconds", [-86_400.0, 86_400.0])
+def test_a_wall_clock_that_jumps_changes_nothing_of_how_long_a_prediction_is_waited_for(jump_seconds: float) -> None:
+    pairing = Pairing()
+    assert pairing.look() is None
+    pairing.seconds = 3.0
+    assert pairing.look(jump_seconds=jump_seconds) is None
+    text = msgspec.json.encode(prediction(node="f1")).decode()
+    pairing.pod["metadata"]["annotations"]["foretide.dev/prediction"] = text
+    pairing.api.put(PODS, pairing.pod)
+    assert pairing.look(jump_seconds=jump_seconds) == "Paired"
+
+
+def test_what_ended_while_nobody_looked_is_waited_for_as_well() -> None:
+    pairing = Pairing(ended_ago_seconds=1800.0)  # the planner may have been as long away as the operator
+    assert pairing.look() is None
+    pairing.seconds = GRACE_SECONDS
+    assert pairing.look() == "Unpredicted"
+
+
+def test_no_prediction_is_waited_for_where_no_node_was_found() -> None:
+    pairing = Pairing()
+    del pairing.pod["spec"]["nodeName"]
+    pairing.pod["status"]["phase"] = "Failed"
+    pairing.api.put(PODS, pairing.pod)
+    assert pairing.look() == "Failed"
 
 
 TASKS = [read(task_pod(predicted=prediction())) for _ in range(6)]

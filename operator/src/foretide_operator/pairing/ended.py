@@ -7,8 +7,7 @@ counts nowhere; what is learned is the work that the runner reports, within the 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
@@ -28,14 +27,11 @@ from foretide_kube.ended_pods import (
 from foretide_kube.kinds.aiworkload import AIWorkload, workload_key
 from foretide_kube.names import ANNOTATION_PAIRED, ANNOTATION_PREDICTION, LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUN
 from foretide_kube.quantity import QuantityError, millis
-from foretide_kube.times import epoch_milliseconds, seconds_left
+from foretide_kube.times import epoch_milliseconds
 from foretide_operator.co_runners import Company
 from foretide_operator.forecasting import runtime_of, workload_column
 from foretide_operator.outcome import Done, Failed, read_result
 from foretide_operator.pairing.watch import Told
-
-GRACE_SECONDS: Final = 10.0
-"""How long a prediction is waited for after a Pod's end: the planner may be a moment behind."""
 
 Ending = Literal["Paired", "Unpredicted", "PredictionRefused", "Failed"]
 
@@ -73,12 +69,9 @@ def is_waiting_to_be_paired(pod: Object) -> bool:
     )
 
 
-def seconds_to_wait(pod: Object, now: datetime) -> float:
-    """Seconds for which a prediction may still come; 0 when it is there or nothing more is to be waited for."""
-    if ANNOTATION_PREDICTION in pod["metadata"].get("annotations", {}) or not pod["spec"].get("nodeName"):
-        return 0.0
-    terminated = terminated_state(pod)
-    return seconds_left(GRACE_SECONDS, terminated.get("finishedAt"), now) if terminated is not None else 0.0
+def may_be_predicted_yet(pod: Object) -> bool:
+    """Whether an ended Pod's prediction may still come: it ran on a node and has none, the planner may be behind."""
+    return ANNOTATION_PREDICTION not in pod["metadata"].get("annotations", {}) and bool(pod["spec"].get("nodeName"))
 
 
 def ran_for(pod: Object, workload: AIWorkload) -> bool:

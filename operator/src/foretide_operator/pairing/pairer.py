@@ -8,10 +8,11 @@ whose mark was made and not answered for is seen marked or gone later, and count
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from foretide.contention import Coefficients
 from foretide_kube.client import ApiError, KubeClient, Object
@@ -27,7 +28,7 @@ from foretide_operator.co_runners import Tenancy
 from foretide_operator.fleet import Fleet
 from foretide_operator.metrics import Metrics
 from foretide_operator.packed import profile_of
-from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, ran_for, read_ended, seconds_to_wait
+from foretide_operator.pairing.ended import Ended, is_waiting_to_be_paired, may_be_predicted_yet, ran_for, read_ended
 from foretide_operator.pairing.ledger import Ledger
 from foretide_operator.pairing.watch import Told, tell
 from foretide_operator.pods import image_of
@@ -38,6 +39,9 @@ from foretide_operator.training.table import ObservationTable
 from foretide_operator.world import World
 
 log = logging.getLogger(__name__)
+
+GRACE_SECONDS: Final = 10.0
+"""How long a prediction is waited for once a Pod was seen ended: the planner may be a moment behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +57,25 @@ class Paired:
 
 
 class Pairer:
-    """Keeps the ledger; ``load`` it first."""
+    """Keeps the ledger; ``load`` it first. ``monotonic`` gives the seconds of waits: a wall clock may jump."""
 
-    def __init__(self, client: KubeClient, world: World, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        world: World,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._client = client
         self._world = world
         self._settings = settings
         self._metrics = metrics
+        self._monotonic = monotonic
         self._ledger = Ledger()
         self._unanswered: dict[str, Ended] = {}
+        self._awaited_until_seconds: dict[str, float] = {}
 
     @property
     def ledger(self) -> Ledger:
@@ -88,17 +102,29 @@ class Pairer:
         services = {pod["metadata"]["uid"] for pod in service_pods(waiting, self._world.workloads.snapshot())}
         waiting = [pod for pod in waiting if pod["metadata"]["uid"] not in services]  # they end no task
         self._count_unanswered({pod["metadata"]["uid"] for pod in waiting})
-        delays = {pod["metadata"]["uid"]: seconds_to_wait(pod, now) for pod in waiting}
-        over = [pod for pod in waiting if not delays[pod["metadata"]["uid"]]]
+        delays = self._seconds_to_wait(waiting)
+        over = [pod for pod in waiting if pod["metadata"]["uid"] not in delays]
         ended = self._read_all(over, fleet, coefficients) if over else []
-        later = [delay for delay in delays.values() if delay]
         refused = None
         if ended:
             self._store(ended, table, owner, now)
             self._unanswered.update((task.uid, task) for task in ended)
             refused = self._mark(ended, now)
         paired = frozenset((task.namespace, task.workload) for task in ended)
-        return Paired(paired, min(later) + 0.1 if later else None, refused)
+        return Paired(paired, min(delays.values()) + 0.1 if delays else None, refused)
+
+    def _seconds_to_wait(self, waiting: Sequence[Object]) -> dict[str, float]:
+        """How long the predictions that may still come are waited for, by Pod; the others wait no more."""
+        now_seconds = self._monotonic()
+        self._awaited_until_seconds = {
+            uid: self._awaited_until_seconds.get(uid, now_seconds + GRACE_SECONDS)
+            for uid in (pod["metadata"]["uid"] for pod in waiting if may_be_predicted_yet(pod))
+        }
+        return {
+            uid: until_seconds - now_seconds
+            for uid, until_seconds in self._awaited_until_seconds.items()
+            if until_seconds > now_seconds
+        }
 
     def _read_all(self, over: Sequence[Object], fleet: Fleet, coefficients: Coefficients) -> list[Ended]:
         nodes = {pod["spec"].get("nodeName") for pod in over}
