@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
-SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts
+SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts monitoring
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts monitoring bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -46,8 +46,8 @@ test: $(READY) ## All tests, those on a real control plane and real nodes includ
 	@$(BIN)/python -m devcluster preflight --install --for-tests
 	@$(BIN)/python -m pytest
 
-test-fast: $(READY) ## The tests that need no cluster and no browser
-	@$(BIN)/python -m pytest -m "not cluster and not browser"
+test-fast: $(READY) ## The tests that need no cluster, no browser and no Prometheus
+	@$(BIN)/python -m pytest -m "not cluster and not browser and not prometheus"
 
 lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile and Go linters; warnings are errors
 	@$(BIN)/ruff check $(SOURCES)
@@ -138,6 +138,9 @@ bench-scale: $(READY) ## 10,000 nodes and 200,000 tasks in simulation, by the de
 
 charts: $(READY) ## Copy crds/ into the chart
 	@$(BIN)/python charts/sync-crds.py
+
+monitoring: $(READY) ## Write the chart's dashboard and docs/reference/metrics.md by the metrics in the code
+	@$(BIN)/python -m monitoring
 
 requirements: ## Pin requirements/*.in again (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: https://docs.astral.sh/uv/"; exit 1; }
