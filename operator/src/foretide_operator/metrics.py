@@ -206,8 +206,8 @@ class Metrics:
                 for quantity in QUANTITIES:
                     each.labels(name, quantity)
             for each in (self.service_predicted, self.service_observed, self.service_ratio):
-                for quantity in SERVICE_QUANTITIES:
-                    each.labels(name, quantity)
+                for served in SERVICE_QUANTITIES:
+                    each.labels(name, served)
 
     def tell_contention(self, learned: Iterable[tuple[str, Iterable[Contention]]]) -> None:
         """Show what was learned by node class, and no longer what was known before."""
