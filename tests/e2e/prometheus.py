@@ -1,10 +1,15 @@
-"""A real Prometheus in the cluster's network, by the configuration among the examples and the rules of the chart."""
+"""A real Prometheus in the cluster's network, by the configuration among the examples and the rules of the chart.
+
+Debian's knows nothing of Kubernetes. So the Pods are found here and written into a file as Kubernetes' discovery would
+label them; which of them are scraped, and as what, the example says.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
 import math
+import re
 import shutil
 import urllib.parse
 from collections.abc import Iterator
@@ -16,7 +21,9 @@ from typing import Any
 import yaml
 
 from demo.scenario import ROOT
-from devcluster import Cluster
+from foretide_kube.client import KubeClient, Object
+from foretide_kube.names import PODS
+from tests.installed import Installed
 from tests.monitoring.expressions import FOLDER
 
 _PORT = 9090
@@ -25,9 +32,18 @@ _EVERY = "1s"
 
 @dataclass(frozen=True)
 class Prometheus:
-    """Answers questions at a port of this machine."""
+    """Answers questions at a port of this machine, of the Pods that it was last told of."""
 
     port: int
+    client: KubeClient
+    targets: Path
+
+    def discover(self) -> None:
+        """Tell it of all Pods that there are."""
+        found = [target for pod in self.client.list_objects(PODS) for target in _targets(pod)]
+        draft = self.targets.with_suffix(".draft")
+        draft.write_text(json.dumps(found))
+        draft.rename(self.targets)
 
     def is_ready(self) -> bool:
         """Whether it has come up."""
@@ -70,19 +86,37 @@ def _labels(found: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, value) for name, value in found["metric"].items() if name != "__name__"))
 
 
+def _targets(pod: Object) -> Iterator[Object]:
+    """A Pod's ports as Kubernetes' discovery of Prometheus tells of them."""
+    address = pod.get("status", {}).get("podIP")
+    metadata = pod["metadata"]
+    labels = {
+        f"__meta_kubernetes_pod_label_{re.sub('[^a-zA-Z0-9_]', '_', name)}": value
+        for name, value in metadata.get("labels", {}).items()
+    }
+    labels |= {"__meta_kubernetes_namespace": metadata["namespace"], "__meta_kubernetes_pod_name": metadata["name"]}
+    for container in pod["spec"]["containers"]:
+        for port in container.get("ports", []) if address else []:
+            own = {
+                "__meta_kubernetes_pod_container_name": container["name"],
+                "__meta_kubernetes_pod_container_port_name": port.get("name", ""),
+            }
+            yield {"targets": [f"{address}:{port['containerPort']}"], "labels": labels | own}
+
+
 @contextmanager
-def scraping(cluster: Cluster, folder: Path) -> Iterator[Prometheus]:
+def scraping(installed: Installed, folder: Path) -> Iterator[Prometheus]:
     """Prometheus while the block lasts; it keeps all it needs in ``folder``."""
-    kubeconfig = folder / "kubeconfig"
-    cluster.write_kubeconfig(kubeconfig)
+    targets = folder / "targets.json"
     shutil.copy(FOLDER / "rules.yaml", folder / "foretide-rules.yaml")
     configuration = yaml.safe_load((ROOT / "examples" / "monitoring" / "prometheus.yml").read_text())
     configuration["global"] = {"scrape_interval": _EVERY, "evaluation_interval": _EVERY}
     for job in configuration["scrape_configs"]:
-        for discovery in job["kubernetes_sd_configs"]:
-            discovery["kubeconfig_file"] = str(kubeconfig)
+        job["file_sd_configs"] = [{"files": [str(targets)]}]
+        del job["kubernetes_sd_configs"]
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(configuration))
     words = [f"--config.file={file}", f"--storage.tsdb.path={folder}", f"--web.listen-address=127.0.0.1:{_PORT}"]
+    cluster = installed.cluster
     with cluster.running("prometheus", ["prometheus", *words]), cluster.forward("127.0.0.1", _PORT) as port:
-        yield Prometheus(port)
+        yield Prometheus(port, installed.client, targets)

@@ -115,6 +115,7 @@ def ask_the_service(installed: Installed, prometheus: Prometheus) -> None:
     """Ask it some things, have Prometheus see what it says of them, and end it."""
     installed.wait_condition("served", "Available", NAMESPACE, status="True", timeout_seconds=300)
     (pod,) = run_pods(installed, "served")
+    prometheus.discover()
     body = np.zeros((1, 3, 256, 256), np.float32).tobytes()
     with installed.cluster.forward(pod["status"]["podIP"], 8080) as port:
         for _ in range(5):
@@ -132,8 +133,9 @@ def watched(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> I
     installed.namespace(NAMESPACE)
     folder = tmp_path_factory.mktemp("prometheus")
     content = make_onnx.build(tmp_path_factory.mktemp("models"))["edge-cnn"].read_bytes()
-    with scraping(installed.cluster, folder) as prometheus:
+    with scraping(installed, folder) as prometheus:
         installed.until("Prometheus ready", prometheus.is_ready)
+        prometheus.discover()
         began_seconds = time.time()
         installed.until("three targets", lambda: len(prometheus.now('up{job="foretide"} == 1')) == 3)
         before = prometheus.value("sum(foretide_prediction_interval_total)")

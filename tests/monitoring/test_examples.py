@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
@@ -12,7 +10,7 @@ import yaml
 from demo.scenario import ROOT
 from foretide_kube.names import LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUN
 from monitoring.catalogue import components, series
-from tests.monitoring.expressions import FOLDER, RECORDED, spoken
+from tests.monitoring.expressions import RECORDED, spoken
 
 PAGE = (ROOT / "docs" / "monitoring.md").read_text()
 EXAMPLES = ROOT / "examples" / "monitoring"
@@ -36,15 +34,6 @@ def test_metrics_that_other_pages_name_are_there(path: str) -> None:
     )
     names = {each.name for found in components().values() for each in found}
     assert set(written) <= names
-
-
-@pytest.mark.prometheus
-def test_promtool_finds_nothing_amiss_in_the_example_of_a_configuration(tmp_path: Path) -> None:
-    (tmp_path / "prometheus.yml").write_text((EXAMPLES / "prometheus.yml").read_text())
-    (tmp_path / "foretide-rules.yaml").write_text((FOLDER / "rules.yaml").read_text())
-    words = ["promtool", "check", "config", "--lint=none", str(tmp_path / "prometheus.yml")]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_pod_monitor_selects_pods_of_services_by_labels_that_they_have() -> None:
