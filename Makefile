@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
 SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts monitoring
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts monitoring bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts monitoring bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -106,6 +106,10 @@ bench-first-prediction: $(READY) ## From kubectl apply to the first prediction b
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.first_prediction
 
+bench-services: $(READY) ## Latency of requests to services against what was predicted, by class and load
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.services
+
 bench-profile: $(READY) ## Whether the profiler says the same twice, and the same as torch.utils.benchmark (SECONDS=3 PRECISION=int8)
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.profile_repeat $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PRECISION),--precision $(PRECISION))
@@ -120,6 +124,9 @@ bench-regressors: $(READY) ## Usual regressors and the model on these profiles, 
 
 bench-predict: $(READY) ## Errors of the completion-time model, of simpler ones and of its parts (CSV=path: another table)
 	@$(BIN)/python -m bench.predict $(CSV)
+
+bench-influence: $(READY) ## What a namespace that reports nonsense does to the predictions of others (SEEDS=10)
+	@$(BIN)/python -m bench.influence $(SEEDS)
 
 bench-active: $(READY) ## Errors and regret with 30 % of public pairs measured, chosen by gain and at random (SEEDS=5)
 	@$(BIN)/python -m bench.active $(if $(SEEDS),--seeds $(SEEDS))

@@ -5,7 +5,6 @@ Annotations and results can be forged by those who make Pods: both are held agai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +15,7 @@ from foretide.results import Document, Failure, ProfileResult, Result, ResultErr
 from foretide.signature import Signature
 from foretide.termination_message import parse
 from foretide_kube.client import Object
+from foretide_kube.names import CONTAINER
 from foretide_kube.quantity import QuantityError, whole
 from foretide_kube.times import epoch_milliseconds
 
@@ -25,15 +25,22 @@ _SHARED_BYTES: Final = 1024**3
 
 
 def terminated_state(pod: Object) -> Object | None:
-    """How the first container ended, or None if it has not or nobody knows."""
-    ended: Object | None = (_ended_container(pod) or {}).get("state", {}).get("terminated")
-    return ended
+    """How the container that counts ended, or None if it has not or nobody knows."""
+    name = _container_that_counts(pod).get("name")
+    for status in pod.get("status", {}).get("containerStatuses", []):
+        if status.get("name") == name:
+            ended: Object | None = status.get("state", {}).get("terminated")
+            return ended
+    return None
 
 
-def _ended_container(pod: Object) -> Object | None:
-    """What is known of the first container that has ended."""
-    statuses: Sequence[Object] = pod.get("status", {}).get("containerStatuses", [])
-    return next((each for each in statuses if each.get("state", {}).get("terminated") is not None), None)
+def _container_that_counts(pod: Object) -> Object:
+    """The one that does the work, whatever admission put beside it: of our name, else the first of the spec.
+
+    Kubelets tell of containers in the order of their names, so what they tell first may be anybody.
+    """
+    containers: list[Object] = pod["spec"].get("containers") or [{}]
+    return next((each for each in containers if each.get("name") == CONTAINER), containers[0])
 
 
 def bound_milliseconds(pod: Object) -> int | None:
@@ -76,10 +83,9 @@ def _beyond_limit(memory_peak_bytes: int, pod: Object) -> str:
 
     Resident pages of the image's files may be charged to another Pod that read them first: a gibibyte is let pass.
     """
-    name = (_ended_container(pod) or {}).get("name")
-    limits = {each["name"]: each.get("resources", {}).get("limits", {}) for each in pod["spec"].get("containers", [])}
+    limits = _container_that_counts(pod).get("resources", {}).get("limits", {})
     try:
-        limit_bytes = whole(limits.get(name, {}).get("memory", 0))
+        limit_bytes = whole(limits.get("memory", 0))
     except QuantityError:
         return ""
     if not limit_bytes or memory_peak_bytes <= limit_bytes + _SHARED_BYTES:

@@ -11,8 +11,8 @@ from foretide_kube.kinds.nodeclass import Probe
 NOISE: Final = 1.5
 """Two probes of the same hardware differ by less than this factor, as the geometric mean over their figures.
 
-Of eight probes on two cores shared with some twenty other processes no two differed by more than 1.43 (median 1.11).
-It is wide, because a change costs that all of a class is measured again, and what it misses is seen where tasks drift.
+Probes of one machine whose cores many other processes used differed by less. It is wide, because a change costs that
+all of a class is measured again, and what it misses is seen where tasks drift.
 """
 
 

@@ -15,6 +15,7 @@ from foretide.placement.completion import remaining_of
 from foretide.placement.plan import Expected, Running
 from foretide.placement.resources import Resources
 from foretide.placement.task import WorkloadPredictions
+from foretide_kube.constraints import ANYWHERE, Constraints
 from foretide_kube.names import ROLE_PROFILE
 from foretide_kube.reduced import NodeFacts
 from foretide_kube.task_pods import TaskPod
@@ -36,17 +37,21 @@ Pair = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A measurement that is under way or next: what it is expected to take, and what its Pod may use at most."""
+    """A measurement that is under way or next: what it is expected to take, and what its Pod may use at most.
+
+    ``constraints`` are those of its Pod but for the class.
+    """
 
     seconds: float
     cpu_millis: int
     memory_bytes: int
+    constraints: Constraints = ANYWHERE
 
     def may_have(self, node: NodeFacts) -> bool:
-        """Whether its Pod would fit on the node while it is empty, and needs no toleration there."""
+        """Whether its Pod may go to the node, and would fit there while it is empty."""
         room = node.allocatable
         is_large_enough = self.cpu_millis <= room.cpu_millis and self.memory_bytes <= room.memory_bytes
-        return is_large_enough and all(taint.effect == "PreferNoSchedule" for taint in node.taints)
+        return is_large_enough and self.constraints.allow(node.name, node.labels, node.taints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,10 @@ class Measurements:
     others: tuple[TaskPod, ...] = ()
 
 
-def wanted_of(namespace: str, name: str, workload: WorkloadPredictions) -> dict[Pair, Wanted]:
+def wanted_of(namespace: str, name: str, workload: WorkloadPredictions, constraints: Constraints) -> dict[Pair, Wanted]:
     """The measurements of a workload that are under way or next."""
     return {
-        (namespace, name, node_class): Wanted(seconds, workload.cpu_millis, workload.memory_limit_bytes)
+        (namespace, name, node_class): Wanted(seconds, workload.cpu_millis, workload.memory_limit_bytes, constraints)
         for node_class, seconds in workload.measuring.items()
     }
 

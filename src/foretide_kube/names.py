@@ -27,6 +27,9 @@ ROLE_PROFILE: Final = "profile"
 ROLE_PROBE: Final = "probe"
 ROLE_RUN: Final = "run"
 
+CONTAINER: Final = "profiler"
+"""In every Pod that the operator has made: the container whose end and last words are the Pod's."""
+
 ANNOTATION_PREDICTION: Final = "foretide.dev/prediction"
 """On Pods, written by the planner with the opening of the gate or after the bind:
 `foretide.prediction.PodPrediction` as JSON."""

@@ -6,6 +6,7 @@ from msgspec import structs
 
 from foretide.observation import DeviceFeatures
 from foretide.placement.task import WorkloadPredictions
+from foretide_kube.constraints import Constraints, Toleration
 from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.nodeclass import NodeClass
@@ -32,6 +33,14 @@ def predictions_of(workload: AIWorkload) -> WorkloadPredictions:
         percentile=objective.percentile,
         measuring=_measuring(workload),
         memory_limit_bytes=aiworkload.memory_bytes(workload.spec),
+    )
+
+
+def measured_where(workload: AIWorkload) -> Constraints:
+    """Which nodes of a class may take the Pod that measures a workload there: those whose taints its tasks tolerate."""
+    tolerated = workload.spec.run.template.tolerations
+    return Constraints(
+        tolerations=tuple(Toleration(each.key, each.operator, each.value, each.effect or "") for each in tolerated)
     )
 
 

@@ -14,11 +14,11 @@ import msgspec
 
 from foretide.placement.resources import Resources
 from foretide_kube.client import Object
-from foretide_kube.constraints import UNSCHEDULABLE, Taint
+from foretide_kube.constraints import UNSCHEDULABLE, Constraints, Taint
 from foretide_kube.images import NO_LIST, NodeImages, read_images
 from foretide_kube.kinds import aiworkload, nodeclass
 from foretide_kube.pod_form import PodForm
-from foretide_kube.published import predictions_of
+from foretide_kube.published import measured_where, predictions_of
 from foretide_kube.readable import readable
 from foretide_kube.requests import allocatable_of
 from foretide_kube.task_pods import read_pod
@@ -71,8 +71,11 @@ def reduce_node(item: Object) -> Object:
 
 
 def reduce_workload(item: Object) -> Object:
-    """An AIWorkload that carries its `WorkloadPredictions`."""
-    return _reduced(item, readable(lambda: predictions_of(aiworkload.parse(item))))
+    """An AIWorkload that carries its `WorkloadPredictions`, and beside them where it may be measured."""
+    workload = readable(lambda: aiworkload.parse(item))
+    if workload is None:
+        return _reduced(item, None)
+    return _reduced(item, predictions_of(workload)) | {"constraints": measured_where(workload)}
 
 
 def reduce_class(item: Object) -> Object:
@@ -83,6 +86,12 @@ def reduce_class(item: Object) -> Object:
 def facts_of(item: Object) -> Any:  # noqa: ANN401 - which kind it is, the cache that it comes from says
     """What a reduced object carries."""
     return item["facts"]
+
+
+def constraints_of(workload: Object) -> Constraints:
+    """Where a reduced AIWorkload may be measured; only one that could be read says so."""
+    found: Constraints = workload["constraints"]
+    return found
 
 
 def _without_free_text(item: Object) -> Object:

@@ -121,6 +121,14 @@ def test_a_task_that_is_not_our_runners_has_its_completion_alone() -> None:
     assert (pairing.actual_work_milliseconds, pairing.actual_completion_milliseconds) == (None, 15_500)
 
 
+def test_of_several_containers_the_first_that_its_owner_wrote_is_the_task() -> None:
+    item = pod()
+    item["spec"]["containers"].append({"name": "a-proxy"})
+    proxy = {"name": "a-proxy", "state": {"terminated": {"exitCode": 0, "finishedAt": time("bound")}}}
+    item["status"]["containerStatuses"].insert(0, proxy)  # kubelets tell of them by name
+    assert task(item) == task(pod())
+
+
 @pytest.mark.parametrize(
     ("told", "why"),
     [

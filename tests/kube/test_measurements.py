@@ -11,6 +11,7 @@ import pytest
 
 from foretide.placement.plan import Plan
 from foretide.placement.task import WorkloadPredictions
+from foretide_kube.constraints import Constraints, Toleration
 from foretide_kube.floor import Floor, Node, read_floor
 from foretide_kube.measurements import LONGEST_EMPTYING_SECONDS, Pair, Wanted
 from foretide_kube.task_pods import TaskPod
@@ -151,6 +152,13 @@ def test_a_node_is_emptied_for_nobody_where_that_takes_long_or_cannot_be_foretol
 )
 def test_a_node_that_may_not_take_the_measurement_is_not_emptied(options: dict[str, Any]) -> None:
     assert kept(floor(at={"fast-1": node("fast-1", "fast", **options)})) == []
+
+
+def test_a_node_whose_taints_the_measurement_tolerates_is_emptied() -> None:
+    at = {"fast-1": node("fast-1", "fast", taints=[{"key": "k", "value": "v", "effect": "NoSchedule"}])}
+    for value, expected in (("v", ["fast-1"]), ("another", [])):
+        tolerant = Constraints(tolerations=(Toleration("k", "Equal", value, "NoSchedule"),))
+        assert kept(floor(at=at, wanted={PAIR: dataclasses.replace(WANTED[PAIR], constraints=tolerant)})) == expected
 
 
 def test_each_measurement_has_a_node_of_its_own() -> None:

@@ -8,87 +8,47 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foretide.model import CompletionTimeModel
-from foretide.observation import Observation, Question, feature_columns, namespace_of, to_columns
+from bench.influence import NONSENSE, Neighbours, measure
+from foretide.observation import Observation, namespace_of
 from foretide.signature import OperatorCost, Signature
 from foretide.vetting import vet
-from tests.foretide.lies import LIES
-from tests.model.fleet import observed
 
-ROWS, DEVICES = observed(devices=8, namespaces=5, per_namespace=10, seed=0, share=0.5)
-LIAR = "team-0"
-OWN = [row for row in ROWS if namespace_of(row.workload) == LIAR]
-OTHERS = [row for row in ROWS if namespace_of(row.workload) != LIAR]
-ASKED = [
-    Question(
-        workload=workload,
-        node_class=name,
-        signature=row.signature,
-        precision=row.precision,
-        cpu_millis=row.cpu_millis,
-        runtime=row.runtime,
-    )
-    for workload, row in sorted({row.workload: row for row in OTHERS}.items())
-    for name in sorted(DEVICES)
-]
-"""All pairs of the others, measured or not."""
+SEEN = Neighbours(0)
 
 
-def predicted(rows: list[Observation], asked: list[Question] = ASKED) -> np.ndarray:
-    vetted = vet(rows, DEVICES)
-    apart = to_columns(vetted.apart, DEVICES) if vetted.apart else None
-    model = CompletionTimeModel(calibrate=False).fit(*to_columns(vetted.kept, DEVICES), apart=apart)
-    return np.asarray(model.predict(feature_columns(asked, DEVICES)))
-
-
-def change(rows: list[Observation], against: np.ndarray) -> np.ndarray:
-    return np.asarray(np.abs(predicted(rows) / against - 1.0))
-
-
-@pytest.mark.parametrize("name", ["slow", "fast", "random", "signatures"])
-def test_a_namespace_that_reports_nonsense_changes_no_prediction_of_another_by_a_hundredth(name: str) -> None:
-    assert change(OTHERS + LIES[name](OWN), predicted(OTHERS)).max() <= 0.01
-
-
-def test_nor_does_nonsense_on_one_class_though_the_rest_is_believed() -> None:
-    rest = [row for row in OWN if row.node_class != OWN[0].node_class]
-    assert change(OTHERS + LIES["one class"](OWN), predicted(OTHERS + rest)).max() <= 0.01
+@pytest.mark.parametrize("lie", NONSENSE)
+def test_a_namespace_that_reports_nonsense_changes_no_prediction_of_another_by_a_hundredth(lie: str) -> None:
+    assert SEEN.change(lie).max() <= 0.01
 
 
 def test_a_lie_that_could_be_true_bends_the_others_by_less_than_a_hundredth_in_the_median() -> None:
-    bent = change(OTHERS + LIES["subtle"](OWN), predicted(ROWS))
+    bent = SEEN.change("subtle")
     assert 0.0 < np.median(bent) <= 0.01
     assert bent.max() <= 0.05
 
 
-@pytest.mark.parametrize("name", ["scattered", "other sizes"])
-def test_lies_that_are_believed_bend_the_others_by_a_few_hundredths_in_the_median_and_none_twofold(name: str) -> None:
-    assert vet(OTHERS + LIES[name](OWN), DEVICES).exclusions == ()
-    bent = change(OTHERS + LIES[name](OWN), predicted(ROWS))
+@pytest.mark.parametrize("lie", ["scattered", "other sizes"])
+def test_lies_that_are_believed_bend_the_others_by_a_few_hundredths_in_the_median_and_none_twofold(lie: str) -> None:
+    assert vet(SEEN.told(lie), SEEN.devices).exclusions == ()
+    bent = SEEN.change(lie)
     assert np.median(bent) <= 0.04
     assert bent.max() <= 0.9
 
 
 def test_what_is_peculiar_to_a_workload_that_is_not_believed_still_holds_for_itself() -> None:
-    rows = LIES["slow"](OWN)
-    known = {(row.workload, row.node_class) for row in rows}
-    own = {row.workload: row for row in rows}
-    elsewhere = [
-        (workload, name) for workload in sorted(own) for name in sorted(DEVICES) if (workload, name) not in known
-    ]
-    questions = [
-        Question(
-            workload=workload,
-            node_class=name,
-            signature=own[workload].signature,
-            precision="fp32",
-            cpu_millis=1000,
-            runtime="onnx",
-        )
-        for workload, name in elsewhere
-    ]
-    ratio = predicted(OTHERS + rows, questions) / predicted(ROWS, questions)
-    assert 50 < np.median(ratio) < 150
+    known = {(row.workload, row.node_class) for row in SEEN.own}
+    elsewhere = [each for each in SEEN.pairs(SEEN.own) if (each.workload, each.node_class) not in known]
+    true = SEEN.predicted(SEEN.others + SEEN.own, elsewhere)
+    assert 50 < np.median(SEEN.predicted(SEEN.told("slow"), elsewhere) / true) < 150
+
+
+def test_the_bench_tells_the_worst_of_what_cannot_be_true_and_how_far_what_can_be_is_believed() -> None:
+    found = measure(1)
+    assert found["nonsense_max"] <= 1.0
+    assert {name for name, figures in found["lies"].items() if figures.get("left_out") == 100.0} == {
+        "slow", "fast", "random", "signatures",
+    }  # fmt: skip
+    assert found["lies"]["subtle"]["max"] == pytest.approx(100 * SEEN.change("subtle").max(), abs=0.01)
 
 
 def test_on_public_times_hardly_a_row_is_left_out_though_each_family_is_a_namespace_of_its_own() -> None:

@@ -9,7 +9,8 @@ import pytest
 from foretide.results import InspectResult
 from foretide_operator.actions import Create, Delete, Patch
 from foretide_operator.attempts import MAX_ATTEMPTS, Attempt, advance, latest, retire
-from foretide_operator.jobs import inspect_job, measuring_key
+from foretide_operator.job_keys import measuring_key
+from foretide_operator.jobs import inspect_job
 from foretide_operator.outcome import SURROUNDINGS, Done, Failed, KeptFailure, Outcome, Running, read_outcome
 from tests.operator.cluster_objects import NOW, SETTINGS, ago, as_stored, ended, inspect_result, pod_of, workload
 

@@ -211,6 +211,20 @@ def test_what_another_measurement_replaced_is_removed_though_its_making_was_cut_
     assert isinstance(delete, Delete)
 
 
+@pytest.mark.parametrize("again", [fast(), fast(hardware_changed_time=ago(7200))])
+def test_a_measurement_of_other_hardware_stays_one_though_its_class_was_made_again(again: NodeClass) -> None:
+    given = asked(node_class=fast(hardware_changed_time=ago(1800)))
+    (write,) = decide_statuses(given, Ledger())
+    assert isinstance(write, WriteStatus)
+    profile = msgspec.structs.replace(
+        given.profiles[0], status=msgspec.convert(write.status, type(given.profiles[0].status))
+    )
+    after = replace(asked(node_class=again), profiles=(profile,))
+    gone = replace(after, classes=())
+    assert [reason(each) for each in (after, gone)] == ["HardwareChanged", "HardwareChanged"]
+    assert decide_statuses(after, Ledger()) == decide_statuses(gone, Ledger()) == ()
+
+
 def test_it_is_told_once_when_tasks_depart_from_a_measurement() -> None:
     given = asked(watch=ALARMED)
     (write, told) = decide_statuses(given, Ledger())

@@ -9,16 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from foretide_kube.kinds.workloadprofile import Replaced
-from foretide_operator.jobs import (
-    inspect_job,
-    measuring_key,
-    probe_job,
-    profile_job,
-    rollout_key,
-    run_deployment,
-    run_job,
-    run_key,
-)
+from foretide_operator.job_keys import measuring_key, rollout_key, run_key
+from foretide_operator.jobs import inspect_job, probe_job, profile_job, run_deployment, run_job
 from foretide_operator.settings import Settings
 from foretide_profiler.serving.service import DRAIN_SECONDS
 from tests.operator.cluster_objects import SETTINGS, node_class, workload

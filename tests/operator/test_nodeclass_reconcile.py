@@ -15,7 +15,8 @@ from foretide_kube.kinds.nodeclass import MAX_NAME, NodeClass
 from foretide_operator.actions import Announce, Create, Delete, WriteStatus
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import node_fits, read_fleet
-from foretide_operator.jobs import probe_job, probing_key, run_job
+from foretide_operator.job_keys import probing_key
+from foretide_operator.jobs import probe_job, run_job
 from foretide_operator.nodeclass.discovery import decide as discover
 from foretide_operator.nodeclass.facts import Facts
 from foretide_operator.nodeclass.probing import abandoned

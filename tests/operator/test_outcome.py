@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from foretide.results import Failure, InspectResult, ProfileResult
-from foretide.termination_message import MAX_RESULT_BYTES
+from foretide.termination_message import MAX_RESULT_BYTES, encode
 from foretide_operator.jobs import inspect_job, profile_job
 from foretide_operator.outcome import TRANSIENT, Done, Failed, Running, read_outcome
 from tests.operator.cluster_objects import (
@@ -116,6 +116,28 @@ def test_nothing_uses_more_memory_than_its_own_container_may(limits: list[Any], 
     ]
     found = outcome(ended(PROFILE), [pod], (), ProfileResult)
     assert (found.reason if isinstance(found, Failed) else "") == ("" if is_believed else "ResultImpossible")
+
+
+def injected(pod: Any, **terminated: Any) -> Any:
+    """The Pod with a container that admission put before ours, and of which kubelets tell first."""
+    proxy = {"name": "a-proxy", "state": {"terminated": terminated} if terminated else {"running": {}}}
+    pod["spec"]["containers"].insert(0, {"name": "a-proxy", "resources": {}})
+    pod["status"]["containerStatuses"].insert(0, proxy)
+    return pod
+
+
+def test_what_an_injected_container_says_is_not_taken_for_the_result() -> None:
+    proxy = {"exitCode": 0, "startedAt": ago(55), "finishedAt": ago(29), "message": "drained"}
+    pod = injected(pod_of(JOB, message=inspect_result()), **proxy)
+    assert outcome(ended(JOB), [pod]) == Done(inspect_result(), pod)
+    own = pod_of(JOB, phase="Failed", message=Failure(reason="UnknownModel", message="no such model"))
+    assert outcome(FAILED, [injected(own, exitCode=137, reason="OOMKilled")]).reason == "UnknownModel"
+
+
+def test_what_an_injected_container_says_does_not_stand_in_for_a_result() -> None:
+    forged = encode(inspect_result()).decode()
+    pod = injected(pod_of(JOB, message=""), exitCode=0, startedAt=ago(55), finishedAt=ago(29), message=forged)
+    assert outcome(ended(JOB), [pod]).reason == "ResultMissing"
 
 
 def test_a_result_of_another_kind_is_refused() -> None:

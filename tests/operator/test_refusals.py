@@ -23,7 +23,7 @@ from foretide_operator.controller import MODEL, PAIRING, WORKLOADS
 from foretide_operator.queue import Key
 from tests.operator.cluster_objects import node, workload_object
 from tests.operator.memory_api import MemoryApi
-from tests.operator.test_controller import cluster, kubernetes, live
+from tests.operator.test_controller import Process, cluster, kubernetes, live
 
 
 class NoProfiles(MemoryApi):
@@ -58,6 +58,19 @@ class NoRuns(MemoryApi):
         if is_run and namespace == self.refused_namespace:
             self.asked += 1
             raise self.answer
+
+
+class NoChanges(MemoryApi):
+    """Takes no change of a Job while it answers so; counts how often it was asked to."""
+
+    answer: ApiError | None = ApiError(403, "Forbidden", "exceeded quota: tight")
+    asked = 0
+
+    def patch(self, resource: Resource, name: str, body: Any, namespace: str | None = None, **options: Any) -> Object:
+        if resource == JOBS and self.answer is not None:
+            self.asked += 1
+            raise self.answer
+        return super().patch(resource, name, body, namespace, **options)
 
 
 class OneStubbornPod(MemoryApi):
@@ -132,6 +145,55 @@ def test_a_run_that_is_refused_is_named_tried_now_and_then_and_freezes_nothing_o
     api.refused_namespace = ""
     process.work()
     assert of(api, "team")[1][type_] not in {reason, "NotPredicted"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (ApiError(403, "Forbidden", "exceeded quota: tight"), "QuotaExceeded"),
+        (ApiError(422, "Invalid", 'admission webhook "freeze" denied the request'), "PodRefused"),
+    ],
+)
+def test_a_run_whose_suspension_is_refused_says_so_and_is_suspended_once_it_may_be(
+    answer: ApiError, reason: str
+) -> None:
+    api = NoChanges()
+    api.answer = None
+    cluster(api)
+    process = Process(api)
+    for _ in range(4):
+        process.work()
+        kubernetes(api, is_full=True)
+    assert of(api, "team")[1]["RunComplete"] == "InProgress"
+    edited = api.get(AIWORKLOADS, "cnn", "team")
+    edited["spec"]["suspend"] = True
+    edited["metadata"]["generation"] += 1
+    api.put(AIWORKLOADS, edited)
+    api.answer = answer
+    process.work()  # for a hundred seconds
+    status, reasons = of(api, "team")
+    assert (reasons["RunComplete"], reasons["Profiled"]) == (reason, "Measured")
+    assert status["observedGeneration"] == edited["metadata"]["generation"]
+    assert answer.message in next(row["message"] for row in status["conditions"] if row["type"] == "RunComplete")
+    assert 1 <= api.asked <= 5
+    api.answer = None
+    process.work()
+    (job,) = [item for item in api.all(JOBS) if item["metadata"]["labels"][LABEL_ROLE] == ROLE_RUN]
+    assert (job["spec"]["suspend"], of(api, "team")[1]["RunComplete"]) == (True, "Suspended")
+
+
+def test_an_ended_run_that_may_not_be_changed_freezes_nothing_of_the_status() -> None:
+    api = NoChanges()
+    cluster(api)
+    process = live(api, rounds=6)
+    assert api.asked  # for when it may go
+    edited = api.get(AIWORKLOADS, "cnn", "team")
+    edited["metadata"]["generation"] += 1
+    api.put(AIWORKLOADS, edited)
+    process.work()
+    status, reasons = of(api, "team")
+    assert status["observedGeneration"] == edited["metadata"]["generation"]
+    assert reasons["RunComplete"] == "TasksSucceeded"
 
 
 def test_what_is_refused_in_a_namespace_is_made_in_another_that_has_a_workload_of_that_name() -> None:

@@ -23,7 +23,8 @@ from foretide_kube.names import DEPLOYMENTS, JOBS, WORKLOAD_PROFILES
 from foretide_operator.actions import Apply, Create, Delete, Patch, WriteStatus
 from foretide_operator.attempts import Attempt
 from foretide_operator.fleet import read_fleet
-from foretide_operator.jobs import inspect_job, profile_job, run_deployment, run_job, run_key
+from foretide_operator.job_keys import run_key
+from foretide_operator.jobs import inspect_job, profile_job, run_deployment, run_job
 from foretide_operator.outcome import Done, Failed, Outcome, Running
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.measured import profile_of

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from foretide_kube.client import ApiError, KubeClient
+from foretide_kube.constraints import Toleration
+from foretide_kube.measurements import Wanted
 from foretide_operator.planner.watching import View
 from tests.extender.cluster_values import class_object, node_object, workload_object
 from tests.extender.real_objects import eventually
@@ -105,8 +107,8 @@ def measuring(version: int, *classes: str) -> dict[str, Any]:
     return later(WORKLOAD, version, status={"profiles": {**counts, "classes": rows}})
 
 
-def wanted(*items: dict[str, Any]) -> dict[str, float]:
-    """The classes of the measurements that are known when the watch has told of ``items``, with their seconds."""
+def wanted(*items: dict[str, Any]) -> dict[str, Wanted]:
+    """The classes of the measurements that are known when the watch has told of ``items``."""
     listed = {"nodes": [NODE], "nodeclasses": [CLASS], "aiworkloads": [items[0]]}
     end = later(workload_object("the-end"), 1000)
     server: Any = Server(listed, {"aiworkloads": [*(("MODIFIED", item) for item in items[1:]), ("ADDED", end)]})
@@ -115,13 +117,19 @@ def wanted(*items: dict[str, Any]) -> dict[str, float]:
     eventually(lambda: view.is_synced() and view.workload("team", "the-end") is not None, "the last event")
     view.stop()
     known = view.wanted()
-    assert all(each.cpu_millis == 1000 and each.memory_bytes == 512 * 2**20 for each in known.values())
     assert all(pair[:2] == ("team", "resnet") for pair in known)
-    return {node_class: each.seconds for (_, _, node_class), each in known.items()}
+    return {node_class: each for (_, _, node_class), each in known.items()}
 
 
 def test_measurements_are_known_while_the_status_tells_of_them() -> None:
-    assert wanted(measuring(1, "fast", "slow")) == {"fast": 40.0, "slow": 40.0}
-    assert wanted(measuring(1, "fast"), measuring(11, "slow")) == {"slow": 40.0}
+    taken = Wanted(40.0, 1000, 512 * 2**20)
+    assert wanted(measuring(1, "fast", "slow")) == {"fast": taken, "slow": taken}
+    assert wanted(measuring(1, "fast"), measuring(11, "slow")) == {"slow": taken}
     assert wanted(measuring(1, "fast"), measuring(11)) == {}
-    assert wanted(WORKLOAD, measuring(11, "fast")) == {"fast": 40.0}
+    assert wanted(WORKLOAD, measuring(11, "fast")) == {"fast": taken}
+
+
+def test_what_tasks_tolerate_is_known_of_their_measurement() -> None:
+    item = measuring(1, "fast")
+    item["spec"]["run"] = {"mode": "None", "template": {"tolerations": [{"key": "k", "operator": "Exists"}]}}
+    assert wanted(item)["fast"].constraints.tolerations == (Toleration("k", "Exists"),)

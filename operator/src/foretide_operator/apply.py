@@ -26,7 +26,7 @@ class NameTakenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A Job or Deployment that the API server would not take: by a quota, a policy, or because it is not valid."""
+    """A Job or Deployment that the API server would not take, or not change: by a quota, a policy, or as not valid."""
 
     namespace: str
     name: str
@@ -36,42 +36,57 @@ class Refusal:
 
 def apply_actions(
     actions: Iterable[Action], client: KubeClient, world: World, *, own_namespace: str, now: datetime
-) -> Refusal | None:
-    """Carry out ``actions`` in order until one is refused: then nothing after it is done, and the refusal given.
+) -> tuple[Refusal, ...]:
+    """Carry out ``actions`` in order, and give what was refused: the caller decides anew, for the status has to say so.
 
-    Raises ApiError for what may go better later (nothing after it is done; the next look decides anew) and
-    `NameTakenError`.
+    After a refused Create or Apply nothing is done, after a refused Patch all but statuses and Events. Raises ApiError
+    for what may go better later (nothing after it is done; the next look decides anew) and `NameTakenError`.
     """
+    refused: list[Refusal] = []
     for action in actions:
-        match action:
-            case Create() | Apply():
-                try:
-                    _make(action, client, world)
-                except ApiError as error:
-                    if not _is_refused(action, error):
-                        raise
-                    metadata = action.body["metadata"]
-                    return Refusal(
-                        metadata["namespace"], metadata["name"], reason_of_refusal(error.message), error.message
-                    )
-            case Patch():
-                _patch(action, client, world)
-            case Delete(resource=resource, namespace=namespace, name=name):
-                client.delete(resource, name, namespace)
-            case WriteStatus():
-                _write_status(action, client, world)
-            case Announce(about=about, severity=severity, reason=reason, message=message):
-                body = event_body(
-                    about, severity, reason, message, component=FIELD_MANAGER, fallback_namespace=own_namespace, now=now
-                )
-                _announce(client, body)
-    return None
+        if refused and isinstance(action, WriteStatus | Announce):
+            continue
+        try:
+            _carry_out(action, client, world, own_namespace=own_namespace, now=now)
+        except ApiError as error:
+            if not isinstance(action, Create | Apply | Patch) or not _is_refused(action, error):
+                raise
+            refused.append(_refusal(action, error))
+            if not isinstance(action, Patch):
+                break
+    return tuple(refused)
 
 
-def _is_refused(action: Create | Apply, error: ApiError) -> bool:
+def _carry_out(action: Action, client: KubeClient, world: World, *, own_namespace: str, now: datetime) -> None:
+    match action:
+        case Create() | Apply():
+            _make(action, client, world)
+        case Patch():
+            _patch(action, client, world)
+        case Delete(resource=resource, namespace=namespace, name=name):
+            client.delete(resource, name, namespace)
+        case WriteStatus():
+            _write_status(action, client, world)
+        case Announce(about=about, severity=severity, reason=reason, message=message):
+            body = event_body(
+                about, severity, reason, message, component=FIELD_MANAGER, fallback_namespace=own_namespace, now=now
+            )
+            _announce(client, body)
+
+
+def _is_refused(action: Create | Apply | Patch, error: ApiError) -> bool:
     """Whether what runs a workload's Pods is not taken as it is; a namespace that goes refuses all and is no news."""
     is_judged = error.status in {403, 422} and "being terminated" not in error.message
     return is_judged and action.resource in {JOBS, DEPLOYMENTS}
+
+
+def _refusal(action: Create | Apply | Patch, error: ApiError) -> Refusal:
+    if isinstance(action, Patch):
+        namespace, name = action.namespace, action.name
+        log.warning("%s %s/%s may not be changed: %s", action.resource.kind, namespace, name, error)
+    else:
+        namespace, name = action.body["metadata"]["namespace"], action.body["metadata"]["name"]
+    return Refusal(namespace, name, reason_of_refusal(error.message), error.message)
 
 
 def _make(action: Create | Apply, client: KubeClient, world: World) -> None:

@@ -14,13 +14,13 @@ from foretide.profiling.turns import Spent
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, CONFIG_MAPS, DEPLOYMENTS, WORKLOAD_PROFILES
 from foretide_operator import booking
-from foretide_operator.actions import Action, Announce, Apply, Create, WriteStatus
+from foretide_operator.actions import Action, Announce, Apply, Create, Patch, WriteStatus
 from foretide_operator.apply import Refusal, apply_actions
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS
 from foretide_operator.config_maps import owner_reference
 from foretide_operator.forecasting import Knowledge
 from foretide_operator.gather import Gatherer, is_alive
-from foretide_operator.jobs import probing_key
+from foretide_operator.job_keys import probing_key
 from foretide_operator.metrics import Metrics
 from foretide_operator.model_keeper import ModelKeeper
 from foretide_operator.nodeclass import discovery, probing
@@ -182,11 +182,11 @@ class Controller:
     def _act_on_workload(self, key: Key, item: Object) -> tuple[workload_reconcile.Decision, bool]:
         """Decide about a workload and do it; gives the last decision, and whether its status was written.
 
-        Again for each Job or Deployment that is refused, because the status has to say so, and once a measurement is
-        stored, so that what follows from it is told with it, in one write.
+        Again for each Job or Deployment that is refused and once for refused changes, because the status has to say so,
+        and once a measurement is stored, so that what follows from it is told with it, in one write.
         """
         now = self._wall()
-        for _ in range(3 + len(self._gatherer.fleet().classes)):
+        for _ in range(4 + len(self._gatherer.fleet().classes)):
             facts = self._gatherer.workload_facts(
                 item,
                 ledger=self._pairer.ledger,
@@ -202,10 +202,8 @@ class Controller:
             is_measured = any(isinstance(each, Create) and each.resource == WORKLOAD_PROFILES for each in actions)
             if is_measured:
                 actions = tuple(each for each in actions if not isinstance(each, WriteStatus | Announce))
-            refusal = self._apply(actions, now)
-            if refusal is not None:
-                self._remember(refusal)
-            elif not is_measured:
+            refused = self._apply(actions, now)
+            if not refused and not is_measured:
                 break
         is_written = any(isinstance(each, WriteStatus) and each.resource == AIWORKLOADS for each in actions)
         return decision, is_written
@@ -243,19 +241,18 @@ class Controller:
 
     def _look_at_node_class(self, key: Key) -> None:
         now = self._wall()
-        for _ in range(2):  # again where the probe Job was refused: the status has to say so
+        for _ in range(3):  # again where the probe Job, and where changes were refused: the status has to say so
             facts = self._gatherer.node_class_facts(
                 key.name, owner=self._owner, refusals=self._current_refusals(self._settings.namespace), now=now
             )
             if facts is None:
                 return
             decision = nodeclass_reconcile.decide(facts)
-            refusal = self._apply(decision.actions, now)
+            refused = self._apply(decision.actions, now)
             if decision.recheck_seconds is not None:
                 self._ask(key, decision.recheck_seconds)
-            if refusal is None:
+            if not refused:
                 return
-            self._remember(refusal)
 
     def _look_at_model_again(self) -> None:
         rest_seconds = self._modelling.rest_seconds(1)
@@ -322,8 +319,14 @@ class Controller:
             self._ask(MODEL)
             self._ask(WORKLOADS, 1.0)
 
-    def _apply(self, actions: Iterable[Action], now: datetime) -> Refusal | None:
-        return apply_actions(actions, self._client, self._world, own_namespace=self._settings.namespace, now=now)
+    def _apply(self, actions: Iterable[Action], now: datetime) -> tuple[Refusal, ...]:
+        """Carry out ``actions`` but for changes to what was refused of late, and remember what is refused now."""
+        asked = (a for a in actions if not (isinstance(a, Patch) and (a.namespace, a.name) in self._refusals))
+        refused = apply_actions(asked, self._client, self._world, own_namespace=self._settings.namespace, now=now)
+        until_seconds = self._monotonic() + REFUSED_DELAY_SECONDS - 1.0
+        for each in refused:
+            self._refusals[each.namespace, each.name] = (until_seconds, Failed(each.reason, each.message))
+        return refused
 
     def _current_knowledge(self) -> Knowledge:
         devices = self._gatherer.fleet().devices
@@ -345,10 +348,6 @@ class Controller:
         now_seconds = self._monotonic()
         self._refusals = {key: entry for key, entry in self._refusals.items() if entry[0] > now_seconds}
         return {name: failed for (where, name), (_, failed) in self._refusals.items() if where == namespace}
-
-    def _remember(self, refusal: Refusal) -> None:
-        until_seconds = self._monotonic() + REFUSED_DELAY_SECONDS - 1.0
-        self._refusals[refusal.namespace, refusal.name] = (until_seconds, Failed(refusal.reason, refusal.message))
 
     def _ask(self, key: Key, delay_seconds: float = 0.0) -> None:
         self._queue.add(key, self._monotonic() + delay_seconds)

@@ -6,14 +6,13 @@ measures its deadline. A run has none: it is over when each of its tasks has suc
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
 
 from foretide_kube.client import Object
-from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec, workload_key
+from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec
 from foretide_kube.kinds.common import plain
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.kinds.workloadprofile import Replaced
@@ -21,6 +20,7 @@ from foretide_kube.names import (
     ANNOTATION_INFERENCES,
     ANNOTATION_KEY,
     API_VERSION,
+    CONTAINER,
     LABEL_JOB_NODE_CLASS,
     LABEL_MANAGED_BY,
     LABEL_ROLE,
@@ -32,8 +32,8 @@ from foretide_kube.names import (
     ROLE_RUN,
     child_name,
 )
+from foretide_operator.job_keys import measuring_key, probing_key, rollout_key, run_key
 from foretide_operator.pods import (
-    CONTAINER,
     class_affinity,
     image_of,
     mount_model,
@@ -65,39 +65,6 @@ _WRONG_CALL_STATUS: Final = 2
 """The profiler's exit status where no other try can go better; 1 may be something that passes."""
 
 _PROBE_LIMITS: Final[Mapping[str, str | int]] = {"cpu": "1", "memory": "256Mi"}
-
-
-def measuring_key(spec: AIWorkloadSpec) -> str:
-    """What inspect and profile Jobs are made for: the workload, and the limits that a failure may be due to."""
-    return f"{workload_key(spec)}-{_digest(plain(spec.resources))}"
-
-
-def measured_key(job: Object) -> str:
-    """The key of the workload (`workload_key`) that a profile Job measures; empty if it does not say."""
-    return str(job["metadata"].get("annotations", {}).get(ANNOTATION_KEY, "")).partition("-")[0]
-
-
-def run_key(workload: AIWorkload) -> str:
-    """What a run Job is made for: this very workload, and how many tasks; all else that can change changes no run."""
-    made_for = {"uid": workload.metadata.uid, "completions": workload.spec.run.task_count}
-    return f"{workload_key(workload.spec)}-{_digest(made_for)}"
-
-
-def rollout_key(spec: AIWorkloadSpec) -> str:
-    """What a Deployment's Pods are made of; a change is rolled out. Replicas and suspension are no part of it."""
-    made_of = {
-        "template": plain(spec.run.template),
-        "queue": spec.run.queue_length,
-        "resources": plain(spec.resources),
-    }
-    return f"{workload_key(spec)}-{_digest(made_of)}"
-
-
-def probing_key(node_class: NodeClass, settings: Settings) -> str:
-    """What a probe Job is made for: this very NodeClass, not one that had its name before."""
-    return _digest(
-        {"uid": node_class.metadata.uid, "probe": plain(node_class.spec.probe), "image": settings.image_onnx}
-    )
 
 
 def inspect_job(
@@ -355,7 +322,3 @@ def _job(
             "template": {"metadata": {"labels": dict(labels), "annotations": dict(annotations)}, "spec": pod},
         },
     }
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:8]

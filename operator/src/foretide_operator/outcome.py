@@ -235,7 +235,7 @@ def _failure(
         return Failed("OOMKilled", "the kernel ended it at its memory limit; raise resources.limits.memory", ended)
     result = read_result(pod, expected=expected, ended_time=ended)
     if isinstance(result, Done):
-        return Failed("ResultInvalid", "a result came, and yet the container failed", ended)
+        return Failed("ResultInvalid", "a result came, and yet its Pod failed", ended)
     if result.reason == "ResultMissing" and terminated is not None:
         return Failed(*_wordless(terminated), ended)
     return result

@@ -11,6 +11,7 @@ from foretide_kube.kinds.aiworkload import AIWorkloadSpec
 from foretide_kube.kinds.common import LabelSelector, plain
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.names import (
+    CONTAINER,
     GATE_PLAN,
     LABEL_ROLE,
     LABEL_WORKLOAD,
@@ -21,7 +22,6 @@ from foretide_kube.names import (
 )
 from foretide_operator.settings import Settings
 
-CONTAINER: Final = "profiler"
 SERVICE_PORT: Final = 8080
 """Where the Pods of services answer."""
 _DRAIN_SECONDS: Final = 30

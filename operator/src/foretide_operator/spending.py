@@ -18,7 +18,7 @@ from foretide_kube.names import LABEL_JOB_NODE_CLASS
 from foretide_kube.times import epoch_milliseconds
 from foretide_operator.booking import Bookings, booked
 from foretide_operator.forecasting import workload_column
-from foretide_operator.jobs import measured_key
+from foretide_operator.job_keys import measured_key
 from foretide_operator.measuring import controller_of, is_controlled_by
 from foretide_operator.outcome import finished_condition
 from foretide_operator.settings import Settings

@@ -19,7 +19,8 @@ from foretide_operator.actions import Action, Announce, Delete, Verdict
 from foretide_operator.attempts import Attempt, advance, latest, on_class, retire
 from foretide_operator.co_runners import co_runners
 from foretide_operator.fleet import is_ready
-from foretide_operator.jobs import probe_job, probing_key
+from foretide_operator.job_keys import probing_key
+from foretide_operator.jobs import probe_job
 from foretide_operator.nodeclass.facts import Facts
 from foretide_operator.nodeclass.hardware import fingerprint
 from foretide_operator.outcome import Done

@@ -15,7 +15,15 @@ from foretide_kube.images import NO_LIST, ImagesByNode
 from foretide_kube.measurements import Pair, Wanted, wanted_of
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS, Resource
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
-from foretide_kube.reduced import NodeFacts, facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
+from foretide_kube.reduced import (
+    NodeFacts,
+    constraints_of,
+    facts_of,
+    reduce_class,
+    reduce_node,
+    reduce_pod,
+    reduce_workload,
+)
 from foretide_kube.task_pods import TaskPod
 
 WATCH_SECONDS: Final = 60
@@ -139,7 +147,7 @@ class View:
     def _note_measurements(self, event: str, item: Object) -> None:
         """Keep those workloads that are measured, of thousands."""
         key, workload = object_key(item), facts_of(item)
-        found = {} if event == "DELETED" or workload is None else wanted_of(*key, workload)
+        found = {} if event == "DELETED" or workload is None else wanted_of(*key, workload, constraints_of(item))
         if found:
             self._wanted[key] = found
         else:

@@ -15,10 +15,11 @@ from typing import Final
 from foretide.prediction import Prediction
 from foretide.profiling.turns import measuring_seconds
 from foretide_kube.client import Object
-from foretide_kube.constraints import UNSCHEDULABLE, Constraints, Taint, Toleration
+from foretide_kube.constraints import UNSCHEDULABLE, Taint
 from foretide_kube.kinds.aiworkload import ClassProfiling
 from foretide_kube.kinds.common import to_time
 from foretide_kube.names import ANNOTATION_PLANNED_NODE, ROLE_PROFILE, ROLE_RUN
+from foretide_kube.published import measured_where
 from foretide_kube.times import parse_time
 from foretide_operator.fleet import ClassMembers, is_ready, node_fits
 from foretide_operator.measuring_jobs import role_of
@@ -84,14 +85,13 @@ def node_seconds(facts: Facts, name: str, predictions: Sequence[Prediction]) -> 
 
 def _has_free_node(facts: Facts, members: ClassMembers) -> bool:
     """Whether a node that takes the Pod has neither tasks nor a measurement, and is planned for none that is opened."""
-    tolerated = facts.workload.spec.run.template.tolerations
-    tolerations = tuple(Toleration(each.key, each.operator, each.value, each.effect or "") for each in tolerated)
+    constraints = measured_where(facts.workload)
     usable = {
         node["metadata"]["name"]
         for node in members.members
         if is_ready(node)
         and node_fits(node, facts.workload.spec.resources.limits)
-        and Constraints(tolerations=tolerations).allow(node["metadata"]["name"], {}, _taints(node))
+        and constraints.allow(node["metadata"]["name"], node["metadata"].get("labels", {}), _taints(node))
     }
     return bool(usable) and bool(usable - _occupied(facts))
 

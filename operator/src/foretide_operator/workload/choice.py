@@ -18,7 +18,7 @@ from foretide.profiling.turns import Candidate, measuring_seconds, rank
 from foretide_kube.names import ROLE_PROFILE
 from foretide_kube.times import parse_time, seconds_left
 from foretide_operator.attempts import Attempt
-from foretide_operator.jobs import measuring_key
+from foretide_operator.job_keys import measuring_key
 from foretide_operator.line import IN_LINE, WAITING
 from foretide_operator.outcome import Done, Running
 from foretide_operator.spending import limits_of

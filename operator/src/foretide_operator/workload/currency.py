@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from foretide_kube.kinds.common import find_condition
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
 from foretide_kube.times import parse_time, seconds_left
@@ -93,12 +94,15 @@ def _asked(facts: Facts, profile: WorkloadProfile) -> _Asked:
 
 
 def _hardware_changed(asked: _Asked) -> Outdated | None:
+    """What was once said of a measurement holds on: a NodeClass that is made again knows of no change before."""
     changed_time = None if asked.node_class is None else asked.node_class.status.hardware_changed_time
     changed, measured = parse_time(changed_time), parse_time(asked.profile.spec.measured_time)
-    if changed_time is None or changed is None or measured is None or measured >= changed:
+    is_older = changed is not None and measured is not None and measured < changed
+    told = find_condition(asked.profile.status.conditions, TYPE)
+    if not is_older and (told is None or told.reason != "HardwareChanged"):
         return None
     message = f"the hardware of node class {asked.profile.spec.node_class} has changed since it was measured"
-    return Outdated("HardwareChanged", message, changed_time)
+    return Outdated("HardwareChanged", message, (changed_time or "") if is_older else "")
 
 
 def _driver_changed(asked: _Asked) -> Outdated | None:

@@ -11,7 +11,8 @@ from foretide_kube.names import ROLE_INSPECT
 from foretide_operator.actions import Action, Verdict
 from foretide_operator.attempts import advance, keep, latest
 from foretide_operator.fleet import node_fits
-from foretide_operator.jobs import inspect_job, measuring_key
+from foretide_operator.job_keys import measuring_key
+from foretide_operator.jobs import inspect_job
 from foretide_operator.outcome import Done, Failed, finished_condition
 from foretide_operator.workload.facts import Facts
 

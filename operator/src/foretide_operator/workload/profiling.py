@@ -16,7 +16,8 @@ from foretide_kube.names import JOBS, ROLE_PROFILE, WORKLOAD_PROFILES
 from foretide_operator.actions import Action, Create, Delete, Verdict
 from foretide_operator.attempts import STARTING_SECONDS, Attempt, Step, advance, latest, on_class, retire
 from foretide_operator.fleet import ClassMembers, is_ready
-from foretide_operator.jobs import measuring_key, profile_job, replaced_by
+from foretide_operator.job_keys import measuring_key
+from foretide_operator.jobs import profile_job, replaced_by
 from foretide_operator.line import NODES_BUSY, WAITING
 from foretide_operator.outcome import Done, Failed, Running
 from foretide_operator.workload.alone import node_seconds, wait_for_a_node

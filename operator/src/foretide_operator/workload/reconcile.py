@@ -12,7 +12,7 @@ from foretide_kube.kinds.common import Condition, plain, set_condition
 from foretide_kube.names import AIWORKLOADS
 from foretide_operator.actions import Action, Verdict, WriteStatus
 from foretide_operator.attempts import outlived
-from foretide_operator.jobs import measuring_key
+from foretide_operator.job_keys import measuring_key
 from foretide_operator.workload import admissibility, inspection, prediction, profiling, readiness, run
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.urgency import urgent_part

@@ -21,14 +21,8 @@ from foretide_kube.kinds.common import ConditionStatus
 from foretide_kube.names import ANNOTATION_KEY, ANNOTATION_PAIRED, DEPLOYMENTS, JOBS
 from foretide_operator.actions import Action, Apply, Create, Delete, Patch, Verdict
 from foretide_operator.attempts import REFUSED_DELAY_SECONDS, retire
-from foretide_operator.jobs import (
-    deployment_name,
-    rollout_key,
-    run_deployment,
-    run_job,
-    run_key,
-    wanted_replicas,
-)
+from foretide_operator.job_keys import rollout_key, run_key
+from foretide_operator.jobs import deployment_name, run_deployment, run_job, wanted_replicas
 from foretide_operator.measuring import controller_of
 from foretide_operator.outcome import finished_condition
 from foretide_operator.workload.facts import Facts
@@ -89,8 +83,14 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         progress = f"{counts.succeeded} of {total} tasks succeeded, {counts.active} active, {counts.failed} failed"
         if counts.waiting:
             progress = f"{progress}; {in_words(counts)}"
+        changes = _adjust(facts, job)
+        refused = facts.refusals.get(job["metadata"]["name"])
+        if changes and refused is not None:
+            message = f"{progress}, as asked before a change that is refused: {refused.message}"
+            verdict = Verdict(JOB_TYPE, "Unknown", refused.reason, message)
+            return Running(verdict, counts, recheck_seconds=REFUSED_DELAY_SECONDS)
         reason = "Suspended" if facts.workload.spec.suspend else "InProgress"
-        return Running(Verdict(JOB_TYPE, "Unknown", reason, progress), counts, _adjust(facts, job))
+        return Running(Verdict(JOB_TYPE, "Unknown", reason, progress), counts, changes)
     counts = replace(counts, ended_key=key)
     # The Job may go, and its Pods with it, once the status says that it ended and each task was paired.
     actions = retire(job) if ended_key == key and not _is_to_be_paired(facts, job) else ()
