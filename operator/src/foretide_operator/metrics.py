@@ -48,8 +48,8 @@ class Metrics:
         )
         self.predicted = Counter(
             "foretide_predicted_seconds",
-            "Sum of predicted seconds of resolved predictions (work, startup, completion), each up to 20 times what the task took: "
-            "a Pod's owner can write any on it.",
+            "Sum of predicted seconds of resolved predictions (work, startup, completion), each up to 20 times what "
+            "the task took: a Pod's owner can write any on it.",
             by_quantity,
             registry=registry,
         )
@@ -83,7 +83,8 @@ class Metrics:
         )
         self.service_reports = Counter(
             "foretide_service_reports",
-            "What services said of themselves, by what became of it: Paired, Idle, Unpredicted, Unreachable, Refused, LeftOut.",
+            "What services said of themselves, by what became of it: Paired, Idle, Unpredicted, Unreachable, Refused, "
+            "LeftOut.",
             ("outcome",),
             registry=registry,
         )
@@ -95,7 +96,8 @@ class Metrics:
         )
         self.service_predicted = Counter(
             "foretide_service_predicted_seconds",
-            "Sum over these minutes of predicted seconds, of an inference or of latencies at their percentile and load.",
+            "Sum over these minutes of predicted seconds: of an inference, or of latencies at their percentile and "
+            "load.",
             by_quantity,
             registry=registry,
         )
@@ -155,8 +157,8 @@ class Metrics:
         )
         self.contention = Gauge(
             "foretide_contention_coefficient",
-            "By how many times the share of the cores that others use tasks take longer, by workload kind (ComputeBound, "
-            "MemoryBound); 0 where it is not used.",
+            "By how many times the share of the cores that others use tasks take longer, by workload kind "
+            "(ComputeBound, MemoryBound); 0 where it is not used.",
             ("node_class", "workload_kind"),
             registry=registry,
         )

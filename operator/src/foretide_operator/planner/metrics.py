@@ -41,8 +41,8 @@ class Metrics:
         )
         self.regret_seconds = Counter(
             "foretide_placement_regret_seconds_total",
-            "Sum over planned gates of predicted seconds by which the node of another class that looked best then would "
-            "have been sooner; 0 where none would.",
+            "Sum over planned gates of predicted seconds by which a task would have ended sooner on a node of another "
+            "class, as it looked then; 0 where on none.",
             registry=self.registry,
         )
         self.planned_seconds = Counter(
