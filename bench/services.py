@@ -96,16 +96,23 @@ def measure(
     selector = f"{LABEL_WORKLOAD}={name},{LABEL_ROLE}={ROLE_RUN}"
     (pod,) = client.list_objects(PODS, NAMESPACE, label_selector=selector)
     with cluster.forward(pod["status"]["podIP"], _PORT) as port:
-        for clients in CLIENTS:
-            with asking(port, body, clients):
-                seen = next_minute(client, name, "")
-                for _ in range(minutes):
-                    before = seen["observedTime"]
-                    seen = next_minute(client, name, before)
-                    yield {"node_class": node_class, "clients": clients, **row_of(seen)}
-                    print(json.dumps({"node_class": node_class, "clients": clients, **row_of(seen)}), flush=True)
+        for row in asked(client, name, port, body, minutes):
+            print(json.dumps({"node_class": node_class, **row}), flush=True)
+            yield {"node_class": node_class, **row}
     client.delete(AIWORKLOADS, name, NAMESPACE)
     until(lambda: not client.list_objects(PODS, NAMESPACE, label_selector=selector), "gone")
+
+
+def asked(client: KubeClient, name: str, port: int, body: bytes, minutes: int) -> Iterator[dict[str, Any]]:
+    """A row for each number of clients and minute, but for those in which they begin."""
+    before = ""
+    for clients in CLIENTS:
+        with asking(port, body, clients):
+            before = next_minute(client, name, before)["observedTime"]
+            for _ in range(minutes):
+                seen = next_minute(client, name, before)
+                before = seen["observedTime"]
+                yield {"clients": clients, **row_of(seen)}
 
 
 @contextmanager

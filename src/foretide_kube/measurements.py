@@ -28,6 +28,8 @@ LONGEST_START_SECONDS: Final = 600.0
 """… from its container's start, if that is told to be no later than this after the binding."""
 LONGEST_EMPTYING_SECONDS: Final = 60.0
 """A node on which a task is expected to go on for longer is not emptied for a measurement."""
+LONGEST_AWAITED_SECONDS: Final = 360.0
+"""So long a node is kept for a measurement that has no Pod: the operator begins it within 300 s, or is away."""
 _UPPER_SHARE: Final = 1.25
 _NONE: Final = math.inf, ""
 
@@ -39,13 +41,15 @@ Pair = tuple[str, str, str]
 class Wanted:
     """A measurement that is under way or next: what it is expected to take, and what its Pod may use at most.
 
-    ``constraints`` are those of its Pod but for the class.
+    ``constraints`` are those of its Pod but for the class. ``is_awaited`` says whether a node is kept for it while it
+    has no Pod: not when it has been told of for too long.
     """
 
     seconds: float
     cpu_millis: int
     memory_bytes: int
     constraints: Constraints = ANYWHERE
+    is_awaited: bool = True
 
     def may_have(self, node: NodeFacts) -> bool:
         """Whether its Pod may go to the node, and would fit there while it is empty."""
@@ -127,9 +131,9 @@ def read_measurements(
             kept.append(_alone(f"{pod.uid}/alone", nodes[node], began, seconds))
     counted = {each.key for each in running}
     taken = {pod.node for pod in pods} | set(endless)
-    for pair, each in sorted(wanted.items()):
+    for pair, each in sorted((pair, each) for pair, each in wanted.items() if each.is_awaited and pair not in believed):
         free = (name for name, node_class in class_of.items() if node_class == pair[2] and name not in taken)
-        usable = [name for name in free if name in nodes and each.may_have(nodes[name])] if pair not in believed else ()
+        usable = [name for name in free if name in nodes and each.may_have(nodes[name])]
         left, first = min(((_left_seconds(tasks.get(name, ()), now_seconds), name) for name in usable), default=_NONE)
         if left <= LONGEST_EMPTYING_SECONDS:
             kept.append(_alone("/".join(pair), nodes[first], now_seconds, left + each.seconds))

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
-from bench.services import MODEL, as_service, asking, figures, lines, row_of
+from bench.services import CLIENTS, MODEL, as_service, asked, asking, figures, lines, row_of
 from demo.scenario import ROOT, Scenario
 from foretide_kube.kinds import aiworkload
 
@@ -36,12 +37,12 @@ def test_rows_and_figures_are_of_what_was_observed_beside_what_was_predicted() -
 
 
 @contextmanager
-def answering(status: int, asked: list[int]) -> Iterator[int]:
+def answering(status: int, bodies: list[int]) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            asked.append(len(self.rfile.read(int(self.headers["Content-Length"]))))
+            bodies.append(len(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(status)
             self.send_header("Content-Length", "2")
             self.end_headers()
@@ -61,21 +62,40 @@ def answering(status: int, asked: list[int]) -> Iterator[int]:
         server.server_close()
 
 
-def ask(port: int, asked: list[int], *, clients: int, times: int) -> None:
+def ask(port: int, bodies: list[int], *, clients: int, times: int) -> None:
     with asking(port, b"12345678", clients):
-        while len(asked) < times:
+        while len(bodies) < times:
             pass
 
 
 def test_clients_ask_again_and_again_while_the_block_lasts() -> None:
-    asked: list[int] = []
-    with answering(200, asked) as port:
-        ask(port, asked, clients=2, times=20)
-        count = len(asked)
-        assert asked == [8] * count
+    bodies: list[int] = []
+    with answering(200, bodies) as port:
+        ask(port, bodies, clients=2, times=20)
+        count = len(bodies)
+        assert bodies == [8] * count
+
+
+class Statuses:
+    """Tells of one minute twice, and of the next then; what was observed in it says which it is."""
+
+    looks = 0
+
+    def get(self, *_: object) -> dict[str, Any]:
+        minute = 1 + self.looks // 2
+        self.looks += 1
+        told = {"observedLatencyMicroseconds": 1000 * minute, "predictedLatencyMicroseconds": 1000}
+        return {"status": {"service": {**told, "inFlightPermille": 1000, "observedTime": str(minute)}}}
+
+
+def test_no_minute_counts_in_which_the_number_of_clients_changed() -> None:
+    statuses: Any = Statuses()
+    with answering(200, []) as port:
+        rows = [(row["clients"], row["observed_milliseconds"]) for row in asked(statuses, "w", port, b"12345678", 1)]
+    assert rows == [(CLIENTS[0], 2.0), (CLIENTS[1], 4.0)]
 
 
 def test_a_refusal_is_told() -> None:
-    asked: list[int] = []
-    with answering(503, asked) as port, pytest.raises(RuntimeError, match="503"):
-        ask(port, asked, clients=1, times=1)
+    bodies: list[int] = []
+    with answering(503, bodies) as port, pytest.raises(RuntimeError, match="503"):
+        ask(port, bodies, clients=1, times=1)

@@ -104,6 +104,19 @@ def test_it_is_imported_once(measured: Export) -> None:
     assert imported(measured, api) == (0, [f"{SAID} left out: it is measured there already"], [])
 
 
+def test_another_workload_of_the_same_work_that_is_measured_there_keeps_no_measurement_out(measured: Export) -> None:
+    api, _ = probed()
+    api.put(AIWORKLOADS, workload_object("twin"))
+    (own,) = measured.profiles
+    twin = msgspec.structs.replace(
+        own,
+        metadata=msgspec.structs.replace(own.metadata, name="twin-1"),
+        spec=msgspec.structs.replace(own.spec, workload=msgspec.structs.replace(own.spec.workload, name="twin")),
+    )
+    assert imported(msgspec.structs.replace(measured, profiles=(twin,)), api)[1] == ["team/twin on fast imported"]
+    assert imported(measured, api)[1] == [f"{SAID} imported"]
+
+
 def test_a_trial_says_what_would_be_imported_and_imports_nothing(measured: Export) -> None:
     api, _ = probed()
     assert imported(measured, api, is_trial=True) == (0, [f"{SAID} would be imported"], [])

@@ -17,7 +17,7 @@ from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, JOBS, NODES
 from foretide_operator.jobs import profile_job
 from foretide_operator.line import Line
 from foretide_operator.queue import Key
-from foretide_operator.spending import STARTING_SECONDS, TABLE_REST_SECONDS, Spending
+from foretide_operator.spending import LONG_START_SECONDS, TABLE_REST_SECONDS, Spending
 from foretide_operator.training.table import ObservationTable
 from tests.operator.cluster_objects import (
     NOW,
@@ -188,7 +188,10 @@ def test_stored_measurements_of_the_last_day_are_spent_also_when_their_workload_
     [
         (job(), 20.0),
         (ended(job(began_ago=50), "Failed", seconds_ago=20), 30.0),
-        (job(began_ago=5000), SETTINGS.profile_max_seconds + STARTING_SECONDS),  # it waited for a node most of the time
+        (
+            job(began_ago=5000),
+            SETTINGS.profile_max_seconds + LONG_START_SECONDS,
+        ),  # it waited for a node most of the time
         (ended(job(began_ago=50), seconds_ago=20), 30.0),  # its result is not stored yet, or is refused
         (ended({**job(began_ago=50), "spec": {}}, seconds_ago=20), 30.0),  # it gave none that can be used, and stays
     ],

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from foretide.profiling.turns import Measurement, Spent
-from foretide_kube.names import AIWORKLOADS, CONFIG_MAPS, JOBS, PODS
+from foretide_kube.client import ApiError
+from foretide_kube.names import AIWORKLOADS, CONFIG_MAPS, JOBS, NODES, PODS, WORKLOAD_PROFILES, Resource
 from foretide_operator import booking
 from foretide_operator.spending import Spending
+from foretide_operator.training import table as tables
 from foretide_operator.training.table import ObservationTable
-from tests.operator.cluster_objects import SETTINGS, Object, ended, pod_of
+from tests.operator.cluster_objects import SETTINGS, Object, ended, node, pod_of, workload_object
 from tests.operator.memory_api import MemoryApi
-from tests.operator.test_controller import Process, cluster
+from tests.operator.test_controller import Process, cluster, live
 from tests.operator.test_line import NOW_SECONDS, OWNER, job, row_of_job
 
 BOUND_MILLISECONDS = round(1000 * (NOW_SECONDS - 590))
@@ -57,10 +61,13 @@ def test_a_job_counts_from_when_its_pod_had_a_node_to_its_end_though_its_pod_is_
     assert life.of(failed, bound=None).node_seconds == {"fast": 590.0}
 
 
-def test_a_job_that_went_while_the_clock_was_ahead_counts_for_its_deadline_at_most() -> None:
-    life, under_way = Life(), job(began_ago=600, activeDeadlineSeconds=700)
+@pytest.mark.parametrize("told", [{}, {"activeDeadlineSeconds": 86_400}])
+def test_a_job_counts_for_the_deadline_of_ours_at_most_whatever_it_says_and_how_far_ahead_the_clock_was(
+    told: Object,
+) -> None:
+    life, under_way = Life(), job(began_ago=600, **told)
     assert life.of(under_way).node_seconds == {"fast": 590.0}
-    assert life.of(hours=2.0).node_seconds == {"fast": 700.0}
+    assert life.of(hours=2.0).node_seconds == {"fast": SETTINGS.job_deadline_seconds}
 
 
 def test_what_failed_counts_when_its_job_and_its_workload_are_gone_until_a_day_has_passed() -> None:
@@ -101,6 +108,19 @@ def test_jobs_that_only_wear_our_labels_are_not_booked() -> None:
     life = Life()
     life.of(ended(job(), "Failed"), has_owner=False)
     assert life.of().node_seconds == {}
+
+
+def test_a_job_that_failed_while_the_operator_was_away_counts_from_when_its_pod_had_a_node() -> None:
+    api = MemoryApi()
+    cluster(api)
+    (workload,) = api.all(AIWORKLOADS)
+    failed = ended(job(began_ago=600), "Failed", seconds_ago=0)
+    failed["metadata"]["ownerReferences"][0].update(uid=workload["metadata"]["uid"], name=workload["metadata"]["name"])
+    api.put(JOBS, failed)
+    api.put(PODS, pod_of(failed, phase="Failed"))
+    Process(api).work()
+    (stored,) = [item for item in api.all(CONFIG_MAPS) if item["metadata"]["name"] == booking.NAME]
+    assert booking.load(stored)[failed["metadata"]["uid"]].node_seconds == pytest.approx(56.5)
 
 
 def test_nothing_new_is_not_stored_again() -> None:
@@ -154,3 +174,25 @@ def test_the_operator_stores_what_failed_and_finds_it_again() -> None:
     )
     again = Process(api)
     assert failed["metadata"]["uid"] in again.controller._gatherer.spending.bookings
+
+
+class NoBookings(MemoryApi):
+    """Has no room for the ConfigMap of what failed."""
+
+    def patch(self, resource: Resource, name: str, *arguments: Any, **options: Any) -> Object:
+        if name == booking.NAME:
+            raise ApiError(403, "Forbidden", "exceeded quota: configmaps")
+        return super().patch(resource, name, *arguments, **options)
+
+
+def test_what_was_measured_is_stored_though_what_failed_cannot_be() -> None:
+    api = NoBookings()
+    api.put(NODES, node("f1", "fast"))
+    api.put(AIWORKLOADS, workload_object("cnn", profiling={"policy": "Always"}))
+    (workload,) = api.all(AIWORKLOADS)
+    failed = ended(job(began_ago=600), "Failed", seconds_ago=500)
+    failed["metadata"]["ownerReferences"][0].update(uid=workload["metadata"]["uid"], name=workload["metadata"]["name"])
+    api.put(JOBS, failed)
+    live(api, rounds=6)
+    assert len(api.all(WORKLOAD_PROFILES)) == 1
+    assert len(tables.load(api.all(CONFIG_MAPS))[0]) == 1

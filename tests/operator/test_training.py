@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import queue
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -292,13 +293,15 @@ def test_a_failed_training_keeps_the_version_in_use_and_says_why() -> None:
     assert later.train, "it may have been the machine's fault"
 
 
+@pytest.mark.parametrize("has_version", [False, True])
 @pytest.mark.parametrize(
     ("failures", "pause_seconds"), [(1, 60.0), (2, 120.0), (3, 240.0), (9, 3600.0), (10**6, 3600.0)]
 )
 def test_the_same_rows_are_tried_again_the_more_seldom_the_oftener_they_failed(
-    failures: int, pause_seconds: float
+    failures: int, pause_seconds: float, *, has_version: bool
 ) -> None:
-    given = facts(after_training(), digest="d2", trained_digest="d2", failures=failures, seconds_since_failure=1.0)
+    status = after_training() if has_version else None
+    given = facts(status, digest="d2", trained_digest="d2", failures=failures, seconds_since_failure=1.0)
     assert decide(given).recheck_seconds == pause_seconds - 1.0
     assert decide(replace(given, seconds_since_failure=pause_seconds)).train
 
@@ -403,6 +406,14 @@ def test_the_training_process_gives_a_model_that_predicts_what_it_saw() -> None:
     with pytest.raises(ArtefactError) as missing:
         artefacts.load(described, {})
     assert missing.value.reason == "ArtefactMalformed"
+
+
+def test_a_training_is_over_for_who_is_told_so() -> None:
+    told = queue.Queue[bool]()
+    trainer = Trainer(lambda: told.put(trainer.is_running))
+    trainer.start(TrainingRequest(observations=(), devices={}), "digest")
+    assert not told.get(timeout=100), "who looks then would not train on what came meanwhile, and nobody looks again"
+    assert trainer.take() is not None
 
 
 def test_a_training_that_cannot_work_is_a_message_and_not_an_exception() -> None:

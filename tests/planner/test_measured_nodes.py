@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from foretide_kube.measurements import Wanted
@@ -66,6 +67,20 @@ def test_a_busy_node_is_emptied_for_a_measurement_that_is_next_and_kept_until_it
     planning.cluster.wanted_known = {}
     planning.go_until_quiet()
     assert planning.opened() == ["a", "b"]
+
+
+def test_no_node_is_kept_for_a_measurement_that_nobody_begins_but_for_the_one_that_was_begun() -> None:
+    planning = Planning()
+    overdue = {pair: replace(each, is_awaited=False) for pair, each in WANTED.items()}
+    planning.cluster.wanted_known = overdue
+    planning.add("a")
+    planning.go_until_quiet()
+    assert planning.opened() == ["a"]
+    planning = measured()
+    planning.cluster.wanted_known = overdue
+    planning.add("a")
+    planning.go_until_quiet()
+    assert planning.opened() == []
 
 
 def test_a_gate_is_kept_for_a_measurement_no_longer_than_its_bound() -> None:

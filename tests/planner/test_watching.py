@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import pytest
 
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.constraints import Toleration
-from foretide_kube.measurements import Wanted
+from foretide_kube.measurements import LONGEST_AWAITED_SECONDS, Wanted
 from foretide_operator.planner.watching import View
 from tests.extender.cluster_values import class_object, node_object, workload_object
 from tests.extender.real_objects import eventually
@@ -19,9 +20,9 @@ from tests.extender.real_objects import eventually
 class Server:
     """An API server that lists what it has once, tells the events given, and then keeps its watches open no longer."""
 
-    def __init__(self, listed: dict[str, list[Any]], events: dict[str, list[tuple[str, Any]]]) -> None:
+    def __init__(self, listed: dict[str, list[Any]], events: Mapping[str, Iterable[tuple[str, Any]]]) -> None:
         self._listed = listed
-        self._events = events
+        self._events = dict(events)
 
     def list_objects_with_version(self, resource: Any, *_: Any, reduce: Any, **__: Any) -> tuple[list[Any], str]:
         return [reduce(item) for item in self._listed.get(resource.plural, [])], "10"
@@ -107,16 +108,22 @@ def measuring(version: int, *classes: str) -> dict[str, Any]:
     return later(WORKLOAD, version, status={"profiles": {**counts, "classes": rows}})
 
 
-def wanted(*items: dict[str, Any]) -> dict[str, Wanted]:
-    """The classes of the measurements that are known when the watch has told of ``items``."""
-    listed = {"nodes": [NODE], "nodeclasses": [CLASS], "aiworkloads": [items[0]]}
+def told(clock: Callable[[], float], first: dict[str, Any], then: Iterable[dict[str, Any]]) -> View:
+    """What is known when the watch has told of the workload as it was listed, and as it was then."""
+    listed = {"nodes": [NODE], "nodeclasses": [CLASS], "aiworkloads": [first]}
     end = later(workload_object("the-end"), 1000)
-    server: Any = Server(listed, {"aiworkloads": [*(("MODIFIED", item) for item in items[1:]), ("ADDED", end)]})
-    view = View(server, clock=lambda: 0.0)
+    events = chain((("MODIFIED", item) for item in then), [("ADDED", end)])
+    server: Any = Server(listed, {"aiworkloads": events})
+    view = View(server, clock=clock)
     view.start()
     eventually(lambda: view.is_synced() and view.workload("team", "the-end") is not None, "the last event")
     view.stop()
-    known = view.wanted()
+    return view
+
+
+def wanted(first: dict[str, Any], *then: dict[str, Any]) -> dict[str, Wanted]:
+    """The classes of the measurements that are known in the end."""
+    known = told(lambda: 0.0, first, then).wanted()
     assert all(pair[:2] == ("team", "resnet") for pair in known)
     return {node_class: each for (_, _, node_class), each in known.items()}
 
@@ -133,3 +140,21 @@ def test_what_tasks_tolerate_is_known_of_their_measurement() -> None:
     item = measuring(1, "fast")
     item["spec"]["run"] = {"mode": "None", "template": {"tolerations": [{"key": "k", "operator": "Exists"}]}}
     assert wanted(item)["fast"].constraints.tolerations == (Toleration("k", "Exists"),)
+
+
+def test_a_measurement_is_awaited_for_a_time_from_when_it_was_first_told_of() -> None:
+    seconds = 0.0
+
+    def then() -> Iterator[dict[str, Any]]:
+        nonlocal seconds
+        yield measuring(11, "fast")
+        seconds = LONGEST_AWAITED_SECONDS - 1.0
+        yield measuring(12, "fast", "slow")
+
+    def awaited() -> dict[str, bool]:
+        return {node_class: each.is_awaited for (_, _, node_class), each in view.wanted().items()}
+
+    view = told(lambda: seconds, measuring(1, "fast", "slow"), then())
+    assert awaited() == {"fast": True, "slow": True}
+    seconds += 1.0
+    assert awaited() == {"fast": False, "slow": True}, "the second was told of anew"

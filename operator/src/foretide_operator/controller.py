@@ -293,10 +293,12 @@ class Controller:
     def _look_at_profiles(self) -> None:
         self._observations.read_profiles()
         self._tell_of_table()
-        self._store_bookings()
-        rest_seconds = self._observations.store(self._owner, self._wall())
-        if rest_seconds is not None:
-            self._ask(TABLE, rest_seconds)
+        try:
+            self._store_bookings()
+        finally:
+            rest_seconds = self._observations.store(self._owner, self._wall())
+            if rest_seconds is not None:
+                self._ask(TABLE, rest_seconds)
 
     def _spent(self, now: datetime) -> Spent:
         spent = self._gatherer.spent(self._observations.table, now)

@@ -194,7 +194,7 @@ class Gatherer:
         """When the first of a Job's Pods was bound, in milliseconds since the epoch; None where none is known to be."""
         metadata = job["metadata"]
         pods = self._world.pods_by_workload.of(metadata["namespace"], metadata["labels"].get(LABEL_WORKLOAD, ""))
-        own = (pod for pod in pods if (controller_of(pod) or {}).get("uid") == metadata["uid"])
+        own = (pod for pod in map(whole, pods) if (controller_of(pod) or {}).get("uid") == metadata["uid"])
         return min((bound for pod in own if (bound := bound_milliseconds(pod)) is not None), default=None)
 
     def _measuring(self, now: datetime) -> Counter[str]:

@@ -24,7 +24,7 @@ from foretide_operator.outcome import finished_condition
 from foretide_operator.settings import Settings
 from foretide_operator.training.table import ObservationTable
 
-STARTING_SECONDS: Final = 30.0
+LONG_START_SECONDS: Final = 30.0
 """A Job of whose Pod nothing is known counts for the longest measurement and so long to start, at most: it may have
 waited."""
 REST_SECONDS: Final = 10.0
@@ -165,9 +165,11 @@ class Spending:
         bound = self._bound_milliseconds.get(metadata["uid"])
         began = bound or epoch_milliseconds(metadata.get("creationTimestamp"))
         node_seconds = 0.0 if began is None else max(ended_seconds - began / 1000, 0.0)
-        longest_seconds = self._settings.profile_max_seconds + STARTING_SECONDS
-        if bound is not None:  # a clock that was ahead must not spend the day: no Job goes on beyond its deadline
-            longest_seconds = job.get("spec", {}).get("activeDeadlineSeconds", longest_seconds)
+        longest_seconds = self._settings.profile_max_seconds + LONG_START_SECONDS
+        if (
+            bound is not None
+        ):  # no Job of ours goes on beyond this; a clock may have been ahead, or the Job a forged one
+            longest_seconds = self._settings.job_deadline_seconds
         node_seconds = min(node_seconds, longest_seconds)
         return Measurement(
             namespace=metadata["namespace"],

@@ -32,8 +32,8 @@ from foretide_kube.names import (
     WORKLOAD_PROFILES,
 )
 
-_Pair = tuple[str, str, str]
-"""A namespace, the key of the work, a node class."""
+_Pair = tuple[str, str, str, str]
+"""A namespace, an AIWorkload's name there, the key of its work, a node class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def import_profiles(
 def _latest(profiles: Collection[WorkloadProfile]) -> list[WorkloadProfile]:
     """The last measurement of each workload and class, by name."""
     ordered = sorted(profiles, key=lambda each: each.spec.measured_time)
-    found = {(*_pair(each), each.spec.workload.name): each for each in ordered}
+    found = {_pair(each): each for each in ordered}
     return [found[key] for key in sorted(found)]
 
 
@@ -106,7 +106,8 @@ def _look(reader: Reader, namespaces: Collection[str]) -> _There:
 
 
 def _pair(profile: WorkloadProfile) -> _Pair:
-    return profile.metadata.namespace, profile.spec.workload.key, profile.spec.node_class
+    workload = profile.spec.workload
+    return profile.metadata.namespace, workload.name, workload.key, profile.spec.node_class
 
 
 def _why_not(profile: WorkloadProfile, there: _There, here: Mapping[str, NodeClass] | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -12,7 +13,7 @@ from foretide_kube.cache import Key, WatchCache, object_key
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.floor import Node
 from foretide_kube.images import NO_LIST, ImagesByNode
-from foretide_kube.measurements import Pair, Wanted, wanted_of
+from foretide_kube.measurements import LONGEST_AWAITED_SECONDS, Pair, Wanted, wanted_of
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS, Resource
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.reduced import (
@@ -45,7 +46,9 @@ class View:
         self._nodes_by_name: tuple[object, object, dict[str, Node]] = (None, None, {})
         self._images: tuple[object, ImagesByNode] = (None, ImagesByNode({}))
         self._classes.add_listener(lambda _event, _item: self._read_claims())
-        self._wanted: dict[Key, dict[Pair, Wanted]] = {}
+        self._clock = clock
+        self._wanted: dict[Key, dict[Pair, tuple[Wanted, float]]] = {}
+        """Measurements, and since when each is told of."""
         self._workloads.add_listener(self._note_measurements)
         self._caches = {
             "nodeclasses": self._classes,
@@ -109,7 +112,12 @@ class View:
 
     def wanted(self) -> dict[Pair, Wanted]:
         """The measurements that are under way or next."""
-        return {pair: each for wanted in list(self._wanted.values()) for pair, each in wanted.items()}
+        late_seconds = self._clock() - LONGEST_AWAITED_SECONDS
+        return {
+            pair: replace(each, is_awaited=since_seconds > late_seconds)
+            for told in list(self._wanted.values())
+            for pair, (each, since_seconds) in told.items()
+        }
 
     def class_of(self, node: str) -> str | None:
         """The class of a node, or None."""
@@ -149,7 +157,9 @@ class View:
         key, workload = object_key(item), facts_of(item)
         found = {} if event == "DELETED" or workload is None else wanted_of(*key, workload, constraints_of(item))
         if found:
-            self._wanted[key] = found
+            since_seconds = {pair: since for pair, (_, since) in self._wanted.get(key, {}).items()}
+            now_seconds = self._clock()
+            self._wanted[key] = {pair: (each, since_seconds.get(pair, now_seconds)) for pair, each in found.items()}
         else:
             self._wanted.pop(key, None)
 

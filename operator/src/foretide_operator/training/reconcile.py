@@ -183,7 +183,7 @@ def _should_train(facts: Facts, history: History, *, has_sound: bool) -> tuple[b
     if facts.is_training or facts.rows < facts.model.spec.minimum_observations:
         return False, None
     latest = history.versions[-1] if history.versions else None
-    if has_sound and _have_failed(facts):
+    if _have_failed(facts):
         pause_seconds = min(RETRY_SECONDS * 2.0 ** min(facts.failures - 1, 10), LONGEST_RETRY_SECONDS)
         wait_seconds = pause_seconds - facts.seconds_since_failure
         return (False, wait_seconds) if wait_seconds > 0 else (True, None)

@@ -54,8 +54,9 @@ class Trainer:
 
     @property
     def is_running(self) -> bool:
-        """Whether a training is under way."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether a training is under way: not once its outcome is there."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
 
     def start(self, request: TrainingRequest, input_digest: str) -> None:
         """Begin; RuntimeError if one is under way."""
@@ -84,6 +85,7 @@ class Trainer:
             outcome = NotTrained(f"{type(error).__name__}: {error}", input_digest)
         with self._lock:
             self._outcome = outcome
+            self._thread = None
         self._when_ended()
 
     def _train(self, request: TrainingRequest, input_digest: str) -> Outcome:

@@ -24,7 +24,7 @@ from foretide_kube.times import parse_time
 from foretide_operator.fleet import ClassMembers, is_ready, node_fits
 from foretide_operator.measuring_jobs import role_of
 from foretide_operator.services.targets import is_of_service
-from foretide_operator.spending import STARTING_SECONDS, limits_of
+from foretide_operator.spending import LONG_START_SECONDS, limits_of
 from foretide_operator.workload.facts import Facts
 
 PATIENCE_SECONDS: Final = 300.0
@@ -75,7 +75,7 @@ def node_seconds(facts: Facts, name: str, predictions: Sequence[Prediction]) -> 
         return row.node_seconds
     limits = limits_of(facts.settings)
     known = next((each for each in predictions if each.node_class == name), None)
-    seconds = limits.max_seconds + STARTING_SECONDS
+    seconds = limits.max_seconds + LONG_START_SECONDS
     if known is not None:
         seconds = measuring_seconds(
             startup_seconds=known.startup_milliseconds / 1e3, inference_seconds=known.work_seconds(1), limits=limits
