@@ -76,6 +76,8 @@ def _panel(shown: Shown) -> _Panel:
         query = prometheus.Dataquery().ref_id(name).expr(expression).legend_format(legend)
         if shown.kind in {"figure", "table"}:
             query.instant()
+        else:
+            query.range()
         if shown.kind in {"heat", "table"}:
             query.format(PromQueryFormat.HEATMAP if shown.kind == "heat" else PromQueryFormat.TABLE)
         panel.with_target(query)
