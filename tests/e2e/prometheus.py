@@ -11,6 +11,7 @@ import json
 import math
 import re
 import shutil
+import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,9 +61,10 @@ class Prometheus:
         """The one present value, 0 where there is none."""
         return next(iter(self.now(expression).values()), 0.0)
 
-    def has_data(self, expression: str, since_seconds: float, until_seconds: float) -> bool:
-        """Whether there was a number at any time."""
-        asked = {"start": since_seconds, "end": until_seconds, "step": 2}
+    def has_data(self, expression: str, since_seconds: float) -> bool:
+        """Whether there was a number at any time until now."""
+        step = 2
+        asked = {"start": since_seconds, "end": time.time() + step, "step": step}  # one of the times is not before now
         found = self._ask("query_range", query=expression, **asked)
         return any(not math.isnan(float(value)) for each in found for _, value in each["values"])
 
