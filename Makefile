@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
-SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts monitoring
+SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts monitoring reference
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts monitoring bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-services
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts monitoring references bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -106,6 +106,10 @@ bench-first-prediction: $(READY) ## From kubectl apply to the first prediction b
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.first_prediction
 
+bench-newcomer: $(READY) ## From helm install to all ready, and from the first workload to its first informed placement (RUNS=3)
+	@$(BIN)/python -m devcluster preflight --install
+	@$(BIN)/python -m bench.newcomer --runs $(or $(RUNS),3)
+
 bench-services: $(READY) ## Latency of requests to services against what was predicted, by class and load
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.services
@@ -146,8 +150,11 @@ bench-scale: $(READY) ## 10,000 nodes and 200,000 tasks in simulation, by the de
 charts: $(READY) ## Copy crds/ into the chart
 	@$(BIN)/python charts/sync-crds.py
 
-monitoring: $(READY) ## Write the chart's dashboard and docs/reference/metrics.md by the metrics in the code
+monitoring: $(READY) ## Write the chart's dashboard
 	@$(BIN)/python -m monitoring
+
+references: $(READY) ## Write docs/reference of kinds, command line, settings and metrics, as they are in the code
+	@$(BIN)/python -m reference
 
 requirements: ## Pin requirements/*.in again (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: https://docs.astral.sh/uv/"; exit 1; }

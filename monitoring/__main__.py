@@ -1,31 +1,26 @@
-"""`python -m monitoring` writes what is made from the code; with ``--check`` it says what differs, and exits with 1."""
+"""Writes the chart's dashboard: `python -m monitoring`; with `--check` it only says that it is stale, by its status."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from monitoring.catalogue import components
 from monitoring.dashboard import dashboard_json
-from monitoring.reference import reference
 
-ROOT = Path(__file__).resolve().parent.parent
+PATH: Final = Path(__file__).resolve().parent.parent / "charts" / "foretide" / "monitoring" / "dashboard.json"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the files, or check them; the exit status."""
-    wanted = {
-        ROOT / "docs" / "reference" / "metrics.md": reference(components()),
-        ROOT / "charts" / "foretide" / "monitoring" / "dashboard.json": dashboard_json(),
-    }
-    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
-    if "--check" in arguments:
-        for path in stale:
-            print(f"{path.relative_to(ROOT)} is not what the code says; run make monitoring", file=sys.stderr)
-        return 1 if stale else 0
-    for path in stale:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(wanted[path], encoding="utf-8")
+def main(arguments: Sequence[str]) -> int:
+    """Write the dashboard, or check it; the exit status."""
+    wanted = dashboard_json()
+    is_stale = PATH.read_text(encoding="utf-8") != wanted
+    if is_stale and "--check" in arguments:
+        print(f"{PATH.name} is not what the code says; run make monitoring", file=sys.stderr)
+        return 1
+    if is_stale:
+        PATH.write_text(wanted, encoding="utf-8")
     return 0
 
 

@@ -32,7 +32,7 @@ _FEW: Final = 10
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do as ``arguments`` say; 0 if it was done, 1 if not, 2 for a wrong call or without a way to the API server."""
-    parser = _parser(_program())
+    parser = command_line(_program())
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
     try:
@@ -141,7 +141,7 @@ def _completion(shell: str) -> int:
         import shtab  # noqa: PLC0415  what the other commands do without
     except ImportError:
         return _failed("shtab is missing: pip install '.[kube]' in the checkout of Foretide", status=2)
-    print(shtab.complete(_parser(_NAME), shell=shell))
+    print(shtab.complete(command_line(_NAME), shell=shell))
     return 0
 
 
@@ -189,8 +189,14 @@ def _in_cluster(do: Callable[[KubeClient], int]) -> int:
         return _failed(_in_words(error), status=1)
 
 
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=program, description="Foretide in the cluster that KUBECONFIG names.")
+def command_line(program: str) -> argparse.ArgumentParser:
+    """The parser of all commands; ``program`` is what the command is called."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Foretide in the cluster that KUBECONFIG names.",
+        epilog="Exit status: 0 if what was asked was done, 1 if it was not, 2 for a wrong call, a file that cannot be "
+        "used, or no way to a cluster, 130 if it was interrupted.",
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     words = (
         "Simulate a scenario (YAML) or a trace (JSON) under several policies. docs/simulation.md describes the files."
@@ -204,7 +210,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "Tell what a task of an AIWorkload takes on each node class, and when it would end on each node now; "
         "nothing is made. docs/cli.md says where the figures are from."
     )
-    command = commands.add_parser("predict", help="how long a workload would take, and wait", description=words)
+    command = commands.add_parser(
+        "predict",
+        help="how long a workload would take, and wait",
+        description=words,
+        epilog="Exit status 1 also if nothing is predicted for one of the workloads.",
+    )
     command.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="manifest; - for stdin")
     command.add_argument("-n", "--namespace", metavar="NS", help="of manifests that name none; default: as kubectl")
     command.add_argument(

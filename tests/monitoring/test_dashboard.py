@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from monitoring import __main__ as monitoring
 from monitoring.catalogue import components, series
 from tests.monitoring.expressions import DASHBOARD, RECORDED, as_asked, queries, spoken
 
@@ -17,6 +18,10 @@ def test_a_panel_asks_for_series_and_labels_that_there_are(title: str, expressio
         assert each.name in series() | RECORDED
         if each.name in labels:
             assert each.labels <= labels[each.name]
+
+
+def test_the_chart_has_the_dashboard_that_the_code_makes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert monitoring.main(["--check"]) == 0, capsys.readouterr().err
 
 
 def test_there_are_three_rows_of_questions_and_each_panel_says_what_it_shows() -> None:

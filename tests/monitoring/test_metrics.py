@@ -1,22 +1,15 @@
-"""The metrics that the code has, and what is made of them."""
+"""The metrics that the code has."""
 
 from __future__ import annotations
 
 import re
 
-import pytest
-
-from monitoring import __main__ as monitoring
 from monitoring.catalogue import components
 
 LABELS = {
     "ending", "file", "kind", "node_class", "outcome", "quantity", "reason", "resource", "source", "status", "verb",
     "workload_kind",
 }  # fmt: skip
-
-
-def test_what_is_made_from_the_code_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    assert monitoring.main(["--check"]) == 0, capsys.readouterr().err
 
 
 def test_labels_are_such_as_have_few_values() -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from demo.scenario import ROOT
 from monitoring.catalogue import components, series
+from tests.docs.pages import anchors
 from tests.monitoring.expressions import ALERTS, FOLDER, RECORDED, RULES, spoken
 
 CASES = Path(__file__).with_name("rules.test.yaml")
@@ -59,8 +60,7 @@ def test_a_rule_speaks_of_series_and_labels_that_there_are(rule: dict[str, str])
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: str(alert["alert"]))
 def test_an_alert_says_what_is_amiss_how_bad_it_is_and_what_to_do(alert: dict[str, dict[str, str]]) -> None:
     path, _, anchor = alert["annotations"]["runbook"].partition("#")
-    headings = re.findall(r"^## (.+)$", (ROOT / path).read_text(), re.MULTILINE)
-    assert anchor in {heading.lower() for heading in headings}
+    assert anchor in anchors(ROOT / path)
     assert alert["labels"]["severity"] in {"warning", "critical"}
     assert alert["annotations"]["summary"].endswith(".")
 

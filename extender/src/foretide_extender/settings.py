@@ -42,7 +42,7 @@ class Settings:
     answer is given that changes nothing. Keep it well below the scheduler's httpTimeout.
     ``max_body_bytes`` (FORETIDE_MAX_BODY_BYTES, default 2097152, 65536 to 1073741824): the largest request; it costs
     up to about thirteen times as much memory. A scheduler that sends whole Nodes needs some 20 kB for each.
-    ``log_level`` (FORETIDE_LOG_LEVEL, default INFO).
+    ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
     """
 
     scheduler_address: Address

@@ -17,13 +17,30 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Configuration of the operator; one field per environment variable of docs/operator.md.
+    """How the operator runs.
 
-    ``scheduler_name`` empty means the cluster's default scheduler, and with ``external_scheduler`` that one asks our
-    extender about the Pods marked for it. ``gates`` says whether the tasks of run Jobs wait behind the planner's gate,
-    where either places them. ``profile_*`` and ``probe_max_seconds`` are handed to the profiler;
-    ``job_deadline_seconds`` bounds every inspect, profile and probe Job from outside.
-    ``profile_budget_seconds`` of node time a day are spent on the measurements of a node class.
+    ``namespace`` (FORETIDE_NAMESPACE, required): the operator's own, for ConfigMaps and probe Jobs.
+    ``scheduler_name`` (FORETIDE_SCHEDULER_NAME, default empty): ``schedulerName`` of the Pods that inspect and run.
+    Empty means the cluster's default scheduler.
+    ``image_onnx`` (FORETIDE_PROFILER_IMAGE_ONNX, required): the profiler for ONNX files and for probes.
+    ``image_torch`` (FORETIDE_PROFILER_IMAGE_TORCH, required): the profiler for torchvision's models and torch.export.
+    ``external_scheduler`` (FORETIDE_EXTERNAL_SCHEDULER, default ``false``): whether the default scheduler asks our
+    extender. Pods that inspect and run then request ``foretide.dev/task: 1``.
+    ``gates`` (FORETIDE_GATES, default ``true``): whether tasks of run Jobs wait for the plan; only with our scheduler
+    or one that asks our extender. Jobs that exist keep what they were made with.
+    ``image_pull_policy`` (FORETIDE_IMAGE_PULL_POLICY, default ``IfNotPresent``): of the profiler's images.
+    ``profile_max_seconds`` (FORETIDE_PROFILE_MAX_SECONDS, default 30): the longest that one measurement lasts.
+    ``profile_min_samples`` (FORETIDE_PROFILE_MIN_SAMPLES, default 64): a measurement ends when it has so many
+    inferences and has lasted for its least time.
+    ``profile_min_seconds`` (FORETIDE_PROFILE_MIN_SECONDS, default 5): the least time of a measurement.
+    ``profiles_per_class`` (FORETIDE_PROFILES_PER_CLASS, default 1): measurements at once on a node class, probes
+    included.
+    ``profile_budget_seconds`` (FORETIDE_PROFILE_BUDGET_SECONDS, default 3600): node seconds that the measurements of a
+    class may take in any 24 hours, probes not included.
+    ``probe_max_seconds`` (FORETIDE_PROBE_MAX_SECONDS, default 20): the longest that a probe lasts.
+    ``job_deadline_seconds`` (FORETIDE_JOB_DEADLINE_SECONDS, default 600): the longest that a Job which inspects,
+    profiles or probes may take, pulling and waiting included.
+    ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
     """
 
     namespace: str

@@ -24,7 +24,12 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "Tell what is wrong with an installation, and how each fault is mended; nothing is changed. "
         "docs/cli.md says what is checked, and the rights that it takes."
     )
-    command = commands.add_parser("doctor", help="what is wrong, and how it is mended", description=words)
+    command = commands.add_parser(
+        "doctor",
+        help="what is wrong, and how it is mended",
+        description=words,
+        epilog="Exit status 1 with an error or a warning, 0 without.",
+    )
     command.add_argument("-n", "--namespace", metavar="NS", help="yours, if you may not read all; default: as kubectl")
     command.add_argument(
         "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"

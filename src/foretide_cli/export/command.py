@@ -54,7 +54,12 @@ def add_parsers(commands: argparse._SubParsersAction[Any]) -> None:
         "Make the WorkloadProfiles of an export in this cluster, where the same AIWorkloads are, and node classes are "
         "the same hardware by their probes. docs/report.md says when they are believed."
     )
-    given = commands.add_parser("import", help="take over measurements of another cluster", description=words)
+    given = commands.add_parser(
+        "import",
+        help="take over measurements of another cluster",
+        description=words,
+        epilog="Exit status 0 also if all was left out, 1 if the API server refused one.",
+    )
     given.add_argument("saved", type=Path, metavar="FILE", help="what foretide export saved")
     given.add_argument("-n", "--namespace", metavar="NS", help="profiles of this namespace alone")
     given.add_argument("--trust-names", action="store_true", help="classes of one name are the same hardware, unproven")

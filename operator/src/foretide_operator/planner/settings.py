@@ -23,10 +23,10 @@ class Settings:
 
     ``namespace`` (FORETIDE_NAMESPACE, required): where the Lease is kept.
     ``port`` (FORETIDE_PLANNER_PORT, default 8081): /metrics, /healthz and /readyz on all interfaces.
-    ``log_level`` (FORETIDE_LOG_LEVEL, default INFO).
+    ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
     ``pod_uid`` (FORETIDE_POD_UID, default empty): the Pod that this runs in. A container that is started again goes on
     with the Lease that it had; without it, each process waits until the Lease of the one before has expired.
-    ``order`` (FORETIDE_PLANNER_ORDER, default Balanced): whose turn comes first where not everybody's can.
+    ``order`` (FORETIDE_PLANNER_ORDER, default ``Balanced``): whose turn comes first where not everybody's can.
     """
 
     namespace: str
