@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -45,6 +46,12 @@ def test_it_is_there_where_the_cluster_knows_of_it_or_it_is_asked_for(monitored:
     without = with_the_operator_s_api(*(value.replace("=true", "=false") for value in ALL))
     assert not OBJECTS & without.objects.keys()
     assert render("monitoring.dashboard.enabled=true").objects.keys() & OBJECTS == {("ConfigMap", "foretide-dashboard")}
+
+
+def test_what_kubernetes_itself_knows_of_it_is_valid(monitored: Rendered) -> None:
+    for kind, name in OBJECTS:
+        if kind in {"Service", "ConfigMap"}:
+            kubernetes_validate.validate(monitored[kind, name], "1.36", strict=True)
 
 
 @pytest.mark.parametrize("mode", ["secondary", "external", "none"])
