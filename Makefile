@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
-SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts reference
+SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts monitoring reference
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts references bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-siblings bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts monitoring references bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-siblings bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -46,8 +46,8 @@ test: $(READY) ## All tests, those on a real control plane and real nodes includ
 	@$(BIN)/python -m devcluster preflight --install --for-tests
 	@$(BIN)/python -m pytest
 
-test-fast: $(READY) ## The tests that need no cluster and no browser
-	@$(BIN)/python -m pytest -m "not cluster and not browser"
+test-fast: $(READY) ## The tests that need no cluster, no browser and no Prometheus
+	@$(BIN)/python -m pytest -m "not cluster and not browser and not prometheus"
 
 lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile and Go linters; warnings are errors
 	@$(BIN)/ruff check $(SOURCES)
@@ -153,7 +153,10 @@ bench-scale: $(READY) ## 10,000 nodes and 200,000 tasks in simulation, by the de
 charts: $(READY) ## Copy crds/ into the chart
 	@$(BIN)/python charts/sync-crds.py
 
-references: $(READY) ## Write docs/reference of the kinds, the command line and the settings, as they are in the code
+monitoring: $(READY) ## Write the chart's dashboard
+	@$(BIN)/python -m monitoring
+
+references: $(READY) ## Write docs/reference of kinds, command line, settings and metrics, as they are in the code
 	@$(BIN)/python -m reference
 
 requirements: ## Pin requirements/*.in again (needs uv)
