@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
-SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts reference release
+SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts monitoring reference release
 
-.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts references release bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
+.PHONY: help demo test test-fast fuzz soak chaos lint clean clean-cache requirements charts monitoring references release bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-siblings bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -46,8 +46,8 @@ test: $(READY) build/checkov/.ready ## All tests, those on a real control plane 
 	@$(BIN)/python -m devcluster preflight --install --for-tests
 	@$(BIN)/python -m pytest
 
-test-fast: $(READY) build/checkov/.ready ## The tests that need no cluster and no browser
-	@$(BIN)/python -m pytest -m "not cluster and not browser"
+test-fast: $(READY) build/checkov/.ready ## The tests that need no cluster, no browser and no Prometheus
+	@$(BIN)/python -m pytest -m "not cluster and not browser and not prometheus"
 
 lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile and Go linters; warnings are errors
 	@$(BIN)/ruff check $(SOURCES)
@@ -135,6 +135,9 @@ bench-influence: $(READY) ## What a namespace that reports nonsense does to the 
 bench-active: $(READY) ## Errors and regret with 30 % of public pairs measured, chosen by gain and at random (SEEDS=5)
 	@$(BIN)/python -m bench.active $(if $(SEEDS),--seeds $(SEEDS))
 
+bench-siblings: $(READY) ## What a measurement tells of other batch sizes and CPU limits, and what others in passing gain (SEEDS=10)
+	@$(BIN)/python -m bench.siblings $(if $(SEEDS),--seeds $(SEEDS))
+
 bench-memory: $(READY) ## Memory predicted for pairs held out, against measured peaks: killed, and over-estimate (CSV=path)
 	@$(BIN)/python -m bench.memory $(CSV)
 
@@ -166,7 +169,10 @@ build/%/.ready: requirements/%.txt $(READY)
 release: build/release/.ready ## Sdists, wheels, the packaged chart, bills of materials and checksums, into dist/ (docs/release.md)
 	@$(BIN)/python -m release --cyclonedx build/release/bin/cyclonedx-py
 
-references: $(READY) ## Write docs/reference of the kinds, the command line and the settings, as they are in the code
+monitoring: $(READY) ## Write the chart's dashboard
+	@$(BIN)/python -m monitoring
+
+references: $(READY) ## Write docs/reference of kinds, command line, settings and metrics, as they are in the code
 	@$(BIN)/python -m reference
 
 requirements: ## Pin requirements/*.in again (needs uv)

@@ -29,12 +29,14 @@ PAGE = ROOT / "docs" / "reference" / "values.md"
 Schema = dict[str, Any]
 
 _QUANTITIES: Schema = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+_TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 _OBJECTS: Schema = {"type": "array", "items": {"type": "object"}}
 SHAPES: dict[str, Schema] = {
     "Affinity": {"type": "object"},
     "Digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+    "Labels": _TEXTS,
     "NetworkPolicyPeers": _OBJECTS,
-    "NodeSelector": {"type": "object", "additionalProperties": {"type": "string"}},
+    "NodeSelector": _TEXTS,
     "PullSecrets": {
         "type": "array",
         "items": {
@@ -49,6 +51,7 @@ SHAPES: dict[str, Schema] = {
         "additionalProperties": False,
         "properties": {"requests": _QUANTITIES, "limits": _QUANTITIES, "claims": {"type": "array"}},
     },
+    "Switch": {"enum": ["auto", True, False]},
     "Tolerations": _OBJECTS,
 }
 """What Kubernetes defines itself is checked as far as a slip of the pen goes; the API server does the rest."""
@@ -173,10 +176,11 @@ def _escaped(text: str) -> str:
 
 def _allowed(value: Value) -> str:
     schema = value.schema()
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    if "enum" in schema:
-        return ", ".join(f"`{each}`" for each in schema["enum"])
+    shape = str(schema.get("$ref", "")).rpartition("/")[2]
+    if "enum" in (known := SHAPES.get(shape, schema)):
+        return ", ".join(f"`{each if isinstance(each, str) else json.dumps(each)}`" for each in known["enum"])
+    if shape:
+        return shape
     if "minimum" in schema:
         return f"{schema['minimum']} to {schema['maximum']}"
     return {"boolean": "`true`, `false`", "string": "text", "array": "list", "object": "object"}[str(schema["type"])]

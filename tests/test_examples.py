@@ -23,7 +23,11 @@ from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
 
 SIMULATED = ROOT / "examples" / "simulation"
-MANIFESTS = sorted(path for path in (ROOT / "examples").rglob("*.yaml") if SIMULATED not in path.parents)
+MANIFESTS = sorted(
+    path
+    for path in (ROOT / "examples").rglob("*.yaml")
+    if SIMULATED not in path.parents and not path.name.endswith("values.yaml")
+)
 SCENARIO = Scenario.load(ROOT / "demo" / "scenario.yaml")
 
 
