@@ -46,6 +46,7 @@ OF_OTHERS = {
     ("kueue.x-k8s.io/v1beta2", "ResourceFlavor"),
     ("kueue.x-k8s.io/v1beta2", "ClusterQueue"),
     ("kueue.x-k8s.io/v1beta2", "LocalQueue"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
 }
 """Kinds whose definitions are of other projects."""
 
