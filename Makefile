@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEMBERS := . operator extender profiler-job
-SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts reference
+SOURCES := src operator/src extender/src profiler-job/src devcluster demo tests bench examples charts monitoring reference release
 
-.PHONY: help demo test test-fast test-kubernetes fuzz soak chaos lint clean clean-cache requirements charts references bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
+.PHONY: help demo test test-fast test-kubernetes fuzz soak chaos lint clean clean-cache requirements charts monitoring references release bench-extender bench-scheduler bench-plan bench-planner bench-devcluster bench-predict bench-influence bench-active bench-siblings bench-memory bench-profile bench-regressors measure bench-placement bench-orders bench-scale bench-waves bench-burst bench-operator bench-first-prediction bench-newcomer bench-services
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -42,12 +42,12 @@ demo: $(READY) ## The main job, end to end, on real nodes of this machine (KEEP=
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
-test: $(READY) ## All tests, those on a real control plane and real nodes included
+test: $(READY) build/checkov/.ready ## All tests, those on a real control plane and real nodes included
 	@$(BIN)/python -m devcluster preflight --install --for-tests
 	@$(BIN)/python -m pytest
 
-test-fast: $(READY) ## The tests that need no cluster and no browser
-	@$(BIN)/python -m pytest -m "not cluster and not browser"
+test-fast: $(READY) build/checkov/.ready ## The tests that need no cluster, no browser and no Prometheus
+	@$(BIN)/python -m pytest -m "not cluster and not browser and not prometheus"
 
 test-kubernetes: $(READY) ## What of the tests needs a cluster, on another version of Kubernetes (VERSION=1.35.4)
 	@export FORETIDE_KUBERNETES=$(or $(VERSION),1.35.4); \
@@ -140,6 +140,9 @@ bench-influence: $(READY) ## What a namespace that reports nonsense does to the 
 bench-active: $(READY) ## Errors and regret with 30 % of public pairs measured, chosen by gain and at random (SEEDS=5)
 	@$(BIN)/python -m bench.active $(if $(SEEDS),--seeds $(SEEDS))
 
+bench-siblings: $(READY) ## What a measurement tells of other batch sizes and CPU limits, and what others in passing gain (SEEDS=10)
+	@$(BIN)/python -m bench.siblings $(if $(SEEDS),--seeds $(SEEDS))
+
 bench-memory: $(READY) ## Memory predicted for pairs held out, against measured peaks: killed, and over-estimate (CSV=path)
 	@$(BIN)/python -m bench.memory $(CSV)
 
@@ -152,21 +155,40 @@ bench-orders: $(READY) ## Order policies of the plan, each at what it is for, in
 bench-scale: $(READY) ## 10,000 nodes and 200,000 tasks in simulation, by the default scheduler and by the plan
 	@$(BIN)/python -m bench.scale
 
-charts: $(READY) ## Copy crds/ into the chart
+charts: $(READY) ## Copy crds/ into the chart; make its values' schema and docs/reference/values.md of values.yaml
 	@$(BIN)/python charts/sync-crds.py
+	@$(BIN)/python charts/describe-values.py
 
-references: $(READY) ## Write docs/reference of the kinds, the command line and the settings, as they are in the code
+# Programs that only these targets need, in environments of their own: what they pin would bind the rest.
+build/%/.ready: requirements/%.txt $(READY)
+	@echo "==> Python environment in $(@D)"
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python $(BIN)/python $(@D); \
+	  uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $<; \
+	else \
+	  $(BIN)/python -m venv $(@D); \
+	  $(@D)/bin/python -m pip install --quiet --require-hashes -r $<; \
+	fi
+	@touch $@
+
+release: build/release/.ready ## Sdists, wheels, the packaged chart, bills of materials and checksums, into dist/ (docs/release.md)
+	@$(BIN)/python -m release --cyclonedx build/release/bin/cyclonedx-py
+
+monitoring: $(READY) ## Write the chart's dashboard
+	@$(BIN)/python -m monitoring
+
+references: $(READY) ## Write docs/reference of kinds, command line, settings and metrics, as they are in the code
 	@$(BIN)/python -m reference
 
 requirements: ## Pin requirements/*.in again (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: https://docs.astral.sh/uv/"; exit 1; }
-	@for name in operator extender profiler-onnx profiler-torch dev; do \
+	@for name in operator extender profiler-onnx profiler-torch dev release checkov; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    requirements/$$name.in -o requirements/$$name.txt; done
 
 clean: ## Stop every devcluster and delete what was built in the tree (the cache stays: clean-cache)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m devcluster down --all; fi
-	@rm -rf $(VENV) bench/results build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) bench/results build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-cache: ## Stop every devcluster and delete the binaries and images built for them

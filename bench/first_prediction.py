@@ -133,7 +133,7 @@ def measure(cluster: Cluster, client: KubeClient, manifests: list[Object]) -> di
     """For each workload the seconds to its first informed prediction, and from there to its first task's node."""
     moments = Moments(time.monotonic)
     caches = [
-        WatchCache(client, resource, clock=time.monotonic, namespace=NAMESPACE) for resource in (AIWORKLOADS, PODS)
+        WatchCache(client, resource, clock=time.monotonic, namespaces=(NAMESPACE,)) for resource in (AIWORKLOADS, PODS)
     ]
     caches[0].add_listener(moments.note_workload)
     caches[1].add_listener(moments.note_pod)

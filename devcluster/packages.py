@@ -17,8 +17,8 @@ from devcluster.progress import Progress
 FOR_ALL: Mapping[str, str] = {"ip": "iproute2", "nsenter": "util-linux", "openssl": "openssl"}
 FOR_NODES: Mapping[str, str] = {"runc": "runc", "unshare": "util-linux", "mount": "mount"}
 FOR_IMAGES: Mapping[str, str] = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
-FOR_TESTS: Mapping[str, str] = {"chromium": "chromium"}
-"""What tests need besides a cluster: they look at the report in a browser."""
+FOR_TESTS: Mapping[str, str] = {"chromium": "chromium", "promtool": "prometheus"}
+"""What tests need besides a cluster: they look at the report in a browser, and have Prometheus evaluate our rules."""
 NETWORK_PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")
 
 

@@ -53,10 +53,10 @@ def containerd(version: str, programs: Sequence[str]) -> Release:
     return Release("containerd", url, f"{url}.sha256sum", {f"bin/{name}": name for name in programs})
 
 
-def helm(version: str) -> Release:
-    """Return the download of helm."""
+def helm(version: str, name: str = "helm") -> Release:
+    """Return the download of helm, whose program is called `name` here."""
     url = f"https://get.helm.sh/helm-v{version}-linux-{ARCHITECTURE}.tar.gz"
-    return Release("helm", url, f"{url}.sha256sum", {f"linux-{ARCHITECTURE}/helm": "helm"})
+    return Release(name, url, f"{url}.sha256sum", {f"linux-{ARCHITECTURE}/helm": name})
 
 
 def fetch(release: Release, directory: Path) -> None:

@@ -1,1 +1,1 @@
-"""Pages of docs/reference that are made of code: what our kinds hold, how the command is called, what settings mean."""
+"""Pages of docs/reference that are made of code: kinds, calls of the command, settings and metrics."""

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from reference import commands, kinds, settings
+from reference import commands, kinds, metrics, settings
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs" / "reference"
 PAGES: Final[Mapping[str, Callable[[Path], str]]] = {
     "cli.md": commands.page,
     "kinds.md": kinds.page,
+    "metrics.md": metrics.page,
     "settings.md": settings.page,
 }
 """Each is given the repository's root."""

@@ -22,7 +22,7 @@ _HEAD: Final = """\
 
 Made from the code and the chart by `make references`. Each process reads its environment once, and ends with the
 variable's name and exit status 2 where a value cannot be used. In a cluster the chart sets them: change the
-[value](../../charts/foretide/values.yaml) that stands under *Chart*, not the variable.
+[value](values.md) that stands under *Chart*, not the variable.
 """
 TEMPLATES: Final = Path("charts") / "foretide" / "templates"
 PROCESSES: Final = {

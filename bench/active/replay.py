@@ -95,9 +95,9 @@ def replay(
 def by_gain(state: State, room: int) -> list[int]:
     """What the classes measure next, as the operator chooses it: what is worth most first, one pair a class."""
     table = state.cluster.table
-    worths = _worths(state)
+    worth = worths(state)
     taken: list[int] = []
-    for row in sorted(worths, key=lambda row: (-worths[row], row)):
+    for row in sorted(worth, key=lambda row: (-worth[row], row)):
         if len(taken) == room:
             break
         busy = {*table.device[taken], *table.workload[taken]}
@@ -117,8 +117,8 @@ def at_random(seed: int) -> Choose:
     return choose
 
 
-def _worths(state: State) -> dict[int, float]:
-    """What is worth measuring, by row: seconds gained per second of node time."""
+def worths(state: State) -> dict[int, float]:
+    """What is worth measuring, by row: seconds gained per second of node time; what is sure enough is left out."""
     out: dict[int, float] = {}
     told = state.told
     for rows in rows_by(state.cluster.table.workload).values():

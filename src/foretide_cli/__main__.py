@@ -73,16 +73,25 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    if options.names and options.all_namespaces:
-        parser.error("names stand for Pods of one namespace: leave out --all-namespaces, or the names")
-    return _in_cluster(
-        lambda client: release(
+    if options.names and (options.all_namespaces or len(options.namespace or ()) > 1):
+        parser.error("names stand for Pods of one namespace: leave out --all-namespaces and others, or the names")
+
+    def in_one(client: KubeClient, namespace: str | None) -> int:
+        return release(
             client,
-            None if options.all_namespaces else options.namespace or own_namespace(),
+            namespace,
             options.names,
             is_trial=options.dry_run,
             say=print,
             complain=lambda problem: _failed(problem, status=1),
+        )
+
+    return _in_cluster(
+        lambda client: max(
+            [
+                in_one(client, namespace)
+                for namespace in ([None] if options.all_namespaces else options.namespace or [own_namespace()])
+            ]
         )
     )
 
@@ -243,7 +252,8 @@ def command_line(program: str) -> argparse.ArgumentParser:
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
     where = command.add_mutually_exclusive_group()
-    where.add_argument("-n", "--namespace", metavar="NS", help="of these Pods; default: as kubectl")
+    words = "of these Pods; may be given several times; default: as kubectl"
+    where.add_argument("-n", "--namespace", metavar="NS", action="append", help=words)
     where.add_argument("-A", "--all-namespaces", action="store_true", help="the Pods of all namespaces")
     command.add_argument("--dry-run", action="store_true", help="say which gates would be opened, and open none")
     command.add_argument("names", nargs="*", metavar="NAME", help="only these Pods; default: all that wait")

@@ -5,6 +5,9 @@ reads. Listeners are called on the watching thread, after the snapshot holds the
 is told to them on the writer's thread. One change is told to all before the next is made, so that nobody hears of
 changes in another order. Versions are compared as numbers, as Kubernetes permits for objects of one resource, so that
 an object never goes back in time. An object that cannot be read keeps none of the others from being seen.
+
+Of several namespaces each is listed and watched by itself, since the API knows one or all: a copy is as young as the
+oldest part of it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ import logging
 import math
 import random
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -39,8 +43,22 @@ def object_key(item: Mapping[str, Any]) -> Key:
     return metadata.get("namespace", ""), metadata["name"]
 
 
+class _Watch:
+    """How the watch of one namespace stands, of all where it is None."""
+
+    def __init__(self, namespace: str | None, now_seconds: float) -> None:
+        self.namespace = namespace
+        self.synced = threading.Event()
+        self.last_contact = self.last_move = now_seconds
+        self.failures = 0
+
+    def covers(self, key: Key) -> bool:
+        """Whether it tells of the object at ``key``."""
+        return self.namespace is None or self.namespace == key[0]
+
+
 class WatchCache:
-    """Watches one resource on a daemon thread.
+    """Watches one resource on a daemon thread, or on one for each of ``namespaces``; without any, in all namespaces.
 
     ``clock`` gives monotonic seconds. ``reduce`` may cut an object down to what its readers need, to save memory; if
     it raises, the object stays as it was known, and if it gives ``unreadable`` along, that says what is missing. Either
@@ -54,7 +72,7 @@ class WatchCache:
         resource: Resource,
         *,
         clock: Callable[[], float],
-        namespace: str | None = None,
+        namespaces: Sequence[str] = (),
         label_selector: str = "",
         field_selector: str = "",
         reduce: Callable[[Object], Object] | None = None,
@@ -63,7 +81,6 @@ class WatchCache:
         self._client = client
         self._resource = resource
         self._clock = clock
-        self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
         self._reduce = reduce or (lambda item: item)
@@ -75,12 +92,13 @@ class WatchCache:
         self._lock = threading.Lock()
         self._telling = threading.Lock()
         self._listeners: list[Listener] = []
-        self._synced = threading.Event()
         self._stopped = threading.Event()
-        self._last_contact = clock()
-        self._last_move = clock()
-        self._failures = 0
-        self._thread = threading.Thread(target=self._run, name=f"watch-{resource.plural}", daemon=True)
+        places = namespaces if namespaces and resource.namespaced else (None,)
+        self._watches = [_Watch(place, clock()) for place in places]
+        name = f"watch-{resource.plural}"
+        self._threads = [
+            threading.Thread(target=self._run, args=(watch,), name=name, daemon=True) for watch in self._watches
+        ]
 
     def add_listener(self, listener: Listener) -> None:
         """Call ``listener`` on every change; add it before `start` to hear all."""
@@ -88,32 +106,34 @@ class WatchCache:
 
     def start(self) -> None:
         """Begin to list and watch."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end; it does so at the latest when the running watch times out."""
+        """Ask the threads to end; each does so at the latest when its running watch times out."""
         self._stopped.set()
 
     def wait_synced(self, timeout_seconds: float) -> bool:
-        """Whether the first list arrived within ``timeout_seconds``."""
-        return self._synced.wait(timeout_seconds)
+        """Whether the first lists arrived within ``timeout_seconds``."""
+        end_seconds = time.monotonic() + timeout_seconds
+        return all(watch.synced.wait(max(0.0, end_seconds - time.monotonic())) for watch in self._watches)
 
     @property
     def is_synced(self) -> bool:
-        """Whether the first list has arrived."""
-        return self._synced.is_set()
+        """Whether the first lists have arrived."""
+        return all(watch.synced.is_set() for watch in self._watches)
 
     def age_seconds(self) -> float:
         """Seconds since the server last said anything; the end of a watch, if nothing else, is a word too."""
-        return self._clock() - self._last_contact
+        return self._clock() - min(watch.last_contact for watch in self._watches)
 
     def still_seconds(self) -> float:
-        """Seconds since the watching thread last asked or heard anything, be it in vain; infinite once it has ended.
+        """Seconds since a watching thread last asked or heard anything, be it in vain; infinite once one has ended.
 
         It asks on at least every ten seconds while the server is away, and hears of the end of a watch that is quiet.
         """
-        is_over = self._thread.ident is not None and not self._thread.is_alive()
-        return math.inf if is_over else self._clock() - self._last_move
+        is_over = any(thread.ident is not None and not thread.is_alive() for thread in self._threads)
+        return math.inf if is_over else self._clock() - min(watch.last_move for watch in self._watches)
 
     @property
     def unreadable(self) -> int:
@@ -138,16 +158,16 @@ class WatchCache:
         """
         self._hear("MODIFIED", item)
 
-    def _run(self) -> None:
+    def _run(self, watch: _Watch) -> None:
         while not self._stopped.is_set():
-            self._last_move = self._clock()
+            watch.last_move = self._clock()
             try:
-                self._follow(self._relist())
+                self._follow(watch, self._relist(watch))
             except ApiError as error:
                 if self._stopped.is_set():
                     return
-                self._failures += 1
-                delay_seconds = min(10.0, 0.25 * 2 ** min(self._failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311
+                watch.failures += 1
+                delay_seconds = min(10.0, 0.25 * 2 ** min(watch.failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311
                 if not error.is_expired:
                     log.warning("watch of %s: %s; again in %.1f s", self._resource.plural, error, delay_seconds)
                 self._stopped.wait(delay_seconds)
@@ -155,41 +175,41 @@ class WatchCache:
                 log.exception("watch of %s failed; again in 5 s", self._resource.plural)
                 self._stopped.wait(5.0)
 
-    def _relist(self) -> str:
-        self._unreadable.clear()
+    def _relist(self, watch: _Watch) -> str:
+        self._unreadable.difference_update([key for key in tuple(self._unreadable) if watch.covers(key)])
         items, version = self._client.list_objects_with_version(
             self._resource,
-            self._namespace,
+            watch.namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
             reduce=self._cut,
         )
-        self._last_contact = self._clock()
+        watch.last_contact = self._clock()
         fresh = {object_key(item): item for item in items}
         listed = int(version) if version.isdigit() else 0
-        for key in self._items.keys() - fresh.keys():
+        for key in filter(watch.covers, self._items.keys() - fresh.keys()):
             known = self._items[key]
             if _version(known) <= listed:
                 self._apply("DELETED", key, known)
         for key, item in fresh.items():
             self._apply("MODIFIED", key, item)
-        self._synced.set()
+        watch.synced.set()
         return version
 
-    def _follow(self, version: str) -> None:
+    def _follow(self, watch: _Watch, version: str) -> None:
         while not self._stopped.is_set():
             is_silent, began_seconds = True, self._clock()
-            self._last_move = began_seconds
+            watch.last_move = began_seconds
             for kind, item in self._client.watch(
                 self._resource,
-                self._namespace,
+                watch.namespace,
                 resource_version=version,
                 label_selector=self._label_selector,
                 field_selector=self._field_selector,
                 timeout_seconds=self._watch_seconds,
             ):
-                self._last_contact = self._last_move = self._clock()
-                is_silent, self._failures = False, 0
+                watch.last_contact = watch.last_move = self._clock()
+                is_silent, watch.failures = False, 0
                 version = item["metadata"]["resourceVersion"]
                 if kind != "BOOKMARK":
                     self._hear(kind, item)
@@ -197,7 +217,7 @@ class WatchCache:
                     return
             if is_silent and self._clock() - began_seconds < _SHORTEST_WATCH_SECONDS:
                 raise ApiError(0, "WatchClosed", "the server ended the watch at once and said nothing")
-            self._last_contact = self._clock()  # its end is a word as well: nothing happened meanwhile
+            watch.last_contact = self._clock()  # its end is a word as well: nothing happened meanwhile
 
     def _hear(self, kind: str, item: Object) -> None:
         key, reduced = object_key(item), self._cut(item)

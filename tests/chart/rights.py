@@ -18,7 +18,9 @@ READ = "get list watch"
 
 IN_THE_CLUSTER: dict[str, Rights] = {
     "foretide-operator": needed.OPERATOR,
+    "foretide-operator-cluster": needed.OPERATOR_OF_CLUSTER,
     "foretide-extender": needed.EXTENDER,
+    "foretide-extender-cluster": needed.EXTENDER_OF_CLUSTER,
     "foretide-explain": {"pods": "get list", "nodes": "list"},
     "foretide-view": {"aiworkloads.foretide.dev": READ, "workloadprofiles.foretide.dev": READ},
     "foretide-edit": {"aiworkloads.foretide.dev": "create update patch delete deletecollection"},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
-from pathlib import Path
+from functools import cache
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -15,6 +17,7 @@ from foretide_extender.settings import Settings as ExtenderSettings
 from foretide_kube.names import RESOURCE_TASK, SCHEDULER_NAME
 from foretide_operator.planner.settings import Settings as PlannerSettings
 from foretide_operator.settings import read_settings
+from release.versions import version
 from tests.chart.rendering import (
     CHART,
     ROOT,
@@ -23,21 +26,16 @@ from tests.chart.rendering import (
     Rendered,
     external_configuration,
     helm,
+    indented,
     installation_notes,
     render,
-    rendered_text,
 )
+from tests.chart.snapshot import CASES
 
-EXTERNAL = ("scheduler.mode=external", "scheduler.external.tlsSecret=foretide-tls")
-MODES: list[tuple[str, ...]] = [
-    (),
-    ("scheduler.mode=none",),
-    ("scheduler.replicas=3",),
-    ("networkPolicy.enabled=true", "crds.enabled=false"),
-    EXTERNAL,
+EXTERNAL = CASES["external"]
+MODES = [
+    *CASES.values(),
     (*EXTERNAL, "networkPolicy.enabled=true", "scheduler.external.clusterIP=fd00::10"),
-    ("image.registry=registry.example:5000/edge", "image.tag=1.2.3", "image.pullSecrets[0].name=key"),
-    ("operator.tolerations[0].operator=Exists", "operator.nodeSelector.disk=ssd"),
 ]
 
 
@@ -50,13 +48,32 @@ def test_lint_finds_nothing() -> None:
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART))
 
 
-@pytest.mark.parametrize("values", MODES, ids=str)
-def test_every_object_is_valid_for_its_kind(values: tuple[str, ...], tmp_path: Path) -> None:
-    file = tmp_path / "rendered.yaml"
-    file.write_text(rendered_text(*values))
-    program = Path(sys.executable).parent / "kubernetes-validate"
-    done = subprocess.run([program, "--strict", "-k", "1.36", file], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def versions() -> list[str]:
+    """The minor versions of Kubernetes that the chart lets itself be installed on, up to the newest tested."""
+    least = str(yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"])
+    first, last = (int(text.split(".")[1]) for text in (least, versions_tested()[-1]))
+    return [f"1.{minor}" for minor in range(first, last + 1)]
+
+
+def versions_tested() -> list[str]:
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text()
+    return helpers.partition('define "foretide.testedVersions" -}}')[2].partition("{{")[0].split()
+
+
+def test_every_object_is_valid_for_its_kind_in_every_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", cache(kubernetes_validate.utils.schema_contents))
+    rendered = [one for values in MODES for one in render(*values).all.values()]
+    objects = {json.dumps(one, sort_keys=True): one for one in rendered}.values()
+    for minor in versions():
+        for one in objects:
+            kubernetes_validate.validate(one, minor, strict=True)
+
+
+def test_an_object_with_a_slip_is_not_valid(default: Rendered) -> None:
+    deployment = default["Deployment", "foretide-operator"]
+    deployment["spec"]["template"]["spec"]["containers"][0]["imagePulPolicy"] = "Always"
+    with pytest.raises(kubernetes_validate.ValidationError, match="imagePulPolicy"):
+        kubernetes_validate.validate(deployment, versions()[0], strict=True)
 
 
 def test_the_definitions_are_those_of_the_project_kept_on_uninstall(default: Rendered) -> None:
@@ -68,11 +85,27 @@ def test_the_definitions_are_those_of_the_project_kept_on_uninstall(default: Ren
     assert "CustomResourceDefinition" not in render("crds.enabled=false").kinds()
 
 
-def test_the_copies_in_the_chart_are_up_to_date() -> None:
+@pytest.mark.parametrize("script", ["sync-crds.py", "describe-values.py"])
+def test_what_is_made_of_other_files_is_up_to_date(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "charts" / "sync-crds.py", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "charts" / script, "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ("a: 1", "a: no comment"),
+        ("# Of a.\na:\n  b: 1", "a.b: no comment"),
+        ("# A comment of something else.\n\na: 1", "a: no comment"),
+        ("# Says nothing but what it must be.\n# @schema Digets\na: ''", "a: no shape is called Digets"),
+    ],
+)
+def test_a_value_is_not_described_without_words(values: str, words: str) -> None:
+    describe = runpy.run_path(str(ROOT / "charts" / "describe-values.py"))
+    with pytest.raises(describe["UndescribedError"], match=words):
+        describe["schema_of"](describe["read"](values))
 
 
 @pytest.mark.parametrize("deployment", ["foretide-operator", "foretide-scheduler", "foretide-extender"])
@@ -294,6 +327,11 @@ def test_a_version_without_admission_policies_is_refused() -> None:
         ("logLevel=trace", "logLevel"),
         ("profiling.maxSeconds=many", "maxSeconds"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
+        ("image.pullSecrets[0]=key", "pullSecrets"),
+        ("image.digests.operator=sha256:12", "digests"),
+        ("image.digests.profiler=", "digests"),
+        ("operator.resources.limit.memory=1Gi", "limit"),
+        ("watchNamespaces={Team_A}", "watchNamespaces"),
         ("operator.replicas=2", "replicas"),
         ("planner.gates=sometimes", "gates"),
         ("planner.order=Random", "order"),
@@ -302,19 +340,6 @@ def test_a_version_without_admission_policies_is_refused() -> None:
 def test_a_value_that_means_nothing_is_refused_by_name(value: str, words: str) -> None:
     with pytest.raises(HelmError, match=words):
         render(value)
-
-
-def test_values_and_their_schema_name_the_same_things() -> None:
-    def compare(at: str, values: Object, schema: Object) -> None:
-        assert set(values) == set(schema["properties"]) - {"global"}, at
-        assert schema["additionalProperties"] is False, at
-        for name, value in values.items():
-            if isinstance(value, dict) and "properties" in schema["properties"][name] and name != "resources":
-                compare(f"{at}.{name}", value, schema["properties"][name])
-
-    compare(
-        "", yaml.safe_load((CHART / "values.yaml").read_text()), json.loads((CHART / "values.schema.json").read_text())
-    )
 
 
 def test_nobody_may_read_secrets_or_make_pods(default: Rendered) -> None:
@@ -379,7 +404,69 @@ def test_images_are_pulled_from_where_the_values_say() -> None:
     assert rendered.container("foretide-scheduler", "extender")["image"] == "registry.example/edge/foretide/extender:v7"
     assert rendered["ServiceAccount", "foretide-operator"]["imagePullSecrets"] == [{"name": "key"}]
     without = render("image.registry=").container("foretide-operator", "operator")["image"]
-    assert without == "foretide/operator:0.1.0"
+    assert without == f"foretide/operator:{version()}"
+
+
+def test_a_digest_stands_behind_the_tag_that_says_which_version_it_is() -> None:
+    digests = {name: f"sha256:{name[0].encode().hex() * 32}" for name in ("operator", "extender", "onnx", "torch")}
+    rendered = render(
+        f"image.digests.operator={digests['operator']}", f"image.digests.extender={digests['extender']}",
+        f"image.digests.profilerOnnx={digests['onnx']}", f"image.digests.profilerTorch={digests['torch']}",
+        "image.tag=v7", f"scheduler.image.digest=sha256:{'5' * 64}", "scheduler.image.tag=v1.36.2",
+    )  # fmt: skip
+    images = {
+        name: rendered.container(deployment, name)["image"]
+        for deployment, name in (
+            ("foretide-operator", "operator"),
+            ("foretide-operator", "planner"),
+            ("foretide-scheduler", "extender"),
+            ("foretide-scheduler", "kube-scheduler"),
+        )
+    }
+    assert images == {
+        "operator": f"docker.io/foretide/operator:v7@{digests['operator']}",
+        "planner": f"docker.io/foretide/operator:v7@{digests['operator']}",
+        "extender": f"docker.io/foretide/extender:v7@{digests['extender']}",
+        "kube-scheduler": f"registry.k8s.io/kube-scheduler:v1.36.2@sha256:{'5' * 64}",
+    }
+    settings = read_settings(rendered.environment("foretide-operator", "operator"))
+    assert settings.image_onnx == f"docker.io/foretide/profiler:v7-onnx@{digests['onnx']}"
+    assert settings.image_torch == f"docker.io/foretide/profiler:v7-torch@{digests['torch']}"
+
+
+def test_a_digest_of_the_scheduler_is_refused_without_the_version_that_it_is_of() -> None:
+    with pytest.raises(HelmError, match=r"scheduler\.image\.tag does not say of which version"):
+        render(f"scheduler.image.digest=sha256:{'5' * 64}")
+
+
+def test_where_namespaces_are_chosen_rights_in_namespaces_are_given_there_alone() -> None:
+    rendered = render("watchNamespaces={team-b,team-a,foretide-system}")
+    watched = ("foretide-system", "team-a", "team-b")
+    given = {
+        (key[0], one["metadata"].get("namespace", ""), one["roleRef"]["name"])
+        for key, one in rendered.bindings()
+        if one["roleRef"]["name"] in {"foretide-operator", "foretide-extender"}
+        and one["roleRef"]["kind"] == "ClusterRole"
+    }
+    roles = ("foretide-operator", "foretide-extender")
+    assert given == {("RoleBinding", namespace, role) for namespace in watched for role in roles}
+    assert read_settings(rendered.environment("foretide-operator", "operator")).watch_namespaces == watched
+    assert PlannerSettings.read(rendered.environment("foretide-operator", "planner")).watch_namespaces == watched
+    assert ExtenderSettings.read(rendered.environment("foretide-scheduler", "extender")).watch_namespaces == watched
+    (hook,) = rendered["Job", "foretide-release"]["spec"]["template"]["spec"]["containers"]
+    assert hook["command"][-3:] == [f"--namespace={namespace}" for namespace in watched]
+
+
+def test_without_chosen_namespaces_all_are_watched(default: Rendered) -> None:
+    assert read_settings(default.environment("foretide-operator", "operator")).watch_namespaces == ()
+    kinds = {key[0] for key, one in default.bindings() if one["roleRef"]["name"] == "foretide-operator"}
+    assert kinds == {"ClusterRoleBinding", "RoleBinding"}
+
+
+@pytest.mark.parametrize("chosen", [("team",), ("team", "default")])
+def test_events_about_what_lies_in_no_namespace_can_be_written(chosen: tuple[str, ...]) -> None:
+    rendered = render(f"watchNamespaces={{{','.join(chosen)}}}")
+    assert (("Role", "foretide-operator-events") in rendered) == ("default" not in chosen)
 
 
 @pytest.fixture(scope="module")
@@ -412,6 +499,7 @@ def test_the_notes_give_the_configuration_that_the_cluster_s_own_scheduler_needs
     notes = installation_notes(*EXTERNAL, f"scheduler.external.clusterIP={address}", "scheduler.weight=14")
     configuration, secondary = external_configuration(notes), render("scheduler.weight=14").scheduler_configuration()
     assert configuration["percentageOfNodesToScore"] == secondary["percentageOfNodesToScore"] == 100
+    assert (configuration["apiVersion"], configuration["kind"]) == (secondary["apiVersion"], secondary["kind"])
     (extender,), (beside,) = configuration["extenders"], secondary["extenders"]
     assert [name for name, value in beside.items() if extender[name] != value] == ["urlPrefix"]
     assert extender["urlPrefix"] == f"https://{host}:8888"
@@ -419,6 +507,60 @@ def test_the_notes_give_the_configuration_that_the_cluster_s_own_scheduler_needs
     assert extender["tlsConfig"]["serverName"] == "foretide-extender.foretide-system.svc"
     assert extender["managedResources"] == [{"name": RESOURCE_TASK, "ignoredByScheduler": True}]
     assert ("get service foretide-extender" in notes) == (not address)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version", "folder", "kubeconfig"),
+    [
+        ("kubeadm", "1.36.2", "/etc/kubernetes/foretide", "/etc/kubernetes/scheduler.conf"),
+        (
+            "k3s",
+            "1.36.2+k3s1",
+            "/etc/kubernetes/foretide",
+            "/var/lib/rancher/k3s/server/cred/scheduler.kubeconfig",
+        ),
+        (
+            "MicroK8s",
+            "1.36.2",
+            "/var/snap/microk8s/current/args/foretide",
+            "/var/snap/microk8s/current/credentials/scheduler.config",
+        ),
+    ],
+)
+def test_the_notes_give_the_files_of_each_control_plane_with_its_paths(
+    distribution: str, version: str, folder: str, kubeconfig: str
+) -> None:
+    notes = installation_notes(*EXTERNAL, version=version)
+    configuration = external_configuration(notes, distribution)
+    assert configuration["clientConnection"] == {"kubeconfig": kubeconfig}
+    files = configuration["extenders"][0]["tlsConfig"]
+    assert [files[key] for key in ("certFile", "keyFile", "caFile")] == [
+        f"{folder}/{name}" for name in ("tls.crt", "tls.key", "ca.crt")
+    ]
+    assert f"config={folder}/scheduler.yaml" in notes
+    assert ("k3s" in notes) == (distribution == "k3s")
+
+
+def test_the_notes_say_how_a_static_pod_comes_to_read_the_folder() -> None:
+    def after(text: str) -> Object:
+        read: Object = yaml.safe_load("\n".join(indented(notes.partition(text)[2].splitlines()[1:])))
+        return read
+
+    notes = installation_notes(*EXTERNAL)
+    manifest = after("/etc/kubernetes/manifests/kube-scheduler.yaml")["spec"]
+    (container,), (volume,) = manifest["containers"], manifest["volumes"]
+    (mount,) = container["volumeMounts"]
+    assert (mount["name"], mount["mountPath"]) == (volume["name"], volume["hostPath"]["path"])
+    assert container["command"] == [f"--config={mount['mountPath']}/scheduler.yaml"]
+    kubeadm = after("ClusterConfiguration (")["scheduler"]
+    assert kubeadm["extraArgs"] == [{"name": "config", "value": f"{mount['mountPath']}/scheduler.yaml"}]
+    (extra,) = kubeadm["extraVolumes"]
+    assert extra["hostPath"] == extra["mountPath"] == mount["mountPath"]
+
+
+@pytest.mark.parametrize("values", [(), EXTERNAL, ("scheduler.mode=none",)], ids=str)
+def test_the_notes_name_the_command_that_says_what_is_wrong(values: tuple[str, ...]) -> None:
+    assert "foretide doctor" in installation_notes(*values)
 
 
 @pytest.mark.cluster

@@ -23,8 +23,10 @@ pytestmark = pytest.mark.cluster
 
 MAY = [
     *((OPERATOR, *one) for one in each(IN_THE_CLUSTER["foretide-operator"], "default")),
+    *((OPERATOR, *one) for one in each(IN_THE_CLUSTER["foretide-operator-cluster"], "")),
     *((OPERATOR, *one) for one in each(IN_THE_NAMESPACE["foretide-operator"], NAMESPACE)),
     *((SCHEDULER, *one) for one in each(IN_THE_CLUSTER["foretide-extender"], "default")),
+    *((SCHEDULER, *one) for one in each(IN_THE_CLUSTER["foretide-extender-cluster"], "")),
     (SCHEDULER, "create", "pods/binding", "default"),
 ]
 MAY_NOT = [

@@ -11,6 +11,7 @@ import yaml
 
 from foretide_cli.doctor.command import Output, doctor
 from foretide_kube.client import ApiError, Object
+from release.versions import version
 from tests.chart.rendering import NAMESPACE
 from tests.cli.healthy_cluster import CALLED, EXTERNAL, OLD, READY, HealthyCluster, condition, part_of, task, waiting
 from tests.extender.cluster_values import NOW_SECONDS, class_object
@@ -40,7 +41,9 @@ def findings(cluster: HealthyCluster) -> list[Object]:
     return [finding for check in told["checks"] for finding in check["findings"]]
 
 
-@pytest.mark.parametrize("values", [(), EXTERNAL, ("scheduler.mode=none",), ("scheduler.replicas=2",)])
+@pytest.mark.parametrize(
+    "values", [(), EXTERNAL, ("scheduler.mode=none",), ("scheduler.replicas=2",), ("watchNamespaces={team}",)]
+)
 def test_a_healthy_cluster_has_no_findings(values: tuple[str, ...]) -> None:
     cluster = HealthyCluster(*values)
     if values == EXTERNAL:
@@ -262,7 +265,11 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "missing image",
         container("foretide-operator", "operator", state=NOT_PULLED),
         "Error ImageMissing",
-        ("spec.containers[operator].image = docker.io/foretide/operator:0.1.0", "manifest unknown", "docs/install.md"),
+        (
+            f"spec.containers[operator].image = docker.io/foretide/operator:{version()}",
+            "manifest unknown",
+            "docs/install.md",
+        ),
     ),
     (
         "RBAC cut",
@@ -344,6 +351,12 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
     (
         "scheduler newer than the cluster",
         image_of_scheduler("registry.k8s.io/kube-scheduler:v1.37.0"),
+        "Error SchedulerVersion",
+        ("kube-scheduler:v1.37.0", "binds nothing", "--set scheduler.image.tag=v1.36.2"),
+    ),
+    (
+        "scheduler newer than the cluster, by digest",
+        image_of_scheduler(f"registry.k8s.io/kube-scheduler:v1.37.0@sha256:{'1' * 64}"),
         "Error SchedulerVersion",
         ("kube-scheduler:v1.37.0", "binds nothing", "--set scheduler.image.tag=v1.36.2"),
     ),
@@ -585,6 +598,13 @@ def test_a_mistake_of_external_mode_is_named_with_its_remedy(spoil: Spoil, kind:
     assert_told(run(cluster, "table")[1], kind, words)
 
 
+def test_a_workload_where_nobody_watches_is_told_with_how_to_have_it_watched() -> None:
+    cluster = HealthyCluster("watchNamespaces={other}")
+    (found,) = [one for one in findings(cluster) if one["reason"] == "NamespaceNotWatched"]
+    assert (found["object"].split("/")[0], found["value"]) == ("AIWorkload team", "team")
+    assert "watchNamespaces={foretide-system,other,team}" in found["remedy"]
+
+
 def test_many_pods_of_one_mistake_are_one_finding() -> None:
     cluster = HealthyCluster()
     cluster.items["pods"] += [task(f"plain-{number}", schedulerName="default-scheduler") for number in range(4)]
@@ -709,7 +729,7 @@ def test_the_header_tells_what_is_installed() -> None:
     assert ["asked", "12 filter calls since it was started"] in rows
     assert ["mode", "secondary"] in rows
     assert ["scheduler", "registry.k8s.io/kube-scheduler:v1.36.2"] in rows
-    assert "0.1.0 in namespace foretide-system" in text
+    assert f"{version()} in namespace foretide-system" in text
 
 
 def test_a_part_without_pods_is_told_with_what_the_cluster_says_of_it() -> None:

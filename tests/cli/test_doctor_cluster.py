@@ -21,6 +21,7 @@ from devcluster import Cluster, ClusterSpec
 from foretide_cli.doctor.command import doctor
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.forwarding import get_in_pod
+from release.versions import version
 from tests.chart.rendering import CHART, NAMESPACE, ROOT
 
 pytestmark = pytest.mark.cluster
@@ -136,7 +137,7 @@ def image_missing(cluster: Cluster) -> None:
     waiting = {"reason": "ImagePullBackOff", "message": "Back-off pulling image: not found"}
     status = {
         "name": "operator",
-        "image": "docker.io/foretide/operator:0.1.0",
+        "image": f"docker.io/foretide/operator:{version()}",
         "imageID": "",
         "ready": False,
         "restartCount": 0,
@@ -220,7 +221,11 @@ MISTAKES = [
         "missing image",
         image_missing,
         "ImageMissing",
-        ("spec.containers[operator].image", "docker.io/foretide/operator:0.1.0", "docs/install.md#what-it-needs"),
+        (
+            "spec.containers[operator].image",
+            f"docker.io/foretide/operator:{version()}",
+            "docs/install.md#what-it-needs",
+        ),
         kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--grace-period=0", "--force"),
     ),
     Mistake(

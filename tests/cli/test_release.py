@@ -247,7 +247,17 @@ def test_without_a_kubeconfig_it_says_what_to_do(tmp_path: Path) -> None:
     assert complaints.count("\n") == 1
 
 
-def test_names_together_with_all_namespaces_are_a_wrong_call(tmp_path: Path) -> None:
-    status, _, complaints = run("release", "-A", "first", kubeconfig=tmp_path / "none")
+@pytest.mark.parametrize("where", [("-A",), ("-n", "one", "-n", "another")])
+def test_names_together_with_more_than_one_namespace_are_a_wrong_call(where: tuple[str, ...], tmp_path: Path) -> None:
+    status, _, complaints = run("release", *where, "first", kubeconfig=tmp_path / "none")
     assert status == 2
-    assert "leave out --all-namespaces" in complaints
+    assert "leave out --all-namespaces and others" in complaints
+
+
+@pytest.mark.cluster
+def test_several_namespaces_are_gone_through_one_after_the_other(client: KubeClient, control_plane: Cluster) -> None:
+    words = [word for space in SPACES for word in ("--namespace", space)]
+    status, said, _ = run("release", *words, kubeconfig=control_plane.kubeconfig)
+    assert status == 0
+    assert {"release-a/first released", "release-b/elsewhere released"} <= set(said)
+    assert gated(client) == set()

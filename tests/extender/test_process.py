@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,6 @@ def test_it_scores_by_what_the_api_server_says_and_follows_it(
         eventually(lambda: scores(port)["slow-1"] == 3, "the workload's end being seen")
         assert ask(port, "filter")["NodeNames"] == ALL
         text = fetch(observe, "/metrics")[1]
-        assert 'foretide_extender_decisions_total{source="ClassSpeed",verb="prioritize"}' in text
+        assert re.search(r'decisions_total{source="ClassSpeed",verb="prioritize"} [1-9]', text)
         assert 'foretide_extender_watch_age_seconds{resource="pods"}' in text
         assert fetch(port, "/metrics")[0] == 404

@@ -57,7 +57,7 @@ class Stage(Parts):
             installed.client,
             PODS,
             clock=time.monotonic,
-            namespace=namespace,
+            namespaces=(namespace,),
             label_selector=f"{LABEL_WORKLOAD}={workload_name}",
         )
         watch.add_listener(pods.hear)

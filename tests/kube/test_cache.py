@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from foretide_kube.cache import WatchCache
 from foretide_kube.client import ApiError, Object
-from foretide_kube.names import CONFIG_MAPS
+from foretide_kube.names import CONFIG_MAPS, NODES
 
 
 def config_map(name: str, version: int, uid: str = "") -> Object:
@@ -98,7 +98,7 @@ def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_circle(caplog:
     for _ in range(2):
         assert asked.acquire(timeout=5.0)
     cache.stop()
-    cache._thread.join(5.0)
+    cache._threads[0].join(5.0)
     assert "WatchClosed" in caplog.text
 
 
@@ -124,7 +124,7 @@ def test_a_watch_that_ended_in_due_time_and_told_nothing_was_heard_of() -> None:
     assert cache.age_seconds() == 0.0
     cache.stop()
     stopped.set()
-    cache._thread.join(5.0)
+    cache._threads[0].join(5.0)
 
 
 def test_a_broken_watch_goes_on() -> None:
@@ -257,3 +257,59 @@ def test_whatever_the_order_of_writers_and_watch_the_newest_version_stays(told: 
         else:
             cache._apply("MODIFIED", ("ns", "a"), config_map("a", version))
     assert names(cache) == ({"a": str(max(version for _, version in told))} if told else {})
+
+
+class Places:
+    """A server of several namespaces: what each lists first and later, and whether it may be read at all."""
+
+    def __init__(self) -> None:
+        self.lists = {"a": [["one", "two"], ["two"]], "b": [["three"]]}
+        self.asked: list[str | None] = []
+        self.is_b_open = threading.Event()
+        self.all_told = threading.Event()
+
+    def list_objects_with_version(self, _: Any, namespace: str, *, reduce: Any, **__: Any) -> tuple[list[Object], str]:
+        self.asked.append(namespace)
+        if namespace == "b" and not self.is_b_open.is_set():
+            raise ApiError(403, "Forbidden", "not yet")
+        names = self.lists[namespace].pop(0)
+        items = [config_map(name, 1) for name in names]
+        for item in items:
+            item["metadata"]["namespace"] = namespace
+        return [reduce(item) for item in items], "5"
+
+    def watch(self, _: Any, namespace: str, **__: Any) -> Iterator[tuple[str, Object]]:
+        if self.lists[namespace]:
+            raise ApiError(410, "Expired", "too old")
+        if namespace == "b":
+            self.all_told.set()
+        yield from ()
+        threading.Event().wait(0.05)
+
+
+def test_of_several_namespaces_each_is_listed_by_itself_and_takes_nothing_from_the_others() -> None:
+    server = Places()
+    cache = WatchCache(server, CONFIG_MAPS, clock=itertools.count().__next__, namespaces=("a", "b"))  # type: ignore[arg-type]
+    cache.start()
+    assert not cache.wait_synced(0.3), "one is not listed yet"
+    assert {name for _, name in cache.snapshot()} <= {"one", "two"}
+    server.is_b_open.set()
+    assert cache.wait_synced(10.0)
+    assert server.all_told.wait(10.0)
+    cache.stop()
+    assert sorted(cache.snapshot()) == [("a", "two"), ("b", "three")]
+    assert set(server.asked) == {"a", "b"}
+
+
+def test_what_lies_in_no_namespace_is_watched_once_whatever_is_chosen() -> None:
+    class OfCluster(Script):
+        def list_objects_with_version(self, *asked: Any, **more: Any) -> tuple[list[Object], str]:
+            assert asked[1] is None
+            return super().list_objects_with_version(*asked, **more)
+
+    script = OfCluster(([], 1, []))
+    cache = WatchCache(script, NODES, clock=itertools.count().__next__, namespaces=("a", "b"))  # type: ignore[arg-type]
+    cache.start()
+    assert cache.wait_synced(5.0)
+    cache.stop()
+    assert len(cache._threads) == 1

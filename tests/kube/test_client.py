@@ -75,7 +75,7 @@ def test_lists_come_in_pages_with_kinds(client: KubeClient) -> None:
 
 def test_a_cache_follows_the_server(client: KubeClient) -> None:
     cache = WatchCache(
-        client, CONFIG_MAPS, clock=time.monotonic, namespace=NAMESPACE, label_selector="of=test", watch_seconds=3
+        client, CONFIG_MAPS, clock=time.monotonic, namespaces=(NAMESPACE,), label_selector="of=test", watch_seconds=3
     )
     heard: list[str] = []
     cache.add_listener(lambda kind, item: heard.append(f"{kind} {item['metadata']['name']}"))

@@ -151,6 +151,20 @@ def test_a_forged_prediction_weighs_no_more_in_the_metrics_than_the_time_that_it
             assert counted <= most, (name, quantity)
 
 
+def test_sums_of_a_class_begin_at_zero_before_its_first_task_ends() -> None:
+    metrics = Metrics()
+    metrics.know_classes(["fast"])
+    labels = {"node_class": "fast", "quantity": "work"}
+    value = metrics.registry.get_sample_value
+    assert value("foretide_actual_seconds_total", labels) == 0.0
+    metrics.count(read(task_pod(predicted=prediction())))
+    counted = value("foretide_actual_seconds_total", labels)
+    metrics.know_classes(["fast", "slow"])
+    assert value("foretide_actual_seconds_total", labels) == counted
+    assert value("foretide_prediction_interval_total", {"node_class": "slow", "outcome": "above"}) == 0.0
+    assert value("foretide_deadline_total", {"outcome": "missed"}) == 0.0
+
+
 def test_an_honest_prediction_counts_in_the_metrics_as_it_is() -> None:
     metrics = Metrics()
     metrics.count(read(task_pod(predicted=prediction())))

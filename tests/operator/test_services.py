@@ -427,7 +427,7 @@ def test_the_pods_of_a_service_end_no_task(api: MemoryApi) -> None:
     minutes = itertools.count(0.0, 60.0)
     pairer = Pairer(api.client, api.world, SETTINGS, metrics, monotonic=lambda: next(minutes))
     assert not any(pairer.look(ObservationTable(), FLEET, {}, None, NOW).workloads for _ in range(2))
-    assert metrics.registry.get_sample_value("foretide_tasks_ended_total", {"ending": "Unpredicted"}) is None
+    assert metrics.registry.get_sample_value("foretide_tasks_ended_total", {"ending": "Unpredicted"}) == 0.0
 
 
 def test_readings_keep_the_latest_of_each_life_and_forget_what_is_done() -> None:

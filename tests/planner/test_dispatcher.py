@@ -704,6 +704,18 @@ def test_the_event_tells_the_bound_that_the_workload_asks_for_and_the_next_best_
     assert event["message"] == "planned on fast-1: expected 1.6 s (99 %: 2.0), next best slow-1 7.1 s"
 
 
+def test_each_planned_gate_counts_once_what_is_expected_and_what_another_class_would_save() -> None:
+    planning = Planning(FAST | {"slow-1": node("slow-1", "slow")})
+    planning.cluster.workload_known = resnet(slowness=1.03)
+    planning.add("a")
+    planning.go_until_quiet()
+    assert planning.counted("foretide_placement_predicted_seconds_total") == pytest.approx(1.6, abs=0.1)
+    assert planning.counted("foretide_placement_regret_seconds_total") == 0.0
+    planning.go(60.0)
+    assert planning.counted("foretide_planner_aimed_again_total") == 1.0
+    assert planning.counted("foretide_placement_predicted_seconds_total") == pytest.approx(1.6, abs=0.1)
+
+
 def test_what_was_opened_keeps_its_place_whatever_becomes_of_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("words")

@@ -11,7 +11,7 @@ from foretide.placement.plan import Assignment
 from foretide.placement.prospects import Prospect
 from foretide.placement.together import plan_together
 from foretide_kube.floor import read_floor
-from foretide_operator.planner.telling import Telling, opening_message
+from foretide_operator.planner.telling import Outlook, Telling, opening_message
 from tests.extender.cluster_values import NOW_SECONDS
 from tests.planner.planner_values import bound, gated, node, nodes, opened, pinned, resnet
 
@@ -87,7 +87,15 @@ def prospect(on: str, seconds: float, *, upper: float = 1.2, pull: float = 0.0) 
 def test_the_event_tells_node_and_times_or_why_there_are_none(
     pod: Any, assignment: Assignment, here: Prospect | None, elsewhere: Prospect | None, words: str
 ) -> None:
-    assert opening_message(pod, assignment, here, elsewhere, NOW_SECONDS) == words
+    assert opening_message(pod, assignment, Outlook(here, elsewhere), NOW_SECONDS) == words
+
+
+@pytest.mark.parametrize(("elsewhere", "seconds"), [("slow-1", 0.0), ("quick-1", 2.25), (None, 0.0)])
+def test_regretted_is_by_how_much_it_would_end_sooner_elsewhere(elsewhere: str | None, seconds: float) -> None:
+    took = {"slow-1": 20.0, "quick-1": 10.0}
+    other = None if elsewhere is None else prospect(elsewhere, took[elsewhere])
+    assert Outlook(prospect("fast-1", 12.25), other).regret_seconds == pytest.approx(seconds)
+    assert Outlook().regret_seconds == 0.0
 
 
 def told(*pods: Any, of: str = "task-1", fleet: Any = None) -> str:
@@ -104,7 +112,8 @@ def told(*pods: Any, of: str = "task-1", fleet: Any = None) -> str:
     )
     assignment = next(each for each in made.assignments if each.key == f"uid-{of}")
     node_class = None if assignment.node is None else assignment.node.rpartition("-")[0]
-    return Telling(floor, seen[0]).message(floor.pods[assignment.key], assignment, node_class, 90, NOW_SECONDS)
+    outlook = Telling(floor, seen[0]).outlook(assignment, node_class, 90)
+    return opening_message(floor.pods[assignment.key], assignment, outlook, NOW_SECONDS)
 
 
 def test_of_a_plan_the_node_and_the_best_of_another_class_are_told() -> None:

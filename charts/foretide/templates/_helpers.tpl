@@ -25,12 +25,19 @@ app.kubernetes.io/component: {{ index . 1 }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* An image of ours. Call with (list $ "operator" "") or (list $ "profiler" "-onnx"). */}}
+{{/*
+An image of ours. Call with (list $ "operator" "" .Values.image.digests.operator), where the third is what stands behind
+the tag. A tag beside a digest says which version it is; what is pulled goes by the digest.
+*/}}
 {{- define "foretide.image" -}}
 {{- $root := index . 0 -}}
 {{- $registry := $root.Values.image.registry -}}
 {{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end -}}
-foretide/{{ index . 1 }}:{{ default $root.Chart.AppVersion $root.Values.image.tag }}{{ index . 2 }}
+foretide/{{ index . 1 }}:{{ default $root.Chart.AppVersion $root.Values.image.tag }}{{ index . 2 }}{{ include "foretide.atDigest" (index . 3) }}
+{{- end }}
+
+{{- define "foretide.atDigest" -}}
+{{- with . }}@{{ . }}{{ end -}}
 {{- end }}
 
 {{/* Security of every Pod and container: what pod security "restricted" asks, and a read-only root. */}}
@@ -70,6 +77,42 @@ affinity:
 {{- end }}
 {{- end }}
 
+{{/* The namespaces that are watched, the installation's own among them, separated by commas; empty means all. */}}
+{{- define "foretide.watchNamespaces" -}}
+{{- with .Values.watchNamespaces }}{{ append . $.Release.Namespace | uniq | sortAlpha | join "," }}{{ end -}}
+{{- end }}
+
+{{/*
+Binds a ClusterRole of rights on what lies in namespaces: in those that are watched, or everywhere. Call with
+(list $ COMPONENT ROLE ACCOUNT).
+*/}}
+{{- define "foretide.bindInNamespaces" -}}
+{{- $root := index . 0 -}}
+{{- $watched := include "foretide.watchNamespaces" $root -}}
+{{- range $namespace := splitList "," $watched }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ empty $watched | ternary "ClusterRoleBinding" "RoleBinding" }}
+metadata:
+  {{- if $watched }}
+  name: {{ index $ 2 }}-namespaced
+  namespace: {{ $namespace }}
+  {{- else }}
+  name: {{ index $ 2 }}
+  {{- end }}
+  labels:
+    {{- include "foretide.componentLabels" (list $root (index $ 1)) | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ index $ 2 }}
+subjects:
+- kind: ServiceAccount
+  name: {{ index $ 3 }}
+  namespace: {{ $root.Release.Namespace }}
+{{- end }}
+{{- end }}
+
 {{/* Minor versions of Kubernetes that kube-scheduler and the extender were tested on together. */}}
 {{- define "foretide.testedVersions" -}}
 1.35 1.36
@@ -82,5 +125,5 @@ affinity:
 {{/* The stock scheduler, of the cluster's own version: v1.36.2 out of v1.36.2+k3s1. */}}
 {{- define "foretide.schedulerImage" -}}
 {{- $version := regexFind "^v[0-9]+\\.[0-9]+\\.[0-9]+" .Capabilities.KubeVersion.Version -}}
-{{ .Values.scheduler.image.repository }}:{{ default $version .Values.scheduler.image.tag }}
+{{ .Values.scheduler.image.repository }}:{{ default $version .Values.scheduler.image.tag }}{{ include "foretide.atDigest" .Values.scheduler.image.digest }}
 {{- end }}

@@ -33,7 +33,7 @@ async def serve(settings: Settings, client: KubeClient) -> None:
     """Answer until SIGTERM or SIGINT; CertificateError for files that cannot be used, OSError for a taken address."""
     certificates = None if settings.tls is None else Certificates(settings.tls)
     metrics, state = Metrics(), ClusterState()
-    watches = Watches(client, state, clock=time.monotonic)
+    watches = Watches(client, state, settings.watch_namespaces, clock=time.monotonic)
     metrics.show_watch_ages(watches.resources, watches.age_seconds)
 
     def snapshot() -> Snapshot:

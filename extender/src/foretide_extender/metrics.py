@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,6 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from foretide_extender.certificates import Certificates
+from foretide_extender.decide import Source
 
 _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
@@ -26,7 +28,7 @@ class Metrics:
         GCCollector(registry=self.registry)
         self.request_duration_seconds = Histogram(
             "foretide_extender_request_duration_seconds",
-            "Time from the body read to the answer ready.",
+            "Time from the body read to the answer ready, by verb: filter, prioritize.",
             ["verb"],
             buckets=_BUCKETS_SECONDS,
             registry=self.registry,
@@ -49,6 +51,9 @@ class Metrics:
             ["verb", "source"],
             registry=self.registry,
         )
+        for verb in ("filter", "prioritize"):  # what a series begins with is no increase to Prometheus
+            for source in get_args(Source):
+                self.decisions.labels(verb, source)
         self.stale_decisions = Counter(
             "foretide_extender_stale_decisions_total",
             "Decisions on what was known before the API server fell silent: see foretide_extender_watch_age_seconds.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from foretide_extender.certificates import Files
+from foretide_kube.watched import watched_namespaces
 
 DEFAULT_MAX_BODY_BYTES: Final = 2 * 2**20
 """A Pod of the largest that etcd takes (1.5 MiB) and 5,000 names fit in; so does what it costs into 128 MiB."""
@@ -43,6 +44,8 @@ class Settings:
     ``max_body_bytes`` (FORETIDE_MAX_BODY_BYTES, default 2097152, 65536 to 1073741824): the largest request; it costs
     up to about thirteen times as much memory. A scheduler that sends whole Nodes needs some 20 kB for each.
     ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
+    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces whose Pods and workloads are looked
+    at, separated by commas. Empty means all. Pods of others are answered as those of no workload.
     """
 
     scheduler_address: Address
@@ -51,6 +54,7 @@ class Settings:
     decision_deadline_seconds: float
     max_body_bytes: int
     log_level: str
+    watch_namespaces: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -70,6 +74,7 @@ class Settings:
             / 1e3,
             max_body_bytes=_integer(environment, "FORETIDE_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 2**16, 2**30),
             log_level=_choice(environment, "FORETIDE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+            watch_namespaces=watched_namespaces(environment),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from foretide_extender.state import ClusterState
@@ -20,12 +20,16 @@ _IN_FLIGHT = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
 
 class Watches:
-    """Watches Nodes, Pods in flight, AIWorkloads and NodeClasses into ``state``."""
+    """Watches Nodes, NodeClasses, and in ``namespaces`` (none: all) AIWorkloads and Pods in flight, into ``state``."""
 
-    def __init__(self, client: KubeClient, state: ClusterState, *, clock: Callable[[], float]) -> None:
-        pods = WatchCache(client, PODS, clock=clock, field_selector=_IN_FLIGHT, reduce=reduce_pod)
+    def __init__(
+        self, client: KubeClient, state: ClusterState, namespaces: Sequence[str] = (), *, clock: Callable[[], float]
+    ) -> None:
+        pods = WatchCache(
+            client, PODS, clock=clock, namespaces=namespaces, field_selector=_IN_FLIGHT, reduce=reduce_pod
+        )
         nodes = WatchCache(client, NODES, clock=clock, reduce=reduce_node)
-        workloads = WatchCache(client, AIWORKLOADS, clock=clock, reduce=reduce_workload)
+        workloads = WatchCache(client, AIWORKLOADS, clock=clock, namespaces=namespaces, reduce=reduce_workload)
         classes = WatchCache(client, NODE_CLASSES, clock=clock, reduce=reduce_class)
         pods.add_listener(lambda event, item: state.pod_changed(event, facts_of(item)))
         nodes.add_listener(lambda event, item: state.node_changed(event, facts_of(item)))

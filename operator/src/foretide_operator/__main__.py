@@ -33,12 +33,14 @@ def main(*, port: int = PORT) -> int:
     operator = Operator(client, settings, port=port)
     operator.open_port()
     operator.guard_gates()
-    _run_until_told(operator)
+    _run_until_told(operator, settings.watch_namespaces)
     return 0
 
 
-def _run_until_told(operator: Operator) -> None:
+def _run_until_told(operator: Operator, namespaces: tuple[str, ...]) -> None:
     """Run kopf in a thread of its own, and end it on the first signal; what ends it by itself is raised.
+
+    It hears of what lies in ``namespaces``, or in all if there are none.
 
     In the main thread kopf would take the signals, and log a traceback for each that comes while it is ending.
     """
@@ -50,7 +52,7 @@ def _run_until_told(operator: Operator) -> None:
     def work() -> None:
         if operator.wait_for_kinds():
             register(operator)
-            kopf.run(loop=loop, standalone=True, clusterwide=True, stop_flag=stop_flag)
+            kopf.run(loop=loop, standalone=True, clusterwide=not namespaces, namespaces=namespaces, stop_flag=stop_flag)
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="kopf") as pool:
         working = pool.submit(work)

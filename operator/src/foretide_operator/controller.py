@@ -232,6 +232,7 @@ class Controller:
         try:
             self._apply(found.actions, now)
             classes = self._gatherer.fleet().classes
+            self._metrics.know_classes(classes)
             keys = {name: probing_key(members.node_class, self._settings) for name, members in classes.items()}
             self._apply(probing.abandoned(self._gatherer.probe_jobs(), keys), now)
         finally:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.process_collector import ProcessCollector
 
 from foretide.contention import Contention
 from foretide.latency import ServicePairing
-from foretide.pairing import Quantity
-from foretide.prediction import BLIND_FACTOR
+from foretide.pairing import IntervalOutcome, Quantity
+from foretide.prediction import BLIND_FACTOR, Source
 from foretide.vetting import Exclusion
-from foretide_operator.pairing.ended import Ended
+from foretide_operator.gates.openings import Reason
+from foretide_operator.pairing.ended import Ended, Ending
 
 RATIO_BUCKETS: Final = (0.25, 0.5, 0.667, 0.8, 0.909, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 IN_FLIGHT_BUCKETS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 9.0, 17.0, 33.0, 65.0, 129.0)
-QUANTITIES: Final[tuple[Quantity, ...]] = ("work", "startup", "completion")
+QUANTITIES: Final[tuple[Quantity, ...]] = get_args(Quantity)
+SERVICE_QUANTITIES: Final = ("inference", "latency")
 MOST_TIMES_OFF: Final = BLIND_FACTOR
 """How many times what a task really took its prediction counts for at most. Whoever owns a Pod can write any prediction
 on it: one forged must not outweigh the time that the Pod held its node, which the API bears out. As wide as the widest
@@ -32,16 +34,22 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         registry = self.registry
         by_quantity = ("node_class", "quantity")
-        self.tasks = Counter("foretide_tasks_ended", "Tasks that ended, by how.", ("ending",), registry=registry)
+        self.tasks = Counter(
+            "foretide_tasks_ended",
+            "Tasks that ended: Paired, Unpredicted, PredictionRefused (the one on the Pod does not fit it) or Failed.",
+            ("ending",),
+            registry=registry,
+        )
         self.resolved = Counter(
             "foretide_predictions_resolved",
-            "Predictions held against what happened.",
+            "Predictions held against what happened, by source: Measured, Learned, Fallback.",
             ("node_class", "source"),
             registry=registry,
         )
         self.predicted = Counter(
             "foretide_predicted_seconds",
-            "Sum of predicted seconds of resolved predictions, each up to 20 times what the task took.",
+            "Sum of predicted seconds of resolved predictions (work, startup, completion), each up to 20 times what "
+            "the task took: a Pod's owner can write any on it.",
             by_quantity,
             registry=registry,
         )
@@ -71,11 +79,12 @@ class Metrics:
             registry=registry,
         )
         self.deadline = Counter(
-            "foretide_deadline", "Tasks with a deadline, by whether they met it.", ("outcome",), registry=registry
+            "foretide_deadline", "Tasks with a deadline, met or missed.", ("outcome",), registry=registry
         )
         self.service_reports = Counter(
             "foretide_service_reports",
-            "What services said of themselves, by what became of it.",
+            "What services said of themselves, by what became of it: Paired, Idle, Unpredicted, Unreachable, Refused, "
+            "LeftOut.",
             ("outcome",),
             registry=registry,
         )
@@ -87,7 +96,8 @@ class Metrics:
         )
         self.service_predicted = Counter(
             "foretide_service_predicted_seconds",
-            "Sum over these minutes of predicted seconds, of latencies at their percentile and load.",
+            "Sum over these minutes of predicted seconds: of an inference, or of latencies at their percentile and "
+            "load.",
             by_quantity,
             registry=registry,
         )
@@ -113,13 +123,13 @@ class Metrics:
         )
         self.service_objective = Counter(
             "foretide_service_objective",
-            "Minutes of service Pods with an objective, by whether as many requests as asked for kept to it.",
+            "Minutes of service Pods with an objective: met where as many requests as asked for kept to it, or missed.",
             ("outcome",),
             registry=registry,
         )
         self.gates_opened = Counter(
             "foretide_gates_opened_without_plan",
-            "Gates that the operator opened because no plan did, by why.",
+            "Gates that the operator opened because no plan did, by why: PlannerSilent, WaitedTooLong.",
             ("reason",),
             registry=registry,
         )
@@ -131,7 +141,7 @@ class Metrics:
         )
         self.observations = Gauge("foretide_model_observations", "Rows of the training table.", registry=registry)
         self.training = Counter(
-            "foretide_trainings", "Trainings that ended, by outcome.", ("outcome",), registry=registry
+            "foretide_trainings", "Trainings that ended, trained or failed.", ("outcome",), registry=registry
         )
         self.versions = Counter(
             "foretide_model_versions",
@@ -141,13 +151,14 @@ class Metrics:
         )
         self.excluded = Gauge(
             "foretide_model_excluded_observations",
-            "Observations that the newest training did not believe, by why.",
+            "Observations that the newest training did not believe, by why: Implausible, Incoherent.",
             ("reason",),
             registry=registry,
         )
         self.contention = Gauge(
             "foretide_contention_coefficient",
-            "By how many times the share of the cores that others use tasks take longer; 0 where it is not used.",
+            "By how many times the share of the cores that others use tasks take longer, by workload kind "
+            "(ComputeBound, MemoryBound); 0 where it is not used.",
             ("node_class", "workload_kind"),
             registry=registry,
         )
@@ -158,7 +169,10 @@ class Metrics:
             registry=registry,
         )
         self.reconciles = Counter(
-            "foretide_reconciles", "Looks at objects, by kind and outcome.", ("kind", "outcome"), registry=registry
+            "foretide_reconciles",
+            "Looks at objects, by kind and outcome: done, conflict (somebody was first), failed, error (our own).",
+            ("kind", "outcome"),
+            registry=registry,
         )
         self.reconcile_seconds = Histogram(
             "foretide_reconcile_duration_seconds",
@@ -170,6 +184,32 @@ class Metrics:
         self.queue_length = Gauge(
             "foretide_reconcile_queue_length", "Objects waiting to be looked at.", registry=registry
         )
+
+        for ending in get_args(Ending):
+            self.tasks.labels(ending)
+        for outcome in ("met", "missed"):
+            self.deadline.labels(outcome)
+            self.service_objective.labels(outcome)
+        for outcome in ("trained", "failed"):
+            self.training.labels(outcome)
+        for reason in Reason:
+            self.gates_opened.labels(reason)
+
+    def know_classes(self, node_classes: Iterable[str]) -> None:
+        """Begin every sum of a node class at 0: what a series begins with is no increase to Prometheus."""
+        for name in node_classes:
+            for source in get_args(Source):
+                self.resolved.labels(name, source)
+                self.service_minutes.labels(name, source)
+            for outcome in get_args(IntervalOutcome):
+                self.interval.labels(name, outcome)
+            self.service_in_flight.labels(name)
+            for each in (self.predicted, self.actual, self.absolute_error, self.ratio):
+                for quantity in QUANTITIES:
+                    each.labels(name, quantity)
+            for each in (self.service_predicted, self.service_observed, self.service_ratio):
+                for served in SERVICE_QUANTITIES:
+                    each.labels(name, served)
 
     def tell_contention(self, learned: Iterable[tuple[str, Iterable[Contention]]]) -> None:
         """Show what was learned by node class, and no longer what was known before."""

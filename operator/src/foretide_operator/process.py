@@ -56,6 +56,7 @@ class Operator:
             self._published,
             self._metrics.gates_opened,
             namespace=settings.namespace,
+            watch_namespaces=settings.watch_namespaces,
             clock=time.monotonic,
             now_seconds=time.time,
         )
@@ -93,7 +94,12 @@ class Operator:
     def start(self) -> None:
         """Fill the caches, read what was stored, begin to work."""
         self._problem = "the caches are being filled"
-        world = open_world(self._client, namespace=self._settings.namespace, clock=time.monotonic)
+        world = open_world(
+            self._client,
+            namespace=self._settings.namespace,
+            watch_namespaces=self._settings.watch_namespaces,
+            clock=time.monotonic,
+        )
         self._triggers.connect(world)
         self._world = world
         for _, cache in world.caches():

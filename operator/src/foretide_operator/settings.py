@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from foretide_kube.watched import watched_namespaces
+
 PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
 TRUTHS: Final = ("true", "false")
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -41,6 +43,8 @@ class Settings:
     ``job_deadline_seconds`` (FORETIDE_JOB_DEADLINE_SECONDS, default 600): the longest that a Job which inspects,
     profiles or probes may take, pulling and waiting included.
     ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
+    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces that are looked at, its own among
+    them, separated by commas. Empty means all.
     """
 
     namespace: str
@@ -58,6 +62,7 @@ class Settings:
     probe_max_seconds: int = 20
     job_deadline_seconds: int = 600
     log_level: str = "INFO"
+    watch_namespaces: tuple[str, ...] = ()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -78,6 +83,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         probe_max_seconds=_number(environment, "FORETIDE_PROBE_MAX_SECONDS", 20),
         job_deadline_seconds=_number(environment, "FORETIDE_JOB_DEADLINE_SECONDS", 600),
         log_level=_one_of(environment, "FORETIDE_LOG_LEVEL", "INFO", LOG_LEVELS),
+        watch_namespaces=watched_namespaces(environment),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from foretide_kube.cache import Key as ObjectKey
@@ -104,8 +104,10 @@ class World:
                 cache.absorb(item)
 
 
-def open_world(client: KubeClient, *, namespace: str, clock: Callable[[], float]) -> World:
-    """The caches, not started; ``namespace`` is the operator's own."""
+def open_world(
+    client: KubeClient, *, namespace: str, watch_namespaces: Sequence[str] = (), clock: Callable[[], float]
+) -> World:
+    """The caches, not started; ``namespace`` is the operator's own. Without ``watch_namespaces`` all are watched."""
 
     def label_of(item: Object) -> str:
         return str(item["metadata"].get("labels", {}).get(LABEL_WORKLOAD, ""))
@@ -117,11 +119,11 @@ def open_world(client: KubeClient, *, namespace: str, clock: Callable[[], float]
         resource: Resource,
         reduce: Callable[[Object], Object] = reduce_object,
         *,
-        namespace: str | None = None,
+        namespaces: Sequence[str] = watch_namespaces,
         label_selector: str = "",
     ) -> WatchCache:
         return WatchCache(
-            client, resource, clock=clock, namespace=namespace, label_selector=label_selector, reduce=reduce
+            client, resource, clock=clock, namespaces=namespaces, label_selector=label_selector, reduce=reduce
         )
 
     pod_packer = Packer()
@@ -140,10 +142,10 @@ def open_world(client: KubeClient, *, namespace: str, clock: Callable[[], float]
         models=cache(COMPLETION_TIME_MODELS),
         nodes=cache(NODES, reduce_node),
         task_pods=task_pods,
-        probe_pods=cache(PODS, pack_pod, namespace=namespace, label_selector=f"{LABEL_ROLE}={ROLE_PROBE}"),
+        probe_pods=cache(PODS, pack_pod, namespaces=(namespace,), label_selector=f"{LABEL_ROLE}={ROLE_PROBE}"),
         jobs=jobs,
         deployments=deployments,
-        config_maps=cache(CONFIG_MAPS, namespace=namespace, label_selector=_OURS),
+        config_maps=cache(CONFIG_MAPS, namespaces=(namespace,), label_selector=_OURS),
         pods_by_workload=ByWorkload(task_pods, label_of),
         jobs_by_workload=ByWorkload(jobs, label_of),
         profiles_by_workload=ByWorkload(profiles, workload_of_profile),

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from foretide_cli.doctor.needed import EXTENDER, OPERATOR, OPERATOR_AT_HOME, SCHEDULER, Rights
+from foretide_cli.doctor.needed import (
+    EXTENDER,
+    EXTENDER_OF_CLUSTER,
+    OPERATOR,
+    OPERATOR_AT_HOME,
+    OPERATOR_IN_DEFAULT,
+    OPERATOR_OF_CLUSTER,
+    SCHEDULER,
+    Rights,
+)
 from foretide_cli.doctor.observed import Extender, Lacking
 from foretide_cli.extenders import Get, container_status, observers_port
 from foretide_kube.client import ApiError, KubeClient, Object
+from foretide_kube.connecting import DEFAULT_NAMESPACE
 from foretide_kube.forwarding import PodPort
 from foretide_kube.times import epoch_seconds
 
@@ -24,22 +34,27 @@ Needs = tuple[str, Rights, str]
 """An account, its rights, and the namespace that they are for; empty for all."""
 
 
-def needs(mode: str, namespace: str) -> tuple[Needs, ...]:
-    """The rights of the accounts that an installation of this mode has."""
-    operator: tuple[Needs, ...] = (
-        ("foretide-operator", OPERATOR, ""),
-        ("foretide-operator", OPERATOR_AT_HOME, namespace),
-    )
+def needs(mode: str, namespace: str, watched: Sequence[str] = ()) -> Iterator[Needs]:
+    """The rights of the accounts that an installation of this mode has, which watches these namespaces, or all."""
+    places = watched or ("",)
+    yield from (("foretide-operator", OPERATOR, place) for place in places)
+    yield "foretide-operator", OPERATOR_OF_CLUSTER, ""
+    yield "foretide-operator", OPERATOR_AT_HOME, namespace
+    if watched:
+        yield "foretide-operator", OPERATOR_IN_DEFAULT, DEFAULT_NAMESPACE
+    if mode != "none":
+        account = "foretide-scheduler" if mode == "secondary" else "foretide-extender"
+        yield from ((account, EXTENDER, place) for place in places)
+        yield account, EXTENDER_OF_CLUSTER, ""
     if mode == "secondary":
-        return (*operator, ("foretide-scheduler", EXTENDER, ""), ("foretide-scheduler", SCHEDULER, ""))
-    return (*operator, ("foretide-extender", EXTENDER, "")) if mode == "external" else operator
+        yield "foretide-scheduler", SCHEDULER, ""
 
 
-def lacking_rights(client: KubeClient, mode: str, namespace: str) -> tuple[Lacking, ...]:
+def lacking_rights(client: KubeClient, mode: str, namespace: str, watched: Sequence[str]) -> tuple[Lacking, ...]:
     """Which rights the accounts in ``namespace`` lack; ApiError (403) for who may not ask."""
     wanted = [
         Lacking(account=account, verb=verb, resource=resource, namespace=where)
-        for account, rights, where in needs(mode, namespace)
+        for account, rights, where in needs(mode, namespace, watched)
         for verb, resource in _each(rights)
     ]
 

@@ -112,7 +112,7 @@ class _Gatherer:
         return replace(
             base,
             has_policy=self._has_policy(),
-            lacking=self._lacking(mode),
+            lacking=self._lacking(mode, base.watched),
             extenders=() if mode == "none" else self._extenders(),
             has_service=self._has_service() if mode == "external" else None,
             cluster_schedulers=self._cluster_schedulers() if mode == "external" else None,
@@ -186,10 +186,10 @@ class _Gatherer:
             lambda: tuple(ask_extender(self._client, pod, self._get) for pod in pods if is_live(pod)),
         )
 
-    def _lacking(self, mode: Mode) -> tuple[Lacking, ...] | None:
+    def _lacking(self, mode: Mode, watched: tuple[str, ...]) -> tuple[Lacking, ...] | None:
         return self._reader.may(
             "create subjectaccessreviews.authorization.k8s.io",
-            lambda: lacking_rights(self._client, mode, self._home),
+            lambda: lacking_rights(self._client, mode, self._home, watched),
         )
 
     def _has_service(self) -> bool | None:

@@ -19,20 +19,27 @@ _READ: Final = "list watch"
 
 OPERATOR: Final[Rights] = {
     "aiworkloads.foretide.dev": _READ,
-    "nodeclasses.foretide.dev": f"{_READ} create",
-    "completiontimemodels.foretide.dev": f"{_READ} create",
     "workloadprofiles.foretide.dev": f"{_READ} create delete",
     "aiworkloads.foretide.dev/status": "patch",
-    "nodeclasses.foretide.dev/status": "patch",
     "workloadprofiles.foretide.dev/status": "patch",
-    "completiontimemodels.foretide.dev/status": "patch",
     "jobs.batch": f"{_READ} create patch delete",
     "deployments.apps": f"{_READ} create patch delete",
     "pods": f"{_READ} patch",
-    "nodes": _READ,
     "events": "create list",
 }
-"""Of the operator's account, in all namespaces."""
+"""Of the operator's account, in the namespaces that are watched, or in all."""
+
+OPERATOR_OF_CLUSTER: Final[Rights] = {
+    "nodeclasses.foretide.dev": f"{_READ} create",
+    "completiontimemodels.foretide.dev": f"{_READ} create",
+    "nodeclasses.foretide.dev/status": "patch",
+    "completiontimemodels.foretide.dev/status": "patch",
+    "nodes": _READ,
+}
+"""Of the operator's account, on what lies in no namespace."""
+
+OPERATOR_IN_DEFAULT: Final[Rights] = {"events": "create"}
+"""Of the operator's account in the namespace default, where Events about what lies in no namespace are."""
 
 OPERATOR_AT_HOME: Final[Rights] = {
     "configmaps": f"{_READ} create patch delete",
@@ -42,15 +49,16 @@ OPERATOR_AT_HOME: Final[Rights] = {
 }
 """Of the operator's account, in its own namespace."""
 
-EXTENDER: Final[Rights] = {
-    "aiworkloads.foretide.dev": _READ,
+EXTENDER: Final[Rights] = {"aiworkloads.foretide.dev": _READ, "pods": _READ}
+"""Of the extender's account, in the namespaces that are watched, or in all."""
+
+EXTENDER_OF_CLUSTER: Final[Rights] = {
     "nodeclasses.foretide.dev": _READ,
-    "pods": _READ,
     "nodes": _READ,
     "tokenreviews.authentication.k8s.io": "create",
     "subjectaccessreviews.authorization.k8s.io": "create",
 }
-"""Of the extender's account, in all namespaces."""
+"""Of the extender's account, on what lies in no namespace."""
 
 SCHEDULER: Final[Rights] = {
     "pods": _READ,

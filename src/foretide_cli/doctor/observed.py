@@ -11,6 +11,7 @@ from foretide_cli.doctor.needed import Version
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.nodeclass import NodeClass
+from foretide_kube.watched import watched_namespaces
 
 Mode = Literal["secondary", "external", "none"]
 """`scheduler.mode` of the chart."""
@@ -109,17 +110,28 @@ class Observed:
     @property
     def mode(self) -> Mode | None:
         """The mode that Foretide is installed in; None where that is not known."""
+        environment = self._environment()
+        if environment is None:
+            return None
+        if environment.get("FORETIDE_EXTERNAL_SCHEDULER") == "true":
+            return "external"
+        return "secondary" if environment.get("FORETIDE_SCHEDULER_NAME") else "none"
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The namespaces that Foretide watches; none where it watches all, or that is not known."""
+        return watched_namespaces(self._environment() or {})
+
+    def _environment(self) -> dict[str, str] | None:
+        """The variables of the operator's Pod; None where its Deployment is not known."""
         operator = self.deployment(OPERATOR)
         if operator is None:
             return None
-        environment = {
+        return {
             each["name"]: each.get("value", "")
             for container in operator["spec"]["template"]["spec"]["containers"]
             for each in container.get("env") or ()
         }
-        if environment.get("FORETIDE_EXTERNAL_SCHEDULER") == "true":
-            return "external"
-        return "secondary" if environment.get("FORETIDE_SCHEDULER_NAME") else "none"
 
     @property
     def kubernetes(self) -> Version | None:

@@ -58,7 +58,7 @@ def _scheduler(observed: Observed) -> Iterator[Finding]:
     if deployment is None or cluster is None:
         return
     image = _image(deployment, _SCHEDULER_CONTAINER)
-    own = version_of(image.rpartition(":")[2])
+    own = version_of(image.partition("@")[0].rpartition(":")[2])
     if own is None or cluster[0] != own[0] or cluster[1] - 1 <= own[1] <= cluster[1]:
         return
     message = "binds nothing" if own > cluster else "is older than Kubernetes supports"

@@ -64,6 +64,9 @@ def workloads(observed: Observed) -> Iterator[Finding]:
             remedy="kubectl explain aiworkload.spec --recursive; docs/kinds.md",
         )
     for workload in observed.workloads or ():
+        if observed.watched and workload.metadata.namespace not in observed.watched:
+            yield _unwatched(observed, workload)
+            continue
         if not workload.status.conditions:
             yield from _unseen(observed, workload)
         told: set[str] = set()
@@ -94,6 +97,20 @@ def _finding(workload: AIWorkload, condition: Condition, severity: Severity) -> 
         value=condition.status,
         message=one_line(condition.message) or f"{condition.type} is {condition.status}",
         remedy=_REMEDIES.get(condition.reason, usual).format(namespace=metadata.namespace, name=metadata.name),
+    )
+
+
+def _unwatched(observed: Observed, workload: AIWorkload) -> Finding:
+    namespace = workload.metadata.namespace
+    return Finding(
+        severity="Warning",
+        reason="NamespaceNotWatched",
+        object=f"AIWorkload {namespace}/{workload.metadata.name}",
+        field="metadata.namespace",
+        value=namespace,
+        message=f"Foretide watches {', '.join(observed.watched)} and nothing else: nobody sees it",
+        remedy=f"{observed.upgrade_command} --set 'watchNamespaces={{{','.join((*observed.watched, namespace))}}}', "
+        "or make it in one of these",
     )
 
 

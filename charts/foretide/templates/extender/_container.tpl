@@ -5,7 +5,7 @@ all, by TLS with client certificates.
 {{- define "foretide.extenderContainer" -}}
 {{- $external := eq .Values.scheduler.mode "external" -}}
 name: extender
-image: {{ include "foretide.image" (list . "extender" "") }}
+image: {{ include "foretide.image" (list . "extender" "" .Values.image.digests.extender) }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 command: [python, -m, foretide_extender]
 env:
@@ -23,6 +23,10 @@ env:
   value: ":8082"
 - name: FORETIDE_DECISION_DEADLINE_MILLISECONDS
   value: {{ .Values.extender.decisionDeadlineMilliseconds | int | quote }}
+{{- if .Values.watchNamespaces }}
+- name: FORETIDE_WATCH_NAMESPACES
+  value: {{ include "foretide.watchNamespaces" . }}
+{{- end }}
 - name: FORETIDE_LOG_LEVEL
   value: {{ .Values.logLevel }}
 ports:

@@ -2,6 +2,10 @@
 {{- define "foretide.operatorEnvironment" -}}
 - name: FORETIDE_NAMESPACE
   value: {{ .Release.Namespace }}
+{{- if .Values.watchNamespaces }}
+- name: FORETIDE_WATCH_NAMESPACES
+  value: {{ include "foretide.watchNamespaces" . }}
+{{- end }}
 - name: FORETIDE_SCHEDULER_NAME
   value: {{ include "foretide.schedulerName" . | quote }}
 - name: FORETIDE_EXTERNAL_SCHEDULER
@@ -9,9 +13,9 @@
 - name: FORETIDE_GATES
   value: {{ .Values.planner.gates | quote }}
 - name: FORETIDE_PROFILER_IMAGE_ONNX
-  value: {{ include "foretide.image" (list . "profiler" "-onnx") }}
+  value: {{ include "foretide.image" (list . "profiler" "-onnx" .Values.image.digests.profilerOnnx) }}
 - name: FORETIDE_PROFILER_IMAGE_TORCH
-  value: {{ include "foretide.image" (list . "profiler" "-torch") }}
+  value: {{ include "foretide.image" (list . "profiler" "-torch" .Values.image.digests.profilerTorch) }}
 - name: FORETIDE_IMAGE_PULL_POLICY
   value: {{ .Values.image.pullPolicy }}
 - name: FORETIDE_PROFILE_MAX_SECONDS

@@ -9,6 +9,7 @@ leaderElection:
   leaderElect: {{ gt (int .Values.scheduler.replicas) 1 }}
   resourceName: foretide-scheduler
   resourceNamespace: {{ .Release.Namespace }}
+enableProfiling: false
 percentageOfNodesToScore: 100
 profiles:
 - schedulerName: foretide-scheduler
@@ -27,19 +28,28 @@ ignorable: true
 httpTimeout: 300ms
 {{- end }}
 
-{{/* What the cluster's own scheduler needs in its configuration, with an address and paths of whoever runs it. */}}
-{{- define "foretide.externalExtender" -}}
-{{- $address := .Values.scheduler.external.clusterIP | default "CLUSTER-IP" -}}
+{{/*
+The configuration of the cluster's own scheduler. Call with (list $ FOLDER KUBECONFIG): where its certificate lies, and how
+it reaches the API server, since with --config it does not heed --kubeconfig.
+*/}}
+{{- define "foretide.externalConfiguration" -}}
+{{- $root := index . 0 -}}
+{{- $folder := index . 1 -}}
+{{- $address := $root.Values.scheduler.external.clusterIP | default "CLUSTER-IP" -}}
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+clientConnection:
+  kubeconfig: {{ index . 2 }}
 percentageOfNodesToScore: 100
 extenders:
 - urlPrefix: https://{{ contains ":" $address | ternary (printf "[%s]" $address) $address }}:8888
   enableHTTPS: true
   tlsConfig:
-    serverName: foretide-extender.{{ .Release.Namespace }}.svc
-    certFile: /etc/kubernetes/foretide/tls.crt
-    keyFile: /etc/kubernetes/foretide/tls.key
-    caFile: /etc/kubernetes/foretide/ca.crt
-  {{- include "foretide.asked" . | nindent 2 }}
+    serverName: foretide-extender.{{ $root.Release.Namespace }}.svc
+    certFile: {{ $folder }}/tls.crt
+    keyFile: {{ $folder }}/tls.key
+    caFile: {{ $folder }}/ca.crt
+  {{- include "foretide.asked" $root | nindent 2 }}
   managedResources:
   - name: foretide.dev/task
     ignoredByScheduler: true

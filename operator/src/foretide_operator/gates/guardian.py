@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -44,7 +44,8 @@ WorkloadOf = Callable[[str, str], WorkloadPredictions | None]
 class Guardian:
     """A daemon thread that keeps tasks from waiting for ever.
 
-    ``namespace`` is the operator's own, where the planner's Lease lies. ``clock`` gives monotonic seconds,
+    ``namespace`` is the operator's own, where the planner's Lease lies; Pods are watched in ``watch_namespaces``, in
+    all if there are none. ``clock`` gives monotonic seconds,
     ``now_seconds`` those since the epoch. ``opened`` counts by reason.
     """
 
@@ -55,6 +56,7 @@ class Guardian:
         opened: Counter,
         *,
         namespace: str,
+        watch_namespaces: Sequence[str] = (),
         clock: Callable[[], float],
         now_seconds: Callable[[], float],
     ) -> None:
@@ -64,7 +66,9 @@ class Guardian:
         self._namespace = namespace
         self._clock = clock
         self._now_seconds = now_seconds
-        self.pods = WatchCache(client, PODS, clock=clock, field_selector=MAY_BE_GATED, reduce=reduce_pod)
+        self.pods = WatchCache(
+            client, PODS, clock=clock, namespaces=watch_namespaces, field_selector=MAY_BE_GATED, reduce=reduce_pod
+        )
         self._vigil = Vigil.begin(clock())
         self._first_seen_seconds: dict[str, float] = {}
         self._retry_at_seconds: dict[str, float] = {}

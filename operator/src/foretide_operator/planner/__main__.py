@@ -28,7 +28,7 @@ from foretide_operator.planner.watching import View
 def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> None:
     """Plan until ``stopped`` is set; OSError if the port is taken."""
     metrics = Metrics()
-    view = View(client, clock=time.monotonic)
+    view = View(client, settings.watch_namespaces, clock=time.monotonic)
     elector = Elector(
         client,
         settings.namespace,

@@ -33,7 +33,7 @@ from foretide_operator.planner.notes import Notes
 from foretide_operator.planner.opening import opening_patch, waiting_patch
 from foretide_operator.planner.patience import Patience
 from foretide_operator.planner.recording import predict
-from foretide_operator.planner.telling import Telling, bare_message
+from foretide_operator.planner.telling import Telling, bare_message, opening_message
 from foretide_operator.planner.writing import AwayError, Writer
 
 log = logging.getLogger(__name__)
@@ -325,7 +325,12 @@ class Dispatcher:
             workload = self._workload_of(pod)
             percent = USUAL_PERCENTILE if workload is None else workload.percentile
             node_class = None if assignment.node is None else self._class_of(assignment.node)
-            words = telling.message(pod, assignment, node_class, percent, self._now_seconds())
+            outlook = telling.outlook(assignment, node_class, percent)
+            now_seconds = self._now_seconds()
+            words = opening_message(pod, assignment, outlook, now_seconds)
+            if pod.is_gated and outlook.here is not None:
+                self._metrics.planned_seconds.inc(max(outlook.here.finish_seconds - now_seconds, 0.0))
+                self._metrics.regret_seconds.inc(outlook.regret_seconds)
         except Exception:
             log.exception("%s/%s was opened, but no times are told of it", pod.namespace, pod.name)
             words = bare_message(pod, assignment)

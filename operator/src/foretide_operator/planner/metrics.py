@@ -17,7 +17,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.predictions = Counter(
             "foretide_predictions_total",
-            "Predictions written on Pods, once for each Pod.",
+            "Predictions written on Pods, once for each Pod, by source: Measured, Learned, Fallback.",
             ["node_class", "source"],
             registry=self.registry,
         )
@@ -37,6 +37,17 @@ class Metrics:
             "foretide_planner_gates_opened_total",
             "Gates opened, by reason: Planned, or what was amiss.",
             ["reason"],
+            registry=self.registry,
+        )
+        self.regret_seconds = Counter(
+            "foretide_placement_regret_seconds_total",
+            "Sum over planned gates of predicted seconds by which a task would have ended sooner on a node of another "
+            "class, as it looked then; 0 where on none.",
+            registry=self.registry,
+        )
+        self.planned_seconds = Counter(
+            "foretide_placement_predicted_seconds_total",
+            "Sum over planned gates of predicted seconds from the opening to the end on the planned node.",
             registry=self.registry,
         )
         self.aimed_again = Counter(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from foretide.placement.order import Order
+from foretide_kube.watched import watched_namespaces
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 ORDERS: Final[Mapping[str, Order]] = {name: name for name in get_args(Order)}
@@ -27,6 +28,8 @@ class Settings:
     ``pod_uid`` (FORETIDE_POD_UID, default empty): the Pod that this runs in. A container that is started again goes on
     with the Lease that it had; without it, each process waits until the Lease of the one before has expired.
     ``order`` (FORETIDE_PLANNER_ORDER, default ``Balanced``): whose turn comes first where not everybody's can.
+    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces whose Pods and workloads are looked
+    at, separated by commas. Empty means all.
     """
 
     namespace: str
@@ -34,6 +37,7 @@ class Settings:
     log_level: str
     pod_uid: str
     order: Order
+    watch_namespaces: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -50,4 +54,5 @@ class Settings:
         order = environment.get("FORETIDE_PLANNER_ORDER") or "Balanced"
         if order not in ORDERS:
             raise SettingError(f"FORETIDE_PLANNER_ORDER is {order!r}; write one of {', '.join(ORDERS)}")
-        return cls(namespace, int(port), level, environment.get("FORETIDE_POD_UID", ""), ORDERS[order])
+        pod_uid, watched = environment.get("FORETIDE_POD_UID", ""), watched_namespaces(environment)
+        return cls(namespace, int(port), level, pod_uid, ORDERS[order], watched)

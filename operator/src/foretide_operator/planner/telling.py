@@ -5,7 +5,7 @@ The next best node is looked for only now, for each task as it is opened: no pla
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from foretide.placement.placing import Placing
 from foretide.placement.plan import Assignment, Waiting
@@ -17,6 +17,20 @@ SHORTEST_TOLD_PULL_SECONDS: Final = 0.1
 """Of a start-up nothing shorter is said to be a pull."""
 
 
+class Outlook(NamedTuple):
+    """What is expected on the planned node, and on the next best of another class; None where nothing is."""
+
+    here: Prospect | None = None
+    elsewhere: Prospect | None = None
+
+    @property
+    def regret_seconds(self) -> float:
+        """By how much the task would end sooner elsewhere; 0 where it would not."""
+        if self.here is None or self.elsewhere is None:
+            return 0.0
+        return max(self.here.finish_seconds - self.elsewhere.finish_seconds, 0.0)
+
+
 class Telling:
     """Words about the tasks of one plan; ``placing`` is what `plan_together` made of ``floor``. For one thread."""
 
@@ -25,10 +39,8 @@ class Telling:
         self._placing = placing
         self._tasks: dict[str, Waiting] = {}
 
-    def message(
-        self, pod: TaskPod, assignment: Assignment, node_class: str | None, percent: int, now_seconds: float
-    ) -> str:
-        """What the Event says of ``pod``, as it was before, assigned to a node of ``node_class``.
+    def outlook(self, assignment: Assignment, node_class: str | None, percent: int) -> Outlook:
+        """What is expected of a task assigned to a node of ``node_class``.
 
         ``percent`` of such tasks end by the bound that is told.
         """
@@ -36,18 +48,18 @@ class Telling:
             self._tasks = {each.key: each for each in self._floor.waiting}
         task = self._tasks.get(assignment.key)
         here = None if task is None else planned(assignment, task, node_class, percent)
-        elsewhere = None if task is None or here is None else next_best(self._placing, task, here.node_class, percent)
-        return opening_message(pod, assignment, here, elsewhere, now_seconds)
+        if task is None or here is None:
+            return Outlook()
+        return Outlook(here, next_best(self._placing, task, here.node_class, percent))
 
 
-def opening_message(
-    pod: TaskPod, assignment: Assignment, here: Prospect | None, elsewhere: Prospect | None, now_seconds: float
-) -> str:
-    """The words; ``here`` is what is expected on the planned node and ``elsewhere`` on the next best, if anything is.
+def opening_message(pod: TaskPod, assignment: Assignment, outlook: Outlook, now_seconds: float) -> str:
+    """The words of ``pod``, as it was before.
 
     The plan is a preference: what scheduler and extender make of it, the Pod's own Events say.
     """
     words = bare_message(pod, assignment)
+    here, elsewhere = outlook
     if assignment.node is None:
         return words
     if here is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -32,11 +32,13 @@ WATCH_SECONDS: Final = 60
 
 
 class View:
-    """Watches; every reader sees what was last heard."""
+    """Watches, of what lies in namespaces in those alone that are given, if any; readers see what was last heard."""
 
-    def __init__(self, client: KubeClient, *, clock: Callable[[], float]) -> None:
+    def __init__(self, client: KubeClient, namespaces: Sequence[str] = (), *, clock: Callable[[], float]) -> None:
         def watch(resource: Resource, reduce: Callable[[Object], Object]) -> WatchCache:
-            return WatchCache(client, resource, clock=clock, reduce=reduce, watch_seconds=WATCH_SECONDS)
+            return WatchCache(
+                client, resource, clock=clock, namespaces=namespaces, reduce=reduce, watch_seconds=WATCH_SECONDS
+            )
 
         self._pods = watch(PODS, reduce_pod)
         self._nodes = watch(NODES, reduce_node)

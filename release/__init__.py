@@ -1,0 +1,1 @@
+"""What a release consists of, and the version that all parts of it bear."""
