@@ -86,5 +86,10 @@ def test_a_service_that_cannot_load_its_model_says_why(installed: Installed, tmp
     installed.cluster.kubectl("delete", "pods", "-n", NAMESPACE, "-l", f"{LABEL_WORKLOAD}=served,{LABEL_ROLE}=run")
     row = installed.wait_condition("served", "Available", NAMESPACE, status="False", reason="ModelDigestMismatch")
     assert "model.file.sha256" in row["message"]
-    installed.client.delete(AIWORKLOADS, "served", NAMESPACE)
+
+
+def test_a_service_ends_when_its_workload_is_to_run_nothing_any_more(installed: Installed) -> None:
+    nothing: Object = {"objective": None, "run": {"mode": "None", "replicas": None}}
+    installed.client.patch(AIWORKLOADS, "served", {"spec": nothing}, NAMESPACE)
     installed.until("nothing is left", lambda: not installed.client.list_objects(DEPLOYMENTS, NAMESPACE))
+    installed.client.delete(AIWORKLOADS, "served", NAMESPACE)

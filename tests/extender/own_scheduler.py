@@ -33,12 +33,10 @@ def scheduler(
     file.write_text(
         yaml.safe_dump(
             {
-                "apiVersion": "kubescheduler.config.k8s.io/v1",
-                "kind": "KubeSchedulerConfiguration",
+                **configuration,
                 "leaderElection": {"leaderElect": False},
                 "clientConnection": {"kubeconfig": str(control_plane.kubeconfig)},
                 "profiles": [{"schedulerName": SCHEDULER}],
-                **configuration,
             }
         )
     )
