@@ -77,7 +77,7 @@ def test_a_call_uses_the_rights_that_cover_it_and_no_other(tmp_path: Path) -> No
 
 
 def test_a_patch_that_made_the_object_has_used_the_right_to_create(tmp_path: Path) -> None:
-    asked = {"resource": "configmaps", "namespace": "n", "name": "x"}
+    asked: dict[str, Any] = {"resource": "configmaps", "namespace": "n", "name": "x"}
     made = {call.right.verb for call in read(tmp_path, event("patch", code=201, **asked))}
     changed = {call.right.verb for call in read(tmp_path, event("patch", **asked))}
     assert (made, changed) == ({"patch", "create"}, {"patch"})
