@@ -224,7 +224,7 @@ def measured(item: Object) -> Object:
         bound_milliseconds=NOW_MILLISECONDS - 56_500,
     )
     item["metadata"]["annotations"][ANNOTATION_PREDICTION] = msgspec.json.encode(predicted).decode()
-    return {**item, "status": ended["status"]}
+    return {**item, "spec": ended["spec"], "status": ended["status"]}
 
 
 @pytest.mark.parametrize(("is_marked", "least"), [(True, 1), (False, 0)])

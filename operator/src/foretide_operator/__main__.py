@@ -59,6 +59,8 @@ def _run_until_told(operator: Operator, namespaces: tuple[str, ...]) -> None:
         working.add_done_callback(lambda _: told.put(None))
         told.get()
         operator.stop()
+        # A start under way leaves requests behind, which end with their connections: nobody is to act on that.
+        loop.call_soon_threadsafe(loop.set_exception_handler, lambda _loop, _context: None)
         loop.call_soon_threadsafe(stop_flag.set)
         working.result()
     loop.close()
