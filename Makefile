@@ -51,7 +51,7 @@ test-fast: $(READY) build/checkov/.ready ## The tests that need no cluster, no b
 
 test-kubernetes: $(READY) ## What of the tests needs a cluster, on another version of Kubernetes (VERSION=1.35.4)
 	@export FORETIDE_KUBERNETES=$(or $(VERSION),1.35.4); \
-	  $(BIN)/python -m devcluster preflight --install --for-tests; \
+	  $(BIN)/python -m devcluster preflight --install --for-tests && \
 	  $(BIN)/python -m pytest -m cluster tests/e2e tests/chart tests/extender tests/planner
 
 lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile and Go linters; warnings are errors
