@@ -115,6 +115,7 @@ def operator(cluster: Cluster, directory: Path, settings: Mapping[str, str]) -> 
         **os.environ,
         "KUBECONFIG": str(kubeconfig),
         "PYTHONSAFEPATH": "1",
+        "MALLOC_ARENA_MAX": "2",  # as in the operator's image
         "FORETIDE_NAMESPACE": SYSTEM,
         "FORETIDE_PROFILER_IMAGE_ONNX": "bench/profiler:onnx",
         "FORETIDE_PROFILER_IMAGE_TORCH": "bench/profiler:torch",
