@@ -29,7 +29,7 @@ from foretide_kube.names import (
 )
 from tests.chart.rendering import render
 from tests.e2e.prometheus import Prometheus, scraping
-from tests.e2e.workloads import onnx_workload, put_file
+from tests.e2e.workloads import onnx_service, onnx_workload, put_file
 from tests.installed import SYSTEM_NAMESPACE, Installed
 from tests.monitoring.expressions import as_asked, queries
 
@@ -95,13 +95,7 @@ def run_tasks(installed: Installed, content: bytes) -> dict[str, list[Task]]:
 def serve(installed: Installed, content: bytes) -> None:
     """Begin a service."""
     put_file(installed.client, "served", content, NAMESPACE)
-    manifest = onnx_workload("served", content)
-    manifest["spec"] |= {
-        "profiling": {"policy": "Never"},
-        "objective": {"latencyMilliseconds": 60_000},
-        "run": {"mode": "Deployment", "replicas": 1},
-    }
-    installed.client.create(AIWORKLOADS, manifest, NAMESPACE)
+    installed.client.create(AIWORKLOADS, onnx_service("served", content), NAMESPACE)
 
 
 def post(port: int, body: bytes) -> None:

@@ -13,7 +13,7 @@ import pytest
 from examples.models import make_onnx
 from foretide_kube.client import Object
 from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, LABEL_ROLE, LABEL_WORKLOAD, PODS
-from tests.e2e.workloads import onnx_workload, put_file
+from tests.e2e.workloads import onnx_service, put_file
 from tests.installed import Installed
 
 pytestmark = pytest.mark.cluster
@@ -48,13 +48,7 @@ def test_a_service_is_placed_by_its_latency_answers_and_every_request_is_paired(
     installed.namespace(NAMESPACE)
     content = make_onnx.build(tmp_path)["edge-cnn"].read_bytes()
     put_file(installed.client, "served", content, NAMESPACE)
-    manifest = onnx_workload("served", content)
-    manifest["spec"] |= {
-        "profiling": {"policy": "Never"},
-        "objective": {"latencyMilliseconds": 60_000},
-        "run": {"mode": "Deployment", "replicas": 1},
-    }
-    installed.client.create(AIWORKLOADS, manifest, NAMESPACE)
+    installed.client.create(AIWORKLOADS, onnx_service("served", content), NAMESPACE)
     installed.wait_condition(
         "served", "Admissible", NAMESPACE, status="True", reason="MeetsLatency", timeout_seconds=300
     )

@@ -20,6 +20,17 @@ def onnx_workload(name: str, content: bytes, *, sha256: str = "", limits: dict[s
     return workload(name, {"source": "ONNX", "file": file}, shape=[3, 256, 256], limits=limits)
 
 
+def onnx_service(name: str, content: bytes) -> Object:
+    """The same, served by one Pod and measured nowhere."""
+    manifest = onnx_workload(name, content)
+    manifest["spec"] |= {
+        "profiling": {"policy": "Never"},
+        "objective": {"latencyMilliseconds": 60_000},
+        "run": {"mode": "Deployment", "replicas": 1},
+    }
+    return manifest
+
+
 def torchvision_workload(name: str, architecture: str, *, shape: list[int] | None = None) -> Object:
     """A workload of a TorchVision architecture."""
     model = {"source": "TorchVision", "name": architecture}
