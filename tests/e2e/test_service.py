@@ -12,7 +12,7 @@ import pytest
 
 from examples.models import make_onnx
 from foretide_kube.client import Object
-from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, LABEL_ROLE, LABEL_WORKLOAD, PODS
+from foretide_kube.names import AIWORKLOADS, DEPLOYMENTS, LABEL_ROLE, LABEL_WORKLOAD, NODE_CLASSES, PODS
 from tests.e2e.workloads import onnx_service, put_file
 from tests.installed import Installed
 
@@ -38,6 +38,12 @@ def ask(port: int, times: int) -> list[Any]:
     return answers
 
 
+def probed(installed: Installed) -> set[str]:
+    """The node classes that were probed: a service goes to the best of those that are known when it is placed."""
+    classes = installed.client.list_objects(NODE_CLASSES)
+    return {each["metadata"]["name"] for each in classes if each.get("status", {}).get("probe")}
+
+
 def told(installed: Installed) -> Any:
     return installed.client.get(AIWORKLOADS, "served", NAMESPACE)["status"].get("service", {})
 
@@ -45,6 +51,7 @@ def told(installed: Installed) -> Any:
 def test_a_service_is_placed_by_its_latency_answers_and_every_request_is_paired(
     installed: Installed, tmp_path: Path
 ) -> None:
+    installed.until("both classes probed", lambda: probed(installed) >= {"edge-fast", "edge-slow"})
     installed.namespace(NAMESPACE)
     content = make_onnx.build(tmp_path)["edge-cnn"].read_bytes()
     put_file(installed.client, "served", content, NAMESPACE)
