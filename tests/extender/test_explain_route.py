@@ -67,9 +67,10 @@ class Api:
             return {"status": {"allowed": False}}
         return {"status": {"allowed": (wanted["verb"], wanted["resource"], wanted["namespace"]) in self.allowed}}
 
-    def find(self, _: Resource, name: str, namespace: str) -> Object | None:
+    def list_objects(self, _: Resource, namespace: str, *, field_selector: str) -> list[Object]:
         self.asked["pods"] += 1
-        return pod_object(name) if (namespace, name) == ("team", "task-1") else None
+        is_there = (namespace, field_selector) == ("team", "metadata.name=task-1")
+        return [pod_object("task-1")] if is_there else []
 
 
 @pytest.fixture
