@@ -161,9 +161,9 @@ class Cluster:
         """Return the words that start kubectl for this cluster."""
         return [str(self._programs["kubectl"]), "--kubeconfig", str(self.kubeconfig)]
 
-    def helm(self, *arguments: str, timeout_seconds: float | None = 300) -> str:
-        """Run helm on the host and return its stdout; raises `CommandError` with its stderr."""
-        helm = binaries.ensure(["helm"], self._progress)["helm"]
+    def helm(self, *arguments: str, program: str = "helm", timeout_seconds: float | None = 300) -> str:
+        """Run helm, or `helm4`, on the host and return its stdout; raises `CommandError` with its stderr."""
+        helm = binaries.ensure([program], self._progress)[program]
         return run([helm, "--kubeconfig", self.kubeconfig, *arguments], timeout_seconds=timeout_seconds)
 
     def exec_argv(self, *argv: str) -> list[str]:

@@ -16,6 +16,7 @@ from devcluster import Cluster, DevclusterError
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, NAMESPACES, Resource
 
+CHART = ROOT / "charts" / "foretide"
 SYSTEM_NAMESPACE = "foretide-system"
 VALUES = Path(__file__).with_name("installed-values.yaml")
 
@@ -83,11 +84,11 @@ class Installed:
             return str(error)
 
 
-def install(cluster: Cluster) -> Installed:
-    """Install the chart as the tests do and return when all of it is available."""
-    chart = ROOT / "charts" / "foretide"
-    arguments = ["install", "foretide", str(chart), "--namespace", SYSTEM_NAMESPACE, "--create-namespace"]
-    cluster.helm(*arguments, "--values", str(VALUES), "--wait", "--timeout", "8m", timeout_seconds=500)
+def install(cluster: Cluster, *words: str, chart: Path = CHART, program: str = "helm") -> Installed:
+    """Install a chart as the tests do and return when all of it is available; ``words`` are said to helm besides."""
+    arguments = ["install", "foretide", str(chart), "--namespace", SYSTEM_NAMESPACE, "--create-namespace", *words]
+    wait = ("--values", str(VALUES), "--wait", "--timeout", "8m")
+    cluster.helm(*arguments, *wait, program=program, timeout_seconds=500)
     return Installed(cluster, KubeClient.connect(str(cluster.kubeconfig)))
 
 

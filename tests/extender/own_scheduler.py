@@ -19,7 +19,13 @@ SCHEDULER = "stands-for-the-default"
 
 @contextmanager
 def scheduler(
-    control_plane: Cluster, directory: Path, port: int, authority: Authority, *, http_timeout: str
+    control_plane: Cluster,
+    directory: Path,
+    port: int,
+    authority: Authority,
+    *,
+    http_timeout: str,
+    name: str = SCHEDULER,
 ) -> Iterator[None]:
     """The stock scheduler with what the chart's notes say, save where the extender is and how long it waits."""
     notes = installation_notes("scheduler.mode=external", "scheduler.external.tlsSecret=tls")
@@ -36,7 +42,7 @@ def scheduler(
                 **configuration,
                 "leaderElection": {"leaderElect": False},
                 "clientConnection": {"kubeconfig": str(control_plane.kubeconfig)},
-                "profiles": [{"schedulerName": SCHEDULER}],
+                "profiles": [{"schedulerName": name}],
             }
         )
     )
