@@ -126,6 +126,11 @@ def older_definitions(cluster: HealthyCluster) -> None:
     del schema["properties"]["status"]["properties"]["service"]
 
 
+def failing_open(cluster: HealthyCluster) -> None:
+    opened = 'foretide_extender_fail_open_total{verb="filter",reason="Overloaded"} 5.0\n'
+    cluster.said["/metrics"] = (200, f"{CALLED}{opened}".encode())
+
+
 def unreachable(cluster: HealthyCluster) -> None:
     cluster.said["/readyz"] = ApiError(0, "NotForwarded", "port 8082 of Pod x: connection refused")
 
@@ -382,9 +387,9 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
     ),
     (
         "extender that fails open",
-        said("/metrics", 200, 'foretide_extender_fail_open_total{verb="filter",reason="Overloaded"} 5.0\n'),
+        failing_open,
         "Warning FailsOpen",
-        ("5, mostly Overloaded", "docs/scheduling.md#failing-open"),
+        ("5, mostly Overloaded", "of 12 filter calls", "docs/scheduling.md#failing-open"),
     ),
     (
         "unusable class name",
