@@ -90,14 +90,21 @@ def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
         parser.error("names stand for Pods of one namespace: leave out --all-namespaces and others, or the names")
 
     def in_one(client: KubeClient, namespace: str | None) -> int:
-        return release(
-            client,
-            namespace,
-            options.names,
-            is_trial=options.dry_run,
-            say=_say,
-            complain=lambda problem: _failed(problem, status=1),
-        )
+        try:
+            return release(
+                client,
+                namespace,
+                options.names,
+                is_trial=options.dry_run,
+                say=_say,
+                complain=lambda problem: _failed(problem, status=1),
+            )
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            return _failed(
+                _in_words(error), status=1
+            )  # in other namespaces one may, where this one is gone for example
 
     return _in_cluster(
         lambda client: max(
