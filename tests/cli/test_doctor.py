@@ -352,6 +352,7 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "Warning PolicyMissing",
         ("helm upgrade",),
     ),
+    ("policy never made", drop("validatingadmissionpolicies", "foretide-operator-jobs"), "Warning PolicyMissing", ()),
     ("untested Kubernetes", kubernetes("v1.41.0"), "Warning KubernetesUntested", ("v1.41.0", "allowUntestedVersion")),
     (
         "scheduler newer than the cluster",
