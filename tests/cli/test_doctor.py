@@ -619,6 +619,15 @@ def test_the_scheduler_that_suits_a_distribution_is_that_of_kubernetes_own_versi
     assert found["remedy"].endswith(" --set scheduler.image.tag=v1.35.4")
 
 
+def test_a_variable_that_stands_elsewhere_is_no_fault() -> None:
+    cluster = HealthyCluster()
+    containers = cluster.one("deployments", "foretide-operator")["spec"]["template"]["spec"]["containers"]
+    (image,) = [one for one in containers[0]["env"] if one["name"] == "FORETIDE_PROFILER_IMAGE_TORCH"]
+    del image["value"]
+    image["valueFrom"] = {"configMapKeyRef": {"name": "images", "key": "torch"}}
+    assert findings(cluster) == []
+
+
 def test_many_pods_of_one_mistake_are_one_finding() -> None:
     cluster = HealthyCluster()
     cluster.items["pods"] += [task(f"plain-{number}", schedulerName="default-scheduler") for number in range(4)]

@@ -118,7 +118,8 @@ def _own_images(deployment: Object) -> list[tuple[str, str]]:
     for container in containers_of(deployment["spec"]["template"]["spec"]):
         if container["name"] != _SCHEDULER_CONTAINER:
             found.append((container["name"], container["image"]))
-        found += [(each["name"], each["value"]) for each in container.get("env") or () if each["name"] in _PROFILERS]
+        variables = [each for each in container.get("env") or () if "value" in each]  # others stand somewhere else
+        found += [(each["name"], each["value"]) for each in variables if each["name"] in _PROFILERS]
     return found
 
 
