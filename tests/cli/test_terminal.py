@@ -61,6 +61,6 @@ def test_where_nobody_reads_on_it_ends_in_silence(words: list[str], saved: Path)
 
 
 def test_without_standard_output_it_does_what_is_asked(saved: Path) -> None:
-    words = [Path(sys.executable).parent / "foretide", "report", "page.html", "--from", "saved.json"]
+    words = [str(Path(sys.executable).parent / "foretide"), "report", "page.html", "--from", "saved.json"]
     done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *words], cwd=saved.parent, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
