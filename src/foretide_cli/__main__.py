@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +31,8 @@ from foretide_kube.forwarding import get_in_pod
 _NAME: Final = "foretide"
 _FEW: Final = 10
 """So many nodes a table shows if nothing else is asked for."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f]")
+"""What commands a terminal; ends of lines and tabs do not."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,27 +41,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
     try:
-        match options.command:
-            case "simulate":
-                return _simulate(options)
-            case "predict":
-                return _predict(options)
-            case "profile":
-                return _profile(options)
-            case "explain":
-                return _explain(options)
-            case "doctor":
-                return _doctor(options)
-            case "completion":
-                return _completion(options.shell)
-            case "import":
-                return _import(options)
-            case "export" | "report":
-                return _report(options, parser)
-            case _:
-                return _release(options, parser)
+        status = _do(options, parser)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever reads has enough, as head; what is flushed at the end must go somewhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return status
+
+
+def _do(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    match options.command:
+        case "simulate":
+            return _simulate(options)
+        case "predict":
+            return _predict(options)
+        case "profile":
+            return _profile(options)
+        case "explain":
+            return _explain(options)
+        case "doctor":
+            return _doctor(options)
+        case "completion":
+            return _completion(options.shell)
+        case "import":
+            return _import(options)
+        case "export" | "report":
+            return _report(options, parser)
+        case _:
+            return _release(options, parser)
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -70,7 +83,7 @@ def _simulate(options: argparse.Namespace) -> int:
         options.scenario,
         options.policy,
         as_json=options.output == "json",
-        say=print,
+        say=_say,
         complain=lambda problem: _failed(problem, status=2),
     )
 
@@ -85,7 +98,7 @@ def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
             namespace,
             options.names,
             is_trial=options.dry_run,
-            say=print,
+            say=_say,
             complain=lambda problem: _failed(problem, status=1),
         )
 
@@ -112,7 +125,7 @@ def _predict(options: argparse.Namespace) -> int:
             most_nodes=options.nodes,
             as_json=options.output == "json",
             clock=time.time,
-            say=print,
+            say=_say,
             complain=lambda problem: _failed(problem, status=1),
         )
     )
@@ -128,7 +141,7 @@ def _profile(options: argparse.Namespace) -> int:
         models=options.models,
         max_seconds=options.max_seconds,
         as_json=options.output == "json",
-        say=print,
+        say=_say,
         tell=lambda text: print(text, file=sys.stderr),
         complain=lambda problem: _failed(problem, status=1),
     )
@@ -144,7 +157,7 @@ def _explain(options: argparse.Namespace) -> int:
             most_nodes=options.nodes,
             as_json=options.output == "json",
             get=get_in_pod,
-            say=print,
+            say=_say,
             complain=lambda problem: _failed(problem, status=1),
         )
     )
@@ -159,7 +172,7 @@ def _doctor(options: argparse.Namespace) -> int:
             output=options.output,
             get=get_in_pod,
             clock=time.time,
-            say=print,
+            say=_say,
         )
     )
 
@@ -178,11 +191,11 @@ def _report(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
         return _failed(problem, status=1)
 
     if options.saved is None:
-        return _in_cluster(lambda client: of_cluster(client, options, say=print, complain=complain))
+        return _in_cluster(lambda client: of_cluster(client, options, say=_say, complain=complain))
     if options.explain or options.namespace:
         parser.error("--from reads what was saved: leave out --explain and --namespace, or --from")
     try:
-        return of_file(options, say=print, complain=complain)
+        return of_file(options, say=_say, complain=complain)
     except ExportError as error:
         return _failed(str(error), status=2)
 
@@ -199,7 +212,7 @@ def _import(options: argparse.Namespace) -> int:
             namespace=options.namespace,
             trusts_names=options.trust_names,
             is_trial=options.dry_run,
-            say=print,
+            say=_say,
             complain=lambda problem: _failed(problem, status=1),
         )
     )
@@ -223,7 +236,7 @@ def command_line(program: str) -> argparse.ArgumentParser:
         prog=program,
         description="Foretide in the cluster that KUBECONFIG names.",
         epilog="Exit status: 0 if what was asked was done, 1 if it was not, 2 for a wrong call, a file that cannot be "
-        "used, or no way to a cluster, 130 if it was interrupted.",
+        "used, or no way to a cluster, 130 if it was interrupted, 141 if nobody read on.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     words = (
@@ -331,9 +344,18 @@ def _in_words(error: ApiError) -> str:
     return f"the API server refused: {error.message or error.reason}"
 
 
+def _say(words: str) -> None:
+    """Print. What others wrote commands no terminal: control characters are told as in JSON, where they are data."""
+    print(_harmless(words))
+
+
 def _failed(problem: str, *, status: int) -> int:
-    print(f"foretide: {problem}", file=sys.stderr)
+    print(f"foretide: {_harmless(' '.join(problem.split()))}", file=sys.stderr)
     return status
+
+
+def _harmless(words: str) -> str:
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", words)
 
 
 if __name__ == "__main__":

@@ -126,6 +126,11 @@ def older_definitions(cluster: HealthyCluster) -> None:
     del schema["properties"]["status"]["properties"]["service"]
 
 
+def failing_open(cluster: HealthyCluster) -> None:
+    opened = 'foretide_extender_fail_open_total{verb="filter",reason="Overloaded"} 5.0\n'
+    cluster.said["/metrics"] = (200, f"{CALLED}{opened}".encode())
+
+
 def unreachable(cluster: HealthyCluster) -> None:
     cluster.said["/readyz"] = ApiError(0, "NotForwarded", "port 8082 of Pod x: connection refused")
 
@@ -358,7 +363,7 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "scheduler newer than the cluster, by digest",
         image_of_scheduler(f"registry.k8s.io/kube-scheduler:v1.37.0@sha256:{'1' * 64}"),
         "Error SchedulerVersion",
-        ("kube-scheduler:v1.37.0", "binds nothing", "--set scheduler.image.tag=v1.36.2"),
+        ("kube-scheduler:v1.37.0", "binds nothing", "--set scheduler.image.tag=v1.36.2 --set scheduler.image.digest="),
     ),
     ("other version installed", other_version, "Warning CommandVersion", ("9.9.9 is installed",)),
     (
@@ -382,9 +387,9 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
     ),
     (
         "extender that fails open",
-        said("/metrics", 200, 'foretide_extender_fail_open_total{verb="filter",reason="Overloaded"} 5.0\n'),
+        failing_open,
         "Warning FailsOpen",
-        ("5, mostly Overloaded", "docs/scheduling.md#failing-open"),
+        ("5, mostly Overloaded", "of 12 filter calls", "docs/scheduling.md#failing-open"),
     ),
     (
         "unusable class name",
@@ -603,6 +608,14 @@ def test_a_workload_where_nobody_watches_is_told_with_how_to_have_it_watched() -
     (found,) = [one for one in findings(cluster) if one["reason"] == "NamespaceNotWatched"]
     assert (found["object"].split("/")[0], found["value"]) == ("AIWorkload team", "team")
     assert "watchNamespaces={foretide-system,other,team}" in found["remedy"]
+
+
+def test_the_scheduler_that_suits_a_distribution_is_that_of_kubernetes_own_version() -> None:
+    cluster = HealthyCluster()
+    cluster.version = "v1.35.4-eks-1a2b3c"
+    (found,) = findings(cluster)
+    assert found["reason"] == "SchedulerVersion"
+    assert found["remedy"].endswith(" --set scheduler.image.tag=v1.35.4")
 
 
 def test_many_pods_of_one_mistake_are_one_finding() -> None:
