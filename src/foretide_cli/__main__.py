@@ -22,6 +22,7 @@ from foretide_cli.export.document import read as read_export
 from foretide_cli.export.importing import import_profiles
 from foretide_cli.manifests import ManifestError, read_workloads
 from foretide_cli.predict import predict
+from foretide_cli.profile import profile
 from foretide_cli.release import release
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.connecting import NoWayError, connect, own_namespace
@@ -56,6 +57,8 @@ def _do(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             return _simulate(options)
         case "predict":
             return _predict(options)
+        case "profile":
+            return _profile(options)
         case "explain":
             return _explain(options)
         case "doctor":
@@ -132,6 +135,22 @@ def _predict(options: argparse.Namespace) -> int:
             say=_say,
             complain=lambda problem: _failed(problem, status=1),
         )
+    )
+
+
+def _profile(options: argparse.Namespace) -> int:
+    try:
+        workloads = read_workloads(options.file, None, sys.stdin.read)
+    except ManifestError as error:
+        return _failed(str(error), status=2)
+    return profile(
+        workloads,
+        models=options.models,
+        max_seconds=options.max_seconds,
+        as_json=options.output == "json",
+        say=_say,
+        tell=lambda text: print(text, file=sys.stderr),
+        complain=lambda problem: _failed(problem, status=1),
     )
 
 
@@ -253,6 +272,22 @@ def command_line(program: str) -> argparse.ArgumentParser:
     command.add_argument("--order", choices=get_args(Order), default="Balanced", help="planner.order of the chart")
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     words = (
+        "Measure what an AIWorkload takes on this machine, without a cluster, by as many CPUs as are granted here. "
+        "docs/cli.md says what it needs."
+    )
+    command = commands.add_parser("profile", help="how long a workload takes on this machine", description=words)
+    command.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="manifest; - for stdin")
+    command.add_argument(
+        "--models",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="of model files, as spec.model.file.path names them",
+    )
+    words = "seconds that one measurement lasts at most; default: 30"
+    command.add_argument("--max-seconds", type=_seconds, default=30.0, metavar="N", help=words)
+    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    words = (
         "Tell why a Pod went where it went: every candidate with its terms, what was refused and why, and the plan. "
         "docs/explain.md describes the columns, and the rights that it takes."
     )
@@ -294,6 +329,16 @@ def _count(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; write one, as 10, or all")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write seconds, above 0 and up to 86400")
+    return seconds
 
 
 def _in_words(error: ApiError) -> str:

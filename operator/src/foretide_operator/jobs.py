@@ -32,6 +32,7 @@ from foretide_kube.names import (
     ROLE_RUN,
     child_name,
 )
+from foretide_kube.profiler_call import workload_arguments
 from foretide_operator.job_keys import measuring_key, probing_key, rollout_key, run_key
 from foretide_operator.pods import (
     class_affinity,
@@ -42,7 +43,6 @@ from foretide_operator.pods import (
     set_preference,
     set_scheduler,
     set_service,
-    workload_arguments,
 )
 from foretide_operator.settings import Settings
 
