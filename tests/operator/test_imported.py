@@ -43,7 +43,15 @@ def measured() -> Export:
     """A cluster whose operator has measured `cnn` on the class fast."""
     api = Api()
     measured_cluster(api)
-    export = gather(api.client, None, own="team", clock=lambda: 0.0, source="plant-1", version="0.1.0")
+    export = gather(
+        api.client,
+        None,
+        own="team",
+        clock=lambda: 0.0,
+        source="plant-1",
+        version="0.1.0",
+        progress=lambda _words: None,
+    )
     return msgspec.json.decode(encode(export), type=Export)
 
 
@@ -67,6 +75,7 @@ def imported(export: Export, api: Api, **options: Any) -> tuple[int, list[str], 
         api.client,
         **{"namespace": None, "trusts_names": False, "is_trial": False, **options},
         say=said.append,
+        progress=lambda _words: None,
         complain=complaints.append,
     )
     return status, said, complaints
