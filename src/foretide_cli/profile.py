@@ -13,11 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from foretide.results import Failure, ProfileResult, ResultError
 from foretide.termination_message import parse
-from foretide_cli.tables import table
+from foretide_cli.tables import Doubtful, Part, Table
+from foretide_cli.terminal import Show
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.profiler_call import workload_arguments
 
@@ -29,33 +28,29 @@ def profile(
     *,
     models: Path,
     max_seconds: float,
-    as_json: bool,
-    say: Callable[[str], None],
-    tell: Callable[[str], None],
+    show: Show,
+    progress: Callable[[str], None],
     complain: Callable[[str], object],
 ) -> int:
-    """Measure one after the other and print a table, or a list as JSON; 1 if one could not be measured.
+    """Measure one after the other and print what came of it; 1 if one could not be measured.
 
     ``models`` is the folder of their files, as ``spec.model.file.path`` names them; no measurement lasts longer than
-    ``max_seconds``. ``tell`` says which is under way, ``complain`` why one failed.
+    ``max_seconds``. ``progress`` says which is under way, ``complain`` why one failed.
     """
     if find_spec("foretide_profiler") is None:
         complain("the profiler is missing: pip install '.[kube]' './profiler-job[onnx,torch]' in Foretide's checkout")
         return 2
     measured: list[tuple[AIWorkload, ProfileResult]] = []
-    for workload in workloads:
-        tell(f"measuring {workload.metadata.name}, for {max_seconds:g} s at most")
+    for number, workload in enumerate(workloads, 1):
+        which = f"{number} of {len(workloads)}: {workload.metadata.name}"
+        progress(f"measuring workload {which}, for {max_seconds:g} s at most")
         arguments = [*workload_arguments(workload.spec, models), "--max-seconds", str(max_seconds)]
         result = _measured(arguments)
         if isinstance(result, ProfileResult):
             measured.append((workload, result))
         else:
             complain(f"{workload.metadata.name}: {result}")
-    if as_json:
-        found = [{"name": each.metadata.name, "measurement": result} for each, result in measured]
-        say(msgspec.json.encode(found).decode())
-    elif measured:
-        say(_told(measured))
+    show([{"name": each.metadata.name, "measurement": result} for each, result in measured], _told(measured))
     return 0 if len(measured) == len(workloads) else 1
 
 
@@ -75,19 +70,20 @@ def _measured(arguments: Sequence[str]) -> ProfileResult | str:
     return f"{result.reason}: {result.message}" if isinstance(result, Failure) else result
 
 
-def _told(measured: Sequence[tuple[AIWorkload, ProfileResult]]) -> str:
+def _told(measured: Sequence[tuple[AIWorkload, ProfileResult]]) -> list[Part]:
+    if not measured:
+        return []
     rows = [_HEADER, *(_row(workload, result) for workload, result in measured)]
     here = dict.fromkeys(
         f"on {each.cpu_model or each.architecture}, threads: {each.threads}, {each.runtime}"
         for each in (result.environment for _, result in measured)
     )
-    lines = [table(rows), "", *here]
-    lines += [
-        f"{workload.metadata.name}: do not rely on it ({result.unstable_reason})"
+    doubts = [
+        Doubtful(f"{workload.metadata.name}: do not rely on it ({result.unstable_reason})")
         for workload, result in measured
         if not result.stable
     ]
-    return "\n".join(lines)
+    return [Table(rows), (*here, *doubts)]
 
 
 def _row(workload: AIWorkload, result: ProfileResult) -> tuple[str, ...]:
@@ -100,5 +96,5 @@ def _row(workload: AIWorkload, result: ProfileResult) -> tuple[str, ...]:
         f"{result.load_milliseconds / 1e3:.1f}",
         f"{workload.spec.inferences * times.mean / 1e6:.1f}",
         f"{result.memory_peak_bytes / 2**20:.0f}",
-        "yes" if result.stable else "no",
+        "yes" if result.stable else Doubtful("no"),
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
-from foretide_cli.doctor.command import Output, doctor
+from foretide_cli.doctor.command import doctor
 from foretide_kube.client import ApiError, Object
 from release.versions import version
 from tests.chart.rendering import NAMESPACE
 from tests.cli.healthy_cluster import CALLED, EXTERNAL, OLD, READY, HealthyCluster, condition, part_of, task, waiting
+from tests.cli.shown import Shown
 from tests.extender.cluster_values import NOW_SECONDS, class_object
 from tests.planner.planner_values import time_text
 
@@ -21,23 +20,22 @@ RUNNING = {"phase": "Running", "conditions": READY}
 LATER = time_text(NOW_SECONDS - 30)
 
 
-def run(cluster: HealthyCluster, output: Output = "json") -> tuple[int, str]:
-    said: list[str] = []
+def run(cluster: HealthyCluster) -> tuple[int, Shown]:
+    shown = Shown()
     client: Any = cluster
     status = doctor(
         client,
         "team",
         system_namespace=NAMESPACE,
-        output=output,
         get=cluster.get_in_pod,
         clock=lambda: 0.0,
-        say=said.append,
+        show=shown,
     )
-    return status, "\n".join(said)
+    return status, shown
 
 
 def findings(cluster: HealthyCluster) -> list[Object]:
-    told = json.loads(run(cluster)[1])
+    told = run(cluster)[1].document
     return [finding for check in told["checks"] for finding in check["findings"]]
 
 
@@ -48,8 +46,8 @@ def test_a_healthy_cluster_has_no_findings(values: tuple[str, ...]) -> None:
     cluster = HealthyCluster(*values)
     if values == EXTERNAL:
         cluster.items["pods"][0] = asking(task())
-    status, text = run(cluster)
-    told = json.loads(text)
+    status, shown = run(cluster)
+    told = shown.document
     assert [finding for check in told["checks"] for finding in check["findings"]] == []
     assert {check["outcome"] for check in told["checks"]} == {"Healthy"}
     assert (status, told["missingRights"]) == (0, [])
@@ -483,8 +481,8 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
 def test_a_mistake_is_named_with_its_remedy(spoil: Spoil, kind: str, words: tuple[str, ...]) -> None:
     cluster = HealthyCluster()
     spoil(cluster)
-    status, text = run(cluster, "table")
-    assert_told(text, kind, words)
+    status, shown = run(cluster)
+    assert_told(shown.words, kind, words)
     assert status == (0 if kind.startswith("Note") else 1)
 
 
@@ -601,7 +599,7 @@ def test_a_mistake_of_external_mode_is_named_with_its_remedy(spoil: Spoil, kind:
     cluster = HealthyCluster(*EXTERNAL)
     asking(cluster.items["pods"][0])
     spoil(cluster)
-    assert_told(run(cluster, "table")[1], kind, words)
+    assert_told(run(cluster)[1].words, kind, words)
 
 
 def test_a_workload_where_nobody_watches_is_told_with_how_to_have_it_watched() -> None:
@@ -691,7 +689,7 @@ def test_the_installation_is_found_in_whatever_namespace_it_is() -> None:
     cluster = HealthyCluster()
     for each in (*cluster.items["deployments"], *cluster.items["pods"][1:]):
         each["metadata"]["namespace"] = "elsewhere"
-    told = json.loads(run(cluster)[1])
+    told = run(cluster)[1].document
     assert told["namespace"] == "elsewhere"
     assert [check["outcome"] for check in told["checks"]] == ["Healthy"] * 9
 
@@ -711,8 +709,8 @@ def test_a_missing_right_is_told_and_the_rest_is_checked(plural: str, right: str
     cluster = HealthyCluster()
     cluster.refused.add(plural)
     kubernetes("v1.28.0")(cluster)
-    status, text = run(cluster)
-    told = json.loads(text)
+    status, shown = run(cluster)
+    told = shown.document
     assert right in told["missingRights"]
     outcomes = {each["check"]: each["outcome"] for each in told["checks"]}
     assert outcomes[check] == "NotChecked"
@@ -725,10 +723,11 @@ def test_a_missing_right_is_told_and_the_rest_is_checked(plural: str, right: str
 def test_without_the_right_to_forward_ports_the_rest_is_checked() -> None:
     cluster = HealthyCluster()
     cluster.said["/readyz"] = ApiError(403, "Forbidden", "no")
-    status, text = run(cluster, "table")
+    status, shown = run(cluster)
     assert status == 0
-    assert "create pods/portforward in namespace foretide-system" in text
-    assert "extender" in next(line for line in text.splitlines() if "not all could be checked: extenders" in line)
+    assert "create pods/portforward in namespace foretide-system" in shown.words
+    (unread,) = [line for line in shown.words.splitlines() if "not all could be checked: extenders" in line]
+    assert unread.startswith("extender ")
 
 
 def test_who_may_read_one_namespace_alone_has_that_one_checked() -> None:
@@ -740,14 +739,22 @@ def test_who_may_read_one_namespace_alone_has_that_one_checked() -> None:
     assert [each["reason"] for each in findings(cluster)] == ["UnknownModel"]
 
 
-def test_yaml_and_json_say_the_same() -> None:
-    cluster = HealthyCluster()
-    second_installation(cluster)
-    assert yaml.safe_load(run(cluster, "yaml")[1]) == json.loads(run(cluster, "json")[1])
+def test_what_is_wrong_stands_out_by_how_wrong_it_is() -> None:
+    healthy, broken, worse = HealthyCluster(), HealthyCluster(), HealthyCluster(*EXTERNAL)
+    kubernetes("v1.28.0")(broken)
+    asking(worse.items["pods"][0])
+    add("deployments", AUTOSCALER)(worse)
+    assert "\x1b[3" not in run(healthy)[1].styled
+    assert stands_out(run(broken)[1].styled, "31") == ["1 error", "Error KubernetesTooOld"]
+    assert stands_out(run(worse)[1].styled, "33") == ["1 warning", "Warning AutoscalerBlind"]
+
+
+def stands_out(styled: str, code: str) -> list[str]:
+    return [each.split("\x1b")[0].split(":")[0] for each in styled.split(f"\x1b[{code}m")[1:]]
 
 
 def test_the_header_tells_what_is_installed() -> None:
-    text = run(HealthyCluster(), "table")[1]
+    text = run(HealthyCluster())[1].words
     rows = [line.split(maxsplit=1) for line in text.splitlines()[:8]]
     assert ["asked", "12 filter calls since it was started"] in rows
     assert ["mode", "secondary"] in rows
