@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m release", description="Build a release into dist/.")
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--cyclonedx", type=Path, help="the program cyclonedx-py, which writes bills of materials")
-    asked.add_argument("--version", help="only name this version in every file that tells it")
+    asked.add_argument("--version", type=_number, help="only name this version in every file that tells it")
     options = parser.parse_args(arguments)
     if options.version:
         write(options.version)
@@ -56,6 +57,13 @@ def main(arguments: list[str]) -> int:
     for made in sorted(DIST.iterdir()):
         print(f"{made.stat().st_size / 1000:9,.0f} kB  {made.relative_to(ROOT)}")
     return 0
+
+
+def _number(text: str) -> str:
+    """A version that is the same to Python and to helm, which write others in ways of their own."""
+    if not re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is no version; write three numbers, as 1.2.3")
+    return text
 
 
 def _run(words: list[str], folder: Path = ROOT) -> None:

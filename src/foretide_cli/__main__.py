@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, get_args
 
@@ -20,8 +22,10 @@ from foretide_cli.export.document import read as read_export
 from foretide_cli.export.importing import import_profiles
 from foretide_cli.manifests import ManifestError, read_workloads
 from foretide_cli.predict import predict
+from foretide_cli.profile import profile
 from foretide_cli.release import release
-from foretide_kube.client import ApiError, KubeClient
+from foretide_cli.terminal import Parser, Terminal, add_output
+from foretide_kube.client import ApiError
 from foretide_kube.connecting import NoWayError, connect, own_namespace
 from foretide_kube.forwarding import get_in_pod
 
@@ -34,177 +38,176 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do as ``arguments`` say; 0 if it was done, 1 if not, 2 for a wrong call or without a way to the API server."""
     parser = command_line(_program())
     options = parser.parse_args(arguments)
+    terminal = Terminal(getattr(options, "output", "table"))
     logging.basicConfig(level=logging.ERROR, format="foretide: %(message)s", stream=sys.stderr)
     try:
-        match options.command:
-            case "simulate":
-                return _simulate(options)
-            case "predict":
-                return _predict(options)
-            case "explain":
-                return _explain(options)
-            case "doctor":
-                return _doctor(options)
-            case "completion":
-                return _completion(options.shell)
-            case "import":
-                return _import(options)
-            case "export" | "report":
-                return _report(options, parser)
-            case _:
-                return _release(options, parser)
+        status = _done(options, parser, terminal)
+        print(end="", flush=True)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever reads has enough, as head; what is flushed at the end must go somewhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    finally:
+        terminal.progress("")
+    return status
 
 
-def _simulate(options: argparse.Namespace) -> int:
+def _done(options: argparse.Namespace, parser: argparse.ArgumentParser, terminal: Terminal) -> int:
+    """What the command comes to; each thing that it cannot do without is one line where that is missing."""
+    try:
+        return _do(options, parser, terminal)
+    except (ExportError, ManifestError, NoWayError) as error:
+        return terminal.complain(str(error), status=2)
+    except ApiError as error:
+        return terminal.complain(_in_words(error))
+
+
+def _do(options: argparse.Namespace, parser: argparse.ArgumentParser, terminal: Terminal) -> int:
+    match options.command:
+        case "simulate":
+            return _simulate(options, terminal)
+        case "predict":
+            return _predict(options, terminal)
+        case "profile":
+            return profile(
+                read_workloads(options.file, None, sys.stdin.read),
+                models=options.models,
+                max_seconds=options.max_seconds,
+                show=terminal.show,
+                progress=terminal.progress,
+                complain=terminal.complain,
+            )
+        case "explain":
+            return _explain(options, terminal)
+        case "doctor":
+            return _doctor(options, terminal)
+        case "completion":
+            return _completion(options.shell, terminal)
+        case "import":
+            return _import(options, terminal)
+        case "export" | "report":
+            return _report(options, parser, terminal)
+        case _:
+            return _release(options, parser, terminal)
+
+
+def _simulate(options: argparse.Namespace, terminal: Terminal) -> int:
     try:
         from foretide_cli.simulate import audit, simulate  # noqa: PLC0415  what the other commands do without
     except ImportError as error:
-        return _failed(f"{error.name} is missing: pip install '.[simulate]' in the checkout of Foretide", status=2)
+        missing = f"{error.name} is missing: pip install '.[simulate]' in the checkout of Foretide"
+        return terminal.complain(missing, status=2)
     do = audit if options.audit else simulate
     return do(
         options.scenario,
         options.policy,
-        as_json=options.output == "json",
-        say=print,
-        complain=lambda problem: _failed(problem, status=2),
+        show=terminal.show,
+        progress=terminal.progress,
+        complain=lambda problem: terminal.complain(problem, status=2),
     )
 
 
-def _release(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+def _release(options: argparse.Namespace, parser: argparse.ArgumentParser, terminal: Terminal) -> int:
     if options.names and (options.all_namespaces or len(options.namespace or ()) > 1):
         parser.error("names stand for Pods of one namespace: leave out --all-namespaces and others, or the names")
+    client = connect()
 
-    def in_one(client: KubeClient, namespace: str | None) -> int:
-        return release(
-            client,
-            namespace,
-            options.names,
-            is_trial=options.dry_run,
-            say=print,
-            complain=lambda problem: _failed(problem, status=1),
-        )
+    def in_one(namespace: str | None) -> int:
+        try:
+            return release(
+                client,
+                namespace,
+                options.names,
+                is_trial=options.dry_run,
+                say=terminal.say,
+                complain=terminal.complain,
+            )
+        except ApiError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            return terminal.complain(_in_words(error))  # in others one may, where this one is gone for example
 
-    return _in_cluster(
-        lambda client: max(
-            [
-                in_one(client, namespace)
-                for namespace in ([None] if options.all_namespaces else options.namespace or [own_namespace()])
-            ]
-        )
+    return max(map(in_one, [None] if options.all_namespaces else options.namespace or [own_namespace()]))
+
+
+def _predict(options: argparse.Namespace, terminal: Terminal) -> int:
+    workloads = read_workloads(options.file, options.namespace, sys.stdin.read, own_namespace)
+    return predict(
+        connect(),
+        workloads,
+        order=options.order,
+        most_nodes=options.nodes,
+        clock=time.time,
+        show=terminal.show,
+        complain=terminal.complain,
     )
 
 
-def _predict(options: argparse.Namespace) -> int:
-    try:
-        workloads = read_workloads(options.file, options.namespace, sys.stdin.read, own_namespace)
-    except ManifestError as error:
-        return _failed(str(error), status=2)
-    return _in_cluster(
-        lambda client: predict(
-            client,
-            workloads,
-            order=options.order,
-            most_nodes=options.nodes,
-            as_json=options.output == "json",
-            clock=time.time,
-            say=print,
-            complain=lambda problem: _failed(problem, status=1),
-        )
+def _explain(options: argparse.Namespace, terminal: Terminal) -> int:
+    client = connect()
+    return explain(
+        client,
+        options.namespace or own_namespace(),
+        options.name,
+        system_namespace=options.system_namespace,
+        most_nodes=options.nodes,
+        get=get_in_pod,
+        show=terminal.show,
+        complain=terminal.complain,
     )
 
 
-def _explain(options: argparse.Namespace) -> int:
-    return _in_cluster(
-        lambda client: explain(
-            client,
-            options.namespace or own_namespace(),
-            options.name,
-            system_namespace=options.system_namespace,
-            most_nodes=options.nodes,
-            as_json=options.output == "json",
-            get=get_in_pod,
-            say=print,
-            complain=lambda problem: _failed(problem, status=1),
-        )
+def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
+    client = connect()
+    return doctor(
+        client,
+        options.namespace or own_namespace(),
+        system_namespace=options.system_namespace,
+        get=get_in_pod,
+        clock=time.time,
+        show=terminal.show,
     )
 
 
-def _doctor(options: argparse.Namespace) -> int:
-    return _in_cluster(
-        lambda client: doctor(
-            client,
-            options.namespace or own_namespace(),
-            system_namespace=options.system_namespace,
-            output=options.output,
-            get=get_in_pod,
-            clock=time.time,
-            say=print,
-        )
-    )
-
-
-def _completion(shell: str) -> int:
+def _completion(shell: str, terminal: Terminal) -> int:
     try:
         import shtab  # noqa: PLC0415  what the other commands do without
     except ImportError:
-        return _failed("shtab is missing: pip install '.[kube]' in the checkout of Foretide", status=2)
-    print(shtab.complete(command_line(_NAME), shell=shell))
+        return terminal.complain("shtab is missing: pip install '.[kube]' in the checkout of Foretide", status=2)
+    terminal.say(shtab.complete(command_line(_NAME), shell=shell))
     return 0
 
 
-def _report(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    def complain(problem: str) -> int:
-        return _failed(problem, status=1)
-
+def _report(options: argparse.Namespace, parser: argparse.ArgumentParser, terminal: Terminal) -> int:
     if options.saved is None:
-        return _in_cluster(lambda client: of_cluster(client, options, say=print, complain=complain))
+        return of_cluster(connect(), options, terminal)
     if options.explain or options.namespace:
         parser.error("--from reads what was saved: leave out --explain and --namespace, or --from")
-    try:
-        return of_file(options, say=print, complain=complain)
-    except ExportError as error:
-        return _failed(str(error), status=2)
+    return of_file(options, terminal)
 
 
-def _import(options: argparse.Namespace) -> int:
-    try:
-        export = read_export(options.saved)
-    except ExportError as error:
-        return _failed(str(error), status=2)
-    return _in_cluster(
-        lambda client: import_profiles(
-            export,
-            client,
-            namespace=options.namespace,
-            trusts_names=options.trust_names,
-            is_trial=options.dry_run,
-            say=print,
-            complain=lambda problem: _failed(problem, status=1),
-        )
+def _import(options: argparse.Namespace, terminal: Terminal) -> int:
+    export = read_export(options.saved)
+    return import_profiles(
+        export,
+        connect(),
+        namespace=options.namespace,
+        trusts_names=options.trust_names,
+        is_trial=options.dry_run,
+        say=terminal.say,
+        progress=terminal.progress,
+        complain=terminal.complain,
     )
-
-
-def _in_cluster(do: Callable[[KubeClient], int]) -> int:
-    """What ``do`` comes to with the cluster that KUBECONFIG names; each way to fail is one line."""
-    try:
-        client = connect()
-    except NoWayError as error:
-        return _failed(str(error), status=2)
-    try:
-        return do(client)
-    except ApiError as error:
-        return _failed(_in_words(error), status=1)
 
 
 def command_line(program: str) -> argparse.ArgumentParser:
     """The parser of all commands; ``program`` is what the command is called."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="Foretide in the cluster that KUBECONFIG names.",
         epilog="Exit status: 0 if what was asked was done, 1 if it was not, 2 for a wrong call, a file that cannot be "
-        "used, or no way to a cluster, 130 if it was interrupted.",
+        "used, or no way to a cluster, 130 if it was interrupted, 141 if nobody read on.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     words = (
@@ -214,7 +217,7 @@ def command_line(program: str) -> argparse.ArgumentParser:
     command.add_argument("scenario", type=Path, metavar="FILE")
     command.add_argument("--policy", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
     command.add_argument("--audit", action="store_true", help="why the plan left nodes idle, and whether it was right")
-    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    add_output(command)
     words = (
         "Tell what a task of an AIWorkload takes on each node class, and when it would end on each node now; "
         "nothing is made. docs/cli.md says where the figures are from."
@@ -231,7 +234,23 @@ def command_line(program: str) -> argparse.ArgumentParser:
         "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
     )
     command.add_argument("--order", choices=get_args(Order), default="Balanced", help="planner.order of the chart")
-    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    add_output(command)
+    words = (
+        "Measure what an AIWorkload takes on this machine, without a cluster, by as many CPUs as are granted here. "
+        "docs/cli.md says what it needs."
+    )
+    command = commands.add_parser("profile", help="how long a workload takes on this machine", description=words)
+    command.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="manifest; - for stdin")
+    command.add_argument(
+        "--models",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="of model files, as spec.model.file.path names them",
+    )
+    words = "seconds that one measurement lasts at most; default: 30"
+    command.add_argument("--max-seconds", type=_seconds, default=30.0, metavar="N", help=words)
+    add_output(command)
     words = (
         "Tell why a Pod went where it went: every candidate with its terms, what was refused and why, and the plan. "
         "docs/explain.md describes the columns, and the rights that it takes."
@@ -246,7 +265,7 @@ def command_line(program: str) -> argparse.ArgumentParser:
     command.add_argument(
         "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
     )
-    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    add_output(command)
     add_doctor(commands)
     add_parsers(commands)
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
@@ -276,6 +295,16 @@ def _count(text: str) -> int | None:
     return int(text)
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write seconds, above 0 and up to 86400")
+    return seconds
+
+
 def _in_words(error: ApiError) -> str:
     if error.status == 0:
         return f"the API server cannot be reached: {error.message}"
@@ -284,11 +313,6 @@ def _in_words(error: ApiError) -> str:
     if error.is_not_found:
         return f"the cluster lacks what is asked for ({error.message}); is Foretide installed there? docs/install.md"
     return f"the API server refused: {error.message or error.reason}"
-
-
-def _failed(problem: str, *, status: int) -> int:
-    print(f"foretide: {problem}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

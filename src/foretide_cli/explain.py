@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
-
 from foretide_cli.asking import Extenders, NotToldError
 from foretide_cli.extenders import Get
-from foretide_cli.tables import some, table
+from foretide_cli.tables import Part, Table, Wrong, some
+from foretide_cli.terminal import Show
 from foretide_kube.client import KubeClient
 from foretide_kube.explanation import NOW, Candidates, Explanation, Placed, Planned, Step
 
@@ -25,9 +24,8 @@ def explain(
     *,
     system_namespace: str,
     most_nodes: int | None,
-    as_json: bool,
     get: Get,
-    say: Callable[[str], None],
+    show: Show,
     complain: Callable[[str], int],
 ) -> int:
     """Print what is known of a Pod; what ``complain`` gives where nothing is.
@@ -41,24 +39,25 @@ def explain(
         return complain(str(error))
     if best.status == "NotFound":
         return complain(best.message)
-    say(msgspec.json.encode(best).decode() if as_json else in_words(best, most_nodes))
+    show(best, parts_of(best, most_nodes))
     if best.status != "Decided":
         for problem in problems:
             complain(f"another replica may know more: {problem}")
     return 0
 
 
-def in_words(told: Explanation, most_nodes: int | None) -> str:
+def parts_of(told: Explanation, most_nodes: int | None) -> list[Part]:
     """A header of facts, the best candidates with their terms, and the refused nodes by reason."""
-    parts = [table(_facts(told), left=2)]
+    parts: list[Part] = [Table(_facts(told), left=2, headed=False)]
     if told.candidates:
         parts.append(_candidates(told.candidates, most_nodes))
     if told.refused:
         rows = [("refused", "why", "nodes")]
         rows += [(each.reason, each.message, some(each.nodes)) for each in told.refused[:most_nodes]]
         hidden = len(told.refused) - len(rows) + 1
-        parts.append(table(rows, left=3) + (f"\n{hidden} more reasons; --nodes all shows them" if hidden else ""))
-    return "\n\n".join(parts)
+        notes = [f"{hidden} more reasons; --nodes all shows them"] if hidden else []
+        parts.append(Table(rows, left=3, notes=notes))
+    return parts
 
 
 def _facts(told: Explanation) -> list[tuple[str, str]]:
@@ -81,8 +80,10 @@ def _grounds(told: Explanation) -> list[tuple[str, str]]:
     if told.filter is not None:
         facts.append(("filter", _step(told.filter)))
     if told.prioritize is not None:
-        worth = "; a point adds 10 × the extender's weight to a node's total" if told.prioritize.source else ""
-        facts.append(("scores", _step(told.prioritize) + worth))
+        scores = _step(told.prioritize)
+        if told.prioritize.source:
+            scores += "; a point adds 10 × the extender's weight to a node's total"
+        facts.append(("scores", scores))
     if told.overruled:
         facts.append(("set aside", f"{', '.join(told.overruled)}: would have refused all nodes"))
     versions = dict.fromkeys(each.model_version for each in told.candidates if each.model_version)
@@ -102,7 +103,7 @@ def _placed(placed: Placed | None) -> list[tuple[str, str]]:
 
 
 def _step(step: Step) -> str:
-    return f"failed open: {step.failed_open}" if step.failed_open else f"rests on {step.source}"
+    return Wrong(f"failed open: {step.failed_open}") if step.failed_open else f"rests on {step.source}"
 
 
 def _planned(planned: Planned) -> list[tuple[str, str]]:
@@ -121,7 +122,7 @@ def _planned(planned: Planned) -> list[tuple[str, str]]:
     return facts
 
 
-def _candidates(candidates: Sequence[Candidates], most_nodes: int | None) -> str:
+def _candidates(candidates: Sequence[Candidates], most_nodes: int | None) -> Table:
     header = ("node", "class", "source", "score", "seconds", "start-up", "work", "pull", "contention", "sharing")
     rows: list[tuple[str, ...]] = [(*header, "median", "upper", "others there")]
     shown = nodes = 0
@@ -131,7 +132,7 @@ def _candidates(candidates: Sequence[Candidates], most_nodes: int | None) -> str
             rows.append(_row(each))
             shown += len(each.nodes)
     hidden = nodes - shown
-    return table(rows, left=3) + (f"\n{hidden} more nodes; --nodes all shows them" if hidden > 0 else "")
+    return Table(rows, left=3, notes=[f"{hidden} more nodes; --nodes all shows them"] if hidden > 0 else [])
 
 
 def _row(each: Candidates) -> tuple[str, ...]:

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
-
 from foretide.placement.order import Order
 from foretide.placement.plan import (
     NO_ELIGIBLE_NODE,
@@ -19,7 +17,8 @@ from foretide.placement.plan import (
 from foretide_cli.cluster import Seen, see
 from foretide_cli.forecast import Forecast, OfClass, forecast
 from foretide_cli.now import Now, Planned
-from foretide_cli.tables import table
+from foretide_cli.tables import Doubtful, Part, Table, Wrong
+from foretide_cli.terminal import Show
 from foretide_kube.client import KubeClient
 from foretide_kube.kinds.aiworkload import AIWorkload
 
@@ -42,22 +41,18 @@ def predict(
     *,
     order: Order,
     most_nodes: int | None,
-    as_json: bool,
     clock: Callable[[], float],
-    say: Callable[[str], None],
+    show: Show,
     complain: Callable[[str], object],
 ) -> int:
     """Print what is expected of each of ``workloads``; 1 if nothing is of one of them.
 
-    ``most_nodes`` is how many nodes a table shows, None for all; JSON has all. ``clock`` gives seconds since the epoch.
-    ApiError where the cluster says nothing.
+    ``most_nodes`` is how many nodes a table shows, None for all; documents have all. ``clock`` gives seconds since the
+    epoch. ApiError where the cluster says nothing.
     """
     seen = see(client, {each.metadata.namespace for each in workloads}, clock)
     found = [forecast(each, seen, order=order) for each in workloads]
-    if as_json:
-        say(msgspec.json.encode(found).decode())
-    else:
-        say("\n\n".join(_in_words(each, most_nodes) for each in found))
+    show(found, [part for each in found for part in _parts(each, most_nodes)])
     for each in found:
         for warning in each.warnings:
             complain(warning)
@@ -74,35 +69,35 @@ def _complain_of_rights(seen: Seen, complain: Callable[[str], object]) -> None:
         complain(f"{lost}missing rights: {', '.join(seen.missing)} (ClusterRole foretide-predict gives them)")
 
 
-def _in_words(found: Forecast, most_nodes: int | None) -> str:
+def _parts(found: Forecast, most_nodes: int | None) -> list[Part]:
     what = "requests of one inference" if found.is_service else f"tasks of {found.inferences} inferences"
-    parts = [f"{found.namespace}/{found.name}, {what}: {found.knowledge}"]
+    parts: list[Part] = [f"{found.namespace}/{found.name}, {what}: {found.knowledge}"]
     if found.classes:
         parts.append(_classes(found.classes, found.percentile, is_service=found.is_service))
     if found.now is not None and found.is_service:
         parts.append(_of_service(found, found.now))
     elif found.now is not None:
         parts += [_summary(found, found.now), *_nodes(found.now, most_nodes, percentile=found.percentile)]
-    return "\n\n".join(parts)
+    return parts
 
 
-def _of_service(found: Forecast, now: Now) -> str:
+def _of_service(found: Forecast, now: Now) -> tuple[str, ...]:
     """Where the Pods of a service would go, and where requests keep to what is asked for."""
     places = Counter(each.node for each in now.tasks if each.node is not None)
     told = ", ".join(f"{node} ({count})" if count > 1 else node for node, count in places.items())
-    lines = [f"now its Pods would go to {told}" if told else "now there is no room for its Pods"]
+    lines = [f"now its Pods would go to {told}" if told else Wrong("now there is no room for its Pods")]
     if found.latency_seconds is not None:
         kept = [
             each.node_class
             for each in found.classes
             if each.work_quantile_seconds is not None and each.work_quantile_seconds <= found.latency_seconds
         ]
-        where = f"on idle nodes of {', '.join(kept)}" if kept else "nowhere"
-        lines.append(f"the latency of {1e3 * found.latency_seconds:.0f} ms is kept with {found.percentile} % {where}")
-    return "\n".join([*lines, *now.notes])
+        head = f"the latency of {1e3 * found.latency_seconds:.0f} ms is kept with {found.percentile} %"
+        lines.append(f"{head} on idle nodes of {', '.join(kept)}" if kept else Wrong(f"{head} nowhere"))
+    return (*lines, *now.notes)
 
 
-def _classes(classes: Sequence[OfClass], percentile: int, *, is_service: bool) -> str:
+def _classes(classes: Sequence[OfClass], percentile: int, *, is_service: bool) -> Table:
     """The table of classes; columns in which nothing is known are left out."""
     columns: list[tuple[str, Callable[[OfClass], str]]] = [
         ("class", lambda row: row.node_class),
@@ -126,10 +121,10 @@ def _classes(classes: Sequence[OfClass], percentile: int, *, is_service: bool) -
         columns.pop()
     cells = [(title, [shown(row) for row in classes]) for title, shown in columns]
     kept = [(title, column) for title, column in cells if any(cell != _UNKNOWN for cell in column)]
-    return table([[title for title, _ in kept], *zip(*(column for _, column in kept), strict=True)], left=2)
+    return Table([[title for title, _ in kept], *zip(*(column for _, column in kept), strict=True)], left=2)
 
 
-def _summary(found: Forecast, now: Now) -> str:
+def _summary(found: Forecast, now: Now) -> tuple[str, ...]:
     """What the plan says of the tasks, in some lines."""
     percentile, count, in_all = found.percentile, len(now.tasks), now.tasks_in_all
     placed = [each for each in now.tasks if each.node is not None]
@@ -145,10 +140,10 @@ def _summary(found: Forecast, now: Now) -> str:
         if len(placed) > 1:
             lines.append(f"the last{' of these' if later else ''} {_told(placed[-1], percentile)}")
     for reason, times in Counter(each.reason for each in now.tasks if each.reason).items():
-        lines.append(f"{'' if count == 1 else f'{times} of {count}: '}{REASONS.get(reason, reason)}")
+        lines.append(Doubtful(f"{'' if count == 1 else f'{times} of {count}: '}{REASONS.get(reason, reason)}"))
     if found.deadline_seconds is not None and any(each.end_seconds is not None for each in placed):
         lines.append(_deadline(found.deadline_seconds, now.tasks, percentile))
-    return "\n".join([*lines, *now.notes])
+    return (*lines, *now.notes)
 
 
 def _told(task: Planned, percentile: int) -> str:
@@ -167,13 +162,14 @@ def _deadline(deadline_seconds: float, tasks: Sequence[Planned], percentile: int
     sure = sum(each.quantile_seconds is not None and each.quantile_seconds <= deadline_seconds for each in tasks)
     head = f"the deadline of {deadline_seconds:.1f} s"
     if len(tasks) > 1:
-        return f"{head} is kept by {likely} of {len(tasks)}, by {sure} with {percentile} %"
+        tone = str if sure == len(tasks) else Doubtful if likely == len(tasks) else Wrong
+        return tone(f"{head} is kept by {likely} of {len(tasks)}, by {sure} with {percentile} %")
     if sure:
         return f"{head} is kept with {percentile} %"
-    return f"{head} is {'kept if all goes as expected' if likely else 'missed'}"
+    return Doubtful(f"{head} is kept if all goes as expected") if likely else Wrong(f"{head} is missed")
 
 
-def _nodes(now: Now, most: int | None, *, percentile: int) -> list[str]:
+def _nodes(now: Now, most: int | None, *, percentile: int) -> list[Table]:
     """The table of nodes, and what it leaves out."""
     if not now.nodes:
         return []
@@ -199,7 +195,7 @@ def _nodes(now: Now, most: int | None, *, percentile: int) -> list[str]:
         left.append(f"{len(now.nodes) - len(shown)} more, see --nodes all")
     if now.nodes_left_out:
         left.append(f"{now.nodes_left_out} left out: cannot run it, no room in sight, or of a class without prediction")
-    return [table(rows, left=2) + "".join(f"\n({words})" for words in left)]
+    return [Table(rows, left=2, notes=[f"({words})" for words in left])]
 
 
 def _seconds(value: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.names import Resource
@@ -12,16 +12,19 @@ from foretide_kube.readable import readable
 
 T = TypeVar("T")
 
+_TOLD_EVERY: Final = 500
+
 
 class Reader:
     """Reads objects, each as ``reduce`` makes it and without those that it makes nothing of.
 
     ``missing`` names the rights for what was refused, of which ``unread`` are the kinds, by plural, that could not be
-    listed as a whole. Any other ApiError is raised.
+    listed as a whole. Any other ApiError is raised. ``progress`` is told what is being read, and how much of it was.
     """
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: KubeClient, progress: Callable[[str], None] = lambda _words: None) -> None:
         self._client = client
+        self._progress = progress
         self.missing: list[str] = []
         self.unread: set[str] = set()
 
@@ -80,11 +83,18 @@ class Reader:
         label_selector: str,
         field_selector: str,
     ) -> list[T] | None:
-        def kept(item: Object) -> Object:
-            return {"found": reduce(item)}
-
         name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
         where = f" in namespace {namespace}" if namespace else " in all namespaces" if resource.namespaced else ""
+        count = 0
+
+        def kept(item: Object) -> Object:
+            nonlocal count
+            count += 1
+            if count % _TOLD_EVERY == 0:
+                self._progress(f"reading {name}{where}: {count:,}")
+            return {"found": reduce(item)}
+
+        self._progress(f"reading {name}{where}")
         listed = self.may(
             f"list {name}{where}",
             lambda: self._client.list_objects_with_version(

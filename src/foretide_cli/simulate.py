@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from foretide.simulate.audit import audited
 from foretide.simulate.parts import ScenarioError
@@ -14,7 +12,8 @@ from foretide.simulate.policies import FORETIDE, Policy, foretide, kubernetes, o
 from foretide.simulate.scenario import Scenario
 from foretide.simulate.summary import Summary, compare
 from foretide.simulate.trace import Trace
-from foretide_cli.tables import table
+from foretide_cli.tables import Table
+from foretide_cli.terminal import Show
 
 AUDIT_WORDS: Final[Mapping[str, str]] = {
     "EndsSoonerElsewhere": "ends sooner elsewhere",
@@ -25,25 +24,32 @@ HEADER = ("policy", "mean s", "to first", "median s", "p95 s", "deadlines missed
 
 
 def simulate(
-    path: Path, names: Sequence[str], *, as_json: bool, say: Callable[[str], None], complain: Callable[[str], int]
+    path: Path,
+    names: Sequence[str],
+    *,
+    show: Show,
+    progress: Callable[[str], None],
+    complain: Callable[[str], int],
 ) -> int:
-    """Print each policy's figures as a table or as JSON; 0, or what ``complain`` gives for a scenario that is none."""
+    """Print each policy's figures; 0, or what ``complain`` gives for a scenario that is none."""
     try:
         policies = _named(names) or [*kubernetes(), *foretide()]
         scenario = _read(path)
-        found = compare(scenario, policies)
+        found = compare(scenario, _each(policies, progress))
     except (ScenarioError, OSError, ValueError) as error:
         return complain(str(error))
-    if as_json:
-        say(msgspec.json.encode(found).decode())
-    else:
-        head = f"{scenario.name}: {scenario.task_count} tasks, {scenario.tasks_per_second:.2f} a second"
-        say(f"{head}\n\n{_compared(found)}")
+    head = f"{scenario.name}: {scenario.task_count} tasks, {scenario.tasks_per_second:.2f} a second"
+    show(found, [head, _compared(found)])
     return 0
 
 
 def audit(
-    path: Path, names: Sequence[str], *, as_json: bool, say: Callable[[str], None], complain: Callable[[str], int]
+    path: Path,
+    names: Sequence[str],
+    *,
+    show: Show,
+    progress: Callable[[str], None],
+    complain: Callable[[str], int],
 ) -> int:
     """Print why the plan of one policy left nodes idle while tasks waited, and how often the reasons came true.
 
@@ -52,19 +58,17 @@ def audit(
     if len(names) > 1:
         return complain(f"one policy is audited at a time; choose one of {', '.join(names)}")
     try:
-        (policy,) = _named(names) or [FORETIDE]
-        found = audited(_read(path), policy)
+        scenario = _read(path)
+        (policy,) = _each(_named(names) or [FORETIDE], progress)
+        found = audited(scenario, policy)
     except (ScenarioError, OSError, ValueError) as error:
         return complain(str(error))
-    if as_json:
-        say(msgspec.json.encode(found).decode())
-        return 0
     rows = [("a node was left idle since the task", "times", "came true")]
     rows += [
         (AUDIT_WORDS[reason], str(count), _percent(found.came_true.get(reason, 0) / count))
         for reason, count in found.idle.items()
     ]
-    say(f"{table(rows)}\n\ngates kept beyond their bound: {len(found.kept_beyond_bound)}")
+    show(found, [Table(rows), f"gates kept beyond their bound: {len(found.kept_beyond_bound)}"])
     return 0
 
 
@@ -77,11 +81,18 @@ def _named(names: Sequence[str]) -> list[Policy]:
     return [known[name] for name in names]
 
 
+def _each(policies: Sequence[Policy], progress: Callable[[str], None]) -> Iterator[Policy]:
+    """The policies, each said as its turn comes."""
+    for number, policy in enumerate(policies, 1):
+        progress(f"simulating policy {number} of {len(policies)}: {policy.name}")
+        yield policy
+
+
 def _read(path: Path) -> Scenario | Trace:
     return Trace.read(path) if path.suffix == ".json" else Scenario.read(path)
 
 
-def _compared(found: dict[str, Summary]) -> str:
+def _compared(found: dict[str, Summary]) -> Table:
     first = next(iter(found.values())).mean_turnaround_seconds
     rows = [HEADER]
     for name, each in found.items():
@@ -97,7 +108,7 @@ def _compared(found: dict[str, Summary]) -> str:
                 _percent(each.regret),
             )
         )
-    return table(rows)
+    return Table(rows)
 
 
 def _percent(share: float | None) -> str:

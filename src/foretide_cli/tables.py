@@ -1,26 +1,144 @@
-"""Words for a terminal: tables, the first column to the left, the others to the right; and some of many names."""
+"""What a command tells in words: paragraphs and tables, which fold into a terminal's width and stand out there.
+
+What others wrote commands no terminal: control characters are told as in JSON, before anything is styled.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 _MOST_NAMES: Final = 3
+_GAP: Final = "  "
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f]")
+"""What commands a terminal; ends of lines and tabs do not, and would only misalign a table."""
+_IN_A_CELL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """All rows as lines, of which the first is the header; so many columns from the ``left`` hold words."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+class Heading(str):
+    """The name of a column."""
+
+    __slots__ = ()
+
+
+class Wrong(str):
+    """What does not work."""
+
+    __slots__ = ()
+
+
+class Doubtful(str):
+    """What works worse than it could, or is not to be relied on."""
+
+    __slots__ = ()
+
+
+_STYLES: Final[dict[type[str], str]] = {Heading: "1", Wrong: "31", Doubtful: "33"}
+"""How they stand out: bold, red, yellow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows, of which the first is the header if it is ``headed``; so many columns from the ``left`` hold words.
+
+    ``notes`` are lines beneath it.
+    """
+
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+    headed: bool = True
+    notes: Sequence[str] = ()
+
+
+Part = str | tuple[str, ...] | Table
+"""A paragraph, one of several lines, or a table."""
+
+
+def in_words(parts: Sequence[Part], *, width: int | None = None, is_styled: bool = False) -> str:
+    """The parts with an empty line between them.
+
+    Tables are no wider than ``width`` if that can be; what a person may want to copy out of a paragraph is not folded.
+    """
+    return "\n\n".join("\n".join(_lines(part, width, is_styled=is_styled)) for part in parts)
+
+
+def harmless(words: str) -> str:
+    """The words without anything that commands a terminal."""
+    return _CONTROL.sub(_escaped, words)
 
 
 def some(names: Sequence[str]) -> str:
     """Some of the names, and how many there are besides."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _lines(part: Part, width: int | None, *, is_styled: bool) -> Iterator[str]:
+    if isinstance(part, Table):
+        yield from _table(part, width, is_styled=is_styled)
+        part = tuple(part.notes)
+    for line in (part,) if isinstance(part, str) else part:
+        yield _styled(line, harmless(line), is_styled=is_styled)
+
+
+def _table(table: Table, width: int | None, *, is_styled: bool) -> Iterator[str]:
+    rows = [[type(cell)(_IN_A_CELL.sub(_escaped, cell)) for cell in row] for row in table.rows]
+    if table.headed:
+        rows[0] = [Heading(cell) for cell in rows[0]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if width is not None:
+        widths = _narrowed(rows, widths, width - len(_GAP) * (len(widths) - 1))
+        if table.headed and len(rows) > 1 and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
+            yield from _one_by_one(rows, width, is_styled=is_styled)
+            return
+    for row in rows:
+        folded = [_folded(cell, room) for cell, room in zip(row, widths, strict=True)]
+        for line in zip_longest(*folded, fillvalue=""):
+            cells = []
+            for column, (words, cell, room) in enumerate(zip(line, row, widths, strict=True)):
+                styled, padding = _styled(cell, words, is_styled=is_styled), " " * (room - len(words))
+                cells.append(styled + padding if column < table.left else padding + styled)
+            yield _GAP.join(cells).rstrip()
+
+
+def _one_by_one(rows: Sequence[Sequence[str]], width: int, *, is_styled: bool) -> Iterator[str]:
+    """Each row by itself, a line for each column: nothing is cut off where not all columns have room."""
+    header, *others = rows
+    for number, row in enumerate(others):
+        if number:
+            yield ""
+        facts = Table(list(zip(header, row, strict=True)), left=2, headed=False)
+        yield from _table(facts, width, is_styled=is_styled)
+
+
+def _narrowed(rows: Sequence[Sequence[str]], widths: Sequence[int], room: int) -> list[int]:
+    """The widths of columns for ``room`` in all, no column narrower than its longest word."""
+    least = [
+        max((len(word) for cell in column for word in cell.split()), default=0) for column in zip(*rows, strict=True)
+    ]
+    narrowed = list(widths)
+    while sum(narrowed) > room:
+        foldable = [column for column, wide in enumerate(narrowed) if wide > least[column]]
+        if not foldable:
+            break
+        narrowed[max(foldable, key=narrowed.__getitem__)] -= 1
+    return narrowed
+
+
+def _folded(cell: str, room: int) -> list[str]:
+    if len(cell) <= room:
+        return [cell]
+    return textwrap.wrap(cell, room, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _styled(kind: str, words: str, *, is_styled: bool) -> str:
+    style = _STYLES.get(type(kind))
+    return f"\x1b[{style}m{words}\x1b[0m" if is_styled and style and words else words

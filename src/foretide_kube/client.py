@@ -27,6 +27,8 @@ _CONTENT_TYPES: dict[PatchType, str] = {
     "apply": "application/apply-patch+yaml",
 }
 DEFAULT_TIMEOUT_SECONDS = 15.0
+PAGE_SIZE = 100
+"""So many objects a list asks for at a time: pages of 500 of several kinds at once took 16 MiB more at a start."""
 
 _T = TypeVar("_T")
 
@@ -150,7 +152,7 @@ class KubeClient:
         *,
         label_selector: str = "",
         field_selector: str = "",
-        page_size: int = 500,
+        page_size: int = PAGE_SIZE,
         reduce: Callable[[Object], Object | None] = lambda item: item,
     ) -> tuple[list[Object], str]:
         """All objects and the resource version from which to watch on.
@@ -165,9 +167,11 @@ class KubeClient:
             kind = {"apiVersion": resource.api_version, "kind": resource.kind}
             reduced = (reduce({**kind, **msgspec.json.decode(item)}) for item in page.items)
             items.extend(item for item in reduced if item is not None)
-            following = page.metadata.get("continue")
+            metadata = page.metadata
+            del page, reduced  # or there were two in memory while the next one comes
+            following = metadata.get("continue")
             if not following:
-                return items, page.metadata["resourceVersion"]
+                return items, metadata["resourceVersion"]
             query["continue"] = following
 
     def watch(

@@ -69,6 +69,19 @@ def test_every_object_is_valid_for_its_kind_in_every_version(monkeypatch: pytest
             kubernetes_validate.validate(one, minor, strict=True)
 
 
+@pytest.mark.parametrize("mode", ["secondary", "external"])
+def test_names_that_yaml_would_read_as_numbers_or_truths_stay_names(mode: str) -> None:
+    words = ["template", "0777", str(CHART), "--namespace", "123", "--kube-version", "1.36.2", "--set-string"]
+    words += [
+        f"scheduler.mode={mode},scheduler.external.tlsSecret=1,scheduler.priorityClassName=2,watchNamespaces[0]=on"
+    ]
+    rendered = Rendered(helm(*words, "--set", "crds.enabled=false"))
+    for one in rendered.all.values():
+        kubernetes_validate.validate(one, versions_tested()[-1], strict=True)
+    if mode == "secondary":
+        assert rendered.scheduler_configuration()["leaderElection"]["resourceNamespace"] == "123"
+
+
 def test_an_object_with_a_slip_is_not_valid(default: Rendered) -> None:
     deployment = default["Deployment", "foretide-operator"]
     deployment["spec"]["template"]["spec"]["containers"][0]["imagePulPolicy"] = "Always"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -15,9 +16,11 @@ import pytest
 
 from devcluster import Cluster
 from foretide_kube.client import ApiError, KubeClient, Object
-from foretide_kube.names import PODS
+from foretide_kube.names import JOBS, PODS
+from foretide_operator.jobs import inspect_job, probe_job, profile_job, run_deployment, run_job
 from tests.chart.rendering import render
 from tests.chart.rights import IN_THE_CLUSTER, IN_THE_NAMESPACE, NAMESPACE, OPERATOR, SCHEDULER, each, may
+from tests.operator.cluster_objects import SETTINGS, node_class, workload
 
 pytestmark = pytest.mark.cluster
 
@@ -267,3 +270,111 @@ def test_others_are_not_held_by_the_policy(pod: Cluster, operator: KubeClient) -
     wait_for_policy(operator)
     changed = json.loads(pod.kubectl("label", "pod", "task", "by=an-administrator", "-o", "json"))
     assert changed["metadata"]["labels"]["by"] == "an-administrator"
+
+
+def job() -> Object:
+    """A Job as the operator makes it, with all that a workload may choose."""
+    template = {
+        "env": [{"name": "A", "value": "1"}],
+        "runtimeClassName": "nvidia",
+        "nodeSelector": {"zone": "a"},
+        "tolerations": [{"operator": "Exists"}],
+    }
+    return run_job(workload(run={"mode": "Job", "template": template}), SETTINGS)
+
+
+MANAGED = "app.kubernetes.io/managed-by"
+OURS = "its own Jobs and Deployments only"
+POD_OF_JOB = "have no account, no node, no priority and nothing of the host's"
+VOLUMES = "mount a model and room for scratch only"
+CONTAINER = "have no privilege, and read no Secret"
+SECRET = {"secretKeyRef": {"name": "a", "key": "b"}}
+FORBIDDEN_JOBS: list[tuple[str, list[str | int], Any, str]] = [
+    ("another account", ["serviceAccountName"], "admin", POD_OF_JOB),
+    ("its account's token", ["automountServiceAccountToken"], True, POD_OF_JOB),
+    ("a node of its choice", ["nodeName"], "a", POD_OF_JOB),
+    ("the host's network", ["hostNetwork"], True, POD_OF_JOB),
+    ("the host's processes", ["hostPID"], True, POD_OF_JOB),
+    ("a priority", ["priorityClassName"], "system-node-critical", POD_OF_JOB),
+    ("the host's files", ["volumes", 0], {"name": "tmp", "hostPath": {"path": "/"}}, VOLUMES),
+    ("a Secret's files", ["volumes", 0], {"name": "tmp", "secret": {"secretName": "a"}}, VOLUMES),
+    ("privilege", ["containers", 0, "securityContext"], {"privileged": True}, CONTAINER),
+    ("no word of privilege", ["containers", 0, "securityContext"], {"runAsNonRoot": True}, CONTAINER),
+    ("a Secret's value", ["containers", 0, "env", 0], {"name": "A", "valueFrom": SECRET}, CONTAINER),
+    ("a Secret's values", ["containers", 0, "envFrom"], [{"secretRef": {"name": "a"}}], CONTAINER),
+    ("another container before", ["initContainers"], [{"name": "a", "image": "a"}], CONTAINER),
+]
+
+
+def made(operator: KubeClient, body: Object) -> Object:
+    """Have the API server take it in a namespace that there is, and keep nothing."""
+    path = f"/apis/{body['apiVersion']}/namespaces/default/{body['kind'].lower()}s?dryRun=All"
+    return operator.raw("POST", path, body={**body, "metadata": {**body["metadata"], "namespace": "default"}})
+
+
+def changed(body: Object, path: list[str | int], value: Any) -> Object:
+    found = copy.deepcopy(body)
+    at: Any = found["spec"]["template"]["spec"]
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return found
+
+
+def wait_for_policy_of_jobs(operator: KubeClient) -> None:
+    """As `wait_for_policy`."""
+    for _ in range(60):
+        try:
+            made(operator, changed(job(), ["serviceAccountName"], "admin"))
+        except ApiError as error:
+            if POD_OF_JOB in error.message:
+                return
+        time.sleep(0.5)
+    pytest.fail("the admission policy is not enforced after 30 s")
+
+
+def test_all_that_the_operator_makes_is_let_through(operator: KubeClient) -> None:
+    wait_for_policy_of_jobs(operator)
+    given = workload(run={"mode": "Deployment"})
+    fast = node_class("fast")
+    volumes = (
+        {"configMap": {"name": "a"}},
+        {"persistentVolumeClaim": {"claimName": "a"}},
+        {"image": {"reference": "registry.example/m:1"}},
+    )
+    models = [
+        {"source": "ONNX", "file": {"path": "m.onnx", "sha256": "ab" * 32, "volume": volume}} for volume in volumes
+    ]
+    for body in (
+        job(),
+        *(inspect_job(workload(model=model), 1, SETTINGS) for model in models),
+        profile_job(given, fast, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS),
+        probe_job(fast, attempt=1, lost_nodes=(), series="", settings=SETTINGS, owner=None),
+        run_deployment(given, SETTINGS),
+    ):
+        assert made(operator, body)["metadata"]["name"] == body["metadata"]["name"]
+
+
+def test_the_operator_makes_no_job_whose_pods_may_more_than_a_stranger_s_model(operator: KubeClient) -> None:
+    wait_for_policy_of_jobs(operator)
+    for what, path, value, words in FORBIDDEN_JOBS:
+        with pytest.raises(ApiError) as refusal:
+            made(operator, changed(job(), path, value))
+        assert words in refusal.value.message, what
+
+
+def test_the_operator_leaves_jobs_of_others_alone(chart_installed: Cluster, operator: KubeClient) -> None:
+    wait_for_policy_of_jobs(operator)
+    theirs = job()
+    theirs["metadata"] = {"name": "theirs", "namespace": "default", "labels": {"app": "theirs"}}
+    chart_installed.kubectl("create", "-f", "-", stdin=json.dumps(theirs))
+    for write in (
+        lambda: operator.delete(JOBS, "theirs", "default"),
+        lambda: operator.patch(JOBS, "theirs", {"spec": {"suspend": True}}, "default"),
+        lambda: operator.patch(JOBS, "theirs", {"metadata": {"labels": {MANAGED: "foretide"}}}, "default"),
+    ):
+        with pytest.raises(ApiError, match=OURS):
+            write()
+    chart_installed.kubectl("label", "job", "theirs", f"{MANAGED}=foretide")
+    assert operator.patch(JOBS, "theirs", {"spec": {"suspend": True}}, "default")["spec"]["suspend"] is True
+    assert operator.delete(JOBS, "theirs", "default")

@@ -96,8 +96,8 @@ class HealthyCluster:
                 {"metadata": {"name": name, "namespace": "team"}, "spec": {"nodeClass": name}} for name in FACTORS
             ],
             "services": rendered("Service", *values),
-            "validatingadmissionpolicies": [{"metadata": {"name": "foretide-operator-pods"}}],
-            "validatingadmissionpolicybindings": [{"metadata": {"name": "foretide-operator-pods"}}],
+            "validatingadmissionpolicies": rendered("ValidatingAdmissionPolicy"),
+            "validatingadmissionpolicybindings": rendered("ValidatingAdmissionPolicyBinding"),
         }
         self.node("bare")["spec"] = {"taints": [{"key": "dedicated", "effect": "NoSchedule"}]}
         self.version = "v1.36.2"

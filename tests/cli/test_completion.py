@@ -11,7 +11,7 @@ import pytest
 
 from devcluster import binaries
 
-COMMANDS = {"simulate", "predict", "explain", "doctor", "release", "completion"}
+COMMANDS = {"simulate", "predict", "explain", "doctor", "report", "export", "import", "release", "completion"}
 BIN = Path(sys.executable).parent
 
 

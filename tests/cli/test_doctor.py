@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
-from foretide_cli.doctor.command import Output, doctor
+from foretide_cli.doctor.command import doctor
 from foretide_kube.client import ApiError, Object
 from release.versions import version
 from tests.chart.rendering import NAMESPACE
 from tests.cli.healthy_cluster import CALLED, EXTERNAL, OLD, READY, HealthyCluster, condition, part_of, task, waiting
+from tests.cli.shown import Shown
 from tests.extender.cluster_values import NOW_SECONDS, class_object
 from tests.planner.planner_values import time_text
 
@@ -21,23 +20,22 @@ RUNNING = {"phase": "Running", "conditions": READY}
 LATER = time_text(NOW_SECONDS - 30)
 
 
-def run(cluster: HealthyCluster, output: Output = "json") -> tuple[int, str]:
-    said: list[str] = []
+def run(cluster: HealthyCluster) -> tuple[int, Shown]:
+    shown = Shown()
     client: Any = cluster
     status = doctor(
         client,
         "team",
         system_namespace=NAMESPACE,
-        output=output,
         get=cluster.get_in_pod,
         clock=lambda: 0.0,
-        say=said.append,
+        show=shown,
     )
-    return status, "\n".join(said)
+    return status, shown
 
 
 def findings(cluster: HealthyCluster) -> list[Object]:
-    told = json.loads(run(cluster)[1])
+    told = run(cluster)[1].document
     return [finding for check in told["checks"] for finding in check["findings"]]
 
 
@@ -48,8 +46,8 @@ def test_a_healthy_cluster_has_no_findings(values: tuple[str, ...]) -> None:
     cluster = HealthyCluster(*values)
     if values == EXTERNAL:
         cluster.items["pods"][0] = asking(task())
-    status, text = run(cluster)
-    told = json.loads(text)
+    status, shown = run(cluster)
+    told = shown.document
     assert [finding for check in told["checks"] for finding in check["findings"]] == []
     assert {check["outcome"] for check in told["checks"]} == {"Healthy"}
     assert (status, told["missingRights"]) == (0, [])
@@ -124,6 +122,11 @@ def without_a_kind(cluster: HealthyCluster) -> None:
 def older_definitions(cluster: HealthyCluster) -> None:
     schema = (cluster.openapi or {})["components"]["schemas"]["dev.foretide.v1alpha1.AIWorkload"]
     del schema["properties"]["status"]["properties"]["service"]
+
+
+def failing_open(cluster: HealthyCluster) -> None:
+    opened = 'foretide_extender_fail_open_total{verb="filter",reason="Overloaded"} 5.0\n'
+    cluster.said["/metrics"] = (200, f"{CALLED}{opened}".encode())
 
 
 def unreachable(cluster: HealthyCluster) -> None:
@@ -347,6 +350,7 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "Warning PolicyMissing",
         ("helm upgrade",),
     ),
+    ("policy never made", drop("validatingadmissionpolicies", "foretide-operator-jobs"), "Warning PolicyMissing", ()),
     ("untested Kubernetes", kubernetes("v1.41.0"), "Warning KubernetesUntested", ("v1.41.0", "allowUntestedVersion")),
     (
         "scheduler newer than the cluster",
@@ -358,7 +362,7 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "scheduler newer than the cluster, by digest",
         image_of_scheduler(f"registry.k8s.io/kube-scheduler:v1.37.0@sha256:{'1' * 64}"),
         "Error SchedulerVersion",
-        ("kube-scheduler:v1.37.0", "binds nothing", "--set scheduler.image.tag=v1.36.2"),
+        ("kube-scheduler:v1.37.0", "binds nothing", "--set scheduler.image.tag=v1.36.2 --set scheduler.image.digest="),
     ),
     ("other version installed", other_version, "Warning CommandVersion", ("9.9.9 is installed",)),
     (
@@ -382,9 +386,9 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
     ),
     (
         "extender that fails open",
-        said("/metrics", 200, 'foretide_extender_fail_open_total{verb="filter",reason="Overloaded"} 5.0\n'),
+        failing_open,
         "Warning FailsOpen",
-        ("5, mostly Overloaded", "docs/scheduling.md#failing-open"),
+        ("5, mostly Overloaded", "of 12 filter calls", "docs/scheduling.md#failing-open"),
     ),
     (
         "unusable class name",
@@ -477,8 +481,8 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
 def test_a_mistake_is_named_with_its_remedy(spoil: Spoil, kind: str, words: tuple[str, ...]) -> None:
     cluster = HealthyCluster()
     spoil(cluster)
-    status, text = run(cluster, "table")
-    assert_told(text, kind, words)
+    status, shown = run(cluster)
+    assert_told(shown.words, kind, words)
     assert status == (0 if kind.startswith("Note") else 1)
 
 
@@ -595,7 +599,7 @@ def test_a_mistake_of_external_mode_is_named_with_its_remedy(spoil: Spoil, kind:
     cluster = HealthyCluster(*EXTERNAL)
     asking(cluster.items["pods"][0])
     spoil(cluster)
-    assert_told(run(cluster, "table")[1], kind, words)
+    assert_told(run(cluster)[1].words, kind, words)
 
 
 def test_a_workload_where_nobody_watches_is_told_with_how_to_have_it_watched() -> None:
@@ -603,6 +607,23 @@ def test_a_workload_where_nobody_watches_is_told_with_how_to_have_it_watched() -
     (found,) = [one for one in findings(cluster) if one["reason"] == "NamespaceNotWatched"]
     assert (found["object"].split("/")[0], found["value"]) == ("AIWorkload team", "team")
     assert "watchNamespaces={foretide-system,other,team}" in found["remedy"]
+
+
+def test_the_scheduler_that_suits_a_distribution_is_that_of_kubernetes_own_version() -> None:
+    cluster = HealthyCluster()
+    cluster.version = "v1.35.4-eks-1a2b3c"
+    (found,) = findings(cluster)
+    assert found["reason"] == "SchedulerVersion"
+    assert found["remedy"].endswith(" --set scheduler.image.tag=v1.35.4")
+
+
+def test_a_variable_that_stands_elsewhere_is_no_fault() -> None:
+    cluster = HealthyCluster()
+    containers = cluster.one("deployments", "foretide-operator")["spec"]["template"]["spec"]["containers"]
+    (image,) = [one for one in containers[0]["env"] if one["name"] == "FORETIDE_PROFILER_IMAGE_TORCH"]
+    del image["value"]
+    image["valueFrom"] = {"configMapKeyRef": {"name": "images", "key": "torch"}}
+    assert findings(cluster) == []
 
 
 def test_many_pods_of_one_mistake_are_one_finding() -> None:
@@ -668,7 +689,7 @@ def test_the_installation_is_found_in_whatever_namespace_it_is() -> None:
     cluster = HealthyCluster()
     for each in (*cluster.items["deployments"], *cluster.items["pods"][1:]):
         each["metadata"]["namespace"] = "elsewhere"
-    told = json.loads(run(cluster)[1])
+    told = run(cluster)[1].document
     assert told["namespace"] == "elsewhere"
     assert [check["outcome"] for check in told["checks"]] == ["Healthy"] * 9
 
@@ -688,8 +709,8 @@ def test_a_missing_right_is_told_and_the_rest_is_checked(plural: str, right: str
     cluster = HealthyCluster()
     cluster.refused.add(plural)
     kubernetes("v1.28.0")(cluster)
-    status, text = run(cluster)
-    told = json.loads(text)
+    status, shown = run(cluster)
+    told = shown.document
     assert right in told["missingRights"]
     outcomes = {each["check"]: each["outcome"] for each in told["checks"]}
     assert outcomes[check] == "NotChecked"
@@ -702,10 +723,11 @@ def test_a_missing_right_is_told_and_the_rest_is_checked(plural: str, right: str
 def test_without_the_right_to_forward_ports_the_rest_is_checked() -> None:
     cluster = HealthyCluster()
     cluster.said["/readyz"] = ApiError(403, "Forbidden", "no")
-    status, text = run(cluster, "table")
+    status, shown = run(cluster)
     assert status == 0
-    assert "create pods/portforward in namespace foretide-system" in text
-    assert "extender" in next(line for line in text.splitlines() if "not all could be checked: extenders" in line)
+    assert "create pods/portforward in namespace foretide-system" in shown.words
+    (unread,) = [line for line in shown.words.splitlines() if "not all could be checked: extenders" in line]
+    assert unread.startswith("extender ")
 
 
 def test_who_may_read_one_namespace_alone_has_that_one_checked() -> None:
@@ -717,14 +739,22 @@ def test_who_may_read_one_namespace_alone_has_that_one_checked() -> None:
     assert [each["reason"] for each in findings(cluster)] == ["UnknownModel"]
 
 
-def test_yaml_and_json_say_the_same() -> None:
-    cluster = HealthyCluster()
-    second_installation(cluster)
-    assert yaml.safe_load(run(cluster, "yaml")[1]) == json.loads(run(cluster, "json")[1])
+def test_what_is_wrong_stands_out_by_how_wrong_it_is() -> None:
+    healthy, broken, worse = HealthyCluster(), HealthyCluster(), HealthyCluster(*EXTERNAL)
+    kubernetes("v1.28.0")(broken)
+    asking(worse.items["pods"][0])
+    add("deployments", AUTOSCALER)(worse)
+    assert "\x1b[3" not in run(healthy)[1].styled
+    assert stands_out(run(broken)[1].styled, "31") == ["1 error", "Error KubernetesTooOld"]
+    assert stands_out(run(worse)[1].styled, "33") == ["1 warning", "Warning AutoscalerBlind"]
+
+
+def stands_out(styled: str, code: str) -> list[str]:
+    return [each.split("\x1b")[0].split(":")[0] for each in styled.split(f"\x1b[{code}m")[1:]]
 
 
 def test_the_header_tells_what_is_installed() -> None:
-    text = run(HealthyCluster(), "table")[1]
+    text = run(HealthyCluster())[1].words
     rows = [line.split(maxsplit=1) for line in text.splitlines()[:8]]
     assert ["asked", "12 filter calls since it was started"] in rows
     assert ["mode", "secondary"] in rows

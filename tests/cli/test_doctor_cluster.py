@@ -23,6 +23,7 @@ from foretide_kube.client import KubeClient, Object
 from foretide_kube.forwarding import get_in_pod
 from release.versions import version
 from tests.chart.rendering import CHART, NAMESPACE, ROOT
+from tests.cli.shown import Shown
 
 pytestmark = pytest.mark.cluster
 
@@ -60,17 +61,16 @@ def pods(client: KubeClient) -> dict[str, str]:
 
 
 def diagnosis(client: KubeClient) -> Object:
-    said: list[str] = []
+    shown = Shown()
     doctor(
         client,
         "team",
         system_namespace=NAMESPACE,
-        output="json",
         get=get_in_pod,
         clock=time.time,
-        say=said.append,
+        show=shown,
     )
-    told: Object = json.loads(said[0])
+    told: Object = shown.document
     return told
 
 

@@ -9,12 +9,14 @@ import msgspec
 import pytest
 
 from foretide_cli.asking import TOKEN_ACCOUNT
-from foretide_cli.explain import explain, in_words
+from foretide_cli.explain import explain, parts_of
+from foretide_cli.tables import in_words
 from foretide_kube.client import ApiError, Object
 from foretide_kube.explanation import Candidates, Explanation, Placed, Planned, RefusedNodes, Step
 from foretide_kube.forwarding import PodPort
 from foretide_kube.names import Resource
 from foretide_kube.pod_plan import PodPlan
+from tests.cli.shown import Shown
 
 TOLD = Explanation(
     namespace="team",
@@ -104,7 +106,7 @@ class Heard:
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
         self.asked: list[tuple[PodPort, str, Mapping[str, str]]] = []
-        self.said: list[str] = []
+        self.shown = Shown()
         self.complaints: list[str] = []
 
     def get(self, _: Any, where: PodPort, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -119,22 +121,25 @@ class Heard:
         self.complaints.append(problem)
         return 1
 
-    def run(self, api: Api | None = None, *, as_json: bool = True) -> int:
+    def run(self, api: Api | None = None) -> int:
         return explain(
             api or Api(),  # type: ignore[arg-type]
             "team",
             "task-1",
             system_namespace="system",
             most_nodes=10,
-            as_json=as_json,
             get=self.get,
-            say=self.said.append,
+            show=self.shown,
             complain=self.complain,
         )
 
 
 def other(**changes: Any) -> Explanation:
     return msgspec.structs.replace(TOLD, **changes)
+
+
+def words_of(told: Explanation, most_nodes: int | None = 10) -> str:
+    return in_words(parts_of(told, most_nodes))
 
 
 NOT_ASKED = other(status="NotDecided", as_of="now")
@@ -153,7 +158,7 @@ UNKNOWN = other(status="NotFound", message="there is no Pod team/task-1")
 def test_the_latest_decision_of_all_replicas_is_told(one: Explanation, two: Explanation) -> None:
     heard = Heard(one=(200, one), two=(200, two))
     assert heard.run() == 0
-    assert msgspec.json.decode(heard.said[0], type=Explanation) == TOLD
+    assert msgspec.convert(heard.shown.document, Explanation) == TOLD
     where, path, headers = heard.asked[0]
     assert (where, path) == (PodPort("system", "one", 8082), "/explain?namespace=team&pod=task-1")
     assert headers == {"Authorization": "Bearer lent"}, "one's own is shown to nobody"
@@ -190,13 +195,13 @@ def test_what_every_replica_refuses_is_said_once_in_its_words() -> None:
     text = b"ann lacks the right to get pods in namespace team\n"
     heard = Heard(one=(403, text), two=(403, text))
     assert heard.run() == 1
-    assert heard.said == []
+    assert heard.shown.document is None
     assert "one answers 403: ann lacks the right to get pods in namespace team" in heard.complaints[0]
 
 
 def test_a_pod_that_is_not_there_is_a_failure() -> None:
     heard = Heard(one=(404, UNKNOWN), two=(404, UNKNOWN))
-    assert (heard.run(), heard.complaints, heard.said) == (1, ["there is no Pod team/task-1"], [])
+    assert (heard.run(), heard.complaints, heard.shown.document) == (1, ["there is no Pod team/task-1"], None)
 
 
 def test_without_an_extender_the_way_out_is_told() -> None:
@@ -224,7 +229,7 @@ def test_a_right_that_is_missing_is_named(refused: str, right: str) -> None:
 
 
 def test_the_table_has_the_facts_the_candidates_with_their_terms_and_the_refused() -> None:
-    lines = in_words(TOLD, 10).splitlines()
+    lines = words_of(TOLD).splitlines()
     facts = {" ".join(line.split()) for line in lines}
     assert {
         "Pod team/task-1",
@@ -244,13 +249,13 @@ def test_the_table_has_the_facts_the_candidates_with_their_terms_and_the_refused
 
 
 def test_a_table_shows_the_best_nodes_and_how_many_there_are_besides() -> None:
-    words = in_words(TOLD, 1)
+    words = words_of(TOLD, 1)
     assert "fast-1" in words
     assert "slow-1" not in words
     assert "6 more nodes; --nodes all shows them" in words
-    assert "more nodes" not in in_words(TOLD, None)
+    assert "more nodes" not in words_of(TOLD, None)
 
 
 def test_a_decision_that_failed_open_and_one_that_would_be_made_now_say_so() -> None:
-    assert "failed open: DeadlineExceeded" in in_words(other(filter=Step(failed_open="DeadlineExceeded")), 10)
-    assert "now, not before" in in_words(NOT_ASKED, 10)
+    assert "failed open: DeadlineExceeded" in words_of(other(filter=Step(failed_open="DeadlineExceeded")))
+    assert "now, not before" in words_of(NOT_ASKED)

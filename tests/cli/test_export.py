@@ -97,7 +97,15 @@ def pod(
 
 def taken(lister: Lister, namespaces: list[str] | None = None) -> Export:
     client: Any = lister
-    return gather(client, namespaces, own="team", clock=lambda: NOW_SECONDS + 60, source="here", version="0.1.0")
+    return gather(
+        client,
+        namespaces,
+        own="team",
+        clock=lambda: NOW_SECONDS + 60,
+        source="here",
+        version="0.1.0",
+        progress=lambda _words: None,
+    )
 
 
 def task(of: Object, **options: Any) -> Task:
@@ -273,8 +281,12 @@ def slow() -> Export:
 
 def test_the_extender_is_asked_about_misses_and_what_it_says_is_kept() -> None:
     extender: Any = Extender()
-    found = explained(slow(), extender, system_namespace="s", get=extender.get, complain=pytest.fail)
+    told: list[str] = []
+    found = explained(
+        slow(), extender, system_namespace="s", get=extender.get, progress=told.append, complain=pytest.fail
+    )
     assert extender.asked == ["/explain?namespace=team&pod=late"]
+    assert told == ["asking the extender about team/late"]
     kept = {each.pod: each.explanation for each in found.tasks}
     assert kept["resnet-a"] is None
     assert kept["late"] is not None
@@ -283,6 +295,13 @@ def test_the_extender_is_asked_about_misses_and_what_it_says_is_kept() -> None:
 def test_where_the_extender_cannot_be_asked_the_export_stays_and_it_is_said() -> None:
     extender: Any = Extender(is_ready=False)
     complaints: list[str] = []
-    found = explained(slow(), extender, system_namespace="s", get=extender.get, complain=complaints.append)
+    found = explained(
+        slow(),
+        extender,
+        system_namespace="s",
+        get=extender.get,
+        progress=pytest.fail,
+        complain=complaints.append,
+    )
     assert found == slow()
     assert complaints[0].startswith("no extender is ready in namespace s")

@@ -15,6 +15,7 @@ from foretide_cli.predict import predict
 from foretide_kube.client import Object
 from foretide_kube.kinds.aiworkload import parse, workload_key
 from foretide_kube.reduced import facts_of, reduce_pod
+from tests.cli.shown import Shown
 from tests.cli.small_cluster import MANIFEST, Lister, published
 from tests.extender.cluster_values import FACTORS, NODES, NOW_SECONDS, class_object, pod_object
 from tests.planner.planner_values import gated_object, time_text
@@ -24,7 +25,7 @@ OWN: Final = published("mine")
 
 
 class Told:
-    """What the command said of a manifest, as words and as JSON, and how it ended."""
+    """What the command said of a manifest, in words and as a document, and how it ended."""
 
     def __init__(
         self, text: str = MANIFEST, *, order: Order = "Balanced", most_nodes: int | None = None, **seen: Any
@@ -34,21 +35,19 @@ class Told:
         client.clock_seconds = server_seconds
         client.items |= instead
         workloads = read_workloads(["-"], None, lambda: text)
-        said: list[str] = []
-        for as_json in (True, False):
-            self.complaints: list[str] = []
-            self.status = predict(
-                client,
-                workloads,
-                order=order,
-                most_nodes=most_nodes,
-                as_json=as_json,
-                clock=lambda: NOW_SECONDS,
-                say=said.append,
-                complain=self.complaints.append,
-            )
-        self.answers: list[dict[str, Any]] = json.loads(said[0])
-        self.words = said[1]
+        self.complaints: list[str] = []
+        shown = Shown()
+        self.status = predict(
+            client,
+            workloads,
+            order=order,
+            most_nodes=most_nodes,
+            clock=lambda: NOW_SECONDS,
+            show=shown,
+            complain=self.complaints.append,
+        )
+        self.answers: list[dict[str, Any]] = shown.document
+        self.words = shown.words
 
     @property
     def answer(self) -> dict[str, Any]:

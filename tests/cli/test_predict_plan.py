@@ -24,6 +24,7 @@ from foretide_kube.published import predictions_of
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.jobs import run_deployment, run_job
 from foretide_operator.settings import Settings
+from tests.cli.shown import Shown
 from tests.cli.small_cluster import MANIFEST, Lister, published
 from tests.extender.cluster_values import NODES, NOW_SECONDS
 from tests.planner.planner_values import gated_object, time_text
@@ -120,18 +121,17 @@ class Case:
 
 
 def predicted(case: Case, pods: list[Object]) -> Told:
-    said: list[str] = []
+    shown = Shown()
     predict(
         case.client(pods),
         read_workloads(["-"], None, lambda: case.manifest),
         order=case.order,
         most_nodes=None,
-        as_json=True,
         clock=lambda: NOW_SECONDS,
-        say=said.append,
+        show=shown,
         complain=lambda _: None,
     )
-    (answer,) = json.loads(said[0])
+    (answer,) = shown.document
     return _sorted([(each["node"], each.get("endSeconds")) for each in answer["now"]["tasks"]])
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from devcluster import Cluster
+from foretide_cli.__main__ import main
 from foretide_cli.release import release
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.names import NAMESPACES, PODS
@@ -209,6 +210,23 @@ def test_a_refusal_of_one_pod_is_complained_of_and_the_next_is_opened() -> None:
     status = release(api, None, (), is_trial=False, say=lambda _words: None, complain=complaints.append)
     assert (status, api.opened) == (1, ["second"])
     assert complaints == ["default/first was not released: denied the request"]
+
+
+def test_a_namespace_that_may_not_be_read_keeps_none_shut_in_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api: Any = OneRefused(404)
+
+    def listed(resource: Any, namespace: str | None, **options: Any) -> Any:
+        if namespace == "gone":
+            raise ApiError(403, "Forbidden", 'pods is forbidden in the namespace "gone"')
+        return OneRefused.list_objects_with_version(api, resource, namespace, **options)
+
+    api.list_objects_with_version = listed
+    monkeypatch.setattr("foretide_cli.__main__.connect", lambda: api)
+    assert main(["release", "--namespace=gone", "--namespace=there"]) == 1
+    assert api.opened == ["second"]
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("status", [0, 401])

@@ -78,7 +78,7 @@ def test_every_call_of_foretide_is_one_that_its_parser_takes(capsys: pytest.Capt
     refused, taken = [], 0
     for place, call in calls("foretide"):
         for words in written_out(call):
-            if len(words) == 1 and words[0] in {"predict", "explain", "export", "import", "simulate"}:
+            if len(words) == 1 and words[0] in {"predict", "profile", "explain", "export", "import", "simulate"}:
                 continue  # the name of a command in a sentence
             try:
                 parser.parse_args(words)

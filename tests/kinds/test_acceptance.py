@@ -56,6 +56,7 @@ ACCEPTED: list[tuple[str, Object]] = [
                     "tolerations": [
                         {"key": "edge", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}
                     ],
+                    "runtimeClassName": "nvidia",
                     "env": [{"name": "OMP_WAIT_POLICY", "value": "PASSIVE"}],
                 },
             },
@@ -179,6 +180,7 @@ REFUSED: list[Refusal] = [
     ),
     (torchvision_workload(), "spec.run", {"template": {"tolerations": [{"value": "b"}]}}, "needs operator Exists"),
     (torchvision_workload(), "spec.run", {"template": {"env": [{"name": "A B"}]}}, "should match"),
+    (torchvision_workload(), "spec.run", {"template": {"runtimeClassName": "NVIDIA"}}, "should match"),
     (
         torchvision_workload(),
         "spec.nodeClassSelector",

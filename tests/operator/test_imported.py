@@ -43,7 +43,15 @@ def measured() -> Export:
     """A cluster whose operator has measured `cnn` on the class fast."""
     api = Api()
     measured_cluster(api)
-    export = gather(api.client, None, own="team", clock=lambda: 0.0, source="plant-1", version="0.1.0")
+    export = gather(
+        api.client,
+        None,
+        own="team",
+        clock=lambda: 0.0,
+        source="plant-1",
+        version="0.1.0",
+        progress=lambda _words: None,
+    )
     return msgspec.json.decode(encode(export), type=Export)
 
 
@@ -65,7 +73,7 @@ def imported(export: Export, api: Api, **options: Any) -> tuple[int, list[str], 
     status = import_profiles(
         export,
         api.client,
-        **{"namespace": None, "trusts_names": False, "is_trial": False, **options},
+        **{"namespace": None, "trusts_names": False, "is_trial": False, "progress": lambda _words: None, **options},
         say=said.append,
         complain=complaints.append,
     )
@@ -74,7 +82,10 @@ def imported(export: Export, api: Api, **options: Any) -> tuple[int, list[str], 
 
 def test_what_was_measured_elsewhere_is_believed_as_measured_here_and_not_measured_again(measured: Export) -> None:
     api, process = probed()
-    assert imported(measured, api) == (0, [f"{SAID} imported"], [])
+    told: list[str] = []
+    assert imported(measured, api, progress=told.append) == (0, [f"{SAID} imported"], [])
+    assert told[0] == "reading aiworkloads.foretide.dev in namespace team"
+    assert told[-1] == f"importing 1 of 1: {SAID}"
     for _ in range(4):
         process.work()
         kubernetes(api)

@@ -158,6 +158,24 @@ def test_a_run_job_is_indexed_suspended_as_asked_and_placed_by_our_scheduler() -
     assert template["spec"]["containers"][0]["env"] == [{"name": "A", "value": "1"}]
 
 
+def test_what_measures_runs_as_what_is_at_work_does() -> None:
+    toleration = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
+    template = {"env": [{"name": "A", "value": "1"}], "runtimeClassName": "nvidia", "tolerations": [toleration]}
+    given = workload(run={"mode": "Job", "template": {**template, "nodeSelector": {"zone": "a"}}})
+    for manifest in (
+        inspect_job(given, 1, SETTINGS),
+        profile_job(given, FAST, attempt=1, lost_nodes=(), replaced=None, settings=SETTINGS),
+        run_job(given, SETTINGS),
+        run_deployment(given, SETTINGS),
+    ):
+        spec = pod(manifest)
+        assert spec["containers"][0]["env"] == [{"name": "A", "value": "1"}]
+        assert spec["runtimeClassName"] == "nvidia"
+        assert spec["tolerations"] == [toleration]
+        role = manifest["metadata"]["labels"]["foretide.dev/role"]
+        assert ("nodeSelector" in spec) == (role == "run"), "the class says where is measured"
+
+
 def test_only_the_tasks_of_a_run_job_wait_behind_the_gate() -> None:
     gated = [
         manifest["metadata"]["labels"]["foretide.dev/role"] + "/" + manifest["kind"]
@@ -248,6 +266,14 @@ def test_more_memory_is_another_measurement_and_another_rollout_but_the_same_run
     assert run_key(given) != run_key(with_uid_of(given, run={"mode": "Job", "completions": 5}))
     namesake = workload(run={"mode": "Job", "completions": 4})
     assert run_key(given) != run_key(namesake)
+
+
+@pytest.mark.parametrize("template", [{"env": [{"name": "A", "value": "1"}]}, {"runtimeClassName": "nvidia"}], ids=str)
+def test_a_variable_or_runtime_that_was_missing_lets_what_failed_be_measured_again(template: Any) -> None:
+    given = workload(run={"mode": "Job"})
+    mended = with_uid_of(given, run={"mode": "Job", "template": template})
+    assert measuring_key(mended.spec) != measuring_key(given.spec)
+    assert run_key(mended) == run_key(given)
 
 
 def test_a_run_jobs_tasks_say_how_many_inferences_they_were_made_with() -> None:

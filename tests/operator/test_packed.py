@@ -11,10 +11,10 @@ from foretide.results import ProfileResult
 from foretide_kube.kinds import workloadprofile
 from foretide_kube.kinds.common import KindError
 from foretide_operator.co_runners import co_runners
-from foretide_operator.outcome import Done, read_outcome
+from foretide_operator.outcome import Done, finished_condition, read_outcome
 from foretide_operator.packed import Packer, profile_of, whole
 from foretide_operator.pairing.ended import is_waiting_to_be_paired
-from foretide_operator.reduce import reduce_pod
+from foretide_operator.reduce import reduce_job, reduce_pod
 from tests.operator.cluster_objects import (
     NOW,
     NOW_MILLISECONDS,
@@ -32,10 +32,10 @@ def job(role: str = "profile", number: int = 0) -> Object:
     labels = {
         "app.kubernetes.io/managed-by": "foretide",
         "foretide.dev/role": role,
-        "foretide.dev/workload": f"w{number}",
+        "foretide.dev/workload": f"w{number // 10}",
         "foretide.dev/job-node-class": f"class-{number % 10}",
     }
-    annotations = {"foretide.dev/key": f"{number:016x}", "foretide.dev/attempt": "1"}
+    annotations = {"foretide.dev/key": f"{number // 10:016x}", "foretide.dev/attempt": "1"}
     metadata = {"name": f"w{number}-{role}", "namespace": "team", "labels": labels, "annotations": annotations}
     return {"metadata": {**metadata, "uid": uid(), "creationTimestamp": "2026-06-01T11:59:00Z"}, "spec": {}}
 
@@ -43,6 +43,15 @@ def job(role: str = "profile", number: int = 0) -> Object:
 def pod(role: str = "profile", number: int = 0, **fields: Any) -> Object:
     fields = {"message": profile_result(microseconds=20_000 + number), "node_name": f"n{number}", **fields}
     return reduce_pod(pod_of(job(role, number), **fields))
+
+
+def ended_job(role: str = "profile", number: int = 0, kind: str = "Complete") -> Object:
+    made = job(role, number)
+    made["spec"] = {"backoffLimit": 0, "ttlSecondsAfterFinished": 3600}
+    owner = {"kind": "AIWorkload", "name": f"w{number // 10}", "uid": f"uid-{number // 10}", "controller": True}
+    made["metadata"] |= {"resourceVersion": str(number + 1), "ownerReferences": [owner]}
+    times = {"startTime": made["metadata"]["creationTimestamp"], "completionTime": "2026-06-01T12:00:00Z"}
+    return reduce_job(ended(made, kind=kind, **times))
 
 
 def profile(number: int = 0) -> Object:
@@ -79,13 +88,19 @@ def profile(number: int = 0) -> Object:
     }
 
 
-def size(item: Any) -> int:
-    """Bytes of an object with all in it, but for what it shares as text that it was compressed against."""
-    if isinstance(item, dict):
-        return sys.getsizeof(item) + sum(map(size, item.values()))
-    if isinstance(item, tuple):
-        return sys.getsizeof(item) + size(item[0])
-    return sys.getsizeof(item) + (sum(map(size, item)) if isinstance(item, list) else 0)
+def size(items: list[Object]) -> float:
+    """Bytes of one of these with all in it; what several share is counted once."""
+    seen: dict[int, Any] = {}
+
+    def note(item: Any) -> None:
+        if id(item) not in seen:
+            seen[id(item)] = item
+            parts = item.values() if isinstance(item, dict) else item if isinstance(item, list | tuple) else ()
+            for part in parts:
+                note(part)
+
+    note(items)
+    return sum(map(sys.getsizeof, seen.values())) / len(items)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -120,6 +135,34 @@ def test_what_is_asked_of_all_pods_stands_beside_the_text() -> None:
     assert co_runners([packed, task], {}, task, **window) == 1
 
 
+@pytest.mark.parametrize("role", ["inspect", "profile"])
+@pytest.mark.parametrize("kind", ["Complete", "Failed"])
+def test_an_ended_job_of_a_measurement_is_packed_and_whole_again_as_it_was(role: str, kind: str) -> None:
+    packer = Packer()
+    for number in range(3):
+        before = ended_job(role, number, kind)
+        packed = packer.job(before)
+        assert "annotations" not in packed["metadata"]
+        assert whole(packed) == before
+
+
+@pytest.mark.parametrize("seen", [reduce_job(job()), ended_job("run"), ended_job("probe"), ended_job("")])
+def test_jobs_under_way_and_those_of_tasks_and_probes_stay_as_they_are(seen: Object) -> None:
+    assert Packer().job(seen) is seen
+
+
+def test_what_is_asked_of_all_jobs_stands_beside_the_text() -> None:
+    before = ended_job()
+    packed = Packer().job(before)
+    for name in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "ownerReferences"):
+        assert packed["metadata"][name] == before["metadata"][name]
+    assert packed["metadata"]["labels"].items() <= before["metadata"]["labels"].items()
+    assert packed["metadata"]["labels"]["foretide.dev/job-node-class"] == "class-0"
+    assert finished_condition(packed) == finished_condition(before)
+    assert finished_condition(packed) is not None
+    assert packed["spec"] == {"ttlSecondsAfterFinished": 3600}
+
+
 def test_a_result_is_read_from_a_packed_pod_that_was_made_whole() -> None:
     made = job()
     packed = Packer().pod(reduce_pod(pod_of(made, message=profile_result())))
@@ -150,7 +193,6 @@ def test_a_profile_that_does_not_fit_its_kind_says_which_field() -> None:
 
 def test_many_of_a_kind_take_little_more_than_their_names() -> None:
     packer = Packer()
-    pods = [packer.pod(pod(number=number)) for number in range(50)]
-    profiles = [packer.profile(profile(number)) for number in range(50)]
-    assert sum(map(size, pods)) / len(pods) < 0.5 * size(pod())
-    assert sum(map(size, profiles)) / len(profiles) < 0.5 * size(profile())
+    for made, pack in ((pod, packer.pod), (ended_job, packer.job), (profile, packer.profile)):
+        items = [made(number=number) for number in range(200)]
+        assert size([pack(item) for item in items]) < 0.9 * size(items)

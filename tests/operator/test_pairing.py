@@ -163,6 +163,7 @@ def test_sums_of_a_class_begin_at_zero_before_its_first_task_ends() -> None:
     assert value("foretide_actual_seconds_total", labels) == counted
     assert value("foretide_prediction_interval_total", {"node_class": "slow", "outcome": "above"}) == 0.0
     assert value("foretide_deadline_total", {"outcome": "missed"}) == 0.0
+    assert value("foretide_model_versions_total", {"outcome": "RolledBack"}) == 0.0
 
 
 def test_an_honest_prediction_counts_in_the_metrics_as_it_is() -> None:

@@ -12,6 +12,7 @@ import pytest
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.constraints import Toleration
 from foretide_kube.measurements import LONGEST_AWAITED_SECONDS, Wanted
+from foretide_operator.planner.metrics import Metrics
 from foretide_operator.planner.watching import View
 from tests.extender.cluster_values import class_object, node_object, workload_object
 from tests.extender.real_objects import eventually
@@ -61,6 +62,18 @@ def changes_heard(plural: str, *items: dict[str, Any]) -> tuple[int, View]:
     eventually(lambda: view.is_synced() and "the-end" in view.nodes(), "the last event")
     view.stop()
     return len(heard) - 4, view
+
+
+def test_predictions_of_a_class_are_counted_from_zero_before_its_first_task() -> None:
+    server: Any = Server({"nodeclasses": [CLASS]}, {})
+    client: KubeClient = server
+    view, metrics = View(client, clock=lambda: 0.0), Metrics()
+    view.on_class(metrics.know_class)
+    view.start()
+    eventually(view.is_synced, "the first lists")
+    view.stop()
+    labels = {"node_class": "fast", "source": "Measured"}
+    assert metrics.registry.get_sample_value("foretide_predictions_total", labels) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from release import versions
+from release.__main__ import main
 from release.versions import CHART, MEMBERS, VersionsDifferError, told, version, write
 
 PACKAGES = {
@@ -47,6 +48,17 @@ def test_a_new_version_is_named_in_every_file_and_nothing_else_changes(
     next(iter(copies)).write_text('version = "9.9.9"\n')
     with pytest.raises(VersionsDifferError, match=r"9\.9\.9"):
         version()
+
+
+@pytest.mark.parametrize("text", ["1.2", "v1.2.3", "1.2.3-rc.1", "1.02.3", "1.2.3\n", ""])
+def test_what_python_and_helm_would_write_differently_is_no_version(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = version()
+    with pytest.raises(SystemExit) as ended:
+        main(["--version", text])
+    assert (ended.value.code, version()) == (2, before)
+    assert "as 1.2.3" in capsys.readouterr().err
 
 
 def built(source: Path, target: Path, kind: str) -> Path:

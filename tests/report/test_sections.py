@@ -126,6 +126,15 @@ def test_versions_are_told_the_newest_first_with_why_they_went() -> None:
     assert found["11-5d20c4"][2] == "taken back"
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_clock_that_is_far_off_keeps_no_version_from_being_told(time: str) -> None:
+    first, *others = model().status.versions
+    versions = (msgspec.structs.replace(first, trained_time=time), *others)
+    status = msgspec.structs.replace(model().status, versions=versions)
+    (_, table), *_ = tables(section(export(each=1, model=msgspec.structs.replace(model(), status=status)), "versions"))
+    assert first.version in {row[0] for row in rows(table)}
+
+
 def test_who_was_not_believed_is_told_with_the_versions() -> None:
     found = dict(tables(section(export(each=1), "versions")))
     assert rows(found["Observations that were not believed"]) == [["playground", "14 (all)", "Incoherent"]]

@@ -5,7 +5,7 @@ Deployment by name.
 
 {{- define "foretide.labels" -}}
 app.kubernetes.io/name: foretide
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: foretide
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -15,7 +15,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What selects the Pods of one component. Call with (list $ "operator"). */}}
 {{- define "foretide.selector" -}}
 app.kubernetes.io/name: foretide
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -61,7 +61,7 @@ capabilities:
 {{- define "foretide.placement" -}}
 {{- $values := index . 1 -}}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.nodeSelector }}
 nodeSelector:
@@ -96,7 +96,7 @@ kind: {{ empty $watched | ternary "ClusterRoleBinding" "RoleBinding" }}
 metadata:
   {{- if $watched }}
   name: {{ index $ 2 }}-namespaced
-  namespace: {{ $namespace }}
+  namespace: {{ $namespace | quote }}
   {{- else }}
   name: {{ index $ 2 }}
   {{- end }}
@@ -109,7 +109,7 @@ roleRef:
 subjects:
 - kind: ServiceAccount
   name: {{ index $ 3 }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | quote }}
 {{- end }}
 {{- end }}
 

@@ -54,6 +54,8 @@ class Metrics:
         for verb in ("filter", "prioritize"):  # what a series begins with is no increase to Prometheus
             for source in get_args(Source):
                 self.decisions.labels(verb, source)
+            for reason in ("Overloaded", "NotSynced", "DeadlineExceeded", "InternalError"):
+                self.fail_open.labels(verb, reason)
         self.stale_decisions = Counter(
             "foretide_extender_stale_decisions_total",
             "Decisions on what was known before the API server fell silent: see foretide_extender_watch_age_seconds.",

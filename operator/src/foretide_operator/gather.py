@@ -137,7 +137,7 @@ class Gatherer:
             workload_pods=self._world.task_pods.snapshot().values(),
             workloads=self._world.workloads.snapshot(),
             attempts=self._attempts(
-                [job for job in jobs if role_of(job) in {ROLE_INSPECT, ROLE_PROFILE}],
+                [whole(job) for job in jobs if role_of(job) in {ROLE_INSPECT, ROLE_PROFILE}],
                 pods,
                 signature=workload.status.signature,
                 now=now,

@@ -15,8 +15,12 @@ from foretide_operator.settings import Settings
 
 
 def measuring_key(spec: AIWorkloadSpec) -> str:
-    """What inspect and profile Jobs are made for: the workload, and the limits that a failure may be due to."""
-    return f"{workload_key(spec)}-{_digest(plain(spec.resources))}"
+    """What inspect and profile Jobs are made for: the workload, and what else a failure may be due to."""
+    template = spec.run.template
+    due_to = plain(spec.resources)
+    if template.env or template.runtime_class_name is not None:
+        due_to |= {"env": [plain(each) for each in template.env], "runtimeClassName": template.runtime_class_name}
+    return f"{workload_key(spec)}-{_digest(due_to)}"
 
 
 def measured_key(job: Object) -> str:

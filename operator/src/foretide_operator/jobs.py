@@ -32,6 +32,7 @@ from foretide_kube.names import (
     ROLE_RUN,
     child_name,
 )
+from foretide_kube.profiler_call import workload_arguments
 from foretide_operator.job_keys import measuring_key, probing_key, rollout_key, run_key
 from foretide_operator.pods import (
     class_affinity,
@@ -42,7 +43,6 @@ from foretide_operator.pods import (
     set_preference,
     set_scheduler,
     set_service,
-    workload_arguments,
 )
 from foretide_operator.settings import Settings
 
@@ -241,18 +241,13 @@ def _measuring_job(
     labels = _labels(workload, role)
     if class_name:
         labels[LABEL_JOB_NODE_CLASS] = class_name
-    pod = restricted_pod(image_of(workload.spec, settings), workload.spec.resources.limits, settings)
-    mount_model(pod, workload.spec)
-    template = workload.spec.run.template
-    if template.tolerations:
-        pod["tolerations"] = [plain(toleration) for toleration in template.tolerations]
     return _job(
         name=child_name(workload.metadata.name, role, f"{key}/{class_name}/{series}/{attempt}"),
         namespace=workload.metadata.namespace,
         labels=labels,
         annotations={ANNOTATION_KEY: key, ANNOTATION_ATTEMPT: str(attempt)},
         owner=_owner("AIWorkload", workload.metadata.name, workload.metadata.uid),
-        pod=pod,
+        pod=_workload_pod(workload.spec, settings),
         spec=_measuring(settings),
     )
 
@@ -271,17 +266,26 @@ def _run_pod(
 ) -> tuple[dict[str, str], dict[str, str], Object]:
     spec = workload.spec
     template = spec.run.template
-    pod = restricted_pod(image_of(spec, settings), spec.resources.limits, settings)
-    mount_model(pod, spec)
+    pod = _workload_pod(spec, settings)
     pod["containers"][0]["args"] = [command, *workload_arguments(spec)]
-    if template.env:
-        pod["containers"][0]["env"] = [plain(variable) for variable in template.env]
     if template.node_selector:
         pod["nodeSelector"] = dict(template.node_selector)
-    if template.tolerations:
-        pod["tolerations"] = [plain(toleration) for toleration in template.tolerations]
     set_scheduler(pod, settings)
     return {**template.metadata.labels, **_labels(workload, ROLE_RUN)}, dict(template.metadata.annotations), pod
+
+
+def _workload_pod(spec: AIWorkloadSpec, settings: Settings) -> Object:
+    """What a model runs in, measured or at work alike: else one would tell nothing of the other."""
+    template = spec.run.template
+    pod = restricted_pod(image_of(spec, settings), spec.resources.limits, settings)
+    mount_model(pod, spec)
+    if template.env:
+        pod["containers"][0]["env"] = [plain(variable) for variable in template.env]
+    if template.runtime_class_name is not None:
+        pod["runtimeClassName"] = template.runtime_class_name
+    if template.tolerations:
+        pod["tolerations"] = [plain(toleration) for toleration in template.tolerations]
+    return pod
 
 
 def _labels(workload: AIWorkload, role: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from foretide.prediction import BLIND_FACTOR, Source
 from foretide.vetting import Exclusion
 from foretide_operator.gates.openings import Reason
 from foretide_operator.pairing.ended import Ended, Ending
+from foretide_operator.training.versions import Outcome
 
 RATIO_BUCKETS: Final = (0.25, 0.5, 0.667, 0.8, 0.909, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 IN_FLIGHT_BUCKETS: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 9.0, 17.0, 33.0, 65.0, 129.0)
@@ -192,6 +193,8 @@ class Metrics:
             self.service_objective.labels(outcome)
         for outcome in ("trained", "failed"):
             self.training.labels(outcome)
+        for became in get_args(Outcome):
+            self.versions.labels(became)
         for reason in Reason:
             self.gates_opened.labels(reason)
 

@@ -1,8 +1,9 @@
-"""What the cache keeps as compressed text: WorkloadProfiles, and Pods of measurements that have ended.
+"""What the cache keeps as compressed text: WorkloadProfiles, and the Jobs and Pods of measurements that have ended.
 
 There are as many of each as pairs of workload and node class, all alike, and they are read whole but seldom. What is
-asked of all of them often stands beside the text. Compressed against one of their kind they take an eighth of their
-text, and that half of what they take as objects; to read one costs a few microseconds.
+asked of all of them often stands beside the text, and what is equal among them there is kept once. Compressed against
+one of their kind they take an eighth of their text, and that half of what they take as objects; to read one costs a few
+microseconds.
 """
 
 from __future__ import annotations
@@ -15,11 +16,22 @@ import msgspec
 from foretide_kube.client import Object
 from foretide_kube.kinds import workloadprofile
 from foretide_kube.kinds.workloadprofile import WorkloadProfile
-from foretide_kube.names import LABEL_ROLE, LABEL_WORKLOAD, ROLE_INSPECT, ROLE_PROBE, ROLE_PROFILE
+from foretide_kube.names import (
+    LABEL_JOB_NODE_CLASS,
+    LABEL_ROLE,
+    LABEL_WORKLOAD,
+    ROLE_INSPECT,
+    ROLE_PROBE,
+    ROLE_PROFILE,
+)
+from foretide_operator.outcome import finished_condition
+from foretide_operator.reduce import shared
 
 _BESIDE: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
+_OF_A_JOB: Final = ("creationTimestamp", "ownerReferences")
 _LABELS: Final = (LABEL_ROLE, LABEL_WORKLOAD)
-_MEASURING: Final = frozenset({ROLE_INSPECT, ROLE_PROFILE, ROLE_PROBE})
+_OF_WORKLOADS: Final = frozenset({ROLE_INSPECT, ROLE_PROFILE})
+_MEASURING: Final = _OF_WORKLOADS | {ROLE_PROBE}
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
 _PACKED: Final = "packed"
 
@@ -45,7 +57,7 @@ class Packer:
         kept = {**item, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
         return {
             "metadata": _only(_BESIDE, metadata),
-            "spec": {"workload": {"name": item["spec"]["workload"]["name"]}},
+            "spec": shared({"workload": {"name": item["spec"]["workload"]["name"]}}),
             _PACKED: self._text(kept),
         }
 
@@ -55,17 +67,33 @@ class Packer:
         if metadata["labels"].get(LABEL_ROLE) not in _MEASURING or status.get("phase") not in _ENDED:
             return pod
         return {
-            "metadata": {**_only(_BESIDE, metadata), "labels": _only(_LABELS, metadata["labels"])},
-            "spec": _only(("nodeName",), pod["spec"]),
-            "status": _only(("phase",), status),
+            "metadata": {**_only(_BESIDE, metadata), "labels": shared(_only(_LABELS, metadata["labels"]))},
+            "spec": shared(_only(("nodeName",), pod["spec"])),
+            "status": shared(_only(("phase",), status)),
             _PACKED: self._text(pod),
         }
 
+    def job(self, job: Object) -> Object:
+        """A reduced Job, packed if it was to measure a workload and has ended.
+
+        Beside it its role, workload and class, its owner, when it was made, how it ended and how long it stays.
+        """
+        metadata, finished = job["metadata"], finished_condition(job)
+        if metadata["labels"].get(LABEL_ROLE) not in _OF_WORKLOADS or finished is None:
+            return job
+        labels = _only((*_LABELS, LABEL_JOB_NODE_CLASS), metadata["labels"])
+        return {
+            "metadata": {**_only((*_BESIDE, *_OF_A_JOB), metadata), "labels": labels},
+            "spec": shared(_only(("ttlSecondsAfterFinished",), job["spec"])),
+            "status": shared({"conditions": [finished]}),
+            _PACKED: self._text(job),
+        }
+
     def _text(self, item: Object) -> _Text:
-        """Compressed against the last one that was unlike those before it."""
+        """Compressed against the first one, or the last that was unlike those before it."""
         plain, like = msgspec.json.encode(item), self._like
         data = _compressed(plain, like)
-        if 2 * len(data) > len(plain):
+        if not like or 2 * len(data) > len(plain):
             self._like = like = plain
             data = _compressed(plain, like)
         return _Text(data, like)

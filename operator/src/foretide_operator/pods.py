@@ -1,4 +1,4 @@
-"""Pod templates for someone else's model: no token, no privilege, a read-only root; and what the profiler is told."""
+"""Pod templates for someone else's model: no token, no privilege, a read-only root."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from foretide_kube.names import (
     ROLE_PROBE,
     ROLE_PROFILE,
 )
+from foretide_kube.profiler_call import MODEL_FOLDER
 from foretide_operator.settings import Settings
 
 SERVICE_PORT: Final = 8080
@@ -80,27 +81,7 @@ def mount_model(pod: Object, spec: AIWorkloadSpec) -> None:
     else:
         raise ValueError("spec.model.file.volume names no volume")
     pod["volumes"].append({"name": "model", **source})
-    pod["containers"][0]["volumeMounts"].append({"name": "model", "mountPath": "/model", "readOnly": True})
-
-
-def workload_arguments(spec: AIWorkloadSpec) -> list[str]:
-    """What the profiler is told of the workload, whatever it is to do with it."""
-    arguments = ["--source", spec.model.source]
-    if spec.model.name is not None:
-        arguments += ["--name", spec.model.name]
-    if spec.model.file is not None:
-        arguments += ["--file", f"/model/{spec.model.file.path}", "--sha256", spec.model.file.sha256]
-    return [
-        *arguments,
-        "--input",
-        ",".join(str(size) for size in spec.input.shape),
-        "--data-type",
-        spec.input.data_type,
-        "--batch-size",
-        str(spec.batch_size),
-        "--precision",
-        spec.precision,
-    ]
+    pod["containers"][0]["volumeMounts"].append({"name": "model", "mountPath": str(MODEL_FOLDER), "readOnly": True})
 
 
 def image_of(spec: AIWorkloadSpec, settings: Settings) -> str:

@@ -54,7 +54,7 @@ def reduce_pod(pod: Object) -> Object:
         "spec": {
             "nodeName": spec.get("nodeName"),
             "schedulingGates": spec.get("schedulingGates") or [],
-            "containers": _shared(containers),
+            "containers": shared(containers),
         },
         "status": reduced,
     }
@@ -79,12 +79,17 @@ def reduce_job(job: Object) -> Object:
     """A Job without its Pod template, which nobody reads back, and without conditions that come before its end."""
     spec, status = job.get("spec", {}), job.get("status", {})
     if "conditions" in status:
-        status = {**status, "conditions": _shared(_conditions(status["conditions"], _JOB_CONDITIONS))}
+        status = {**status, "conditions": shared(_conditions(status["conditions"], _JOB_CONDITIONS))}
     return {
         "metadata": _metadata(job),
-        "spec": _shared({key: value for key, value in spec.items() if key not in _NOT_OF_A_JOB}),
+        "spec": shared({key: value for key, value in spec.items() if key not in _NOT_OF_A_JOB}),
         "status": {key: value for key, value in status.items() if value not in (0, {})},
     }
+
+
+def shared(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """An equal value that others hold as well; nobody may change it."""
+    return _decoded(msgspec.json.encode(value))
 
 
 def reduce_object(item: Object) -> Object:
@@ -101,7 +106,7 @@ def _metadata(item: Object) -> Object:
     if "namespace" in metadata:
         metadata["namespace"] = sys.intern(metadata["namespace"])
     if "ownerReferences" in source:
-        metadata["ownerReferences"] = _shared([_only(_OWNER, each) for each in source["ownerReferences"]])
+        metadata["ownerReferences"] = shared([_only(_OWNER, each) for each in source["ownerReferences"]])
     return metadata
 
 
@@ -122,11 +127,6 @@ def _container_status(status: Object) -> Object:
 
 def _only(keys: Iterable[str], source: Object) -> Object:
     return {key: source[key] for key in keys if key in source}
-
-
-def _shared(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """An equal value that others hold as well; nobody may change it."""
-    return _decoded(msgspec.json.encode(value))
 
 
 @lru_cache(maxsize=_SHARED)

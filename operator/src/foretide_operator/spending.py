@@ -21,6 +21,7 @@ from foretide_operator.forecasting import workload_column
 from foretide_operator.job_keys import measured_key
 from foretide_operator.measuring import controller_of, is_controlled_by
 from foretide_operator.outcome import finished_condition
+from foretide_operator.packed import whole
 from foretide_operator.settings import Settings
 from foretide_operator.training.table import ObservationTable
 
@@ -153,7 +154,8 @@ class Spending:
         controller = controller_of(job)
         if not _gave_result(job) or began_milliseconds is None or controller is None:
             return False
-        pair = workload_column(metadata["namespace"], controller["name"], measured_key(job)), _class_of(job)
+        key = measured_key(whole(job))
+        pair = workload_column(metadata["namespace"], controller["name"], key), _class_of(job)
         newest_milliseconds = self._newest_milliseconds.get(pair)
         return newest_milliseconds is not None and newest_milliseconds >= began_milliseconds
 

@@ -126,13 +126,16 @@ def open_world(
             client, resource, clock=clock, namespaces=namespaces, label_selector=label_selector, reduce=reduce
         )
 
-    pod_packer = Packer()
+    pod_packer, job_packer = Packer(), Packer()
 
     def pack_pod(pod: Object) -> Object:
         return pod_packer.pod(reduce_pod(pod))
 
+    def pack_job(job: Object) -> Object:
+        return job_packer.job(reduce_job(job))
+
     task_pods = cache(PODS, pack_pod, label_selector=LABEL_WORKLOAD)
-    jobs = cache(JOBS, reduce_job, label_selector=_OURS)
+    jobs = cache(JOBS, pack_job, label_selector=_OURS)
     profiles = cache(WORKLOAD_PROFILES, Packer().profile)
     deployments = cache(DEPLOYMENTS, label_selector=_OURS)
     return World(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -66,7 +66,7 @@ class Simulated(Protocol):
 
 
 def compare(
-    scenario: Simulated, policies: Sequence[Policy], *, oracle: str = "oracle", turn_seconds: float = 0.0
+    scenario: Simulated, policies: Iterable[Policy], *, oracle: str = "oracle", turn_seconds: float = 0.0
 ) -> dict[str, Summary]:
     """Each policy's figures on the scenario's tasks, by its name; ``oracle`` names the one that regret is told from."""
     tasks, nodes, lags, world = scenario.sim_tasks(), scenario.node_states(), scenario.lags(), scenario.world()

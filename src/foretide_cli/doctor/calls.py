@@ -82,8 +82,8 @@ def _one(observed: Observed, extender: Extender) -> Iterator[Finding]:
 def _open(where: str, extender: Extender, logs: str) -> Iterator[Finding]:
     """Answers that decided nothing."""
     opened = extender.total("foretide_extender_fail_open_total", verb="filter")
-    decided = extender.total("foretide_extender_decisions_total", verb="filter")
-    if opened <= _OPEN_SHARE * (decided + opened):
+    answered = extender.total("foretide_extender_decisions_total", verb="filter")  # those without a decision included
+    if opened <= _OPEN_SHARE * answered:
         return
     by_reason = extender.metrics.get("foretide_extender_fail_open_total", {})
     mostly = max(by_reason.items(), key=lambda item: item[1])[0]
@@ -94,7 +94,7 @@ def _open(where: str, extender: Extender, logs: str) -> Iterator[Finding]:
         object=where,
         field="foretide_extender_fail_open_total",
         value=f"{opened:.0f}, mostly {reason}",
-        message=f"of {decided + opened:.0f} filter calls so many were answered without a decision",
+        message=f"of {answered:.0f} filter calls so many were answered without a decision",
         remedy=f"docs/scheduling.md#failing-open; {logs}",
     )
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, Final
 
-import msgspec
-
-from foretide_cli.doctor.examination import Diagnosis, examine, in_brief
-from foretide_cli.doctor.finding import Finding
+from foretide_cli.doctor.examination import Checked, Diagnosis, examine, in_brief
+from foretide_cli.doctor.finding import Finding, Severity
 from foretide_cli.doctor.gather import gather
 from foretide_cli.extenders import Get
-from foretide_cli.tables import table
+from foretide_cli.tables import Doubtful, Part, Table, Wrong
+from foretide_cli.terminal import Show, add_output
 from foretide_kube.client import KubeClient
 
-Output = Literal["table", "json", "yaml"]
+_TONES: Final[dict[Severity, type[str]]] = {"Error": Wrong, "Warning": Doubtful, "Note": str}
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -34,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     command.add_argument(
         "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
     )
-    command.add_argument("-o", "--output", choices=get_args(Output), default="table")
+    add_output(command)
 
 
 def doctor(
@@ -42,10 +41,9 @@ def doctor(
     namespace: str,
     *,
     system_namespace: str,
-    output: Output,
     get: Get,
     clock: Callable[[], float],
-    say: Callable[[str], None],
+    show: Show,
 ) -> int:
     """Print what is wrong, and how it is mended; 1 if anything is, 0 if nothing of what could be checked.
 
@@ -53,31 +51,21 @@ def doctor(
     other alone. ApiError where the API server is out of reach.
     """
     diagnosis = examine(gather(client, namespace, system_namespace, get=get, clock=clock))
-    say(_written(diagnosis, output))
+    show(diagnosis, told(diagnosis))
     return 0 if diagnosis.is_healthy else 1
 
 
-def _written(diagnosis: Diagnosis, output: Output) -> str:
-    match output:
-        case "json":
-            return msgspec.json.encode(diagnosis).decode()
-        case "yaml":
-            return msgspec.yaml.encode(diagnosis).decode().rstrip()
-        case "table":
-            return in_words(diagnosis)
-
-
-def in_words(diagnosis: Diagnosis) -> str:
+def told(diagnosis: Diagnosis) -> list[Part]:
     """What is installed, what each check came to, then each finding with its remedy, which can be copied whole."""
-    parts = [
-        table(_facts(diagnosis), left=2),
-        table([("check", "outcome"), *((each.check, in_brief(each)) for each in diagnosis.checks)], left=2),
+    parts: list[Part] = [
+        Table(_facts(diagnosis), left=2, headed=False),
+        Table([("check", "outcome"), *((each.check, _outcome(each)) for each in diagnosis.checks)], left=2),
     ]
-    parts += [_told(finding) for each in diagnosis.checks for finding in each.findings]
+    parts += [_finding(finding) for each in diagnosis.checks for finding in each.findings]
     if diagnosis.missing_rights:
-        rights = "\n".join(f"  {each}" for each in diagnosis.missing_rights)
-        parts.append(f"rights that you lack, for want of which not all was checked (docs/cli.md):\n{rights}")
-    return "\n\n".join(parts)
+        head = "rights that you lack, for want of which not all was checked (docs/cli.md):"
+        parts.append((head, *(f"  {each}" for each in diagnosis.missing_rights)))
+    return parts
 
 
 def _facts(diagnosis: Diagnosis) -> list[tuple[str, str]]:
@@ -93,7 +81,12 @@ def _facts(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     ]
 
 
-def _told(finding: Finding) -> str:
+def _outcome(checked: Checked) -> str:
+    """The outcome of a check in a few words, of the tone of the worst that it found."""
+    return _TONES[checked.findings[0].severity if checked.findings else "Note"](in_brief(checked))
+
+
+def _finding(finding: Finding) -> tuple[str, ...]:
     where = f": {finding.field} = {finding.value}" if finding.value else f": {finding.field}" if finding.field else ""
-    lines = [f"{finding.severity} {finding.reason}: {finding.object}{where}", f"  {finding.message}"]
-    return "\n".join([*lines, f"  mend: {finding.remedy}"])
+    head = f"{finding.severity} {finding.reason}: {finding.object}{where}"
+    return _TONES[finding.severity](head), f"  {finding.message}", f"  mend: {finding.remedy}"

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 _PART_OF: Final = ("app.kubernetes.io/part-of", "foretide")
 _SERVICES: Final = Resource("", "v1", "services", "Service")
-_POLICY: Final = "foretide-operator-pods"
+_POLICY_NAMES: Final = ("foretide-operator-pods", "foretide-operator-jobs")
 _ADMISSION: Final = "admissionregistration.k8s.io"
 _POLICIES: Final = (
     Resource(_ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False),
@@ -197,8 +197,8 @@ class _Gatherer:
         return self._is_there(_SERVICES, EXTENDER, self._home)
 
     def _has_policy(self) -> bool | None:
-        """Whether the policy that bounds the operator is there and bound; None where that may not be read."""
-        found = [self._is_there(each, _POLICY) for each in _POLICIES]
+        """Whether the policies that bound the operator are there and bound; None where that may not be read."""
+        found = [self._is_there(each, name) for each in _POLICIES for name in _POLICY_NAMES]
         return None if None in found else all(found)
 
     def _is_there(self, resource: Resource, name: str, namespace: str | None = None) -> bool | None:

@@ -125,8 +125,9 @@ def _surroundings(observed: Observed) -> Iterator[Finding]:
         yield Finding(
             severity="Warning",
             reason="PolicyMissing",
-            object="ValidatingAdmissionPolicy foretide-operator-pods",
-            message="without the policy and its binding the operator's account may change any Pod in any way",
+            object="ValidatingAdmissionPolicies foretide-operator-pods, foretide-operator-jobs",
+            message="without both and their bindings the operator's account may change any Pod in any way, "
+            "and make Jobs that run with any other account",
             remedy=observed.upgrade_command,
         )
     if observed.mode == "external" and observed.has_service is False:

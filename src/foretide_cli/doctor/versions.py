@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -12,6 +13,8 @@ from foretide_cli.tables import some
 from foretide_kube.client import Object
 
 _SCHEDULER_CONTAINER = "kube-scheduler"
+_RELEASE = re.compile(r"v\d+\.\d+\.\d+")
+"""What distributions have of Kubernetes' own version, as ``v1.36.2`` of ``v1.36.2-eks-1a2b3c``; its images bear it."""
 _PROFILERS = ("FORETIDE_PROFILER_IMAGE_ONNX", "FORETIDE_PROFILER_IMAGE_TORCH")
 
 
@@ -62,7 +65,9 @@ def _scheduler(observed: Observed) -> Iterator[Finding]:
     if own is None or cluster[0] != own[0] or cluster[1] - 1 <= own[1] <= cluster[1]:
         return
     message = "binds nothing" if own > cluster else "is older than Kubernetes supports"
-    tag = observed.kubernetes_version.partition("+")[0]
+    release = _RELEASE.match(observed.kubernetes_version)
+    tag = release[0] if release else "TAG"
+    unpinned = " --set scheduler.image.digest=" if "@" in image else ""  # it is of the version that does not suit
     yield Finding(
         severity="Error",
         reason="SchedulerVersion",
@@ -70,7 +75,7 @@ def _scheduler(observed: Observed) -> Iterator[Finding]:
         field=f"spec.template.spec.containers[{_SCHEDULER_CONTAINER}].image",
         value=image,
         message=f"a scheduler of {_words(own)} beside an API server of {_words(cluster)} {message}",
-        remedy=f"{observed.upgrade_command} --set scheduler.image.tag={tag}",
+        remedy=f"{observed.upgrade_command} --set scheduler.image.tag={tag}{unpinned}",
     )
 
 
@@ -113,7 +118,8 @@ def _own_images(deployment: Object) -> list[tuple[str, str]]:
     for container in containers_of(deployment["spec"]["template"]["spec"]):
         if container["name"] != _SCHEDULER_CONTAINER:
             found.append((container["name"], container["image"]))
-        found += [(each["name"], each["value"]) for each in container.get("env") or () if each["name"] in _PROFILERS]
+        variables = [each for each in container.get("env") or () if "value" in each]  # others stand somewhere else
+        found += [(each["name"], each["value"]) for each in variables if each["name"] in _PROFILERS]
     return found
 
 

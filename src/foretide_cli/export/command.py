@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -20,6 +19,7 @@ from foretide_cli.report.compared import all_compared, worst
 from foretide_cli.report.misses import MOST_MISSES
 from foretide_cli.report.page import page
 from foretide_cli.report.words import count
+from foretide_cli.terminal import Terminal
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.connecting import own_cluster, own_namespace
 from foretide_kube.forwarding import get_in_pod
@@ -66,9 +66,7 @@ def add_parsers(commands: argparse._SubParsersAction[Any]) -> None:
     given.add_argument("--dry-run", action="store_true", help="say what would be imported, and import nothing")
 
 
-def of_cluster(
-    client: KubeClient, options: argparse.Namespace, *, say: Callable[[str], None], complain: Callable[[str], object]
-) -> int:
+def of_cluster(client: KubeClient, options: argparse.Namespace, terminal: Terminal) -> int:
     """Read the cluster and write what is asked for; 1 where nothing may be read, 2 where the file cannot be written.
 
     ApiError where something else than a right is missing.
@@ -80,23 +78,38 @@ def of_cluster(
         clock=time.time,
         source=own_cluster(),
         version=metadata.version("foretide"),
+        progress=terminal.progress,
     )
     if export.missing:
-        complain(f"not all could be read, for want of the rights to {'; '.join(export.missing)}")
+        terminal.complain(f"not all could be read, for want of the rights to {'; '.join(export.missing)}")
         if not (export.workloads or export.profiles or export.tasks or export.node_classes):
             return 1
     if options.explain:
-        export = explained(export, client, system_namespace=options.system_namespace, get=get_in_pod, complain=complain)
-    return _write(export, options, say=say, complain=complain)
+        export = explained(
+            export,
+            client,
+            system_namespace=options.system_namespace,
+            get=get_in_pod,
+            progress=terminal.progress,
+            complain=terminal.complain,
+        )
+    return _write(export, options, terminal)
 
 
-def of_file(options: argparse.Namespace, *, say: Callable[[str], None], complain: Callable[[str], object]) -> int:
+def of_file(options: argparse.Namespace, terminal: Terminal) -> int:
     """Write what is asked for of what was saved; 2 where a file cannot be written. ExportError where none was saved."""
-    return _write(read(options.saved), options, say=say, complain=complain)
+    terminal.progress(f"reading {options.saved}")
+    return _write(read(options.saved), options, terminal)
 
 
 def explained(
-    export: Export, client: KubeClient, *, system_namespace: str, get: Get, complain: Callable[[str], object]
+    export: Export,
+    client: KubeClient,
+    *,
+    system_namespace: str,
+    get: Get,
+    progress: Callable[[str], None],
+    complain: Callable[[str], object],
 ) -> Export:
     """The export with what the extender keeps of its decisions on the worst misses.
 
@@ -106,6 +119,7 @@ def explained(
     try:
         extenders = Extenders(client, system_namespace, get)
         for row in worst(all_compared(export.tasks), MOST_MISSES):
+            progress(f"asking the extender about {row.task.namespace}/{row.task.pod}")
             told, _ = extenders.ask(row.task.namespace, row.task.pod)
             asked[row.task.namespace, row.task.pod] = msgspec.structs.replace(row.task, explanation=told)
     except NotToldError as error:
@@ -116,18 +130,16 @@ def explained(
     return msgspec.structs.replace(export, tasks=tasks)
 
 
-def _write(
-    export: Export, options: argparse.Namespace, *, say: Callable[[str], None], complain: Callable[[str], object]
-) -> int:
+def _write(export: Export, options: argparse.Namespace, terminal: Terminal) -> int:
+    terminal.progress(f"making the {'document' if options.command == 'export' else 'page'}")
     data = encode(export) if options.command == "export" else page(export).encode()
     if options.file == STANDARD_OUTPUT:
-        sys.stdout.buffer.write(data)
+        terminal.write(data)
         return 0
     try:
         Path(options.file).write_bytes(data)
     except OSError as error:
-        complain(f"{options.file}: {error.strerror or error}")
-        return 2
+        return terminal.complain(f"{options.file}: {error.strerror or error}", status=2)
     ended = count(len(export.tasks), "task")
-    say(f"{options.file}: {count(len(export.workloads), 'workload')}, {ended} that ended")
+    terminal.say(f"{options.file}: {count(len(export.workloads), 'workload')}, {ended} that ended")
     return 0

@@ -63,13 +63,14 @@ def gather(
     clock: Callable[[], float],
     source: str,
     version: str,
+    progress: Callable[[str], None],
 ) -> Export:
     """The cluster as ``client`` may see it: ``namespaces`` alone, or all of it where that is None.
 
-    What may not be listed in all namespaces is read in the namespace ``own``. ``clock`` gives seconds since the epoch.
-    ApiError where something else than a right is missing.
+    What may not be listed in all namespaces is read in the namespace ``own``. ``clock`` gives seconds since the epoch;
+    ``progress`` is told what is under way. ApiError where something else than a right is missing.
     """
-    reader = Reader(client)
+    reader = Reader(client, progress)
 
     def listed(resource: Resource, reduce: Callable[[Object], T | None], label: str = "") -> list[T]:
         if namespaces is not None:

@@ -53,22 +53,24 @@ def import_profiles(
     trusts_names: bool,
     is_trial: bool,
     say: Callable[[str], None],
+    progress: Callable[[str], None],
     complain: Callable[[str], object],
 ) -> int:
     """Make the WorkloadProfiles of ``export``, of ``namespace`` alone if one is named; 1 if one was refused.
 
     ``trusts_names`` takes classes of one name for the same hardware, whatever probes say. ``is_trial`` makes none and
-    says which. ApiError where the API server is gone or does not know this user.
+    says which. ``progress`` is told what is under way. ApiError where the API server is gone or does not know this
+    user.
     """
     profiles = [each for each in _latest(export.profiles) if namespace in {None, each.metadata.namespace}]
-    reader = Reader(client)
+    reader = Reader(client, progress)
     there = _look(reader, {each.metadata.namespace for each in profiles})
     if reader.missing:
         complain(f"the rights to {'; '.join(reader.missing)} are missing")
         return 1
     here = {each.metadata.name: each for each in export.node_classes}
     failed = 0
-    for profile in profiles:
+    for number, profile in enumerate(profiles, 1):
         name = f"{profile.metadata.namespace}/{profile.spec.workload.name} on {profile.spec.node_class}"
         why = _why_not(profile, there, None if trusts_names else here)
         if why:
@@ -76,6 +78,7 @@ def import_profiles(
         elif is_trial:
             say(f"{name} would be imported")
         else:
+            progress(f"importing {number} of {len(profiles)}: {name}")
             problem = _make(client, _given(profile, export, there))
             failed += bool(problem)
             if problem:

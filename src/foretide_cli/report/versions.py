@@ -22,6 +22,8 @@ _STEPS: Final = (
     *(_DAY * each for each in (1, 2, 7, 14, 30, 90, 365)),
 )
 _MOST_TICKS: Final = 3
+_LATEST_SECONDS: Final = 9_999_999_999.0
+"""As late as the moments of an export can be."""
 
 
 def versions(export: Export) -> Markup:
@@ -165,8 +167,9 @@ def _excluded(model: CompletionTimeModel) -> Markup | None:
 
 
 def _seconds(time: str) -> float:
+    """Since the epoch, within what the picture's margins can go beyond and still be dates."""
     found = parse_time(time)
-    return 0.0 if found is None else found.timestamp()
+    return 0.0 if found is None else min(max(found.timestamp(), 0.0), _LATEST_SECONDS)
 
 
 def _ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:

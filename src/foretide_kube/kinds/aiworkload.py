@@ -40,6 +40,7 @@ KIND: Final = "AIWorkload"
 MAX_PREDICTIONS: Final = 64
 MAX_PROFILING_MESSAGE: Final = 256
 USUAL_QUEUE: Final = 16
+_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 ModelSource = Literal["TorchVision", "ONNX", "TorchExport"]
 DataType = Literal["float32", "float16", "int64", "int32", "uint8"]
@@ -145,6 +146,7 @@ class PodTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     metadata: TemplateMetadata = TemplateMetadata()
     node_selector: Labels = msgspec.field(default_factory=dict)
     tolerations: Annotated[tuple[Toleration, ...], msgspec.Meta(max_length=16)] = ()
+    runtime_class_name: Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=_SUBDOMAIN)] | None = None
     env: Annotated[tuple[EnvironmentVariable, ...], msgspec.Meta(max_length=32)] = ()
 
 

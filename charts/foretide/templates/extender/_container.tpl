@@ -25,7 +25,7 @@ env:
   value: {{ .Values.extender.decisionDeadlineMilliseconds | int | quote }}
 {{- if .Values.watchNamespaces }}
 - name: FORETIDE_WATCH_NAMESPACES
-  value: {{ include "foretide.watchNamespaces" . }}
+  value: {{ include "foretide.watchNamespaces" . | quote }}
 {{- end }}
 - name: FORETIDE_LOG_LEVEL
   value: {{ .Values.logLevel }}

@@ -1,10 +1,10 @@
 {{/* Environment variables of the operator; their meaning stands in docs/operator.md, Configuration. */}}
 {{- define "foretide.operatorEnvironment" -}}
 - name: FORETIDE_NAMESPACE
-  value: {{ .Release.Namespace }}
+  value: {{ .Release.Namespace | quote }}
 {{- if .Values.watchNamespaces }}
 - name: FORETIDE_WATCH_NAMESPACES
-  value: {{ include "foretide.watchNamespaces" . }}
+  value: {{ include "foretide.watchNamespaces" . | quote }}
 {{- end }}
 - name: FORETIDE_SCHEDULER_NAME
   value: {{ include "foretide.schedulerName" . | quote }}

@@ -8,7 +8,7 @@ kind: KubeSchedulerConfiguration
 leaderElection:
   leaderElect: {{ gt (int .Values.scheduler.replicas) 1 }}
   resourceName: foretide-scheduler
-  resourceNamespace: {{ .Release.Namespace }}
+  resourceNamespace: {{ .Release.Namespace | quote }}
 enableProfiling: false
 percentageOfNodesToScore: 100
 profiles:

@@ -59,6 +59,7 @@ def run(settings: Settings, client: KubeClient, stopped: threading.Event) -> Non
     view.on_pod(recorder.heard)
     view.on_pod(dispatcher.heard)
     view.on_change(dispatcher.wake)
+    view.on_class(metrics.know_class)
     metrics.show(is_leader=lambda: elector.is_leader, pending=recorder.pending)
     metrics.show_watches(view.resources, age_seconds=view.age_seconds, unreadable=view.unreadable)
 

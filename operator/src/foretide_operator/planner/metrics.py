@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
+
+from foretide.prediction import Source
 
 
 class Metrics:
@@ -81,6 +84,11 @@ class Metrics:
             ["resource"],
             registry=self.registry,
         )
+
+    def know_class(self, node_class: str) -> None:
+        """Begin the counts of a node class at 0: what a series begins with is no increase to Prometheus."""
+        for source in get_args(Source):
+            self.predictions.labels(node_class, source)
 
     def show(self, *, is_leader: Callable[[], bool], pending: Callable[[], int]) -> None:
         """Show leadership and the queue as they are when somebody looks."""

@@ -63,6 +63,10 @@ class View:
         """Call ``listener`` with ADDED, MODIFIED or DELETED and the Pod; add it before `start`."""
         self._pods.add_listener(lambda event, item: listener(event, facts_of(item)))
 
+    def on_class(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with the name of each node class that there is; add it before `start`."""
+        self._classes.add_listener(lambda _event, item: listener(item["metadata"]["name"]))
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when what is known of a node, workload or class changed; add it before `start`.
 

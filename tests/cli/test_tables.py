@@ -1,0 +1,77 @@
+"""Tables and paragraphs: how they are aligned, folded into a width, and made to stand out; and whose words command."""
+
+from __future__ import annotations
+
+from foretide_cli.tables import Doubtful, Part, Table, Wrong, in_words
+
+ROWS = [
+    ["node", "why it was refused", "seconds", "others there"],
+    ["edge-1", "it would miss its deadline by far", "12.5", "1.5 of 2 CPU"],
+    ["a-long-name-of-a-node", "ok", "3.0", "-"],
+]
+
+
+def test_words_are_to_the_left_and_figures_to_the_right() -> None:
+    assert in_words([Table([["node", "seconds"], ["edge-1", "12.5"], ["b", "3.0"]])]) == (
+        "node    seconds\nedge-1     12.5\nb           3.0"
+    )
+
+
+def test_parts_are_apart_and_notes_are_not() -> None:
+    parts: list[Part] = ["head", ("one", "two"), Table([["a"], ["b"]], notes=["(1 more)"])]
+    assert in_words(parts, width=80) == "head\n\none\ntwo\n\na\nb\n(1 more)"
+
+
+def test_a_table_folds_its_widest_columns_between_words_until_it_fits() -> None:
+    lines = in_words([Table(ROWS, left=2)], width=56).splitlines()
+    assert max(map(len, lines)) <= 56
+    assert lines[0].split() == ["node", "why", "it", "was", "seconds", "others"]
+    assert lines[1].split() == ["refused", "there"]
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
+        "node",
+        "edge-1",
+        "a-long-name-of-a-node",
+    ]
+    assert in_words([Table(ROWS, left=2)], width=200) == in_words([Table(ROWS, left=2)])
+
+
+def test_a_table_that_cannot_fit_is_told_row_by_row_and_nothing_is_cut_off() -> None:
+    words = in_words([Table(ROWS, left=2)], width=44)
+    first, second = words.split("\n\n")
+    assert max(map(len, words.splitlines())) <= 44
+    assert " ".join(first.split()).startswith("node edge-1 why it was refused it would miss its deadline by far")
+    assert second.splitlines()[0].endswith("  a-long-name-of-a-node")
+    assert len(second.splitlines()) == 4
+
+
+def test_what_may_be_copied_out_of_a_paragraph_is_not_folded() -> None:
+    remedy = "  mend: kubectl label node edge-7 foretide.dev/node-class=jetson-orin"
+    assert in_words([("Error", remedy)], width=20) == f"Error\n{remedy}"
+
+
+def test_headings_and_what_is_wrong_stand_out_and_stay_aligned() -> None:
+    parts: list[Part] = [
+        Table([["check", "ms"], ["nodes", Wrong("5")], ["tasks", Doubtful("12")]]),
+        (Wrong("Error"), "it"),
+    ]
+    styled = in_words(parts, is_styled=True)
+    assert styled.splitlines() == [
+        "\x1b[1mcheck\x1b[0m  \x1b[1mms\x1b[0m",
+        "nodes   \x1b[31m5\x1b[0m",
+        "tasks  \x1b[33m12\x1b[0m",
+        "",
+        "\x1b[31mError\x1b[0m",
+        "it",
+    ]
+    plain = styled
+    for code in ("0", "1", "31", "33"):
+        plain = plain.replace(f"\x1b[{code}m", "")
+    assert plain == in_words(parts)
+
+
+def test_words_of_others_are_shown_and_neither_obeyed_nor_read_as_markup() -> None:
+    hostile = "\x1b[31m[red]a\nb\tc\x9b2J"
+    shown = "\\u001b[31m[red]a\\u000ab\\u0009c\\u009b2J"
+    lines = in_words([Table([["name", "n"], [hostile, "1"]], notes=[hostile]), hostile], is_styled=True).splitlines()
+    assert lines[1] == f"{shown}  1"
+    assert [line for line in lines[2:] if "\x1b" in line or "\x9b" in line] == []
