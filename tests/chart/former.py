@@ -1,9 +1,8 @@
 """A chart of a version before the present one, as long as none has been released that could be taken.
 
 It is the present chart but for what a release changes: the version, which stands in labels and so makes every Pod of
-ours anew; the definition of AIWorkloads, which lacks the newest field that users may give, and its rule; and the
-template of the operator's Deployment, which lacks a field. Its images are the present ones: a former program is not
-tried.
+ours anew; the definition of AIWorkloads, which lacks the newest field that users may give; and the template of the
+operator's Deployment, which lacks a field. Its images are the present ones: a former program is not tried.
 """
 
 from __future__ import annotations
@@ -15,10 +14,8 @@ from pathlib import Path
 from tests.chart.rendering import CHART
 
 VERSION = "0.0.1"
-NEW_FIELD = "maxQueuedRequests"
-"""Of an AIWorkload's ``spec.run``; the former definition knows nothing of it."""
-_DEFINITION = (f"{NEW_FIELD}:", f"- rule: \"self.mode == 'Deployment' || !has(self.{NEW_FIELD})\"")
-_DEPLOYMENT = ("enableServiceLinks: false",)
+NEW_FIELD = "runtimeClassName"
+"""Of the template in an AIWorkload's ``spec.run``; the former definition knows nothing of it."""
 
 
 def former_chart(directory: Path) -> Path:
@@ -28,14 +25,13 @@ def former_chart(directory: Path) -> Path:
     text, count = re.subn(r"(?m)^(version|appVersion): .*$", rf"\1: {VERSION}", about.read_text())
     assert count == 2
     about.write_text(text)
-    for path, heads in (
-        ("templates/crds/foretide.dev_aiworkloads.yaml", _DEFINITION),
-        ("templates/operator/deployment.yaml", _DEPLOYMENT),
+    for path, head in (
+        ("templates/crds/foretide.dev_aiworkloads.yaml", f"{NEW_FIELD}:"),
+        ("templates/operator/deployment.yaml", "enableServiceLinks: false"),
     ):
         file = chart / path
         lines = file.read_text().splitlines(keepends=True)
-        for head in heads:
-            _remove(lines, head)
+        _remove(lines, head)
         file.write_text("".join(lines))
     return chart
 
