@@ -11,12 +11,15 @@ import logging
 
 import kopf
 
+from foretide_kube.client import PAGE_SIZE
 from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, GROUP, NODE_CLASSES, VERSION
 from foretide_operator import controller
 from foretide_operator.process import Operator
 from foretide_operator.queue import Key
 
 WATCH_SECONDS = 240
+IDLE_SECONDS = 0.1
+"""How long kopf keeps an object after its last event."""
 
 
 def register(operator: Operator) -> None:
@@ -52,6 +55,9 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.finalizer = f"{GROUP}/finalizer"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    # Handlers need no more than a name: what kopf keeps of thousands of objects at a start shall not stay.
+    settings.watching.chunk_size = PAGE_SIZE
+    settings.queueing.idle_timeout = IDLE_SECONDS
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.client_timeout = WATCH_SECONDS + 15
     settings.networking.request_timeout = 15
