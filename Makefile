@@ -44,7 +44,7 @@ demo: $(READY) ## The main job, end to end, on real nodes of this machine (KEEP=
 
 test: $(READY) build/checkov/.ready ## All tests, those on a real control plane and real nodes included
 	@$(BIN)/python -m devcluster preflight --install --for-tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m tests
 
 test-fast: $(READY) build/checkov/.ready ## The tests that need no cluster, no browser and no Prometheus
 	@$(BIN)/python -m pytest -m "not cluster and not browser and not prometheus"
