@@ -57,12 +57,14 @@ class Terminal:
     def write(self, data: bytes) -> None:
         """Print what is a file elsewhere."""
         self.progress("")
-        sys.stdout.buffer.write(data)
+        if sys.stdout is not None:  # it may have been closed before we began
+            sys.stdout.buffer.write(data)
 
     def complain(self, problem: str, *, status: int = 1) -> int:
         """Tell what is amiss in one line on standard error; ``status``."""
         self.progress("")
-        print(f"foretide: {harmless(' '.join(problem.split()))}", file=sys.stderr)
+        if sys.stderr is not None:  # print would take standard output in its place, among the results
+            print(f"foretide: {harmless(' '.join(problem.split()))}", file=sys.stderr)
         return status
 
     def progress(self, words: str) -> None:

@@ -11,7 +11,18 @@ import pytest
 
 from devcluster import binaries
 
-COMMANDS = {"simulate", "predict", "explain", "doctor", "report", "export", "import", "release", "completion"}
+COMMANDS = {
+    "simulate",
+    "predict",
+    "profile",
+    "explain",
+    "doctor",
+    "report",
+    "export",
+    "import",
+    "release",
+    "completion",
+}
 BIN = Path(sys.executable).parent
 
 
