@@ -2,8 +2,8 @@
 
     python -m tests
 
-Run by ``make test``. The first half tells as it goes, the second once both are over. Ctrl-C ends both, and each puts
-away what it made. The status is 0 only if both passed.
+Run by ``make test``. The first half tells as it goes, the second once both are over. Ctrl-C and SIGTERM end both, and
+each puts away what it made. The status is 0 only if both passed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from tempfile import TemporaryFile
 from types import FrameType
 from typing import Final
@@ -18,16 +19,16 @@ from typing import Final
 PYTEST: Final = (sys.executable, "-m", "pytest")
 
 
-def main() -> int:
+def main(pytest: Sequence[str] = PYTEST) -> int:
+    signal.signal(signal.SIGINT, lambda *_: None)  # a terminal tells both halves itself
     with TemporaryFile() as told:
-        beside = subprocess.Popen([*PYTEST, "-q", "-m", "not cluster"], stdout=told, stderr=subprocess.STDOUT)
-        halves = [subprocess.Popen([*PYTEST, "-m", "cluster"]), beside]
+        beside = subprocess.Popen([*pytest, "-q", "-m", "not cluster"], stdout=told, stderr=subprocess.STDOUT)
+        halves = [subprocess.Popen([*pytest, "-m", "cluster"]), beside]
 
-        def end(number: int, _: FrameType | None) -> None:
+        def end(_number: int, _frame: FrameType | None) -> None:
             for half in halves:
-                half.send_signal(number)
+                half.send_signal(signal.SIGINT)  # of SIGTERM pytest dies, or with a cluster up takes it for a failure
 
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells both halves itself
         signal.signal(signal.SIGTERM, end)
         statuses = [half.wait() for half in halves]
         told.seek(0)
