@@ -295,6 +295,8 @@ FORBIDDEN_JOBS: list[tuple[str, list[str | int], Any, str]] = [
     ("a node of its choice", ["nodeName"], "a", POD_OF_JOB),
     ("the host's network", ["hostNetwork"], True, POD_OF_JOB),
     ("the host's processes", ["hostPID"], True, POD_OF_JOB),
+    ("the host's memory", ["hostIPC"], True, POD_OF_JOB),
+    ("a port of the host", ["containers", 0, "ports"], [{"containerPort": 80, "hostPort": 80}], POD_OF_JOB),
     ("a priority", ["priorityClassName"], "system-node-critical", POD_OF_JOB),
     ("the host's files", ["volumes", 0], {"name": "tmp", "hostPath": {"path": "/"}}, VOLUMES),
     ("a Secret's files", ["volumes", 0], {"name": "tmp", "secret": {"secretName": "a"}}, VOLUMES),
