@@ -19,7 +19,12 @@ _KINDS = {
 _LISTED = {*_KINDS, "nodes", "pods", "jobs", "deployments", "configmaps"}
 _VERSION = {"groupVersion": "foretide.dev/v1alpha1", "version": "v1alpha1"}
 _DISCOVERY: dict[str, Any] = {
-    "/api": {"versions": []},
+    "/api": {"versions": ["v1"]},
+    "/api/v1": {  # kopf watches nothing before it has seen that there are namespaces
+        "resources": [
+            {"name": "namespaces", "kind": "Namespace", "singularName": "", "namespaced": False, "verbs": ["list"]}
+        ]
+    },
     "/apis": {"groups": [{"name": "foretide.dev", "versions": [_VERSION], "preferredVersion": _VERSION}]},
     "/apis/foretide.dev/v1alpha1": {
         "resources": [
@@ -31,12 +36,17 @@ _DISCOVERY: dict[str, Any] = {
 
 
 @contextlib.contextmanager
-def empty_api(kubeconfig: Path, *, has_kinds: bool = True) -> Iterator[None]:
-    """Serve on a free loopback port, which ``kubeconfig`` is written to name. Writes are refused with 403."""
+def empty_api(kubeconfig: Path, *, has_kinds: bool = True) -> Iterator[list[tuple[str, str]]]:
+    """Serve on a free loopback port, which ``kubeconfig`` is written to name. Writes are refused with 403.
+
+    Gives what is read: who asks, as the client calls itself, and path with query.
+    """
     closing = threading.Event()
+    asked: list[tuple[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            asked.append((self.headers["User-Agent"], self.path))
             path, _, query = self.path.partition("?")
             if "watch=true" in query:
                 self._begin(200)
@@ -84,7 +94,7 @@ def empty_api(kubeconfig: Path, *, has_kinds: bool = True) -> Iterator[None]:
         )
     )
     try:
-        yield
+        yield asked
     finally:
         closing.set()
         server.shutdown()

@@ -9,8 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import kopf
 import pytest
 
+from foretide_kube.client import PAGE_SIZE
+from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, NODE_CLASSES
+from foretide_operator.shell import configure
 from tests.operator.empty_api import empty_api
 
 ENVIRONMENT = {
@@ -75,3 +79,30 @@ def test_it_ends_quietly_however_often_it_is_told_to(tmp_path: Path, after: str,
     assert "Traceback" not in said, said
     assert "ERROR" not in said, said
     assert "OS signals" not in log.read_text()
+
+
+def test_kopf_lists_our_kinds_by_pages(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    wanted = {f"{kind.plural}?limit={PAGE_SIZE}" for kind in (AIWORKLOADS, NODE_CLASSES, COMPLETION_TIME_MODELS)}
+    command = [sys.executable, "-c", ON_A_FREE_PORT]
+    with (
+        empty_api(kubeconfig) as asked,
+        subprocess.Popen(command, env=environment(kubeconfig), stderr=subprocess.DEVNULL) as process,
+    ):
+        try:
+            give_up, listed = time.monotonic() + 60, set[str]()
+            while len(listed) < len(wanted) and time.monotonic() < give_up:
+                assert process.poll() is None
+                time.sleep(0.02)
+                lists = [path for agent, path in list(asked) if agent.startswith("kopf/") and "watch=" not in path]
+                listed = {path.rpartition("/")[2] for path in lists if "/foretide.dev/v1alpha1/" in path}
+        finally:
+            process.kill()
+    assert listed == wanted
+
+
+def test_kopf_knows_every_setting_that_it_is_given() -> None:
+    settings = kopf.OperatorSettings()
+    known = {name: set(vars(group)) for name, group in vars(settings).items()}
+    configure(settings)
+    assert {name: set(vars(group)) for name, group in vars(settings).items()} == known
