@@ -1,4 +1,4 @@
-"""The two halves of ``make test``, here of two small tests: what is told, what the status is, and how they are ended."""
+"""The two halves of ``make test``, here of two small tests: what is told, what the status is, how both are ended."""
 
 from __future__ import annotations
 

@@ -74,13 +74,13 @@ def test_where_nobody_reads_on_it_ends_in_silence(words: list[str], saved: Path)
 
 @pytest.mark.parametrize("file", ["page.html", "-"])
 def test_without_standard_output_it_does_what_is_asked(file: str, saved: Path) -> None:
-    words = [PROGRAM, "report", file, "--from", "saved.json"]
+    words = [str(PROGRAM), "report", file, "--from", "saved.json"]
     done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *words], cwd=saved.parent, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_without_standard_error_nothing_that_is_amiss_stands_among_results(tmp_path: Path) -> None:
-    words = [PROGRAM, "report", "-", "--from", "saved.json"]
+    words = [str(PROGRAM), "report", "-", "--from", "saved.json"]
     done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *words], cwd=tmp_path, stdout=subprocess.PIPE, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
 
