@@ -78,7 +78,13 @@ def as_service(manifest: Object, node_class: str) -> Object:
     out["spec"] |= {
         "objective": {"latencyMilliseconds": 60_000, "percentile": PERCENTILE},
         "nodeClassSelector": {"matchLabels": {LABEL_NODE_CLASS: node_class}},
-        "run": {"mode": "Deployment", "replicas": 1},
+        "run": {
+            "mode": "Deployment",
+            "replicas": 1,
+            "template": {
+                "nodeSelector": {LABEL_NODE_CLASS: node_class}
+            },  # before there is a prediction nothing else does
+        },
     }
     del out["spec"]["inferences"]
     return out
