@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import get_args
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -15,6 +15,9 @@ from prometheus_client.registry import Collector
 
 from foretide_extender.certificates import Certificates
 from foretide_extender.decide import Source
+
+FailOpenReason = Literal["Overloaded", "NotSynced", "DeadlineExceeded", "InternalError"]
+"""Why a request about a task is answered without a decision."""
 
 _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
@@ -54,7 +57,7 @@ class Metrics:
         for verb in ("filter", "prioritize"):  # what a series begins with is no increase to Prometheus
             for source in get_args(Source):
                 self.decisions.labels(verb, source)
-            for reason in ("Overloaded", "NotSynced", "DeadlineExceeded", "InternalError"):
+            for reason in get_args(FailOpenReason):
                 self.fail_open.labels(verb, reason)
         self.stale_decisions = Counter(
             "foretide_extender_stale_decisions_total",

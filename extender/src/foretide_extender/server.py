@@ -24,7 +24,7 @@ from foretide_extender.decide import (
     is_ours,
 )
 from foretide_extender.handshake import MOST_HANDSHAKES, Handshake, Strangers
-from foretide_extender.metrics import Metrics
+from foretide_extender.metrics import FailOpenReason, Metrics
 from foretide_extender.posting import JSON, TEXT, Answer, Body, PostProtocol, Route
 from foretide_extender.reception import Reception
 from foretide_extender.records import Records
@@ -173,12 +173,12 @@ class Answerer:
 
     def _decided(
         self, verb: Verb, request: Request, decide: _Decide[_Answer_co], left_seconds: float, now_seconds: float
-    ) -> tuple[_Answer_co | None, str]:
+    ) -> tuple[_Answer_co | None, FailOpenReason | Literal[""]]:
         """What is decided; None where nothing is within the seconds that are left, or it goes wrong, and why."""
         pod, names = request.pod, request.names
         if not is_ours(pod):
             return decide(_UNTOUCHED, pod, names, 0.0, None), ""
-        reason = "Overloaded"
+        reason: FailOpenReason = "Overloaded"
         try:
             if left_seconds >= 0.0:
                 self._end_seconds = self._clock_seconds() + left_seconds
@@ -204,7 +204,7 @@ class Answerer:
             log.exception("what was decided could not be kept; all that was is forgotten")
             self.records.clear()
 
-    def _broken(self, verb: Verb, request: Request, error: Exception) -> str:
+    def _broken(self, verb: Verb, request: Request, error: Exception) -> FailOpenReason:
         """Take note of an error that nobody thought of: what is kept may be the cause, and is begun anew."""
         log.error("%s failed open for %s/%s", verb, request.pod.namespace, request.pod.name, exc_info=error)
         self._standings = Standings(self._check)
