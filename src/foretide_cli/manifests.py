@@ -19,7 +19,7 @@ from foretide_kube.client import Object
 from foretide_kube.connecting import DEFAULT_NAMESPACE
 from foretide_kube.kinds import aiworkload
 from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec
-from foretide_kube.kinds.common import KindError
+from foretide_kube.kinds.common import DNS_LABEL, DNS_SUBDOMAIN, KindError
 from foretide_kube.names import API_VERSION
 
 STANDARD_INPUT: Final = "-"
@@ -44,10 +44,9 @@ _METADATA: Final = frozenset(
     }
 )
 """What every object of Kubernetes may have there."""
-_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAMES: Final = {
-    "name": re.compile(rf"{_LABEL}(\.{_LABEL})*"),
-    "namespace": re.compile(rf"(?=.{{1,63}}\Z){_LABEL}"),
+    "name": re.compile(DNS_SUBDOMAIN),
+    "namespace": re.compile(rf"(?=.{{1,63}}\Z){DNS_LABEL}"),
 }
 _MERGE: Final = "tag:yaml.org,2002:merge"
 

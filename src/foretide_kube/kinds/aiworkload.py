@@ -11,6 +11,7 @@ from foretide.prediction import Prediction
 from foretide.service_report import MAX_QUEUE
 from foretide.signature import Signature
 from foretide_kube.kinds.common import (
+    DNS_SUBDOMAIN,
     ClassName,
     Conditions,
     Count,
@@ -40,7 +41,6 @@ KIND: Final = "AIWorkload"
 MAX_PREDICTIONS: Final = 64
 MAX_PROFILING_MESSAGE: Final = 256
 USUAL_QUEUE: Final = 16
-_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 ModelSource = Literal["TorchVision", "ONNX", "TorchExport"]
 DataType = Literal["float32", "float16", "int64", "int32", "uint8"]
@@ -146,7 +146,7 @@ class PodTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     metadata: TemplateMetadata = TemplateMetadata()
     node_selector: Labels = msgspec.field(default_factory=dict)
     tolerations: Annotated[tuple[Toleration, ...], msgspec.Meta(max_length=16)] = ()
-    runtime_class_name: Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=_SUBDOMAIN)] | None = None
+    runtime_class_name: Annotated[Name, msgspec.Meta(pattern=f"^{DNS_SUBDOMAIN}$")] | None = None
     env: Annotated[tuple[EnvironmentVariable, ...], msgspec.Meta(max_length=32)] = ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -16,6 +16,10 @@ Object = dict[str, Any]
 
 Time = str
 """A moment in RFC 3339 (UTC, whole seconds), as the API writes it."""
+
+DNS_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+DNS_SUBDOMAIN: Final = rf"{DNS_LABEL}(\.{DNS_LABEL})*"
+"""What names of namespaces, and of most other objects, are made of; how long they may be is theirs to say."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
 SmallCount = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]

@@ -9,6 +9,7 @@ import msgspec
 
 from foretide.results import Environment, Microseconds
 from foretide_kube.kinds.common import (
+    DNS_SUBDOMAIN,
     Conditions,
     Count,
     LabelSelector,
@@ -29,8 +30,7 @@ MAX_NAME: Final = 63
 """A NodeClass's name is also a label's value; otherwise it is a name like that of any object."""
 MAX_CONFLICTING_NODES: Final = 16
 
-_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_NAME: Final = re.compile(DNS_SUBDOMAIN)
 
 
 class ProbeResources(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
