@@ -28,7 +28,7 @@ _CONTENT_TYPES: dict[PatchType, str] = {
 }
 DEFAULT_TIMEOUT_SECONDS = 15.0
 PAGE_SIZE = 100
-"""So many objects a list asks for at a time: pages of 500 of several kinds at once took 16 MiB more at a start."""
+"""So many objects a list asks for at a time: several lists come at once at a start, and each holds a page whole."""
 
 _T = TypeVar("_T")
 
