@@ -266,7 +266,7 @@ class Places:
         self.lists = {"a": [["one", "two"], ["two"]], "b": [["three"]]}
         self.asked: list[str | None] = []
         self.is_b_open = threading.Event()
-        self.all_told = threading.Event()
+        self.told = {"a": threading.Event(), "b": threading.Event()}
 
     def list_objects_with_version(self, _: Any, namespace: str, *, reduce: Any, **__: Any) -> tuple[list[Object], str]:
         self.asked.append(namespace)
@@ -281,8 +281,7 @@ class Places:
     def watch(self, _: Any, namespace: str, **__: Any) -> Iterator[tuple[str, Object]]:
         if self.lists[namespace]:
             raise ApiError(410, "Expired", "too old")
-        if namespace == "b":
-            self.all_told.set()
+        self.told[namespace].set()
         yield from ()
         threading.Event().wait(0.05)
 
@@ -295,7 +294,7 @@ def test_of_several_namespaces_each_is_listed_by_itself_and_takes_nothing_from_t
     assert {name for _, name in cache.snapshot()} <= {"one", "two"}
     server.is_b_open.set()
     assert cache.wait_synced(10.0)
-    assert server.all_told.wait(10.0)
+    assert all(told.wait(10.0) for told in server.told.values())
     cache.stop()
     assert sorted(cache.snapshot()) == [("a", "two"), ("b", "three")]
     assert set(server.asked) == {"a", "b"}
