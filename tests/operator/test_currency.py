@@ -13,6 +13,7 @@ from foretide_kube.kinds import nodeclass
 from foretide_kube.kinds.common import plain
 from foretide_kube.kinds.nodeclass import NodeClass, NodeClassStatus, Probe
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
+from foretide_kube.kinds.workloadprofile import parse as parse_profile
 from foretide_operator.actions import Announce, Create, Delete, WriteStatus
 from foretide_operator.outcome import Failed, Running
 from foretide_operator.pairing.ledger import Ledger
@@ -21,9 +22,9 @@ from foretide_operator.workload.currency import current, outdated
 from foretide_operator.workload.facts import Facts
 from foretide_operator.workload.profiles import decide as decide_statuses
 from foretide_operator.workload.reconcile import Decision, decide
-from tests.operator.cluster_objects import ENVIRONMENT, SETTINGS, ago
+from tests.operator.cluster_objects import ENVIRONMENT, SETTINGS, ago, as_stored
 from tests.operator.test_choice import SURE, TRAINED, begun
-from tests.operator.test_workload_reconcile import CLASSES, facts, known, profile_attempt, stored_profile
+from tests.operator.test_workload_reconcile import CLASSES, edited, facts, known, profile_attempt, stored_profile
 
 MEASURED = ago(3600)
 OLD = Environment(threads=1, runtime="onnxruntime 1.20 CPUExecutionProvider", driver="550.1")
@@ -143,6 +144,81 @@ def test_what_was_measured_for_drift_is_measured_for_drift_again_after_a_day(age
     verdict = current(given, given.profiles[0])
     assert verdict.reason == (expected or "TasksDiffer")
     assert "longer" in verdict.message
+
+
+def container(*, env: Any = (), runtime: str | None = None, **limits: Any) -> dict[str, Any]:
+    """Spec of a workload whose container is given this."""
+    template = {"env": list(env)} | ({} if runtime is None else {"runtimeClassName": runtime})
+    return {
+        "resources": {"limits": {"cpu": "1", "memory": "512Mi"} | limits},
+        "run": {"mode": "Job", "template": template},
+    }
+
+
+THREADS = {"name": "OMP_WAIT_POLICY", "value": "active"}
+CONTAINER = container(env=[THREADS], runtime="nvidia", **{"nvidia.com/gpu": 1})
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (CONTAINER, ""),
+        (container(env=[THREADS], runtime="nvidia", cpu="1000m", memory="0.5Gi", **{"nvidia.com/gpu": "1"}), ""),
+        ({**CONTAINER, "inferences": 7, "maxWaitSeconds": 60, "objective": {"deadlineMilliseconds": 9_000}}, ""),
+        (container(env=[THREADS], runtime="nvidia", memory="513Mi", **{"nvidia.com/gpu": 1}), "ContainerChanged"),
+        (container(env=[THREADS], runtime="nvidia", **{"nvidia.com/gpu": 2}), "ContainerChanged"),
+        (container(env=[THREADS], runtime="nvidia"), "ContainerChanged"),
+        (container(env=[THREADS], **{"nvidia.com/gpu": 1}), "ContainerChanged"),
+        (container(runtime="nvidia", **{"nvidia.com/gpu": 1}), "ContainerChanged"),
+        (
+            container(env=[{**THREADS, "value": "passive"}], runtime="nvidia", **{"nvidia.com/gpu": 1}),
+            "ContainerChanged",
+        ),
+    ],
+)
+def test_a_measurement_is_out_of_date_once_its_container_is_given_something_else(
+    changed: dict[str, Any], expected: str
+) -> None:
+    given = asked(**CONTAINER)
+    assert reason(replace(given, workload=edited(given.workload, **changed))) == expected
+
+
+@pytest.mark.parametrize("changed", [container(memory="1Gi"), container(env=[THREADS]), container(runtime="nvidia")])
+def test_what_its_container_is_given_now_is_measured_though_the_prediction_is_sure(changed: dict[str, Any]) -> None:
+    given = asked()
+    assert begun(decide(given, SURE)) == []
+    assert begun(decide(replace(given, workload=edited(given.workload, **changed)), SURE)) == ["fast"]
+
+
+def test_what_labels_or_places_tasks_outdates_no_measurement() -> None:
+    template = {
+        "metadata": {"labels": {"a": "b"}, "annotations": {"example.com/a": "b"}},
+        "nodeSelector": {"tier": "a"},
+        "tolerations": [{"operator": "Exists"}],
+    }
+    given = asked(run={"mode": "Job"})
+    assert reason(replace(given, workload=edited(given.workload, run={"mode": "Job", "template": template}))) == ""
+
+
+def test_what_an_earlier_version_measured_stays_whatever_its_container_was_given() -> None:
+    given = asked(**CONTAINER)
+    (profile,) = given.profiles
+    earlier = msgspec.structs.replace(profile.spec.workload, container_key=None)
+    spec = msgspec.structs.replace(profile.spec, workload=earlier)
+    given = replace(given, profiles=(msgspec.structs.replace(profile, spec=spec),))
+    assert reason(given) == reason(replace(given, workload=edited(given.workload))) == ""
+
+
+def test_a_change_that_is_taken_back_is_measured_again_only_if_it_was_measured() -> None:
+    first = asked(**CONTAINER)
+    changed = replace(first, workload=edited(first.workload, **container()))
+    assert reason(replace(changed, workload=edited(changed.workload, **CONTAINER))) == ""
+    attempt = profile_attempt(changed.workload, "fast", replacing=first.profiles[0])
+    create = next(each for each in decide(replace(changed, attempts=(attempt,)), SURE).actions if type(each) is Create)
+    assert create.body["spec"]["replaced"]["reason"] == "ContainerChanged"
+    second = replace(changed, profiles=(parse_profile(as_stored(create.body)),))
+    assert reason(second) == ""
+    assert reason(replace(second, workload=edited(second.workload, **CONTAINER))) == "ContainerChanged"
 
 
 def row(decision: Decision) -> tuple[str, str]:

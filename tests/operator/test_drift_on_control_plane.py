@@ -1,6 +1,7 @@
-"""A pair whose tasks drift, on a real API server: measured again by one Job, although the operator is killed meanwhile.
+"""On a real API server a pair is measured again by one Job: its tasks drift, or its container is given something else.
 
-There is one node, and its kubelet is played: it reports the node as Ready, and ends every Pod of ours as it is told to.
+The operator is killed meanwhile. There is one node, and its kubelet is played: it reports the node as Ready, and ends
+every Pod of ours as it is told to.
 """
 
 from __future__ import annotations
@@ -104,6 +105,18 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
+@pytest.fixture(scope="module")
+def client(cluster: Cluster) -> KubeClient:
+    client = KubeClient.connect(str(cluster.kubeconfig))
+    client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    return client
+
+
+@pytest.fixture(scope="module")
+def board(client: KubeClient) -> Board:
+    return Board(client)
+
+
 @contextmanager
 def operator(cluster: Cluster) -> Iterator[None]:
     """The operator's process, killed in the end as a lost machine would end it."""
@@ -138,23 +151,25 @@ def for_a_while(board: Board, seconds: float) -> None:
         time.sleep(0.2)
 
 
-def prediction(client: KubeClient) -> Object:
-    rows = client.get(AIWORKLOADS, "cnn", "default").get("status", {}).get("predictions", [])
+def prediction(client: KubeClient, namespace: str = "default") -> Object:
+    rows = client.get(AIWORKLOADS, "cnn", namespace).get("status", {}).get("predictions", [])
     return rows[0] if rows else {}
 
 
-def profiles(client: KubeClient) -> list[Object]:
-    return client.list_objects(WORKLOAD_PROFILES, "default")
+def profiles(client: KubeClient, namespace: str = "default") -> list[Object]:
+    return client.list_objects(WORKLOAD_PROFILES, namespace)
 
 
-def current(client: KubeClient) -> list[tuple[str, str]]:
+def current(client: KubeClient, namespace: str = "default") -> list[tuple[str, str]]:
     """Status and reason of the profiles' condition Current."""
-    conditions = [condition for item in profiles(client) for condition in item.get("status", {}).get("conditions", [])]
+    conditions = [
+        condition for item in profiles(client, namespace) for condition in item.get("status", {}).get("conditions", [])
+    ]
     return [(c["status"], c["reason"]) for c in conditions if c["type"] == "Current"]
 
 
-def profile_jobs(client: KubeClient) -> set[str]:
-    found = client.list_objects(JOBS, "default", label_selector="foretide.dev/role=profile")
+def profile_jobs(client: KubeClient, namespace: str = "default") -> set[str]:
+    found = client.list_objects(JOBS, namespace, label_selector="foretide.dev/role=profile")
     return {job["metadata"]["name"] for job in found}
 
 
@@ -206,10 +221,47 @@ def task_ends(client: KubeClient, board: Board, name: str, *, work_milliseconds:
     board.end(client.get(PODS, name, "default"), result)
 
 
-def test_a_drifted_pair_is_measured_again_once_though_the_operator_is_killed_at_every_step(cluster: Cluster) -> None:
-    client = KubeClient.connect(str(cluster.kubeconfig))
-    client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    board = Board(client)
+def test_what_its_container_is_given_is_measured_again_when_it_changes_and_not_when_the_operator_is_killed(
+    cluster: Cluster, client: KubeClient, board: Board
+) -> None:
+    client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "given"}})
+    body = workload_object("cnn")
+    body["metadata"] = {"name": "cnn"}
+    client.create(AIWORKLOADS, body, "given")
+
+    def is_settled() -> bool:
+        is_predicted = prediction(client, "given").get("source") == "Measured"
+        return is_predicted and current(client, "given") == [("True", "UpToDate")]
+
+    def versions() -> dict[str, str]:
+        found = [*profiles(client, "given"), *client.list_objects(JOBS, "given")]
+        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in found}
+
+    with operator(cluster):
+        eventually(board, is_settled, "the workload is measured")
+        (first,) = profiles(client, "given")
+        variable = {"name": "OMP_WAIT_POLICY", "value": "active"}
+        client.patch(AIWORKLOADS, "cnn", {"spec": {"run": {"template": {"env": [variable]}}}}, "given")
+        eventually(
+            board,
+            lambda: any("replaced" in item["spec"] for item in profiles(client, "given")),
+            "it is measured again",
+        )
+        eventually(board, is_settled, "the new measurement alone is left")
+        (second,) = profiles(client, "given")
+        why = second["spec"]["replaced"]
+        assert (why["name"], why["reason"]) == (first["metadata"]["name"], "ContainerChanged")
+        for_a_while(board, 3.0)
+    before = versions()
+    with operator(cluster):
+        for_a_while(board, 5.0)
+    assert versions() == before
+    client.delete(AIWORKLOADS, "cnn", "given")
+
+
+def test_a_drifted_pair_is_measured_again_once_though_the_operator_is_killed_at_every_step(
+    cluster: Cluster, client: KubeClient, board: Board
+) -> None:
     body = workload_object("cnn")
     body["metadata"] = {"name": "cnn"}
     client.create(AIWORKLOADS, body, "default")

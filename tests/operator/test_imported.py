@@ -109,6 +109,20 @@ def test_an_imported_measurement_says_where_it_is_from_and_goes_with_its_workloa
     assert workloadprofile.parse(profile).spec == measured.profiles[0].spec
 
 
+def test_an_imported_measurement_is_made_again_where_the_container_is_given_something_else(measured: Export) -> None:
+    run = {"template": {"env": [{"name": "A", "value": "1"}]}}
+    api, process = probed(workload=workload_object("cnn", profiling={"policy": "Always"}, run=run))
+    assert imported(measured, api)[1] == [f"{SAID} imported"]
+    (theirs,) = profiles(api)
+    for _ in range(4):
+        process.work()
+        kubernetes(api)
+    process.work()
+    (own,) = profiles(api)
+    replaced = own["spec"]["replaced"]
+    assert (replaced["name"], replaced["reason"]) == (theirs["metadata"]["name"], "ContainerChanged")
+
+
 def test_it_is_imported_once(measured: Export) -> None:
     api, _ = probed()
     imported(measured, api)

@@ -11,16 +11,29 @@ from foretide_kube.kinds.aiworkload import AIWorkload, AIWorkloadSpec, workload_
 from foretide_kube.kinds.common import plain
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.names import ANNOTATION_KEY
+from foretide_kube.quantity import millis
 from foretide_operator.settings import Settings
 
 
 def measuring_key(spec: AIWorkloadSpec) -> str:
-    """What inspect and profile Jobs are made for: the workload, and what else a failure may be due to."""
+    """What inspect and profile Jobs are made for: the workload, and what else a time or a failure may be due to."""
+    return f"{workload_key(spec)}-{container_key(spec)}"
+
+
+def container_key(spec: AIWorkloadSpec) -> str:
+    """A digest of what may change of a workload and its container is given, measured or at work alike.
+
+    Equal for equal quantities however written, as `workload_key`, which has the CPU limit.
+    """
     template = spec.run.template
-    due_to = plain(spec.resources)
-    if template.env or template.runtime_class_name is not None:
-        due_to |= {"env": [plain(each) for each in template.env], "runtimeClassName": template.runtime_class_name}
-    return f"{workload_key(spec)}-{_digest(due_to)}"
+    limits = spec.resources.limits
+    return _digest(
+        {
+            "limits": {name: millis(quantity) for name, quantity in limits.items() if name != "cpu"},
+            "env": [plain(variable) for variable in template.env],
+            "runtimeClassName": template.runtime_class_name,
+        }
+    )
 
 
 def measured_key(job: Object) -> str:

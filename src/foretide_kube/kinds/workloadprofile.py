@@ -34,11 +34,15 @@ KIND: Final = "WorkloadProfile"
 
 
 class WorkloadReference(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was measured: an AIWorkload of the same namespace, and its key then."""
+    """What was measured: an AIWorkload of the same namespace, its key then, and a digest of what else was given.
+
+    Without a ``container_key`` it is not known what limits, variables and runtime class the container had.
+    """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=52)]
     uid: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    container_key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
 
 class InferenceTime(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

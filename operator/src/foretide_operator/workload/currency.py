@@ -16,6 +16,7 @@ from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.kinds.workloadprofile import Replaced, WorkloadProfile
 from foretide_kube.times import parse_time, seconds_left
 from foretide_operator.actions import Verdict
+from foretide_operator.job_keys import container_key
 from foretide_operator.pairing.watch import Watch
 from foretide_operator.workload.facts import Facts
 
@@ -28,7 +29,9 @@ MOST_DISTURBED: Final = 2
 
 _LONGEST_CAUSE: Final = 256
 
-OutdatedReason = Literal["HardwareChanged", "DriverChanged", "RuntimeChanged", "Drifted", "Disturbed", "Stale"]
+OutdatedReason = Literal[
+    "HardwareChanged", "DriverChanged", "RuntimeChanged", "ContainerChanged", "Drifted", "Disturbed", "Stale"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,15 @@ def outdated(facts: Facts, profile: WorkloadProfile) -> Outdated | None:
     """The first of the checks below that says that a measurement is to be made again; None if none does."""
     asked = _asked(facts, profile)
     replaced = _made_for(profile)[1]
-    for check in (_hardware_changed, _driver_changed, _runtime_changed, _drifted, _disturbed, _stale):
+    for check in (
+        _hardware_changed,
+        _driver_changed,
+        _runtime_changed,
+        _container_changed,
+        _drifted,
+        _disturbed,
+        _stale,
+    ):
         found = check(asked)
         if found is None:
             continue
@@ -134,6 +145,14 @@ def _runtime_in_use(asked: _Asked) -> str:
     if probe is None or not is_onnx or probe.image != asked.facts.settings.image_onnx:
         return ""
     return probe.environment.runtime_version
+
+
+def _container_changed(asked: _Asked) -> Outdated | None:
+    measured, wanted = asked.profile.spec.workload.container_key, container_key(asked.facts.workload.spec)
+    if measured in {None, wanted}:
+        return None
+    message = "limits, variables or the runtime class have changed since it was measured"
+    return Outdated("ContainerChanged", message, wanted)
 
 
 def _drifted(asked: _Asked) -> Outdated | None:

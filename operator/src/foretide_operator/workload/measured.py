@@ -18,6 +18,7 @@ from foretide_kube.kinds.workloadprofile import (
 from foretide_kube.names import API_VERSION, LABEL_MANAGED_BY, LABEL_WORKLOAD, MANAGED_BY, ROLE_PROFILE, child_name
 from foretide_kube.times import from_milliseconds
 from foretide_operator.co_runners import co_runners
+from foretide_operator.job_keys import container_key
 from foretide_operator.outcome import Done
 from foretide_operator.pairing.ended import task_times
 from foretide_operator.workload.facts import Facts
@@ -56,7 +57,12 @@ def profile_of(facts: Facts, node_class: str, done: Done, replaced: Replaced | N
             ),
         ),
         spec=WorkloadProfileSpec(
-            workload=WorkloadReference(name=metadata.name, uid=metadata.uid, key=facts.key),
+            workload=WorkloadReference(
+                name=metadata.name,
+                uid=metadata.uid,
+                key=facts.key,
+                container_key=container_key(facts.workload.spec),
+            ),
             node_class=node_class,
             node_name=done.pod["spec"].get("nodeName"),
             cpu_millis=cpu_millis(facts.workload.spec),
