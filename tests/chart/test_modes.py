@@ -24,6 +24,8 @@ from foretide_kube.names import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     EVENTS,
+    GATE_PLAN,
+    JOBS,
     LABEL_ROLE,
     LABEL_WORKLOAD,
     LEASES,
@@ -66,7 +68,8 @@ def test_modes_give_the_same_rights_to_another_account_or_in_other_places() -> N
 
     assert given(*EXTERNAL) == of_extender(everywhere)
     assert given(*EXTERNAL, *CHOSEN) == of_extender(given(*CHOSEN))
-    assert anywhere(given(*CHOSEN)) == anywhere(everywhere)
+    asked = {Right(OPERATOR, "get", "namespaces", name=each) for each in WATCHED}
+    assert anywhere(given(*CHOSEN)) == anywhere(everywhere) | asked
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +211,21 @@ def test_a_measurement_that_another_was_made_to_replace_goes(installed: Installe
         return [item["metadata"]["name"] for item in installed.client.list_objects(WORKLOAD_PROFILES, NAMESPACE)]
 
     installed.until("the old one gone", lambda: left() == ["newer"])
+
+
+@pytest.mark.cluster
+def test_the_hook_before_an_uninstall_looks_into_every_namespace(installed: Installed) -> None:
+    hook = render(*EXTERNAL, *CHOSEN, files=(VALUES,))["Job", "foretide-release"]
+    installed.client.create(JOBS, hook, SYSTEM_NAMESPACE)
+
+    def said() -> set[str]:
+        return set(installed.cluster.kubectl("logs", "job/foretide-release", "-n", SYSTEM_NAMESPACE).splitlines())
+
+    def is_done() -> bool:
+        return bool(installed.client.get(JOBS, "foretide-release", SYSTEM_NAMESPACE).get("status", {}).get("succeeded"))
+
+    installed.until("the hook done", is_done)
+    assert {f"no Pod waits behind {GATE_PLAN} in namespace {each}" for each in WATCHED} <= said()
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,17 @@ import pytest
 
 from devcluster import Cluster, ClusterSpec
 from foretide_kube.client import KubeClient
-from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, JOBS, NAMESPACES, PODS
+from foretide_kube.names import AIWORKLOADS, COMPLETION_TIME_MODELS, GATE_PLAN, JOBS, NAMESPACES, PODS
 from tests.chart.rendering import CHART, NAMESPACE, render
+from tests.chart.rights import OPERATOR, may
 from tests.extender.cluster_values import workload_object
 from tests.extender.real_objects import bind_pod, eventually, fetch, free_port, make_pod, process, small_cluster
 
 pytestmark = pytest.mark.cluster
 
-WATCHED, OTHER = "watched", "other"
-VALUES = (f"watchNamespaces={{{WATCHED}}}", "crds.enabled=false")
-SEEN = {WATCHED, NAMESPACE}
+WATCHED, LEAVING, OTHER = "watched", "leaving", "other"
+VALUES = (f"watchNamespaces={{{WATCHED},{LEAVING}}}", "crds.enabled=false")
+SEEN = {WATCHED, LEAVING, NAMESPACE}
 """The namespaces that may be listed and watched."""
 
 
@@ -37,9 +38,10 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def client(cluster: Cluster) -> Iterator[KubeClient]:
-    """The chart in it, and two namespaces with the same workload, one of them watched."""
+    """The chart in it, two namespaces with the same workload, one of them watched, and another that is watched."""
     with small_cluster(cluster, WATCHED) as client:
-        client.create(NAMESPACES, {"metadata": {"name": OTHER}})
+        for name in (LEAVING, OTHER):
+            client.create(NAMESPACES, {"metadata": {"name": name}})
         body = workload_object()
         metadata = {"name": body["metadata"]["name"], "namespace": OTHER}
         client.create(AIWORKLOADS, {**body, "metadata": metadata} | {"kind": "AIWorkload"}, OTHER)
@@ -86,6 +88,13 @@ def asked(cluster: Cluster) -> list[dict[str, Any]]:
     return [event for event in events if event["user"]["username"].startswith(own)]
 
 
+def hook(accounts: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What the hook before an uninstall does, as its account may."""
+    _, *words = render(*VALUES)["Job", "foretide-release"]["spec"]["template"]["spec"]["containers"][0]["command"]
+    environment = os.environ | {"KUBECONFIG": accounts["foretide-operator"]}
+    return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
+
+
 def annotated(client: KubeClient, namespace: str, name: str) -> bool:
     annotations = client.get(PODS, name, namespace)["metadata"].get("annotations") or {}
     return "foretide.dev/prediction" in annotations
@@ -112,9 +121,7 @@ def test_all_parts_work_in_the_chosen_namespace_and_ask_for_nothing_elsewhere(
         with operator_at_work(operator, tmp_path / "operator"):
             eventually(lambda: bool(client.list_objects(JOBS, WATCHED)), "a Job for the workload there")
             eventually(lambda: client.find(COMPLETION_TIME_MODELS, "default") is not None, "the model of the cluster")
-    command = rendered["Job", "foretide-release"]["spec"]["template"]["spec"]["containers"][0]["command"]
-    environment = os.environ | {"KUBECONFIG": accounts["foretide-operator"]}
-    subprocess.run([sys.executable, *command[1:]], env=environment, check=True, capture_output=True)
+    assert hook(accounts).returncode == 0
 
     assert not annotated(client, OTHER, "task")
     assert client.list_objects(JOBS, OTHER) == []
@@ -149,3 +156,28 @@ def test_the_command_finds_all_rights_given_and_says_where_nobody_looks(cluster:
     assert [one for one in found if one["reason"] == "RightsMissing"] == []
     (unwatched,) = [one for one in found if one["reason"] == "NamespaceNotWatched"]
     assert unwatched["object"].startswith(f"AIWorkload {OTHER}/")
+
+
+def test_the_hook_before_an_uninstall_goes_on_where_a_namespace_is_gone_but_not_where_it_may_not_read(
+    cluster: Cluster, client: KubeClient, accounts: dict[str, str]
+) -> None:
+    spec = {
+        "schedulingGates": [{"name": GATE_PLAN}],
+        "containers": [{"name": "main", "image": "registry.example/a:1"}],
+        "automountServiceAccountToken": False,
+    }
+    client.create(PODS, {"metadata": {"name": "waiting"}, "spec": spec}, WATCHED)
+    cluster.kubectl("delete", "namespace", LEAVING)
+    done = hook(accounts)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        f"there is no namespace {LEAVING}, or it is being deleted: no gates to open there" in done.stdout.splitlines()
+    )
+    assert f"{WATCHED}/waiting released" in done.stdout.splitlines()
+    cluster.kubectl("delete", "rolebinding", "foretide-operator-namespaced", "--namespace", WATCHED)
+    eventually(lambda: not may(cluster, OPERATOR, "list", "pods", WATCHED), "the right gone")
+    done = hook(accounts)
+    assert done.returncode == 1
+    (complaint,) = done.stderr.splitlines()
+    assert "pods is forbidden" in complaint
+    assert f'in the namespace "{WATCHED}"' in complaint

@@ -192,6 +192,12 @@ class OneRefused:
         self.opened: list[str] = []
         self._status = status
 
+    def find(self, _resource: Any, name: str) -> Object | None:
+        if name == "unknown":
+            raise ApiError(403, "Forbidden", "namespaces is forbidden")
+        going = {"deletionTimestamp": "2026-06-01T12:00:00Z"} if name == "going" else {}
+        return None if name == "gone" else {"metadata": {"name": name, **going}}
+
     def list_objects_with_version(self, *_: Any, reduce: Any, **__: Any) -> tuple[list[Object], str]:
         pods = [pod("first", PLAN), pod("second", PLAN)]
         for item in pods:
@@ -218,15 +224,34 @@ def test_a_namespace_that_may_not_be_read_keeps_none_shut_in_another(
     api: Any = OneRefused(404)
 
     def listed(resource: Any, namespace: str | None, **options: Any) -> Any:
-        if namespace == "gone":
-            raise ApiError(403, "Forbidden", 'pods is forbidden in the namespace "gone"')
+        if namespace == "secret":
+            raise ApiError(403, "Forbidden", 'pods is forbidden in the namespace "secret"')
         return OneRefused.list_objects_with_version(api, resource, namespace, **options)
 
     api.list_objects_with_version = listed
     monkeypatch.setattr("foretide_cli.__main__.connect", lambda: api)
-    assert main(["release", "--namespace=gone", "--namespace=there"]) == 1
+    assert main(["release", "--namespace=secret", "--namespace=there"]) == 1
     assert api.opened == ["second"]
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("namespace", "is_gone"), [("gone", True), ("going", True), ("unknown", False)])
+def test_where_a_namespace_is_gone_or_going_it_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], namespace: str, *, is_gone: bool
+) -> None:
+    api: Any = OneRefused(404)
+    monkeypatch.setattr("foretide_cli.__main__.connect", lambda: api)
+    assert main(["release", "--namespace", namespace, "--namespace=there"]) == 0
+    said = capsys.readouterr()
+    told = f"there is no namespace {namespace}, or it is being deleted: no gates to open there"
+    assert (told in said.out.splitlines()) is is_gone
+    assert said.err == ""
+    assert api.opened == ["second"] * (1 if is_gone else 2)
+
+
+def test_a_pod_that_is_named_in_a_namespace_that_is_gone_was_not_released() -> None:
+    api: Any = OneRefused()
+    assert release(api, "gone", ["first"], is_trial=False, say=lambda _words: None, complain=lambda _words: None) == 1
 
 
 @pytest.mark.parametrize("status", [0, 401])

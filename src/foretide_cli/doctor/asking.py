@@ -42,6 +42,7 @@ def needs(mode: str, namespace: str, watched: Sequence[str] = ()) -> Iterator[Ne
     yield "foretide-operator", OPERATOR_AT_HOME, namespace
     if watched:
         yield "foretide-operator", OPERATOR_IN_DEFAULT, DEFAULT_NAMESPACE
+        yield "foretide-operator", {f"namespaces/{place}": "get" for place in watched}, ""
     if mode != "none":
         account = "foretide-scheduler" if mode == "secondary" else "foretide-extender"
         yield from ((account, EXTENDER, place) for place in places)
@@ -100,7 +101,7 @@ def _attributes(verb: str, resource: str, namespace: str) -> Object:
     plural, _, group = plural.partition(".")
     attributes = {"verb": verb, "resource": plural, "group": group, "namespace": namespace}
     if below:
-        attributes["name" if plural in {"leases", "deployments"} else "subresource"] = below
+        attributes["name" if plural in {"leases", "deployments", "namespaces"} else "subresource"] = below
     return attributes
 
 
