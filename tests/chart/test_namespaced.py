@@ -158,6 +158,16 @@ def test_the_command_finds_all_rights_given_and_says_where_nobody_looks(cluster:
     assert unwatched["object"].startswith(f"AIWorkload {OTHER}/")
 
 
+def test_explanations_are_asked_for_by_an_account_that_reads_pods_where_they_are_watched_alone(
+    cluster: Cluster, client: KubeClient
+) -> None:
+    del client
+    account = f"system:serviceaccount:{NAMESPACE}:foretide-explain"
+    places = [place for place in (*sorted(SEEN), OTHER, "") if may(cluster, account, "list", "pods", place)]
+    assert places == sorted(SEEN)
+    assert may(cluster, account, "list", "nodes", "")
+
+
 def test_the_hook_before_an_uninstall_goes_on_where_a_namespace_is_gone_but_not_where_it_may_not_read(
     cluster: Cluster, client: KubeClient, accounts: dict[str, str]
 ) -> None:

@@ -79,7 +79,7 @@ def api() -> Api:
 
 
 def route_of(api: Api, clock: Callable[[], float] = lambda: 0.0) -> ExplainRoute:
-    access = Access(api, clock=clock)  # type: ignore[arg-type]
+    access = Access(api, (), clock=clock)  # type: ignore[arg-type]
     snapshot = cluster(workload_object()).snapshot
     return ExplainRoute(access, Records(), snapshot=snapshot, now_seconds=lambda: EPOCH_SECONDS, clock=clock)
 
@@ -187,9 +187,35 @@ async def test_what_has_not_the_form_of_a_token_is_refused_without_asking(api: A
     assert not api.asked
 
 
+@pytest.mark.parametrize(
+    ("watched", "listed", "sees_others"),
+    [
+        ((), {""}, True),
+        ((), {"team", "home"}, False),
+        (("home", "team"), {"team", "home"}, True),
+        (("home", "team"), {"home"}, False),
+    ],
+)
+def test_what_others_take_is_for_who_may_list_the_pods_wherever_the_extender_knows_them(
+    api: Api, watched: tuple[str, ...], listed: set[str], *, sees_others: bool
+) -> None:
+    api.allowed |= {("list", "pods", namespace) for namespace in listed}
+    access = Access(api, watched, clock=lambda: 0.0)  # type: ignore[arg-type]
+    assert access.look(ANN, "team", "task-1").rights.sees_others is sees_others
+
+
+def test_as_many_namespaces_as_are_watched_are_asked_about_at_once(api: Api) -> None:
+    watched = tuple(f"team-{number}" for number in range(2 * MOST_KEPT))
+    api.allowed |= {("list", "pods", namespace) for namespace in watched}
+    access = Access(api, watched, clock=lambda: 0.0)  # type: ignore[arg-type]
+    for _ in range(2):
+        assert access.look(ANN, "team", "task-1").rights.sees_others
+    assert api.asked["subjectaccessreviews"] == 2 + len(watched)
+
+
 def test_the_api_server_is_asked_so_often_and_no_more_and_nobody_displaces_what_is_known_of_others(api: Api) -> None:
     seconds = [0.0]
-    access = Access(api, clock=lambda: seconds[0])  # type: ignore[arg-type]
+    access = Access(api, (), clock=lambda: seconds[0])  # type: ignore[arg-type]
     access.look(ANN, "team", "task-1")
     statuses: Counter[int] = Counter()
     for number in range(10 * MOST_KEPT):

@@ -60,7 +60,7 @@ async def serve(settings: Settings, client: KubeClient) -> None:
         routes, metrics, scheduler, max_body_bytes=settings.max_body_bytes, certificates=certificates
     )
     app = observe_app(metrics, waiting_for=watches.waiting_for, stuck=watches.stuck)
-    access = Access(client, clock=time.monotonic)
+    access = Access(client, settings.watch_namespaces, clock=time.monotonic)
     route = ExplainRoute(access, answerer.records, snapshot=answerer.look, now_seconds=time.time, clock=time.monotonic)
     app.router.add_get("/explain", route.answer)
     runner = await listen_to_observers(app, observe)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -24,11 +24,13 @@ log = logging.getLogger(__name__)
 KEPT_SECONDS: Final = 10.0
 """So long what the API server said of a caller is not asked again."""
 QUESTIONS_PER_SECOND: Final = 20.0
-"""So many the API server is asked for all callers together; a new caller takes five."""
+"""So many the API server is asked for all callers together; a new caller takes five, and one more for each namespace
+after the first where namespaces are chosen."""
 MOST_QUESTIONS: Final = 40
-"""So many at once, after a rest."""
+"""So many at once, after a rest, and one more for each namespace that is chosen."""
 MOST_KEPT: Final = 256
-"""More than are answered within `KEPT_SECONDS`: nobody, however much he asks, has forgotten what is known of others."""
+"""And one more for each of these: more than are answered within `KEPT_SECONDS`, so that nobody, however much he asks,
+has forgotten what is known of others."""
 _ASK_SECONDS: Final = 5.0
 
 
@@ -41,7 +43,7 @@ class Denied(Exception):  # noqa: N818 - an answer, not an error
 
 
 class Rights(NamedTuple):
-    """What besides the Pod a caller may see: the nodes of the cluster, and the Pods of all namespaces."""
+    """What besides the Pod a caller may see: the nodes of the cluster, and all Pods that the extender knows."""
 
     sees_nodes: bool
     sees_others: bool
@@ -60,13 +62,18 @@ class _Refusal(NamedTuple):
 
 
 class Access:
-    """Asks the API server who a caller is and what he may do. Any thread may use it; ``clock`` is monotonic seconds."""
+    """Asks the API server who a caller is and what he may do. Any thread may use it; ``clock`` is monotonic seconds.
 
-    def __init__(self, client: KubeClient, *, clock: Callable[[], float]) -> None:
+    ``watched`` are the namespaces whose Pods the extender knows, none for all.
+    """
+
+    def __init__(self, client: KubeClient, watched: Sequence[str], *, clock: Callable[[], float]) -> None:
         self._client = client
+        self._places = watched or ("",)
         self._lock = threading.Lock()
-        self._kept: Recent[tuple[str, ...], Object | _Refusal] = Recent(KEPT_SECONDS, MOST_KEPT, clock=clock)
-        self._questions = Rate(per_second=QUESTIONS_PER_SECOND, burst=MOST_QUESTIONS, clock=clock)
+        most_kept, most_questions = MOST_KEPT + len(watched), MOST_QUESTIONS + len(watched)
+        self._kept: Recent[tuple[str, ...], Object | _Refusal] = Recent(KEPT_SECONDS, most_kept, clock=clock)
+        self._questions = Rate(per_second=QUESTIONS_PER_SECOND, burst=most_questions, clock=clock)
 
     def look(self, token: str, namespace: str, name: str) -> Seen:
         """The Pod, for the bearer of ``token`` if he may get it; Denied if not, or if the API server does not say."""
@@ -85,7 +92,10 @@ class Access:
         refused = refusal("get", "pods", namespace, name)
         if refused is not None:
             raise Denied(*refused)
-        rights = Rights(sees_nodes=refusal("list", "nodes") is None, sees_others=refusal("list", "pods") is None)
+        rights = Rights(
+            sees_nodes=refusal("list", "nodes") is None,
+            sees_others=all(refusal("list", "pods", place) is None for place in self._places),
+        )
         self._spend()
         try:  # Listed, not got: watching needs the right to list, and nothing needs the other.
             found = self._client.list_objects(PODS, namespace, field_selector=f"metadata.name={name}")
