@@ -63,6 +63,18 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", [["simulate"], ["predict", "-f"], ["profile", "-f"]], ids=str)
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000 + "}" * 100_000], ids=["open", "closed"])
+def test_a_file_nested_beyond_all_sense_is_one_line_that_says_so(words: list[str], text: str, tmp_path: Path) -> None:
+    (tmp_path / "deep.yaml").write_text(text)
+    done = subprocess.run(
+        [PROGRAM, *words, "deep.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )  # a process of its own: libyaml's reader ends it
+    assert done.returncode == 2
+    assert done.stderr.startswith("foretide: deep.yaml: lists and mappings lie too deep in each other to be read; ")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("words", [["completion", "bash"], ["report", "page.html", "--from", "saved.json"]], ids=str)
 def test_where_nobody_reads_on_it_ends_in_silence(words: list[str], saved: Path) -> None:
     read, write = os.pipe()
