@@ -1,6 +1,7 @@
 """What a command tells in words: paragraphs and tables, which fold into a terminal's width and stand out there.
 
-What others wrote commands no terminal: control characters are told as in JSON, before anything is styled.
+What others wrote commands no terminal and hides nothing: control characters, and those that cannot be seen, are told
+as in JSON, before anything is styled.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ from typing import Final
 
 _MOST_NAMES: Final = 3
 _GAP: Final = "  "
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f]")
+UNSEEN: Final = (
+    r"\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
+)
+"""What turns the direction of text or cannot be seen, as a set of a regular expression holds it: names that look alike
+may be two. Joiners of letters (U+200C, U+200D) are left to the languages that are written with them."""
+_CONTROL: Final = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f{UNSEEN}]")
 """What commands a terminal; ends of lines and tabs do not, and would only misalign a table."""
-_IN_A_CELL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_IN_A_CELL: Final = re.compile(rf"[\x00-\x1f\x7f-\x9f\u2028\u2029{UNSEEN}]")
 
 
 class Heading(str):
@@ -68,7 +75,7 @@ def in_words(parts: Sequence[Part], *, width: int | None = None, is_styled: bool
 
 
 def harmless(words: str) -> str:
-    """The words without anything that commands a terminal."""
+    """The words without anything that commands a terminal or hides there."""
     return _CONTROL.sub(_escaped, words)
 
 
@@ -79,7 +86,7 @@ def some(names: Sequence[str]) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+    return re.sub("(....)", r"\\u\1", found[0].encode("utf-16-be").hex())
 
 
 def _lines(part: Part, width: int | None, *, is_styled: bool) -> Iterator[str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from foretide_cli.tables import Doubtful, Part, Table, Wrong, in_words
+import json
+
+import pytest
+
+from foretide_cli.tables import Doubtful, Part, Table, Wrong, harmless, in_words
 
 ROWS = [
     ["node", "why it was refused", "seconds", "others there"],
@@ -83,3 +87,15 @@ def test_words_of_others_are_shown_and_neither_obeyed_nor_read_as_markup() -> No
     lines = in_words([Table([["name", "n"], [hostile, "1"]], notes=[hostile]), hostile], is_styled=True).splitlines()
     assert lines[1] == f"{shown}  1"
     assert [line for line in lines[2:] if "\x1b" in line or "\x9b" in line] == []
+
+
+@pytest.mark.parametrize("unseen", [0x202E, 0x2066, 0x200B, 0x200F, 0xAD, 0xFEFF, 0x2060, 0x61C, 0xE0041], ids=hex)
+def test_what_turns_text_round_or_cannot_be_seen_is_told(unseen: int) -> None:
+    name = f"safe{chr(unseen)}gnp.exe"
+    told = in_words([Table([["name"], [name]], notes=[name]), name])
+    assert told.split() == ["name", *[f"safe{json.dumps(chr(unseen))[1:-1]}gnp.exe"] * 3]
+
+
+@pytest.mark.parametrize("words", ["می\u200cخواهم", "क्\u200dष", "日本語", "naïve café"])
+def test_what_languages_are_written_with_is_left(words: str) -> None:
+    assert in_words([Table([["name"], [words]])]).splitlines()[1] == harmless(words) == words

@@ -19,6 +19,7 @@ import yaml
 from foretide_cli.__main__ import command_line, main
 from foretide_cli.export.document import encode
 from foretide_cli.reading import Reader
+from foretide_cli.tables import harmless
 from foretide_cli.terminal import Terminal
 from foretide_kube.names import PODS
 from tests.cli.small_cluster import Lister, published
@@ -49,12 +50,16 @@ def test_control_characters_are_told_and_not_obeyed(
     assert told.err.startswith("foretide: b\\u001b[2J: ")
 
 
-@pytest.mark.parametrize("words", [CLEAR, "\x9b2J", "\x7f", "two\nlines\tand a tab", "\u202e", "é"], ids=ascii)
-def test_documents_say_the_same_as_before(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [CLEAR, "\x9b2J", "\x7f", "two\nlines\tand a tab", "a\u202eb", "tag \U000e0041", "é"], ids=ascii
+)
+def test_documents_say_the_same_as_before_and_command_nothing(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     Terminal("json").show(words, [])
-    assert json.loads(capsys.readouterr().out) == words
+    told = capsys.readouterr().out
+    assert (json.loads(told), harmless(told)) == (words, told)
     Terminal("yaml").show(words, [])
-    assert yaml.safe_load(capsys.readouterr().out) == words
+    told = capsys.readouterr().out
+    assert (yaml.safe_load(told), harmless(told)) == (words, told)
 
 
 def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
