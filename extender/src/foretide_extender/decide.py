@@ -83,13 +83,19 @@ def decide_filter(
     standings.follow(snapshot)
     if not pod.is_task:
         return FilterAnswer("Untouched")
-    outside = _outside(snapshot, pod, names)
-    if not outside:
+    forbidden = decide_forbidden(snapshot, pod, names)
+    if not forbidden.refused:
         return _by_predictions(snapshot, pod, names, now_seconds, standings)
-    inside = [name for name in names if name not in outside]
-    answer = _by_predictions(snapshot, pod, inside, now_seconds, standings)
-    reasons = {NODE_CLASS_NOT_SELECTED: len(outside), **answer.reasons}
-    return replace(answer, refused={**outside, **answer.refused}, reasons=reasons)
+    left = [name for name in names if name not in forbidden.refused]
+    answer = _by_predictions(snapshot, pod, left, now_seconds, standings)
+    refused, reasons = {**forbidden.refused, **answer.refused}, {**forbidden.reasons, **answer.reasons}
+    return replace(answer, refused=refused, reasons=reasons)
+
+
+def decide_forbidden(snapshot: Snapshot, pod: TaskPod, names: Sequence[str]) -> FilterAnswer:
+    """Which of ``names`` the workload's user forbids, whatever is predicted: what holds where there is no time."""
+    refused = _outside(snapshot, pod, names) if pod.is_task else {}
+    return FilterAnswer("Equal", refused, {NODE_CLASS_NOT_SELECTED: len(refused)} if refused else {})
 
 
 def _outside(snapshot: Snapshot, pod: TaskPod, names: Sequence[str]) -> Mapping[str, str]:
