@@ -78,13 +78,7 @@ def as_service(manifest: Object, node_class: str) -> Object:
     out["spec"] |= {
         "objective": {"latencyMilliseconds": 60_000, "percentile": PERCENTILE},
         "nodeClassSelector": {"matchLabels": {LABEL_NODE_CLASS: node_class}},
-        "run": {
-            "mode": "Deployment",
-            "replicas": 1,
-            "template": {
-                "nodeSelector": {LABEL_NODE_CLASS: node_class}
-            },  # before there is a prediction nothing else does
-        },
+        "run": {"mode": "Deployment", "replicas": 1},
     }
     del out["spec"]["inferences"]
     return out

@@ -145,9 +145,8 @@ def _predict(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _explain(options: argparse.Namespace, terminal: Terminal) -> int:
-    client = connect()
     return explain(
-        client,
+        connect(),
         options.namespace or own_namespace(),
         options.name,
         system_namespace=options.system_namespace,
@@ -159,9 +158,8 @@ def _explain(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
-    client = connect()
     return doctor(
-        client,
+        connect(),
         options.namespace or own_namespace(),
         system_namespace=options.system_namespace,
         get=get_in_pod,

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from msgspec.inspect import ListType, StructType, Type, UnionType, VarTupleType, type_info
 
+from foretide.yaml_documents import documents
 from foretide_kube.client import Object
 from foretide_kube.connecting import DEFAULT_NAMESPACE
 from foretide_kube.kinds import aiworkload
@@ -48,7 +48,6 @@ _NAMES: Final = {
     "name": re.compile(DNS_SUBDOMAIN),
     "namespace": re.compile(rf"(?=.{{1,63}}\Z){DNS_LABEL}"),
 }
-_MERGE: Final = "tag:yaml.org,2002:merge"
 
 
 class ManifestError(ValueError):
@@ -79,39 +78,17 @@ def read_workloads(
     return found
 
 
-class _TwiceError(ValueError):
-    """A key stands twice in the same mapping."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses keys that stand twice, of which YAML's own loader takes the last."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - as the package has it
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
-                if key.value in seen:
-                    raise _TwiceError(f"line {key.start_mark.line + 1}: {key.value!r} stands twice; leave one of them")
-                seen.add(key.value)
-        return node
-
-
 def _documents(file: str, standard_input: Callable[[], str]) -> Iterator[Object]:
     """The objects of a file, those of a List one by one."""
     try:
-        text = standard_input() if file == STANDARD_INPUT else Path(file).read_text(encoding="utf-8")
-        documents = list(yaml.load_all(text, _Loader))
+        found = documents(standard_input() if file == STANDARD_INPUT else Path(file).read_bytes())
     except OSError as error:
         raise ManifestError(
             f"{file}: {error.strerror or error}; give a file that can be read, or - for stdin"
         ) from error
-    except _TwiceError as error:
+    except ValueError as error:
         raise ManifestError(f"{file}: {error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        why = " ".join(str(error).split())
-        raise ManifestError(f"{file}: this is no YAML: {why}") from error
-    for document in documents:
+    for document in found:
         if document is None:
             continue
         items = document.get("items") if isinstance(document, dict) and document.get("kind") == "List" else [document]

@@ -6,9 +6,11 @@ sets threads before any library is loaded.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -56,18 +58,33 @@ def profile(
 
 def _measured(arguments: Sequence[str]) -> ProfileResult | str:
     """What the profiler measured, or why it did not."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "foretide_profiler", "profile", *arguments],
-        capture_output=True,
-        check=False,
-        start_new_session=True,  # an interruption is ours: we end it
-    )
+    with _ended_as_interrupted():
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "foretide_profiler", "profile", *arguments],
+            capture_output=True,
+            check=False,
+            start_new_session=True,  # an interruption is ours: we end it
+        )
     try:
         result: Any = parse(done.stdout)
     except ResultError as error:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         return ": ".join([str(error), *last])
     return f"{result.reason}: {result.message}" if isinstance(result, Failure) else result
+
+
+@contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """Have whoever ends this process, or closes its terminal, end what it waits for as well, as Ctrl-C does."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    for each, handler in before.items():
+        if handler != signal.SIG_IGN:  # as of nohup
+            signal.signal(each, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _told(measured: Sequence[tuple[AIWorkload, ProfileResult]]) -> list[Part]:

@@ -1,6 +1,7 @@
 """What a command tells in words: paragraphs and tables, which fold into a terminal's width and stand out there.
 
-What others wrote commands no terminal: control characters are told as in JSON, before anything is styled.
+What others wrote commands no terminal and hides nothing: control characters, and those that cannot be seen, are told
+as in JSON, before anything is styled.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ from typing import Final
 
 _MOST_NAMES: Final = 3
 _GAP: Final = "  "
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f]")
+UNSEEN: Final = (
+    r"\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
+)
+"""What turns the direction of text or cannot be seen, as a set of a regular expression holds it: names that look alike
+may be two. Joiners of letters (U+200C, U+200D) are left to the languages that are written with them."""
+_CONTROL: Final = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f{UNSEEN}]")
 """What commands a terminal; ends of lines and tabs do not, and would only misalign a table."""
-_IN_A_CELL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_IN_A_CELL: Final = re.compile(rf"[\x00-\x1f\x7f-\x9f\u2028\u2029{UNSEEN}]")
 
 
 class Heading(str):
@@ -61,13 +68,14 @@ Part = str | tuple[str, ...] | Table
 def in_words(parts: Sequence[Part], *, width: int | None = None, is_styled: bool = False) -> str:
     """The parts with an empty line between them.
 
-    Tables are no wider than ``width`` if that can be; what a person may want to copy out of a paragraph is not folded.
+    Tables are no wider than ``width`` if that can be: where not all columns have room in it, one comes in several. What
+    a person may want to copy out of a paragraph is not folded.
     """
     return "\n\n".join("\n".join(_lines(part, width, is_styled=is_styled)) for part in parts)
 
 
 def harmless(words: str) -> str:
-    """The words without anything that commands a terminal."""
+    """The words without anything that commands a terminal or hides there."""
     return _CONTROL.sub(_escaped, words)
 
 
@@ -78,7 +86,7 @@ def some(names: Sequence[str]) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+    return re.sub("(....)", r"\\u\1", found[0].encode("utf-16-be").hex())
 
 
 def _lines(part: Part, width: int | None, *, is_styled: bool) -> Iterator[str]:
@@ -93,37 +101,45 @@ def _table(table: Table, width: int | None, *, is_styled: bool) -> Iterator[str]
     rows = [[type(cell)(_IN_A_CELL.sub(_escaped, cell)) for cell in row] for row in table.rows]
     if table.headed:
         rows[0] = [Heading(cell) for cell in rows[0]]
+    together = [list(range(len(rows[0])))]
+    if width is not None and table.headed:
+        together = list(_apart(_longest_words(rows), width))
+    for number, columns in enumerate(together):
+        if number:
+            yield ""
+        left = sum(column < table.left for column in columns)
+        yield from _aligned([[row[each] for each in columns] for row in rows], left, width, is_styled=is_styled)
+
+
+def _apart(least: Sequence[int], width: int) -> Iterator[list[int]]:
+    """The columns that have room beside each other, always with the first: so rows can be told from each other."""
+    columns = [0]
+    for column in range(1, len(least)):
+        wide = sum(least[each] + len(_GAP) for each in columns) + least[column]
+        if wide > width and len(columns) > 1:
+            yield columns
+            columns = [0]
+        columns.append(column)
+    yield columns
+
+
+def _aligned(rows: Sequence[Sequence[str]], left: int, width: int | None, *, is_styled: bool) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if width is not None:
         widths = _narrowed(rows, widths, width - len(_GAP) * (len(widths) - 1))
-        if table.headed and len(rows) > 1 and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
-            yield from _one_by_one(rows, width, is_styled=is_styled)
-            return
     for row in rows:
         folded = [_folded(cell, room) for cell, room in zip(row, widths, strict=True)]
         for line in zip_longest(*folded, fillvalue=""):
             cells = []
             for column, (words, cell, room) in enumerate(zip(line, row, widths, strict=True)):
                 styled, padding = _styled(cell, words, is_styled=is_styled), " " * (room - len(words))
-                cells.append(styled + padding if column < table.left else padding + styled)
+                cells.append(styled + padding if column < left else padding + styled)
             yield _GAP.join(cells).rstrip()
-
-
-def _one_by_one(rows: Sequence[Sequence[str]], width: int, *, is_styled: bool) -> Iterator[str]:
-    """Each row by itself, a line for each column: nothing is cut off where not all columns have room."""
-    header, *others = rows
-    for number, row in enumerate(others):
-        if number:
-            yield ""
-        facts = Table(list(zip(header, row, strict=True)), left=2, headed=False)
-        yield from _table(facts, width, is_styled=is_styled)
 
 
 def _narrowed(rows: Sequence[Sequence[str]], widths: Sequence[int], room: int) -> list[int]:
     """The widths of columns for ``room`` in all, no column narrower than its longest word."""
-    least = [
-        max((len(word) for cell in column for word in cell.split()), default=0) for column in zip(*rows, strict=True)
-    ]
+    least = _longest_words(rows)
     narrowed = list(widths)
     while sum(narrowed) > room:
         foldable = [column for column, wide in enumerate(narrowed) if wide > least[column]]
@@ -131,6 +147,13 @@ def _narrowed(rows: Sequence[Sequence[str]], widths: Sequence[int], room: int) -
             break
         narrowed[max(foldable, key=narrowed.__getitem__)] -= 1
     return narrowed
+
+
+def _longest_words(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Of each column."""
+    return [
+        max((len(word) for cell in column for word in cell.split()), default=0) for column in zip(*rows, strict=True)
+    ]
 
 
 def _folded(cell: str, room: int) -> list[str]:

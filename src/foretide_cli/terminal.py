@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal, NoReturn, TextIO, get_args
 
 import msgspec
+import yaml
 
 from foretide_cli.tables import Part, harmless, in_words
 
@@ -44,7 +45,10 @@ class Terminal:
             case "json":
                 self.say(msgspec.json.encode(value).decode())
             case "yaml":
-                self.say(msgspec.yaml.encode(value).decode().rstrip())
+                words = msgspec.yaml.encode(value).decode()
+                if harmless(words) != words:  # outside of quotes YAML has no escapes: it puts them where all is ASCII
+                    words = yaml.safe_dump(msgspec.to_builtins(value), sort_keys=False)
+                self.say(words.rstrip())
             case "table" if parts:
                 self.progress("")
                 print(in_words(parts, width=self._width, is_styled=self._is_styled))

@@ -17,6 +17,7 @@ from foretide_kube.client import Object
 from foretide_kube.constraints import UNSCHEDULABLE, Constraints, Taint
 from foretide_kube.images import NO_LIST, NodeImages, read_images
 from foretide_kube.kinds import aiworkload, nodeclass
+from foretide_kube.kinds.common import EVERYTHING, LabelSelector
 from foretide_kube.pod_form import PodForm
 from foretide_kube.published import measured_where, predictions_of
 from foretide_kube.readable import readable
@@ -71,11 +72,12 @@ def reduce_node(item: Object) -> Object:
 
 
 def reduce_workload(item: Object) -> Object:
-    """An AIWorkload that carries its `WorkloadPredictions`, and beside them where it may be measured."""
+    """An AIWorkload that carries its `WorkloadPredictions`, and beside them where it may be measured and run."""
     workload = readable(lambda: aiworkload.parse(item))
     if workload is None:
         return _reduced(item, None)
-    return _reduced(item, predictions_of(workload)) | {"constraints": measured_where(workload)}
+    also = {"constraints": measured_where(workload), "selector": workload.spec.node_class_selector}
+    return _reduced(item, predictions_of(workload)) | also
 
 
 def reduce_class(item: Object) -> Object:
@@ -91,6 +93,12 @@ def facts_of(item: Object) -> Any:  # noqa: ANN401 - which kind it is, the cache
 def constraints_of(workload: Object) -> Constraints:
     """Where a reduced AIWorkload may be measured; only one that could be read says so."""
     found: Constraints = workload["constraints"]
+    return found
+
+
+def class_selector_of(workload: Object) -> LabelSelector:
+    """Which classes a reduced AIWorkload selects; one that could not be read selects all."""
+    found: LabelSelector = workload.get("selector", EVERYTHING)
     return found
 
 

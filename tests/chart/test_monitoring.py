@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, HelmError, Rendered, helm, render
+from tests.chart.rendering import CHART, HelmError, Rendered, helm, render, rendered_text
 
 ALL = ("monitoring.serviceMonitor.enabled=true", "monitoring.prometheusRule.enabled=true",
        "monitoring.dashboard.enabled=true")  # fmt: skip
@@ -26,26 +26,29 @@ def monitored() -> Rendered:
     return render(*ALL)
 
 
-def with_the_operator_s_api(*values: str) -> Rendered:
-    words = [
-        "template",
-        "foretide",
-        str(CHART),
-        "--kube-version",
-        "1.36.2",
-        "--api-versions",
-        "monitoring.coreos.com/v1",
-    ]
+def where_there_are(kinds: tuple[str, ...], *values: str) -> Rendered:
+    """As in a cluster with these kinds of the Prometheus Operator, of which it says the API's version as well."""
+    api = "monitoring.coreos.com/v1"
+    there = ",".join([api, *(f"{api}/{kind}" for kind in kinds)])
+    words = ["template", "foretide", str(CHART), "--kube-version", "1.36.2", "--api-versions", there]
     return Rendered(helm(*words, *(word for value in values for word in ("--set", value))))
 
 
 def test_it_is_there_where_the_cluster_knows_of_it_or_it_is_asked_for(monitored: Rendered) -> None:
     assert not OBJECTS & render().objects.keys()
-    assert with_the_operator_s_api().objects.keys() >= OBJECTS
+    whole = ("ServiceMonitor", "PrometheusRule")
+    assert where_there_are(whole).objects.keys() >= OBJECTS
     assert monitored.objects.keys() >= OBJECTS
-    without = with_the_operator_s_api(*(value.replace("=true", "=false") for value in ALL))
+    without = where_there_are(whole, *(value.replace("=true", "=false") for value in ALL))
     assert not OBJECTS & without.objects.keys()
     assert render("monitoring.dashboard.enabled=true").objects.keys() & OBJECTS == {("ConfigMap", "foretide-dashboard")}
+
+
+def test_nothing_is_made_of_a_kind_that_the_cluster_lacks_of_that_api() -> None:
+    rule = {("PrometheusRule", "foretide")}
+    assert not OBJECTS & where_there_are(("PodMonitor",)).objects.keys()
+    assert where_there_are(("PrometheusRule",)).objects.keys() & OBJECTS == rule
+    assert where_there_are(("ServiceMonitor",)).objects.keys() & OBJECTS == OBJECTS - rule
 
 
 def test_what_kubernetes_itself_knows_of_it_is_valid(monitored: Rendered) -> None:
@@ -99,6 +102,20 @@ def test_labels_and_interval_are_those_of_the_values() -> None:
         assert rendered[key]["metadata"]["labels"]["release"] == "stack"
     assert [one["interval"] for one in rendered["ServiceMonitor", "foretide"]["spec"]["endpoints"]] == ["15s", "15s"]
     assert rendered["ConfigMap", "foretide-dashboard"]["metadata"]["labels"]["folder"] == "edge"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("ServiceMonitor", "serviceMonitor"), ("PrometheusRule", "prometheusRule"), ("ConfigMap", "dashboard")],
+)
+def test_a_label_of_the_values_takes_the_place_of_ours_and_stands_there_once(kind: str, value: str) -> None:
+    key = "app.kubernetes.io/part-of"
+    path = key.replace(".", r"\.")
+    text = rendered_text(*ALL, f"monitoring.{value}.labels.{path}=stack")
+    (found,) = [each for each in text.split("\n---\n") if f"{key}: stack" in each]
+    assert found.count(f"{key}:") == 1
+    labels = yaml.safe_load(found)["metadata"]["labels"]
+    assert (yaml.safe_load(found)["kind"], labels["app.kubernetes.io/instance"]) == (kind, "foretide")
 
 
 @pytest.mark.parametrize(

@@ -617,6 +617,15 @@ def test_the_scheduler_that_suits_a_distribution_is_that_of_kubernetes_own_versi
     assert found["remedy"].endswith(" --set scheduler.image.tag=v1.35.4")
 
 
+def test_an_untested_version_that_the_chart_was_told_to_allow_is_only_noted() -> None:
+    cluster = HealthyCluster("scheduler.allowUntestedVersion=true")
+    assert findings(cluster) == [], "a tested one is no matter"
+    kubernetes("v1.41.0")(cluster)
+    (found,) = findings(cluster)
+    assert (found["severity"], found["reason"], found["value"]) == ("Note", "KubernetesUntested", "v1.41.0")
+    assert run(cluster)[0] == 0
+
+
 def test_a_variable_that_stands_elsewhere_is_no_fault() -> None:
     cluster = HealthyCluster()
     containers = cluster.one("deployments", "foretide-operator")["spec"]["template"]["spec"]["containers"]

@@ -248,6 +248,22 @@ def test_the_table_has_the_facts_the_candidates_with_their_terms_and_the_refused
     } <= facts
 
 
+def test_on_eighty_columns_each_candidate_still_has_its_rows_beside_the_others() -> None:
+    long = msgspec.structs.replace(TOLD.candidates[0], nodes=["ip-10-0-12-34.eu-west-1.compute.internal"])
+    told = other(candidates=[TOLD.candidates[0], long])
+    lines = in_words(parts_of(told, 10), width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    headers = [line.split() for line in lines if line.startswith("node ")]
+    rows = [line.split() for line in lines if line.startswith("fast-1 ")]
+    assert " ".join(word for header in headers for word in header[1:]) == (
+        "class source score seconds start-up work pull contention sharing median upper others there"
+    )
+    assert " ".join(word for row in rows for word in row[1:]) == (
+        "fast Learned 10 4.0 0.5 1.0 2.0 0.2 0.2 3.5 4.5 1.5 of 2 CPU"
+    )
+    assert len([line for line in lines if line.startswith("ip-10-0-12-34")]) == len(rows) == len(headers) < 5
+
+
 def test_a_table_shows_the_best_nodes_and_how_many_there_are_besides() -> None:
     words = words_of(TOLD, 1)
     assert "fast-1" in words

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,34 @@ def test_programs_get_the_whole_measurement(models: Path) -> None:
     measured = found["measurement"]
     assert measured["inference"]["samples"] >= 3
     assert measured["modelSha256"] in MANIFEST.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_it_ends_the_profiler_as_well(models: Path, number: signal.Signals) -> None:
+    words = ["profile", "--max-seconds", "60", "-f", str(MANIFEST), "--models", str(models)]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "foretide_cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    child = None
+    while child is None and process.poll() is None:
+        time.sleep(0.05)
+        started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        child = next((int(each) for each in started if is_profiler(int(each))), None)
+    assert child is not None
+    process.send_signal(number)
+    said, told = process.communicate(timeout=30)
+    assert (process.returncode, said, told) == (130, b"", b"")
+    ends = time.monotonic() + 10
+    while is_profiler(child) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not is_profiler(child)
+
+
+def is_profiler(pid: int) -> bool:
+    try:
+        return b"foretide_profiler" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def test_a_file_that_is_another_is_not_measured_and_the_others_are(models: Path, tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from foretide_cli.tables import Doubtful, Part, Table, Wrong, in_words
+import json
+
+import pytest
+
+from foretide_cli.tables import Doubtful, Part, Table, Wrong, harmless, in_words
 
 ROWS = [
     ["node", "why it was refused", "seconds", "others there"],
@@ -35,13 +39,21 @@ def test_a_table_folds_its_widest_columns_between_words_until_it_fits() -> None:
     assert in_words([Table(ROWS, left=2)], width=200) == in_words([Table(ROWS, left=2)])
 
 
-def test_a_table_that_cannot_fit_is_told_row_by_row_and_nothing_is_cut_off() -> None:
+def test_columns_that_have_no_room_beside_the_others_stand_beneath_with_the_first_again() -> None:
     words = in_words([Table(ROWS, left=2)], width=44)
-    first, second = words.split("\n\n")
+    first, second = (part.splitlines() for part in words.split("\n\n"))
     assert max(map(len, words.splitlines())) <= 44
-    assert " ".join(first.split()).startswith("node edge-1 why it was refused it would miss its deadline by far")
-    assert second.splitlines()[0].endswith("  a-long-name-of-a-node")
-    assert len(second.splitlines()) == 4
+    for lines in (first, second):
+        names = [line.split()[0] for line in lines if not line.startswith(" ")]
+        assert names == ["node", "edge-1", "a-long-name-of-a-node"]
+    assert first[0].split()[-1] == "seconds"
+    assert second == [
+        "node                   others there",
+        "edge-1                 1.5 of 2 CPU",
+        "a-long-name-of-a-node             -",
+    ]
+    narrow = in_words([Table(ROWS, left=2)], width=5)
+    assert sorted(set(narrow.split())) == sorted({word for row in ROWS for cell in row for word in cell.split()})
 
 
 def test_what_may_be_copied_out_of_a_paragraph_is_not_folded() -> None:
@@ -75,3 +87,15 @@ def test_words_of_others_are_shown_and_neither_obeyed_nor_read_as_markup() -> No
     lines = in_words([Table([["name", "n"], [hostile, "1"]], notes=[hostile]), hostile], is_styled=True).splitlines()
     assert lines[1] == f"{shown}  1"
     assert [line for line in lines[2:] if "\x1b" in line or "\x9b" in line] == []
+
+
+@pytest.mark.parametrize("unseen", [0x202E, 0x2066, 0x200B, 0x200F, 0xAD, 0xFEFF, 0x2060, 0x61C, 0xE0041], ids=hex)
+def test_what_turns_text_round_or_cannot_be_seen_is_told(unseen: int) -> None:
+    name = f"safe{chr(unseen)}gnp.exe"
+    told = in_words([Table([["name"], [name]], notes=[name]), name])
+    assert told.split() == ["name", *[f"safe{json.dumps(chr(unseen))[1:-1]}gnp.exe"] * 3]
+
+
+@pytest.mark.parametrize("words", ["می\u200cخواهم", "क्\u200dष", "日本語", "naïve café"])
+def test_what_languages_are_written_with_is_left(words: str) -> None:
+    assert in_words([Table([["name"], [words]])]).splitlines()[1] == harmless(words) == words

@@ -19,6 +19,7 @@ import yaml
 from foretide_cli.__main__ import command_line, main
 from foretide_cli.export.document import encode
 from foretide_cli.reading import Reader
+from foretide_cli.tables import harmless
 from foretide_cli.terminal import Terminal
 from foretide_kube.names import PODS
 from tests.cli.small_cluster import Lister, published
@@ -49,18 +50,34 @@ def test_control_characters_are_told_and_not_obeyed(
     assert told.err.startswith("foretide: b\\u001b[2J: ")
 
 
-@pytest.mark.parametrize("words", [CLEAR, "\x9b2J", "\x7f", "two\nlines\tand a tab", "\u202e", "é"], ids=ascii)
-def test_documents_say_the_same_as_before(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [CLEAR, "\x9b2J", "\x7f", "two\nlines\tand a tab", "a\u202eb", "tag \U000e0041", "é"], ids=ascii
+)
+def test_documents_say_the_same_as_before_and_command_nothing(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     Terminal("json").show(words, [])
-    assert json.loads(capsys.readouterr().out) == words
+    told = capsys.readouterr().out
+    assert (json.loads(told), harmless(told)) == (words, told)
     Terminal("yaml").show(words, [])
-    assert yaml.safe_load(capsys.readouterr().out) == words
+    told = capsys.readouterr().out
+    assert (yaml.safe_load(told), harmless(told)) == (words, told)
 
 
 def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "scenario.yaml").write_text("a: [\nb: :")
     assert main(["simulate", str(tmp_path / "scenario.yaml")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["simulate"], ["predict", "-f"], ["profile", "-f"]], ids=str)
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000 + "}" * 100_000], ids=["open", "closed"])
+def test_a_file_nested_beyond_all_sense_is_one_line_that_says_so(words: list[str], text: str, tmp_path: Path) -> None:
+    (tmp_path / "deep.yaml").write_text(text)
+    done = subprocess.run(
+        [PROGRAM, *words, "deep.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )  # a process of its own: libyaml's reader ends it
+    assert done.returncode == 2
+    assert done.stderr.startswith("foretide: deep.yaml: lists and mappings lie too deep in each other to be read; ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("words", [["completion", "bash"], ["report", "page.html", "--from", "saved.json"]], ids=str)

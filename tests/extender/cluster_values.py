@@ -13,7 +13,7 @@ from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.kinds.aiworkload import parse as parse_workload
 from foretide_kube.names import API_VERSION
 from foretide_kube.published import predictions_of
-from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
+from foretide_kube.reduced import class_selector_of, facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
 
 NOW_SECONDS = 1_790_000_000.0
 CREATED_TIME = "2026-09-21T14:13:20Z"
@@ -60,6 +60,7 @@ def workload_object(
     latency_milliseconds: int | None = None,
     startup_milliseconds: int = 500,
     contention_permille: int | None = None,
+    selector: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """An AIWorkload of 1 CPU that takes 0.5 s and 10 ms an inference on the fastest class."""
     predictions = [
@@ -86,6 +87,7 @@ def workload_object(
                 **({"latencyMilliseconds": latency_milliseconds} if latency_milliseconds else {}),
             },
             "resources": {"limits": {"cpu": "1", "memory": "512Mi"}},
+            "nodeClassSelector": selector or {},
         },
         "status": {"predictions": msgspec.to_builtins(predictions)},
     }
@@ -96,7 +98,7 @@ def workload(**options: Any) -> WorkloadPredictions:
     return predictions_of(parsed)
 
 
-def class_object(name: str, *, is_probed: bool = True) -> dict[str, Any]:
+def class_object(name: str, *, is_probed: bool = True, labels: dict[str, str] | None = None) -> dict[str, Any]:
     probe = {
         "probedTime": CREATED_TIME,
         "node": f"{name}-1",
@@ -110,7 +112,7 @@ def class_object(name: str, *, is_probed: bool = True) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": "NodeClass",
-        "metadata": {"name": name, "creationTimestamp": CREATED_TIME},
+        "metadata": {"name": name, "creationTimestamp": CREATED_TIME, "labels": labels or {"tier": name}},
         "spec": {"selector": {"matchLabels": {"foretide.dev/node-class": name}}},
         "status": {"probe": probe} if is_probed else {},
     }
@@ -174,8 +176,13 @@ def cluster(*workloads: dict[str, Any], is_probed: bool = True) -> ClusterState:
     for name, node_class in NODES.items():
         state.node_changed("ADDED", facts_of(reduce_node(node_object(name, node_class))))
     for item in workloads:
-        state.workload_changed(("team", item["metadata"]["name"]), facts_of(reduce_workload(item)))
+        have_workload(state, item)
     return state
+
+
+def have_workload(state: ClusterState, item: dict[str, Any]) -> None:
+    reduced = reduce_workload(item)
+    state.workload_changed(("team", item["metadata"]["name"]), facts_of(reduced), class_selector_of(reduced))
 
 
 def bind(state: ClusterState, pod: dict[str, Any], event: str = "ADDED") -> None:

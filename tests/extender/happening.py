@@ -7,12 +7,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from foretide_extender.state import ClusterState
-from foretide_kube.reduced import facts_of, reduce_node, reduce_workload
+from foretide_kube.reduced import facts_of, reduce_node
 from tests.extender.cluster_values import (
     CREATED_TIME,
     MIB,
     NODES,
     bind,
+    have_workload,
     node_object,
     pod_object,
     workload_object,
@@ -65,6 +66,7 @@ events = st.lists(
             inferences=st.sampled_from([10, 1000]),
             contention_permille=st.sampled_from([None, 900]),
             deadline_milliseconds=st.sampled_from([None, 5000]),
+            selector=st.sampled_from([None, {"matchLabels": {"tier": "medium"}}]),
         ),
         st.sampled_from(["resnet", "fast-1", "medium"]),  # is gone: a workload, a node, a class
         st.floats(0.1, 30.0),  # seconds pass
@@ -84,6 +86,6 @@ def have(state: ClusterState, event: Any) -> None:
     elif event == "fast-1":
         state.node_changed("DELETED", facts_of(reduce_node(node_object(event, None))))
     elif "spec" in event:
-        state.workload_changed(("team", event["metadata"]["name"]), facts_of(reduce_workload(event)))
+        have_workload(state, event)
     else:
         state.node_changed("MODIFIED", facts_of(reduce_node(event)))

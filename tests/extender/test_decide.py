@@ -16,15 +16,18 @@ from foretide_extender.state import ClusterState
 from foretide_extender.wire import Request, encode_prioritize
 from foretide_kube.images import ImagesByNode, NodeImages
 from foretide_kube.pod_form import PodForm
-from foretide_kube.reduced import facts_of, reduce_node, reduce_workload
+from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_workload
 from foretide_kube.task_pods import TaskPod, read_pod
 from tests.extender.cluster_values import (
     CREATED_TIME,
+    FACTORS,
     MIB,
     NODES,
     NOW_SECONDS,
     bind,
+    class_object,
     cluster,
+    have_workload,
     node_object,
     pod_object,
     workload_object,
@@ -304,6 +307,67 @@ def test_the_planned_node_is_refused_for_memory_and_never_for_the_deadline() -> 
     refused = decide_filter(late.snapshot(), pod(annotations=planned), ALL, NOW_SECONDS).refused
     assert set(refused) == {"slow-1", "slow-2"}
     assert refused["slow-2"].startswith("NodeMemoryTooSmall")
+
+
+MEDIUM = {"matchLabels": {"tier": "medium"}}
+
+
+@pytest.mark.parametrize("classes", [tuple(FACTORS), ()])
+def test_only_nodes_of_selected_classes_pass_predicted_or_not(classes: tuple[str, ...]) -> None:
+    state = cluster(workload_object(classes=classes, selector=MEDIUM), workload_object("other"))
+    answer = decide_filter(state.snapshot(), pod(), [*ALL, "strange"], NOW_SECONDS)
+    assert answer.refused.keys() == {"fast-1", "slow-1", "slow-2", "bare", "strange"}
+    assert answer.reasons == {"NodeClassNotSelected": 5}
+    assert answer.refused["slow-1"] == (
+        "NodeClassNotSelected: nodeClassSelector of AIWorkload team/resnet does not select class slow"
+    )
+    assert answer.refused["bare"].endswith("does not select a node of no class")
+    assert not decide_filter(state.snapshot(), pod(workload="other"), ALL, NOW_SECONDS).refused
+
+
+def test_a_class_that_is_not_selected_is_refused_though_no_node_is_left() -> None:
+    state = cluster(workload_object(selector=MEDIUM, deadline_milliseconds=1))
+    assert decide_filter(state.snapshot(), pod(), ["fast-1", "bare"], NOW_SECONDS).refused.keys() == {"fast-1", "bare"}
+    answer = decide_filter(state.snapshot(), pod(), ["fast-1", "medium-1"], NOW_SECONDS)
+    assert answer.refused.keys() == {"fast-1"}
+    assert answer.overruled == ("DeadlineUnreachable",), "only the nodes that are selected are judged by predictions"
+
+
+def test_of_the_selected_nodes_the_others_checks_still_refuse_some() -> None:
+    state = cluster(workload_object(selector=MEDIUM, memory_mib=900))
+    state.node_changed("MODIFIED", facts_of(reduce_node(node_object("medium-1", "medium", memory="512Mi"))))
+    answer = decide_filter(state.snapshot(), pod(memory=None), ALL, NOW_SECONDS)
+    assert answer.reasons == {"NodeClassNotSelected": 4, "NodeMemoryTooSmall": 1}
+    assert set(ALL) - answer.refused.keys() == {"medium-2"}
+
+
+def test_what_is_selected_follows_the_labels_of_classes_and_the_workload() -> None:
+    def passing() -> set[str]:
+        return set(ALL) - decide_filter(state.snapshot(), pod(), ALL, NOW_SECONDS).refused.keys()
+
+    def relabel(name: str, tier: str) -> None:
+        state.class_changed(name, facts_of(reduce_class(class_object(name, labels={"tier": tier}))))
+
+    state = cluster(workload_object(selector=MEDIUM))
+    relabel("fast", "medium")
+    assert passing() == {"fast-1", "medium-1", "medium-2"}
+    relabel("medium", "other")
+    assert passing() == {"fast-1"}
+    state.class_changed("fast", None)
+    assert passing() == set()
+    have_workload(state, workload_object(selector={"matchExpressions": [{"key": "tier", "operator": "Exists"}]}))
+    assert passing() == {"medium-1", "medium-2", "slow-1", "slow-2"}
+    have_workload(state, workload_object())
+    assert passing() == set(ALL)
+    have_workload(state, workload_object(selector=MEDIUM))
+    state.workload_changed(("team", "resnet"), None)
+    assert passing() == set(ALL)
+
+
+@pytest.mark.parametrize("role", ["profile", "probe", "inspect"])
+def test_no_pod_but_those_that_run_is_bound_by_the_selector(role: str) -> None:
+    state = cluster(workload_object(selector=MEDIUM))
+    assert not decide_filter(state.snapshot(), pod(role=role), ALL, NOW_SECONDS).refused
 
 
 def test_inferences_of_the_pod_count_and_a_bad_annotation_does_not() -> None:

@@ -42,7 +42,7 @@ def test_both_verbs_of_an_attempt_are_one_record_and_the_next_attempt_takes_its_
     assert found is not None
     assert (found.filter_source, found.prioritize_source, found.time_seconds) == ("Measured", "Learned", 2.0)
     assert (found.refused, found.overruled, found.sent) == ({"slow-1": "No: not this"}, ("X",), b'["fast-1"]')
-    records.filtered(request(), None, "NotSynced", 3.0)
+    records.filtered(request(), FilterAnswer("Equal"), "NotSynced", 3.0)
     found = records.find("team", "task-1")
     assert found is not None
     assert (found.filter_source, found.filter_failed_open, found.prioritize_source) == ("", "NotSynced", "")

@@ -11,7 +11,8 @@ import pytest
 
 from devcluster import Cluster, binaries
 from foretide_kube.client import KubeClient
-from foretide_kube.names import PODS
+from foretide_kube.names import AIWORKLOADS, PODS
+from tests.extender.cluster_values import workload_object
 from tests.extender.real_objects import eventually, fetch, free_port, make_pod, process, small_cluster
 
 pytestmark = pytest.mark.cluster
@@ -63,6 +64,40 @@ extenders:
 def node_of(client: KubeClient, name: str) -> str | None:
     node: str | None = client.get(PODS, name, NAMESPACE)["spec"].get("nodeName")
     return node
+
+
+def test_a_task_goes_to_no_class_that_its_workload_does_not_select_though_nothing_is_predicted(
+    control_plane: Cluster, client: KubeClient, tmp_path: Path
+) -> None:
+    for name, tier in (("small", "medium"), ("nowhere", "large")):
+        item = workload_object(name, selector={"matchLabels": {"tier": tier}})
+        del item["status"], item["metadata"]["resourceVersion"]
+        item["metadata"]["namespace"] = NAMESPACE
+        client.create(AIWORKLOADS, item, NAMESPACE)
+    port, observe = free_port(), free_port()
+    environment = {
+        "FORETIDE_SCHEDULER_LISTEN": f"127.0.0.1:{port}",
+        "FORETIDE_OBSERVE_LISTEN": f":{observe}",
+        "FORETIDE_DECISION_DEADLINE_MILLISECONDS": "1500",
+    }
+    with process("foretide_extender", control_plane, tmp_path / "extender.log", **environment):
+        eventually(lambda: fetch(observe, "/readyz")[0] == 200, "the extender ready")
+        with scheduler(control_plane, tmp_path, "selecting", port, names=True):
+            make_pod(client, NAMESPACE, "homeless", scheduler="selecting", workload="nowhere")
+            for index in range(4):  # more than all other nodes are as good for
+                make_pod(client, NAMESPACE, f"small-{index}", scheduler="selecting", workload="small", cpu="500m")
+                eventually(lambda index=index: node_of(client, f"small-{index}") is not None, "a task bound")  # type: ignore[misc]
+            assert {node_of(client, f"small-{index}") for index in range(4)} <= {"medium-1", "medium-2"}
+            eventually(lambda: "NodeClassNotSelected" in condition_of(client, "homeless"), "the scheduler says why")
+            assert node_of(client, "homeless") is None
+    for name in ("small", "nowhere"):
+        client.delete(AIWORKLOADS, name, NAMESPACE)
+
+
+def condition_of(client: KubeClient, name: str) -> str:
+    """What the scheduler says of a Pod that it could not bind."""
+    conditions = client.get(PODS, name, NAMESPACE)["status"].get("conditions") or ()
+    return " ".join(each.get("message", "") for each in conditions)
 
 
 @pytest.mark.parametrize("names", [True, False])

@@ -273,6 +273,19 @@ def test_what_has_waited_for_longer_than_a_decision_may_take_is_answered_open(
         assert counted == (not is_in_time)
 
 
+def test_what_the_user_forbids_is_refused_though_there_is_no_time_for_predictions() -> None:
+    state, metrics = cluster(workload_object(selector={"matchLabels": {"tier": "slow"}})), Metrics()
+    answerer = Answerer(
+        state.snapshot, metrics, deadline_seconds=0.05, now_seconds=lambda: NOW_SECONDS, clock_seconds=lambda: 0.0
+    )
+    reply = msgspec.json.decode(answerer.answer("filter", args(pod_object(), names=ALL), 0.06))
+    assert reply["NodeNames"] == ["slow-1", "slow-2"]
+    assert value(metrics.registry, "foretide_extender_fail_open_total", verb="filter", reason="Overloaded") == 1
+    kept = answerer.records.find("team", "task-1")
+    assert kept is not None
+    assert (kept.filter_source, kept.filter_failed_open, len(kept.refused)) == ("", "Overloaded", 4)
+
+
 async def test_of_requests_that_come_together_those_are_answered_open_that_would_be_late() -> None:
     state, slow_seconds = cluster(workload_object()), [0.0] * 8 + [0.6]
 

@@ -163,11 +163,30 @@ def test_arrivals_and_residuals_of_a_recorded_trace_are_taken(tmp_path: Path) ->
         log_residuals(tmp_path / "trace.json")
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"{TEXT}load: 0.9\n", r"scenario\.yaml: line 12: 'load' stands twice"),
+        (f"{TEXT}---{TEXT}", r"scenario\.yaml: there are 2 YAML documents in it"),
+        ("", r"scenario\.yaml: there are 0 YAML documents"),
+        (f"{TEXT}seed: 2026-13-32\n", r"scenario\.yaml: this is no YAML: month must be in 1\.\.12"),
+    ],
+)
+def test_what_would_be_passed_over_or_cannot_be_is_told_of_the_file(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(ScenarioError, match=why):
+        read(tmp_path, text)
+
+
 def test_numbers_in_a_file_may_be_yaml_and_nothing_else_will_do(tmp_path: Path) -> None:
     path = tmp_path / "numbers.yaml"
     path.write_text("- 0.1\n- -0.2\n")
     assert log_residuals(path) == [0.1, -0.2]
-    for text, why in (("seven", "neither a list"), ("[]", "empty"), ("[a]", "neither a list")):
+    for text, why in (
+        ("seven", "neither a list"),
+        ("[]", "empty"),
+        ("[a]", "neither a list"),
+        ("[" * 9000, "too deep"),
+    ):
         path.write_text(text)
         with pytest.raises(ScenarioError, match=why):
             log_residuals(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 from foretide.placement.admission import (
     DEADLINE_HOPELESS,
@@ -25,6 +25,9 @@ from foretide_extender.standings import Standing, Standings
 from foretide_extender.state import Snapshot
 from foretide_kube.names import ROLE_INSPECT
 from foretide_kube.task_pods import TaskPod
+
+NODE_CLASS_NOT_SELECTED: Final = "NodeClassNotSelected"
+"""The workload's nodeClassSelector leaves out the node's class. What users forbid is refused though no node is left."""
 
 Source = Literal["Measured", "Learned", "Fallback", "ClassSpeed", "Equal", "Untouched"]
 """What an answer rests on: predictions, class speed, nothing, or not our Pod.
@@ -80,6 +83,45 @@ def decide_filter(
     standings.follow(snapshot)
     if not pod.is_task:
         return FilterAnswer("Untouched")
+    forbidden = decide_forbidden(snapshot, pod, names)
+    if not forbidden.refused:
+        return _by_predictions(snapshot, pod, names, now_seconds, standings)
+    left = [name for name in names if name not in forbidden.refused]
+    answer = _by_predictions(snapshot, pod, left, now_seconds, standings)
+    refused, reasons = {**forbidden.refused, **answer.refused}, {**forbidden.reasons, **answer.reasons}
+    return replace(answer, refused=refused, reasons=reasons)
+
+
+def decide_forbidden(snapshot: Snapshot, pod: TaskPod, names: Sequence[str]) -> FilterAnswer:
+    """Which of ``names`` the workload's user forbids, whatever is predicted: what holds where there is no time."""
+    refused = _outside(snapshot, pod, names) if pod.is_task else {}
+    return FilterAnswer("Equal", refused, {NODE_CLASS_NOT_SELECTED: len(refused)} if refused else {})
+
+
+def _outside(snapshot: Snapshot, pod: TaskPod, names: Sequence[str]) -> Mapping[str, str]:
+    """The nodes that are of no class where the Pod's workload may run, each with the reason to give."""
+    selected = snapshot.selected.get((pod.namespace, pod.workload))
+    if selected is None:
+        return {}
+    words: dict[str | None, str] = {}
+    outside = {}
+    for name in names:
+        node = snapshot.nodes.get(name)
+        node_class = None if node is None else node.node_class
+        if node_class in selected:
+            continue
+        if node_class not in words:
+            of_class = "a node of no class" if node_class is None else f"class {node_class}"
+            told = f"nodeClassSelector of AIWorkload {pod.namespace}/{pod.workload} does not select {of_class}"
+            words[node_class] = f"{NODE_CLASS_NOT_SELECTED}: {told}"
+        outside[name] = words[node_class]
+    return outside
+
+
+def _by_predictions(
+    snapshot: Snapshot, pod: TaskPod, names: Sequence[str], now_seconds: float, standings: Standings
+) -> FilterAnswer:
+    """Which of ``names`` a task must not go to by what is predicted of it there."""
     workload = snapshot.workloads.get((pod.namespace, pod.workload))
     if workload is None or not workload.by_class:
         return FilterAnswer("Equal")

@@ -182,7 +182,7 @@ def _decided_words(record: Record) -> str:
     reasons = dict.fromkeys(filter(None, (record.filter_failed_open, record.prioritize_failed_open)))
     words = ["this was decided last"]
     if reasons:
-        words = [f"the extender failed open ({', '.join(reasons)}): it let all nodes pass alike"]
+        words = [f"the extender failed open ({', '.join(reasons)}): it judged no node by prediction"]
     elif not record.prioritize_source:
         words.append("kube-scheduler asked for no scores, as it does where one node is left, or none")
     return "; ".join(words)

@@ -103,18 +103,16 @@ class Records:
         found = self._kept.get((namespace, name))
         return None if found is None else copy.copy(found)
 
-    def filtered(self, request: Request, answer: FilterAnswer | None, failed_open: str, now_seconds: float) -> None:
-        """Take note of an answer to filter, None where it ``failed_open``, for that reason."""
+    def filtered(self, request: Request, answer: FilterAnswer, failed_open: str, now_seconds: float) -> None:
+        """Take note of an answer to filter, and for what reason it ``failed_open`` if it did."""
         record = Record(request, now_seconds)
-        if answer is None:
-            record.filter_failed_open = failed_open
-        else:
-            record.filter_source = answer.source
-            record.overruled = answer.overruled
-            record.basis = answer.basis
-            if answer.refused:
-                record.refused = answer.refused
-                record.size_bytes += _refused_bytes(answer.refused)
+        record.filter_failed_open = failed_open
+        record.filter_source = "" if failed_open else answer.source
+        record.overruled = answer.overruled
+        record.basis = answer.basis
+        if answer.refused:
+            record.refused = answer.refused
+            record.size_bytes += _refused_bytes(answer.refused)
         self._keep(record)
 
     def prioritized(

@@ -2,8 +2,8 @@
 
 kube-scheduler waits for every answer before it looks at the next Pod, so an answer that changes nothing is better
 than a late one: a decision looks at the clock as it goes on, and when the deadline passes first, or anything goes
-wrong, all nodes pass with equal scores (fail open) and the metrics say why. What it has reckoned until then is kept, so
-the next goes on from there.
+wrong, all nodes pass that the user does not forbid, with equal scores (fail open), and the metrics say why. What it has
+reckoned until then is kept, so the next goes on from there.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from foretide_extender.certificates import Certificates
 from foretide_extender.decide import (
     FilterAnswer,
     decide_filter,
+    decide_forbidden,
     decide_prioritize,
     is_ours,
 )
@@ -138,21 +139,31 @@ class Answerer:
 
     def _filtered(self, request: Request, left_seconds: float, now_seconds: float) -> bytes:
         found, failed_open = self._decided("filter", request, decide_filter, left_seconds, now_seconds)
-        answer = found or FilterAnswer("Equal")
+        answer = self._forbidden(request) if found is None else found
         try:
             reply = encode_filter(request, answer.refused)
         except Exception as error:  # noqa: BLE001 - it is logged, and no reason to hold the scheduler up
-            found, failed_open, answer = None, self._broken("filter", request, error), FilterAnswer("Equal")
+            failed_open, answer = self._broken("filter", request, error), FilterAnswer("Equal")
             reply = encode_filter(request, answer.refused)
         if is_ours(request.pod):
             with self._noting():
-                self.records.filtered(request, found, failed_open, now_seconds)
+                self.records.filtered(request, answer, failed_open, now_seconds)
         self._metrics.decided("filter", answer.source)
         for reason, count in answer.reasons.items():
             self._metrics.refusals.labels(reason).inc(count)
         for reason in answer.overruled:
             self._metrics.overruled.labels(reason).inc()
         return reply
+
+    def _forbidden(self, request: Request) -> FilterAnswer:
+        """What is refused of a request that predictions could not be asked about."""
+        try:
+            return decide_forbidden(self.look(), request.pod, request.names)
+        except NoState:
+            return FilterAnswer("Equal")
+        except Exception:
+            log.exception("nor is it known what the user of %s/%s forbids", request.pod.namespace, request.pod.name)
+            return FilterAnswer("Equal")
 
     def _prioritized(self, request: Request, left_seconds: float, now_seconds: float) -> bytes:
         found, failed_open = self._decided("prioritize", request, decide_prioritize, left_seconds, now_seconds)

@@ -18,6 +18,7 @@ from foretide.observation import DeviceFeatures
 from foretide.placement.speed import class_speeds
 from foretide.placement.task import WorkloadPredictions
 from foretide_kube.images import ImagesByNode, NodeImages
+from foretide_kube.kinds.common import EVERYTHING, LabelSelector
 from foretide_kube.kinds.nodeclass import NodeClass
 from foretide_kube.measurements import Pair, begun_seconds, by_pair, measures
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
@@ -52,9 +53,10 @@ class Snapshot:
     """The cluster at one moment.
 
     ``nodes`` by name, ``workloads`` by (namespace, name), ``speeds`` relative by node class, ``images`` of nodes and
-    how fast these pull, by class. Since the moment ``after`` no other nodes than those ``changed`` became different,
-    neither by themselves nor by what the workloads of their Pods are. Thousands of nodes are not copied for one that
-    changed: what became of a node after the moment may be seen in ``nodes`` already, and the next snapshot tells of it.
+    how fast these pull, by class. ``selected`` are the classes where a workload may run; one without may everywhere.
+    Since the moment ``after`` no other nodes than those ``changed`` became different, neither by themselves nor by what
+    the workloads of their Pods are. Thousands of nodes are not copied for one that changed: what became of a node after
+    the moment may be seen in ``nodes`` already, and the next snapshot tells of it.
     """
 
     nodes: MappingProxyType[str, NodeNow] = field(default_factory=lambda: MappingProxyType({}))
@@ -62,6 +64,7 @@ class Snapshot:
     speeds: Mapping[str, float] = field(default_factory=dict)
     images: ImagesByNode = field(default_factory=lambda: ImagesByNode({}))
     pull_bytes_per_second: Mapping[str, float] = field(default_factory=dict)
+    selected: Mapping[WorkloadKey, frozenset[str]] = field(default_factory=dict)
     changed: frozenset[str] = frozenset()
     moment: object = field(default_factory=object)
     after: object = None
@@ -91,6 +94,8 @@ class ClusterState:
         self._claims: dict[str, ClassClaim] = {}
         self._ordered_claims: tuple[ClassClaim, ...] = ()
         self._probes: dict[str, DeviceFeatures] = {}
+        self._class_labels: dict[str, dict[str, str]] = {}
+        self._selectors: dict[WorkloadKey, LabelSelector] = {}
         self._pull_speeds = PullSpeeds()
         self._latest = Snapshot()
         # What a snapshot is made of. Each is changed in one step, so that no reader waits for a writer.
@@ -98,6 +103,7 @@ class ClusterState:
         self._nodes_view = MappingProxyType(self._nodes)
         self._workloads: dict[WorkloadKey, WorkloadPredictions] = {}
         self._speeds: Mapping[str, float] = {}
+        self._selected: Mapping[WorkloadKey, frozenset[str]] = {}
         self._lists: dict[str, NodeImages] = {}
         self._images: tuple[int, ImagesByNode] = (0, ImagesByNode({}))
         self._changed: deque[str] = deque()
@@ -116,6 +122,7 @@ class ClusterState:
                 speeds=self._speeds,
                 images=self._all_lists(),
                 pull_bytes_per_second=self._pull_speeds.by_class(),
+                selected=self._selected,
                 changed=changed,
                 after=self._latest.moment,
             )
@@ -169,13 +176,21 @@ class ClusterState:
                     touched += self._note_measuring(pod, is_there=True)
             self._refresh(dict.fromkeys(touched))
 
-    def workload_changed(self, key: WorkloadKey, predictions: WorkloadPredictions | None) -> None:
-        """Take note of the AIWorkload ``key`` (namespace, name); None where it is gone or cannot be read."""
+    def workload_changed(
+        self, key: WorkloadKey, predictions: WorkloadPredictions | None, selector: LabelSelector = EVERYTHING
+    ) -> None:
+        """Take note of the AIWorkload ``key`` (namespace, name); None where it is gone or cannot be read.
+
+        It may run on the classes that ``selector`` selects.
+        """
+        if predictions is None:
+            selector = EVERYTHING
         with self._writing:
-            if self._workloads.get(key) == predictions:
+            if self._workloads.get(key) == predictions and self._selectors.get(key, EVERYTHING) == selector:
                 return
+            self._select(key, selector)
             if predictions is None:
-                del self._workloads[key]
+                self._workloads.pop(key, None)
             else:
                 self._workloads[key] = predictions
             there = [
@@ -196,6 +211,7 @@ class ClusterState:
             else:
                 self._claims[name] = claim
                 self._probes[name] = features_of(found)
+            self._note_class_labels(name, None if found is None else found.metadata.labels)
             self._speeds = MappingProxyType(class_speeds(self._probes))
             if not is_same_claim:
                 self._ordered_claims = in_order(self._claims.values())
@@ -203,6 +219,29 @@ class ClusterState:
                     self._class_by_node[node] = node_class_of(facts.labels, self._ordered_claims).node_class
                 self._believed.clear()
             self._refresh(() if is_same_claim else self._facts)
+
+    def _select(self, key: WorkloadKey, selector: LabelSelector) -> None:
+        """Take note of which classes a workload selects."""
+        selected = {known: classes for known, classes in self._selected.items() if known != key}
+        if selector == EVERYTHING:
+            self._selectors.pop(key, None)
+        else:
+            self._selectors[key] = selector
+            selected[key] = self._classes_of(selector)
+        self._selected = MappingProxyType(selected)
+
+    def _note_class_labels(self, name: str, labels: dict[str, str] | None) -> None:
+        """Take note of the labels of a NodeClass, None where it is gone: by these it is selected."""
+        if self._class_labels.get(name) == labels:
+            return
+        if labels is None:
+            del self._class_labels[name]
+        else:
+            self._class_labels[name] = labels
+        self._selected = MappingProxyType({key: self._classes_of(each) for key, each in self._selectors.items()})
+
+    def _classes_of(self, selector: LabelSelector) -> frozenset[str]:
+        return frozenset(name for name, labels in self._class_labels.items() if selector.matches(labels))
 
     def _all_lists(self) -> ImagesByNode:
         """What images nodes have: made when it is asked for, since on the first list of nodes each of them is news."""

@@ -9,7 +9,7 @@ from foretide_extender.state import ClusterState
 from foretide_kube.cache import WatchCache, object_key
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS
-from foretide_kube.reduced import facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
+from foretide_kube.reduced import class_selector_of, facts_of, reduce_class, reduce_node, reduce_pod, reduce_workload
 
 STALE_SECONDS: Final = 90.0
 """What is known of a resource is stale when nothing was heard of it for so long: the server sends a word a minute."""
@@ -33,7 +33,9 @@ class Watches:
         classes = WatchCache(client, NODE_CLASSES, clock=clock, reduce=reduce_class)
         pods.add_listener(lambda event, item: state.pod_changed(event, facts_of(item)))
         nodes.add_listener(lambda event, item: state.node_changed(event, facts_of(item)))
-        workloads.add_listener(lambda event, item: state.workload_changed(object_key(item), _present(event, item)))
+        workloads.add_listener(
+            lambda event, item: state.workload_changed(object_key(item), _present(event, item), class_selector_of(item))
+        )
         classes.add_listener(lambda event, item: state.class_changed(object_key(item)[1], _present(event, item)))
         self._caches = {"nodeclasses": classes, "aiworkloads": workloads, "nodes": nodes, "pods": pods}
 

@@ -11,6 +11,7 @@ import msgspec
 
 from foretide.simulate.parts import ScenarioError
 from foretide.simulate.trace import Trace
+from foretide.yaml_documents import YamlError, decode
 
 
 def arrival_seconds(path: Path) -> list[float]:
@@ -37,12 +38,12 @@ def log_residuals(path: Path) -> list[float]:
 
 
 def _read(path: Path) -> list[float] | Trace:
-    decode = msgspec.json.decode if path.suffix == ".json" else msgspec.yaml.decode
+    read = msgspec.json.decode if path.suffix == ".json" else decode
     try:
-        found = decode(path.read_bytes(), type=list[float] | Trace)
+        found: list[float] | Trace = read(path.read_bytes(), type=list[float] | Trace)
     except OSError as error:
         raise ScenarioError(f"{path} cannot be read ({error.strerror}); it is sought beside the scenario") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (YamlError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path} is neither a list of numbers nor a trace: {error}") from error
     if found == []:
         raise ScenarioError(f"{path}: the list is empty")

@@ -25,6 +25,7 @@ from foretide.simulate.prediction_errors import LogNormal, Residuals
 from foretide.simulate.recorded import arrival_seconds, log_residuals
 from foretide.simulate.workloads import TaskSeconds, WorkloadSpec
 from foretide.simulate.world import World
+from foretide.yaml_documents import YamlError, decode
 
 MOST_RESIDUAL: Final = 10.0
 """Nothing takes twenty thousand times as long as was predicted."""
@@ -61,9 +62,9 @@ class Scenario(Part, frozen=True, kw_only=True):
     def read(cls, path: Path) -> Scenario:
         """The scenario of a YAML file; ScenarioError says what is wrong with it, and where."""
         try:
-            found = msgspec.yaml.decode(path.read_bytes(), type=cls)
+            found: Scenario = decode(path.read_bytes(), type=cls)
             return found.with_files(path.parent)
-        except (msgspec.DecodeError, UnicodeDecodeError, ScenarioError) as error:
+        except (YamlError, msgspec.ValidationError, ScenarioError) as error:
             raise ScenarioError(f"{path}: {error}") from error
 
     def with_files(self, folder: Path) -> Scenario:

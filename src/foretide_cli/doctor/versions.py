@@ -15,6 +15,8 @@ from foretide_kube.client import Object
 _SCHEDULER_CONTAINER = "kube-scheduler"
 _RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 """What distributions have of Kubernetes' own version, as ``v1.36.2`` of ``v1.36.2-eks-1a2b3c``; its images bear it."""
+_ALLOWED = "foretide.dev/allow-untested-version"
+"""The annotation of our scheduler's Deployment where `scheduler.allowUntestedVersion` is set."""
 _PROFILERS = ("FORETIDE_PROFILER_IMAGE_ONNX", "FORETIDE_PROFILER_IMAGE_TORCH")
 
 
@@ -43,15 +45,19 @@ def _kubernetes(observed: Observed) -> Iterator[Finding]:
             remedy=f"upgrade the cluster; {INSTALL}#what-it-needs",
         )
     elif version not in TESTED_KUBERNETES and observed.mode in {None, "secondary"}:
+        is_allowed = _ALLOWED in ((observed.deployment(SCHEDULER) or {}).get("metadata", {}).get("annotations") or {})
         tested = ", ".join(_words(each) for each in TESTED_KUBERNETES)
+        told = "was told to go on" if is_allowed else "refuses others unless told"
         yield Finding(
-            severity="Warning",
+            severity="Note" if is_allowed else "Warning",
             reason="KubernetesUntested",
             object=server,
             field="/version gitVersion",
             value=observed.kubernetes_version,
-            message=f"scheduler and extender were tested together on {tested}; the chart refuses others unless told",
-            remedy=f"--set scheduler.allowUntestedVersion=true, or scheduler.mode=none; {INSTALL}#what-it-needs",
+            message=f"scheduler and extender were tested together on {tested}; the chart {told}",
+            remedy=f"{INSTALL}#tested-versions"
+            if is_allowed
+            else f"--set scheduler.allowUntestedVersion=true, or scheduler.mode=none; {INSTALL}#what-it-needs",
         )
 
 

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from foretide_cli.tables import UNSEEN
+
 _VOID: Final = frozenset({"meta", "br", "col"})
-_HARMFUL: Final = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
-"""Control characters, those that turn the direction of text, and what is no character."""
+_HARMFUL: Final = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff{UNSEEN}]")
+"""Control characters, those that cannot be seen, and what is no character."""
 _ONE_LINE: Final = 40
 """Names of more characters may stand on several lines."""
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})

@@ -12,6 +12,7 @@ from foretide.service_report import MAX_QUEUE
 from foretide.signature import Signature
 from foretide_kube.kinds.common import (
     DNS_SUBDOMAIN,
+    EVERYTHING,
     ClassName,
     Conditions,
     Count,
@@ -196,7 +197,7 @@ class AIWorkloadSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     inferences: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 1000
     objective: Objective = Objective()
     resources: Resources
-    node_class_selector: LabelSelector = LabelSelector()
+    node_class_selector: LabelSelector = EVERYTHING
     profiling: Profiling = Profiling()
     max_wait_seconds: Annotated[int, msgspec.Meta(ge=1, le=604_800)] | None = None
     run: Run = Run()

@@ -158,6 +158,9 @@ class LabelSelector(msgspec.Struct, frozen=True, kw_only=True, rename="camel", o
         )
 
 
+EVERYTHING: Final = LabelSelector()
+
+
 class Toleration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A toleration, as in core/v1."""
 

@@ -1,0 +1,51 @@
+"""YAML as people write it: what YAML's own loaders would pass over in silence, or die of, is an error of one line."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+_MERGE: Final = "tag:yaml.org,2002:merge"
+
+
+class YamlError(ValueError):
+    """A text cannot be read; the message says where, in one line, and what to do."""
+
+
+def documents(text: str | bytes) -> list[Any]:
+    """All documents of a text; YamlError where it is no YAML, or a key stands twice in a mapping."""
+    try:
+        return list(yaml.load_all(text, _Loader))
+    except YamlError:
+        raise
+    except RecursionError as error:
+        raise YamlError("lists and mappings lie too deep in each other to be read; close what is left open") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise YamlError(f"this is no YAML: {' '.join(str(error).split())}") from error
+
+
+def decode(text: str | bytes, *, type: Any) -> Any:  # noqa: A002, ANN401 - as msgspec's own
+    """The only document of a text, as ``type``; YamlError, or msgspec.ValidationError where it is of another form."""
+    found = documents(text)
+    if len(found) != 1:
+        raise YamlError(f"there are {len(found)} YAML documents in it; give one")
+    return msgspec.convert(found[0], type)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses keys that stand twice, of which YAML's own takes the last.
+
+    Not libyaml's loader: it ends the process where a text is nested deep enough.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - as the package has it
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                if key.value in seen:
+                    raise YamlError(f"line {key.start_mark.line + 1}: {key.value!r} stands twice; leave one of them")
+                seen.add(key.value)
+        return node
