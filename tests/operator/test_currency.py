@@ -146,7 +146,7 @@ def test_what_was_measured_for_drift_is_measured_for_drift_again_after_a_day(age
     assert "longer" in verdict.message
 
 
-def container(*, env: Any = (), runtime: str | None = None, **limits: Any) -> dict[str, Any]:
+def container(*, env: Any = (), runtime: Any = None, **limits: Any) -> dict[str, Any]:
     """Spec of a workload whose container is given this."""
     template = {"env": list(env)} | ({} if runtime is None else {"runtimeClassName": runtime})
     return {
