@@ -7,6 +7,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+MOST_REPEATED: Final = 100_000
+"""So many values aliases may stand for: nine lines of nine aliases each would be more than memory holds."""
 _MERGE: Final = "tag:yaml.org,2002:merge"
 
 
@@ -35,10 +37,33 @@ def decode(text: str | bytes, *, type: Any) -> Any:  # noqa: A002, ANN401 - as m
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses keys that stand twice, of which YAML's own takes the last.
+    """Refuses keys that stand twice, of which YAML's own takes the last, and aliases that stand for what has no end.
 
     Not libyaml's loader: it ends the process where a text is nested deep enough.
     """
+
+    def __init__(self, stream: str | bytes) -> None:
+        super().__init__(stream)
+        self._values = self._repeated = 0
+        self._values_of: dict[str | None, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:  # noqa: ANN401 - as the package has it
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        name, line, before = event.anchor, event.start_mark.line + 1, self._values
+        if not isinstance(event, yaml.AliasEvent):
+            self._values_of.pop(name, None)
+            node = super().compose_node(parent, index)
+            self._values += 1
+            self._values_of[name] = self._values - before
+            return node
+        if name in self.anchors and name not in self._values_of:
+            raise YamlError(f"line {line}: *{name} stands within what it stands for; write it out")
+        node = super().compose_node(parent, index)
+        self._values += self._values_of[name]
+        self._repeated += self._values_of[name]
+        if self._repeated > MOST_REPEATED:
+            raise YamlError(f"line {line}: aliases stand for more than {MOST_REPEATED} values; write them out")
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - as the package has it
         node: yaml.MappingNode = super().compose_mapping_node(anchor)

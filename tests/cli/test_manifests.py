@@ -20,6 +20,9 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: settings}
 """
+NINE_TO_THE_NINTH = "  a0: &a0 [x]\n" + "".join(
+    f"  a{power}: &a{power} [{','.join([f'*a{power - 1}'] * 9)}]\n" for power in range(1, 10)
+)
 
 
 def read(text: str, namespace: str | None = None) -> list[tuple[str, str]]:
@@ -76,6 +79,8 @@ def test_the_namespace_is_the_manifests_or_the_one_asked_for(own: str | None, as
         (MANIFEST.replace("namespace: team", "namespace: a.b"), ("metadata.namespace: must be text",)),
         (MANIFEST + "  1: 2\n", ("spec.1: there is no such field",)),
         (MANIFEST + "  inferences: 5\n", ("line 10: 'inferences' stands twice; leave one of them",)),
+        (MANIFEST.replace("metadata: {", "metadata: &m {labels: *m, "), ("*m stands within what it stands for",)),
+        (MANIFEST + NINE_TO_THE_NINTH, ("aliases stand for more than 100000 values; write them out",)),
         (MANIFEST + "  run: {completions: 3}\n", ("spec.run.completions: needs mode Job", "found 3")),
         (MANIFEST + "  run: {mode: Job, replicas: 3}\n", ("spec.run.replicas: needs mode Deployment",)),
         (OTHERS, ("no AIWorkload (found: ConfigMap)", "give the manifest that you would apply")),
@@ -102,6 +107,12 @@ def test_what_the_api_server_takes_is_read(what: str, item: Object) -> None:
 def test_what_the_api_server_refuses_is_refused(item: Object, path: str, value: Any) -> None:
     with pytest.raises(ManifestError, match=re.escape(path.rpartition(".")[0] or path)):
         read(json.dumps(changed(item, path, value)))
+
+
+def test_aliases_stand_for_what_they_name() -> None:
+    assert read(MANIFEST.replace("name: mine", "name: &own mine, labels: {app: *own}") + "---\n" + OTHERS) == [
+        ("team", "mine")
+    ]
 
 
 def test_an_empty_namespace_is_none_and_then_the_one_of_the_context_holds() -> None:
