@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from http import HTTPStatus
 
 from foretide_kube.client import ApiError, KubeClient
 from foretide_kube.gate import MAY_BE_GATED, opening_patch
-from foretide_kube.names import GATE_PLAN, NAMESPACES, PODS
+from foretide_kube.names import GATE_PLAN, PODS
 from foretide_kube.reduced import facts_of, reduce_pod
 from foretide_kube.task_pods import TaskPod
+from foretide_kube.watched import is_leaving
 
 
 def release(
@@ -28,7 +28,7 @@ def release(
     that is gone, or going, there is nothing to open. ApiError where Pods cannot be read, or the API server is gone or
     does not know this user any more.
     """
-    if namespace is not None and _is_gone(client, namespace):
+    if namespace is not None and is_leaving(client, namespace):
         say(f"there is no namespace {namespace}, or it is being deleted: no gates to open there")
         return 1 if names else 0
     pods, missing = _named(client, namespace or "", names) if names else (_waiting(client, namespace), [])
@@ -51,17 +51,6 @@ def release(
     if not pods and not missing:
         say(f"no Pod waits behind {GATE_PLAN}" + ("" if namespace is None else f" in namespace {namespace}"))
     return 1 if failed else 0
-
-
-def _is_gone(client: KubeClient, namespace: str) -> bool:
-    """Whether a namespace is known to be gone or going: rights that were given in it are then gone as well."""
-    try:
-        found = client.find(NAMESPACES, namespace)
-    except ApiError as error:
-        if error.status != HTTPStatus.FORBIDDEN:
-            raise
-        return False  # who may not look at the namespace may still release its Pods
-    return found is None or "deletionTimestamp" in found["metadata"]
 
 
 def _waiting(client: KubeClient, namespace: str | None) -> list[TaskPod]:

@@ -7,7 +7,7 @@ changes in another order. Versions are compared as numbers, as Kubernetes permit
 an object never goes back in time. An object that cannot be read keeps none of the others from being seen.
 
 Of several namespaces each is listed and watched by itself, since the API knows one or all: a copy is as young as the
-oldest part of it.
+oldest part of it. One that is gone holds nothing up: nothing is there, though the right to look went with it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
 from foretide_kube.client import ApiError, KubeClient, Object
 from foretide_kube.names import Resource
+from foretide_kube.watched import is_leaving
 
 log = logging.getLogger(__name__)
 
 _DELETED_REMEMBERED = 1024
+_GONE_SECONDS = 30.0
+"""So often it is asked whether a namespace is there again."""
 _SHORTEST_WATCH_SECONDS = 1.0
 """A watch that ends sooner without a word is a fault of the server's, and waited for as for one."""
 
@@ -51,6 +55,7 @@ class _Watch:
         self.synced = threading.Event()
         self.last_contact = self.last_move = now_seconds
         self.failures = 0
+        self.is_lost = False
 
     def covers(self, key: Key) -> bool:
         """Whether it tells of the object at ``key``."""
@@ -162,7 +167,11 @@ class WatchCache:
         while not self._stopped.is_set():
             watch.last_move = self._clock()
             try:
-                self._follow(watch, self._relist(watch))
+                version = self._relist(watch)
+                if version is None:
+                    self._stopped.wait(_GONE_SECONDS)
+                else:
+                    self._follow(watch, version)
             except ApiError as error:
                 if self._stopped.is_set():
                     return
@@ -175,15 +184,23 @@ class WatchCache:
                 log.exception("watch of %s failed; again in 5 s", self._resource.plural)
                 self._stopped.wait(5.0)
 
-    def _relist(self, watch: _Watch) -> str:
+    def _relist(self, watch: _Watch) -> str | None:
+        """List what is there; the version to watch on from, None where a namespace goes or is gone."""
         self._unreadable.difference_update([key for key in tuple(self._unreadable) if watch.covers(key)])
-        items, version = self._client.list_objects_with_version(
-            self._resource,
-            watch.namespace,
-            label_selector=self._label_selector,
-            field_selector=self._field_selector,
-            reduce=self._cut,
-        )
+        leaves = watch.namespace is not None and is_leaving(self._client, watch.namespace)
+        try:
+            items, version = self._client.list_objects_with_version(
+                self._resource,
+                watch.namespace,
+                label_selector=self._label_selector,
+                field_selector=self._field_selector,
+                reduce=self._cut,
+            )
+        except ApiError as error:
+            if not leaves or error.status != HTTPStatus.FORBIDDEN:
+                raise
+            self._lose(watch)
+            return None
         watch.last_contact = self._clock()
         fresh = {object_key(item): item for item in items}
         listed = int(version) if version.isdigit() else 0
@@ -193,8 +210,19 @@ class WatchCache:
                 self._apply("DELETED", key, known)
         for key, item in fresh.items():
             self._apply("MODIFIED", key, item)
+        watch.is_lost = False
         watch.synced.set()
         return version
+
+    def _lose(self, watch: _Watch) -> None:
+        """Take note that nothing can be there any more."""
+        if not watch.is_lost:
+            log.warning("watch of %s: namespace %s is gone or going", self._resource.plural, watch.namespace)
+        watch.is_lost = True
+        watch.last_contact = self._clock()
+        for key in filter(watch.covers, tuple(self._items)):
+            self._apply("DELETED", key, self._items[key])
+        watch.synced.set()
 
     def _follow(self, watch: _Watch, version: str) -> None:
         while not self._stopped.is_set():

@@ -68,7 +68,7 @@ def test_modes_give_the_same_rights_to_another_account_or_in_other_places() -> N
 
     assert given(*EXTERNAL) == of_extender(everywhere)
     assert given(*EXTERNAL, *CHOSEN) == of_extender(given(*CHOSEN))
-    asked = {Right(OPERATOR, "get", "namespaces", name=each) for each in WATCHED}
+    asked = {Right(account, "get", "namespaces", name=each) for account in (OPERATOR, SCHEDULER) for each in WATCHED}
     assert anywhere(given(*CHOSEN)) == anywhere(everywhere) | asked
 
 

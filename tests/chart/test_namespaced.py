@@ -65,9 +65,32 @@ def accounts(cluster: Cluster, client: KubeClient, tmp_path_factory: pytest.Temp
     return found
 
 
+def environment_of(accounts: dict[str, str], deployment: str, container: str) -> dict[str, str]:
+    return render(*VALUES).environment(deployment, container) | {"KUBECONFIG": accounts[deployment]}
+
+
 @contextmanager
-def operator_at_work(environment: dict[str, str], log: Path) -> Iterator[None]:
+def planner_and_extender_ready(cluster: Cluster, accounts: dict[str, str], folder: Path) -> Iterator[None]:
+    """Their processes."""
+    ports = free_port(), free_port(), free_port()
+    planner = environment_of(accounts, "foretide-operator", "planner") | {"FORETIDE_PLANNER_PORT": str(ports[0])}
+    extender = environment_of(accounts, "foretide-scheduler", "extender") | {
+        "FORETIDE_SCHEDULER_LISTEN": f"127.0.0.1:{ports[1]}",
+        "FORETIDE_OBSERVE_LISTEN": f":{ports[2]}",
+    }
+    with (
+        process("foretide_operator.planner", cluster, folder / "planner", **planner),
+        process("foretide_extender", cluster, folder / "extender", **extender),
+    ):
+        eventually(lambda: fetch(ports[0], "/readyz")[0] == 200, "the planner ready")
+        eventually(lambda: fetch(ports[2], "/readyz")[0] == 200, "the extender ready")
+        yield
+
+
+@contextmanager
+def operator_at_work(accounts: dict[str, str], log: Path) -> Iterator[None]:
     """The operator's process, which listens on a port that is free."""
+    environment = environment_of(accounts, "foretide-operator", "operator")
     code = "import sys; from foretide_operator.__main__ import main; sys.exit(main(port=0))"
     with log.open("wb") as output:
         running = subprocess.Popen([sys.executable, "-c", code], env=os.environ | environment, stderr=output)
@@ -79,6 +102,13 @@ def operator_at_work(environment: dict[str, str], log: Path) -> Iterator[None]:
         finally:
             running.kill()
             running.wait()
+
+
+@pytest.fixture(scope="module")
+def gone(cluster: Cluster, accounts: dict[str, str]) -> None:
+    """Somebody has deleted a namespace that is watched, and with it what bound the rights there."""
+    del accounts
+    cluster.kubectl("delete", "namespace", LEAVING)
 
 
 def asked(cluster: Cluster) -> list[dict[str, Any]]:
@@ -103,22 +133,12 @@ def annotated(client: KubeClient, namespace: str, name: str) -> bool:
 def test_all_parts_work_in_the_chosen_namespace_and_ask_for_nothing_elsewhere(
     cluster: Cluster, client: KubeClient, accounts: dict[str, str], tmp_path: Path
 ) -> None:
-    rendered = render(*VALUES)
-    operator = rendered.environment("foretide-operator", "operator") | {"KUBECONFIG": accounts["foretide-operator"]}
-    planner = rendered.environment("foretide-operator", "planner") | {"KUBECONFIG": accounts["foretide-operator"]}
-    extender = rendered.environment("foretide-scheduler", "extender") | {"KUBECONFIG": accounts["foretide-scheduler"]}
-    ports = free_port(), free_port(), free_port()
-    planner |= {"FORETIDE_PLANNER_PORT": str(ports[0])}
-    extender |= {"FORETIDE_SCHEDULER_LISTEN": f"127.0.0.1:{ports[1]}", "FORETIDE_OBSERVE_LISTEN": f":{ports[2]}"}
-    with process("foretide_operator.planner", cluster, tmp_path / "planner", **planner):
-        with process("foretide_extender", cluster, tmp_path / "extender", **extender):
-            eventually(lambda: fetch(ports[0], "/readyz")[0] == 200, "the planner ready")
-            eventually(lambda: fetch(ports[2], "/readyz")[0] == 200, "the extender ready")
+    with planner_and_extender_ready(cluster, accounts, tmp_path):
         for namespace in (WATCHED, OTHER):
             make_pod(client, namespace, "task")
             bind_pod(client, namespace, "task", "medium-1")
         eventually(lambda: annotated(client, WATCHED, "task"), "a prediction on a Pod of the chosen namespace")
-        with operator_at_work(operator, tmp_path / "operator"):
+        with operator_at_work(accounts, tmp_path / "operator"):
             eventually(lambda: bool(client.list_objects(JOBS, WATCHED)), "a Job for the workload there")
             eventually(lambda: client.find(COMPLETION_TIME_MODELS, "default") is not None, "the model of the cluster")
     assert hook(accounts).returncode == 0
@@ -168,16 +188,31 @@ def test_explanations_are_asked_for_by_an_account_that_reads_pods_where_they_are
     assert may(cluster, account, "list", "nodes", "")
 
 
-def test_the_hook_before_an_uninstall_goes_on_where_a_namespace_is_gone_but_not_where_it_may_not_read(
-    cluster: Cluster, client: KubeClient, accounts: dict[str, str]
+def test_all_parts_go_on_where_a_watched_namespace_is_gone(
+    cluster: Cluster, client: KubeClient, accounts: dict[str, str], gone: None, tmp_path: Path
 ) -> None:
+    del gone
+    item = workload_object("later")
+    item["metadata"] = {"name": "later", "namespace": WATCHED}
+    del item["status"]
+    with planner_and_extender_ready(cluster, accounts, tmp_path), operator_at_work(accounts, tmp_path / "operator"):
+        client.create(AIWORKLOADS, item, WATCHED)
+        eventually(
+            lambda: any(job["metadata"]["name"].startswith("later-") for job in client.list_objects(JOBS, WATCHED)),
+            "a Job for a workload in the other namespace",
+        )
+
+
+def test_the_hook_before_an_uninstall_goes_on_where_a_namespace_is_gone_but_not_where_it_may_not_read(
+    cluster: Cluster, client: KubeClient, accounts: dict[str, str], gone: None
+) -> None:
+    del gone
     spec = {
         "schedulingGates": [{"name": GATE_PLAN}],
         "containers": [{"name": "main", "image": "registry.example/a:1"}],
         "automountServiceAccountToken": False,
     }
     client.create(PODS, {"metadata": {"name": "waiting"}, "spec": spec}, WATCHED)
-    cluster.kubectl("delete", "namespace", LEAVING)
     done = hook(accounts)
     assert (done.returncode, done.stderr) == (0, "")
     assert (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -267,6 +268,10 @@ class Places:
         self.asked: list[str | None] = []
         self.is_b_open = threading.Event()
         self.told = {"a": threading.Event(), "b": threading.Event()}
+        self.namespaces: dict[str, Object] = {"a": {"metadata": {}}, "b": {"metadata": {}}}
+
+    def find(self, _: Any, name: str) -> Object | None:
+        return self.namespaces.get(name)
 
     def list_objects_with_version(self, _: Any, namespace: str, *, reduce: Any, **__: Any) -> tuple[list[Object], str]:
         self.asked.append(namespace)
@@ -298,6 +303,39 @@ def test_of_several_namespaces_each_is_listed_by_itself_and_takes_nothing_from_t
     cache.stop()
     assert sorted(cache.snapshot()) == [("a", "two"), ("b", "three")]
     assert set(server.asked) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "left", [None, {"metadata": {"deletionTimestamp": "2026-06-01T12:00:00Z"}}], ids=["gone", "going"]
+)
+def test_where_a_namespace_leaves_and_the_right_with_it_the_others_are_seen(
+    left: Object | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("foretide_kube.cache._GONE_SECONDS", 0.01)
+    server = Places()
+    cache = WatchCache(server, CONFIG_MAPS, clock=itertools.count().__next__, namespaces=("a", "b"))  # type: ignore[arg-type]
+    known = config_map("four", 1)
+    known["metadata"]["namespace"] = "b"
+    cache.absorb(known)
+    cache.start()
+    assert not cache.wait_synced(0.3), "while it is there a right is missing"
+    server.namespaces = {"a": {"metadata": {}}} | ({} if left is None else {"b": left})
+    assert cache.wait_synced(10.0)
+    assert server.told["a"].wait(10.0)
+    assert sorted(cache.snapshot()) == [("a", "two")]
+    (watch,) = (each for each in cache._watches if each.namespace == "b")
+    before, ends = watch.last_contact, time.monotonic() + 10.0
+    while watch.last_contact == before and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert watch.last_contact > before, "that nothing is there is known as of now"
+    assert [each for each in caplog.messages if "gone or going" in each] == [
+        "watch of configmaps: namespace b is gone or going"
+    ]
+    server.is_b_open.set()
+    server.namespaces["b"] = {"metadata": {}}
+    assert server.told["b"].wait(10.0), "it was made anew"
+    cache.stop()
+    assert sorted(cache.snapshot()) == [("a", "two"), ("b", "three")]
 
 
 def test_what_lies_in_no_namespace_is_watched_once_whatever_is_chosen() -> None:

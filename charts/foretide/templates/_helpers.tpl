@@ -83,6 +83,18 @@ affinity:
 {{- end }}
 
 {{/*
+The rule to ask whether the chosen namespaces are there still: in one that is gone a list is refused as by a missing right.
+*/}}
+{{- define "foretide.askForNamespaces" -}}
+{{- with include "foretide.watchNamespaces" . }}
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: {{ splitList "," . | toJson }}
+  verbs: [get]
+{{- end }}
+{{- end }}
+
+{{/*
 Binds a ClusterRole of rights on what lies in namespaces: in those that are watched, or everywhere. Call with
 (list $ COMPONENT ROLE ACCOUNT).
 */}}

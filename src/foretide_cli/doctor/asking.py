@@ -37,16 +37,17 @@ Needs = tuple[str, Rights, str]
 def needs(mode: str, namespace: str, watched: Sequence[str] = ()) -> Iterator[Needs]:
     """The rights of the accounts that an installation of this mode has, which watches these namespaces, or all."""
     places = watched or ("",)
+    asked = {f"namespaces/{place}": "get" for place in watched}
     yield from (("foretide-operator", OPERATOR, place) for place in places)
     yield "foretide-operator", OPERATOR_OF_CLUSTER, ""
     yield "foretide-operator", OPERATOR_AT_HOME, namespace
     if watched:
         yield "foretide-operator", OPERATOR_IN_DEFAULT, DEFAULT_NAMESPACE
-        yield "foretide-operator", {f"namespaces/{place}": "get" for place in watched}, ""
+        yield "foretide-operator", asked, ""
     if mode != "none":
         account = "foretide-scheduler" if mode == "secondary" else "foretide-extender"
         yield from ((account, EXTENDER, place) for place in places)
-        yield account, EXTENDER_OF_CLUSTER, ""
+        yield account, EXTENDER_OF_CLUSTER | asked, ""
     if mode == "secondary":
         yield "foretide-scheduler", SCHEDULER, ""
 
