@@ -16,7 +16,7 @@ from typing import Final
 _MOST_NAMES: Final = 3
 _GAP: Final = "  "
 UNSEEN: Final = (
-    r"\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
 )
 """What turns the direction of text or cannot be seen, as a set of a regular expression holds it: names that look alike

@@ -89,7 +89,9 @@ def test_words_of_others_are_shown_and_neither_obeyed_nor_read_as_markup() -> No
     assert [line for line in lines[2:] if "\x1b" in line or "\x9b" in line] == []
 
 
-@pytest.mark.parametrize("unseen", [0x202E, 0x2066, 0x200B, 0x200F, 0xAD, 0xFEFF, 0x2060, 0x61C, 0xE0041], ids=hex)
+@pytest.mark.parametrize(
+    "unseen", [0x202E, 0x2066, 0x200B, 0x200F, 0xAD, 0xFEFF, 0x2060, 0x61C, 0x3164, 0xE0041], ids=hex
+)
 def test_what_turns_text_round_or_cannot_be_seen_is_told(unseen: int) -> None:
     name = f"safe{chr(unseen)}gnp.exe"
     told = in_words([Table([["name"], [name]], notes=[name]), name])
