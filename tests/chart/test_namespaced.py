@@ -125,6 +125,18 @@ def hook(accounts: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
 
 
+def doctor(cluster: Cluster) -> list[dict[str, Any]]:
+    """All that the command finds amiss."""
+    done = subprocess.run(
+        [sys.executable, "-m", "foretide_cli", "doctor", "-o", "json"],
+        env=os.environ | {"KUBECONFIG": str(cluster.kubeconfig)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [one for check in json.loads(done.stdout)["checks"] for one in check["findings"]]
+
+
 def annotated(client: KubeClient, namespace: str, name: str) -> bool:
     annotations = client.get(PODS, name, namespace)["metadata"].get("annotations") or {}
     return "foretide.dev/prediction" in annotations
@@ -165,14 +177,7 @@ def _is_refused(event: dict[str, Any]) -> bool:
 
 def test_the_command_finds_all_rights_given_and_says_where_nobody_looks(cluster: Cluster, client: KubeClient) -> None:
     del client
-    done = subprocess.run(
-        [sys.executable, "-m", "foretide_cli", "doctor", "-o", "json"],
-        env=os.environ | {"KUBECONFIG": str(cluster.kubeconfig)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = [one for check in json.loads(done.stdout)["checks"] for one in check["findings"]]
+    found = doctor(cluster)
     assert [one for one in found if one["reason"] == "RightsMissing"] == []
     (unwatched,) = [one for one in found if one["reason"] == "NamespaceNotWatched"]
     assert unwatched["object"].startswith(f"AIWorkload {OTHER}/")
@@ -201,6 +206,9 @@ def test_all_parts_go_on_where_a_watched_namespace_is_gone(
             lambda: any(job["metadata"]["name"].startswith("later-") for job in client.list_objects(JOBS, WATCHED)),
             "a Job for a workload in the other namespace",
         )
+    reasons = {one["reason"]: one["value"] for one in doctor(cluster)}
+    assert reasons["WatchedNamespaceGone"] == LEAVING
+    assert "RightsMissing" not in reasons
 
 
 def test_the_hook_before_an_uninstall_goes_on_where_a_namespace_is_gone_but_not_where_it_may_not_read(

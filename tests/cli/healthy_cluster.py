@@ -78,7 +78,8 @@ def waiting(name: str = "waits", **spec: Any) -> Object:
 class HealthyCluster:
     """Answers as the API server does of what ``items`` hold, by plural; each part of it can be spoilt.
 
-    ``refused`` are plurals that may not be listed, ``lacking`` rights that reviews deny, as ``account verb resource``.
+    ``refused`` are plurals that may not be listed, ``lacking`` rights that reviews deny, as ``account verb resource``,
+    and ``unbound_in`` namespaces where they deny all.
     ``said`` is what extenders answer by path, or the error.
     """
 
@@ -89,6 +90,7 @@ class HealthyCluster:
         self.items: dict[str, list[Object]] = {
             "deployments": deployments,
             "pods": [task(), *(part_of(each) for each in deployments)],
+            "namespaces": [{"metadata": {"name": name}} for name in ("team", "other", NAMESPACE)],
             "nodes": nodes({}),
             "nodeclasses": [_probed(name) for name in FACTORS],
             "aiworkloads": [_ready(published())],
@@ -105,6 +107,7 @@ class HealthyCluster:
         self.openapi: Object | None = copy.deepcopy(definitions())
         self.refused: set[str] = set()
         self.lacking: set[str] = set()
+        self.unbound_in: set[str] = set()
         self.said: dict[str, tuple[int, bytes] | ApiError] = {
             "/readyz": (200, b"ok\n"),
             "/metrics": (200, CALLED.encode()),
@@ -186,7 +189,8 @@ class HealthyCluster:
         resource = ".".join(filter(None, (attributes["resource"], attributes["group"])))
         below = attributes.get("subresource") or attributes.get("name")
         asked = f"{user} {attributes['verb']} {resource}{f'/{below}' if below else ''}"
-        return {"status": {"allowed": asked not in self.lacking}}
+        is_bound = attributes["namespace"] not in self.unbound_in
+        return {"status": {"allowed": is_bound and asked not in self.lacking}}
 
 
 def part_of(deployment: Object) -> Object:

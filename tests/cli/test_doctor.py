@@ -609,6 +609,19 @@ def test_a_workload_where_nobody_watches_is_told_with_how_to_have_it_watched() -
     assert "watchNamespaces={foretide-system,other,team}" in found["remedy"]
 
 
+@pytest.mark.parametrize("is_going", [True, False])
+def test_a_watched_namespace_that_is_gone_is_told_and_no_right_is_missed_there(*, is_going: bool) -> None:
+    cluster = HealthyCluster("watchNamespaces={team,other}")
+    if is_going:
+        cluster.one("namespaces", "other")["metadata"]["deletionTimestamp"] = OLD
+    else:
+        drop("namespaces", "other")(cluster)
+    cluster.unbound_in.add("other")
+    (found,) = findings(cluster)
+    assert (found["severity"], found["reason"], found["value"]) == ("Warning", "WatchedNamespaceGone", "other")
+    assert "--set 'watchNamespaces={foretide-system,team}'" in found["remedy"]
+
+
 def test_the_scheduler_that_suits_a_distribution_is_that_of_kubernetes_own_version() -> None:
     cluster = HealthyCluster()
     cluster.version = "v1.35.4-eks-1a2b3c"

@@ -30,6 +30,7 @@ from foretide_kube.names import (
     WORKLOAD_PROFILES,
     Resource,
 )
+from foretide_kube.watched import is_leaving
 
 T = TypeVar("T")
 
@@ -109,10 +110,12 @@ class _Gatherer:
         mode = base.mode
         if mode is None:
             return base
+        gone = tuple(each for each in base.watched if is_leaving(self._client, each))
         return replace(
             base,
             has_policy=self._has_policy(),
-            lacking=self._lacking(mode, base.watched),
+            gone=gone,
+            lacking=self._lacking(mode, tuple(each for each in base.watched if each not in gone)),
             extenders=() if mode == "none" else self._extenders(),
             has_service=self._has_service() if mode == "external" else None,
             cluster_schedulers=self._cluster_schedulers() if mode == "external" else None,

@@ -52,6 +52,7 @@ def installation(observed: Observed) -> Iterator[Finding]:
         )
         return
     yield from _several(observed)
+    yield from _gone(observed)
     for name in observed.expected():
         deployment = observed.deployment(name)
         if deployment is None:
@@ -65,6 +66,20 @@ def installation(observed: Observed) -> Iterator[Finding]:
         else:
             yield from _part(observed, deployment)
     yield from _surroundings(observed)
+
+
+def _gone(observed: Observed) -> Iterator[Finding]:
+    left = ",".join(each for each in observed.watched if each not in observed.gone)
+    for namespace in observed.gone:
+        yield Finding(
+            severity="Warning",
+            reason="WatchedNamespaceGone",
+            object=f"Deployment {observed.namespace}/{OPERATOR}",
+            field="watchNamespaces",
+            value=namespace,
+            message="it is watched, and gone or being deleted: all goes on in the others, and the next upgrade fails",
+            remedy=f"{observed.upgrade_command} --set 'watchNamespaces={{{left}}}', or make it again before",
+        )
 
 
 def _several(observed: Observed) -> Iterator[Finding]:

@@ -72,7 +72,8 @@ class Observed:
     version knows and the cluster's definitions lack, None for a kind that is not defined. ``unreadable`` are
     objects of ours that are not of their kind's form, with the reason. ``tasks`` are Pods with the label of a workload,
     ``unbound`` those of all Pods without a node that are meant for us, ``unlabelled`` those of our scheduler without
-    that label. ``lacking`` are rights of our accounts,
+    that label. ``gone`` are namespaces that Foretide
+    watches and that are gone or going. ``lacking`` are rights of our accounts in all others,
     ``own_lacking`` of who asks. ``partly`` are kinds, by plural, that
     are known of the user's own namespace at most, and ``missing`` the rights for want of which the rest is not known.
     """
@@ -94,6 +95,7 @@ class Observed:
     tasks: tuple[Object, ...] | None = None
     unbound: tuple[Object, ...] | None = None
     unlabelled: tuple[Object, ...] | None = None
+    gone: tuple[str, ...] = ()
     lacking: tuple[Lacking, ...] | None = None
     own_lacking: tuple[Lacking, ...] | None = None
     extenders: tuple[Extender, ...] | None = None
