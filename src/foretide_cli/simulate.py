@@ -36,7 +36,7 @@ def simulate(
         policies = _named(names) or [*kubernetes(), *foretide()]
         scenario = _read(path)
         found = compare(scenario, _each(policies, progress))
-    except (ScenarioError, OSError, ValueError) as error:
+    except ValueError as error:
         return complain(str(error))
     head = f"{scenario.name}: {scenario.task_count} tasks, {scenario.tasks_per_second:.2f} a second"
     show(found, [head, _compared(found)])
@@ -61,7 +61,7 @@ def audit(
         scenario = _read(path)
         (policy,) = _each(_named(names) or [FORETIDE], progress)
         found = audited(scenario, policy)
-    except (ScenarioError, OSError, ValueError) as error:
+    except ValueError as error:
         return complain(str(error))
     rows = [("a node was left idle since the task", "times", "came true")]
     rows += [
@@ -89,7 +89,10 @@ def _each(policies: Sequence[Policy], progress: Callable[[str], None]) -> Iterat
 
 
 def _read(path: Path) -> Scenario | Trace:
-    return Trace.read(path) if path.suffix == ".json" else Scenario.read(path)
+    try:
+        return Trace.read(path) if path.suffix == ".json" else Scenario.read(path)
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror}") from error
 
 
 def _compared(found: dict[str, Summary]) -> Table:

@@ -68,6 +68,15 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "words", [["simulate"], ["simulate", "--audit"], ["predict", "-f"], ["profile", "-f"]], ids=str
+)
+def test_a_file_that_cannot_be_read_is_named_first(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "gone.yaml"]) == 2
+    told = capsys.readouterr().err
+    assert (told.startswith("foretide: gone.yaml: No such file or directory"), told.count("\n")) == (True, 1)
+
+
 @pytest.mark.parametrize("words", [["simulate"], ["predict", "-f"], ["profile", "-f"]], ids=str)
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000 + "}" * 100_000], ids=["open", "closed"])
 def test_a_file_nested_beyond_all_sense_is_one_line_that_says_so(words: list[str], text: str, tmp_path: Path) -> None:
