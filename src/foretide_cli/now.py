@@ -22,6 +22,7 @@ from foretide_cli.cluster import Seen
 from foretide_kube.floor import read_floor
 from foretide_kube.kinds.aiworkload import AIWorkload
 from foretide_kube.published import predictions_of
+from foretide_kube.selected import WorkloadKey, selected_classes
 from foretide_kube.task_pods import TaskPod
 from foretide_kube.times import epoch_seconds
 
@@ -87,7 +88,9 @@ def expected_now(workload: AIWorkload, seen: Seen, *, order: Order) -> Now:
         found = workload if is_made(pod) else seen.workloads.get((pod.namespace, pod.workload))
         return None if found is None else predictions_of(found)
 
-    floor = read_floor(pods.values(), seen.nodes, workload_of, now_seconds=now_seconds)
+    floor = read_floor(
+        pods.values(), seen.nodes, workload_of, now_seconds=now_seconds, selected=_selected(workload, seen)
+    )
     made, placing = floor.plan(now_seconds, order=order, previous=told_plan(seen.pods, now_seconds))
     tasks = {each.key: each for each in (*floor.waiting, *floor.pending)}
     found: list[tuple[Assignment, Prospect | None]] = []
@@ -112,6 +115,14 @@ def expected_now(workload: AIWorkload, seen: Seen, *, order: Order) -> Now:
         images=tuple(sorted(asked.images)),
         notes=asked.notes,
     )
+
+
+def _selected(workload: AIWorkload, seen: Seen) -> dict[WorkloadKey, frozenset[str]]:
+    """The classes where workloads may run that may not run on all, that of ``workload`` as it is given."""
+    labels = {name: each.metadata.labels for name, each in seen.classes.items()}
+    workloads = {**seen.workloads, (workload.metadata.namespace, workload.metadata.name): workload}
+    found = {key: selected_classes(each.spec.node_class_selector, labels) for key, each in workloads.items()}
+    return {key: each for key, each in found.items() if each is not None}
 
 
 def told_plan(pods: Iterable[TaskPod], now_seconds: float) -> Plan:

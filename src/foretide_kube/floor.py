@@ -30,6 +30,7 @@ from foretide_kube.missing_images import MissingImages
 from foretide_kube.names import GATE_PLAN, ROLE_PROFILE
 from foretide_kube.places import Places
 from foretide_kube.reduced import NodeFacts
+from foretide_kube.selected import WorkloadKey
 from foretide_kube.task_pods import TaskPod
 from foretide_kube.times import epoch_seconds
 
@@ -127,16 +128,24 @@ def read_floor(
     turns: Turns | None = None,
     expectations: Expectations | None = None,
     wanted: Mapping[Pair, Wanted] | None = None,
+    selected: Mapping[WorkloadKey, frozenset[str]] | None = None,
 ) -> Floor:
     """The floor as of ``now_seconds`` since the epoch.
 
     ``turns`` are what is remembered of Pods that could be bound; ``expectations`` are kept between floors; ``wanted``
-    are measurements that are under way or next.
+    are measurements that are under way or next; ``selected`` are the classes where workloads may run that not all may.
     """
     expectations = expectations or Expectations()
     expectations.begin_round()
     usable = {name: node for name, node in nodes.items() if node.facts.is_ready}
-    reader = _Reader(usable, workload_of, turns or Turns(), now_seconds=now_seconds, expectations=expectations)
+    reader = _Reader(
+        usable,
+        workload_of,
+        turns or Turns(),
+        now_seconds=now_seconds,
+        expectations=expectations,
+        selected=selected or {},
+    )
     for pod in pods:
         reader.take(pod)
     kept = reader.measurements(wanted or {})
@@ -185,8 +194,10 @@ class _Reader:
         *,
         now_seconds: float,
         expectations: Expectations,
+        selected: Mapping[WorkloadKey, frozenset[str]],
     ) -> None:
         self._expectations = expectations
+        self._selected = selected
         self._nodes = nodes
         self._workload_of = workload_of
         self._turns = turns
@@ -380,7 +391,12 @@ class _Reader:
             cpu_millis=pod.requests.cpu_millis,
             expected={},
             latest_open_seconds=latest_open_seconds,
-            group=self.places.group_of(pod.constraints, workload, pod.task.memory_limit_bytes),
+            group=self.places.group_of(
+                pod.constraints,
+                workload,
+                pod.task.memory_limit_bytes,
+                self._selected.get((pod.namespace, pod.workload)),
+            ),
             arrival_seconds=pod.created_seconds,
             priority=pod.priority,
             team=pod.namespace,

@@ -1,5 +1,6 @@
-"""Which nodes tasks may go to: those that their constraints allow and that the extender does not refuse for memory.
+"""Which nodes tasks may go to: those that their constraints allow and that the extender does not refuse.
 
+It refuses nodes of classes that a workload does not select, and nodes for memory.
 Pure. Memory is judged node by node with the extender's own check, which is set aside where it would leave no node: so
 the filter passes what was planned. Deadlines keep nobody from a node here, nor from the planned one there.
 """
@@ -26,18 +27,24 @@ class Places:
         self._class_of = class_of
         self._smallest = _smallest_memory_bytes(nodes, class_of)
         self._allowed: dict[Constraints, frozenset[str]] = {}
-        self._known: dict[tuple[Constraints, int, int | None], int] = {}
+        self._known: dict[tuple[Constraints, int, int | None, frozenset[str] | None], int] = {}
         self._numbers: dict[tuple[Constraints, frozenset[str]], int] = {}
         self.groups: dict[Hashable, frozenset[str] | None] = {}
 
     def group_of(
-        self, constraints: Constraints, workload: WorkloadPredictions | None, memory_limit_bytes: int | None
+        self,
+        constraints: Constraints,
+        workload: WorkloadPredictions | None,
+        memory_limit_bytes: int | None,
+        selected: frozenset[str] | None = None,
     ) -> int:
-        """The group of a task; ``workload`` lives as long as this does."""
-        key = (constraints, id(workload), memory_limit_bytes)
+        """The group of a task; ``workload``, which may run on the classes ``selected``, lives as long as this does."""
+        key = (constraints, id(workload), memory_limit_bytes, selected)
         if key not in self._known:
             allowed = self._allow(constraints)
-            refused = frozenset[str]() if workload is None else self._refuse(allowed, workload, memory_limit_bytes)
+            refused = frozenset[str]() if selected is None else self._unselected(allowed, selected)
+            if workload is not None:
+                refused |= self._refuse(allowed - refused, workload, memory_limit_bytes)
             number = self._known[key] = self._numbers.setdefault((constraints, refused), len(self._numbers))
             left = allowed - refused
             self.groups[number] = None if len(left) == len(self._nodes) else left
@@ -49,6 +56,10 @@ class Places:
                 name for name, facts in self._nodes.items() if constraints.allow(name, facts.labels, facts.taints)
             )
         return self._allowed[constraints]
+
+    def _unselected(self, allowed: Collection[str], selected: frozenset[str]) -> frozenset[str]:
+        """Those of ``allowed`` that are of no class ``selected``."""
+        return frozenset(name for name in allowed if self._class_of[name] not in selected)
 
     def _refuse(
         self, allowed: Collection[str], workload: WorkloadPredictions, memory_limit_bytes: int | None

@@ -15,8 +15,8 @@ from foretide_kube.floor import Node, read_floor
 from foretide_kube.kinds.aiworkload import parse as parse_workload
 from foretide_kube.names import ANNOTATION_PLANNED_NODE
 from foretide_kube.published import predictions_of
-from foretide_kube.reduced import facts_of, reduce_class, reduce_pod, reduce_workload
-from tests.extender.cluster_values import FACTORS, NODES, NOW_SECONDS, class_object, workload_object
+from foretide_kube.reduced import facts_of, reduce_class, reduce_pod
+from tests.extender.cluster_values import FACTORS, NODES, NOW_SECONDS, class_object, have_workload, workload_object
 from tests.placement.listed import plan
 from tests.planner.planner_values import gated, gated_object, node, nodes, pinned, resnet
 
@@ -26,7 +26,8 @@ SMALL = {"slow-1": node("slow-1", "slow", memory="256Mi")}
 def allowed(there: dict[str, Node], **options: Any) -> Collection[str]:
     """The nodes that a task may go to; ``memory_mib`` is what its workload needs."""
     workload = resnet(memory_mib=options.pop("memory_mib", 300))
-    made = read_floor([gated(**options)], there, lambda _pod: workload, now_seconds=NOW_SECONDS)
+    selected = {("team", "resnet"): frozenset(options.pop("selected"))} if "selected" in options else {}
+    made = read_floor([gated(**options)], there, lambda _pod: workload, now_seconds=NOW_SECONDS, selected=selected)
     found = made.groups[made.waiting[0].group]
     return set(there) if found is None else found
 
@@ -44,6 +45,14 @@ def test_a_task_that_is_too_large_for_all_that_it_may_go_to_may_go_to_all_of_the
 def test_a_limit_that_is_too_low_counts_for_the_classes_that_are_predicted() -> None:
     assert allowed(nodes(), memory="128Mi") == {"bare"}
     assert allowed(nodes(), memory="128Mi", spec=pinned("fast")) == {"fast-1"}
+
+
+def test_a_class_that_its_workload_does_not_select_is_no_place_though_no_other_is_left() -> None:
+    assert allowed(nodes(), selected={"slow"}) == {"slow-1", "slow-2"}
+    assert allowed(nodes(), selected={"slow"}, spec=pinned("fast")) == set()
+    assert allowed(nodes(), selected=()) == set()
+    assert allowed(nodes() | SMALL, selected={"slow"}) == {"slow-2"}
+    assert allowed(nodes(memory="256Mi"), selected={"slow"}) == {"slow-1", "slow-2"}, "memory leaves none of the two"
 
 
 def test_tasks_of_different_workloads_that_may_go_to_the_same_nodes_are_one_group() -> None:
@@ -72,6 +81,7 @@ workloads = st.builds(
     memory_mib=st.sampled_from([50, 250, 450, 4000]),
     deadline_milliseconds=st.none() | st.integers(1, 60_000),
     classes=st.sampled_from([tuple(FACTORS), ("slow",), ("fast", "medium")]),
+    selector=st.sampled_from([None, {"matchLabels": {"tier": "slow"}}, {"matchLabels": {"tier": "none"}}]),
     mode=st.just("Job"),
 )
 
@@ -85,9 +95,10 @@ def test_the_extender_refuses_no_node_that_is_planned(
     objects = {f"t{index}": gated_object(f"t{index}", **options) for index, options in enumerate(given_tasks)}
     pods = {name: facts_of(reduce_pod(each)) for name, each in objects.items()}
     workload = predictions_of(parse_workload(item))
-    floor = read_floor(pods.values(), there, lambda _pod: workload, now_seconds=NOW_SECONDS)
-    made = plan(floor.waiting, floor.running, floor.nodes, now_seconds=NOW_SECONDS, groups=floor.groups)
     state = extender_state(item, there)
+    selected = state.snapshot().selected
+    floor = read_floor(pods.values(), there, lambda _pod: workload, now_seconds=NOW_SECONDS, selected=selected)
+    made = plan(floor.waiting, floor.running, floor.nodes, now_seconds=NOW_SECONDS, groups=floor.groups)
     for each in made.assignments:
         if each.node is None:
             continue
@@ -107,7 +118,7 @@ def extender_state(workload: dict[str, Any], there: dict[str, Node]) -> ClusterS
         state.class_changed(name, facts_of(reduce_class(class_object(name))))
     for each in there.values():
         state.node_changed("ADDED", each.facts)
-    state.workload_changed(("team", "resnet"), facts_of(reduce_workload(workload)))
+    have_workload(state, workload)
     return state
 
 

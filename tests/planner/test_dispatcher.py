@@ -46,6 +46,7 @@ class Cluster:
         self.nodes_known = nodes
         self.workload_known: WorkloadPredictions | None = resnet()
         self.wanted_known: dict[Pair, Wanted] = {}
+        self.selected_known: dict[tuple[str, str], frozenset[str]] = {}
         self.patches: list[tuple[str, dict[str, Any]]] = []
         self.events: list[dict[str, Any]] = []
         self.refuse: Callable[[str], None] = lambda _name: None
@@ -92,6 +93,9 @@ class Cluster:
 
     def wanted(self) -> dict[Pair, Wanted]:
         return self.wanted_known
+
+    def selected(self) -> dict[tuple[str, str], frozenset[str]]:
+        return self.selected_known
 
     def absorb_pod(self, item: dict[str, Any]) -> None:
         self.known[item["metadata"]["name"]] = pod = facts_of(reduce_pod(item))

@@ -155,6 +155,26 @@ def test_what_tasks_tolerate_is_known_of_their_measurement() -> None:
     assert wanted(item)["fast"].constraints.tolerations == (Toleration("k", "Exists"),)
 
 
+def selecting(version: int, tier: str | None) -> dict[str, Any]:
+    return later(workload_object(selector={"matchLabels": {"tier": tier}} if tier else None), version)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "selected"),
+    [
+        (selecting(1, "fast"), [], {"fast"}),
+        (selecting(1, "slow"), [], set()),
+        (selecting(1, "slow"), [selecting(11, "fast")], {"fast"}),
+        (selecting(1, "fast"), [selecting(11, None)], None),
+        (selecting(1, None), [], None),
+    ],
+)
+def test_the_classes_that_a_workload_selects_are_known(
+    first: dict[str, Any], then: list[dict[str, Any]], selected: set[str] | None
+) -> None:
+    assert told(lambda: 0.0, first, then).selected().get(("team", "resnet")) == selected
+
+
 def test_a_measurement_is_awaited_for_a_time_from_when_it_was_first_told_of() -> None:
     seconds = 0.0
 

@@ -14,8 +14,9 @@ from foretide.placement.task import Task, WorkloadPredictions
 from foretide_extender.board import Board, Scale, Words
 from foretide_extender.reckoning import Basis
 from foretide_extender.spots import Check, Crowds, Spots, sizes_of
-from foretide_extender.state import Snapshot, WorkloadKey
+from foretide_extender.state import Snapshot
 from foretide_kube.images import ImagesByNode
+from foretide_kube.selected import WorkloadKey
 from foretide_kube.task_pods import TaskPod
 
 MOST_STANDINGS: Final = 32

@@ -25,10 +25,8 @@ from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.published import features_of
 from foretide_kube.pull_speeds import PullSpeeds
 from foretide_kube.reduced import NodeFacts
+from foretide_kube.selected import Selections, WorkloadKey
 from foretide_kube.task_pods import TaskPod
-
-WorkloadKey = tuple[str, str]
-"""Namespace and name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,8 +92,7 @@ class ClusterState:
         self._claims: dict[str, ClassClaim] = {}
         self._ordered_claims: tuple[ClassClaim, ...] = ()
         self._probes: dict[str, DeviceFeatures] = {}
-        self._class_labels: dict[str, dict[str, str]] = {}
-        self._selectors: dict[WorkloadKey, LabelSelector] = {}
+        self._selections = Selections()
         self._pull_speeds = PullSpeeds()
         self._latest = Snapshot()
         # What a snapshot is made of. Each is changed in one step, so that no reader waits for a writer.
@@ -103,7 +100,6 @@ class ClusterState:
         self._nodes_view = MappingProxyType(self._nodes)
         self._workloads: dict[WorkloadKey, WorkloadPredictions] = {}
         self._speeds: Mapping[str, float] = {}
-        self._selected: Mapping[WorkloadKey, frozenset[str]] = {}
         self._lists: dict[str, NodeImages] = {}
         self._images: tuple[int, ImagesByNode] = (0, ImagesByNode({}))
         self._changed: deque[str] = deque()
@@ -122,7 +118,7 @@ class ClusterState:
                 speeds=self._speeds,
                 images=self._all_lists(),
                 pull_bytes_per_second=self._pull_speeds.by_class(),
-                selected=self._selected,
+                selected=self._selections.by_workload,
                 changed=changed,
                 after=self._latest.moment,
             )
@@ -186,9 +182,9 @@ class ClusterState:
         if predictions is None:
             selector = EVERYTHING
         with self._writing:
-            if self._workloads.get(key) == predictions and self._selectors.get(key, EVERYTHING) == selector:
+            is_selector_news = self._selections.workload_changed(key, selector)
+            if self._workloads.get(key) == predictions and not is_selector_news:
                 return
-            self._select(key, selector)
             if predictions is None:
                 self._workloads.pop(key, None)
             else:
@@ -211,7 +207,7 @@ class ClusterState:
             else:
                 self._claims[name] = claim
                 self._probes[name] = features_of(found)
-            self._note_class_labels(name, None if found is None else found.metadata.labels)
+            self._selections.class_changed(name, None if found is None else found.metadata.labels)
             self._speeds = MappingProxyType(class_speeds(self._probes))
             if not is_same_claim:
                 self._ordered_claims = in_order(self._claims.values())
@@ -219,29 +215,6 @@ class ClusterState:
                     self._class_by_node[node] = node_class_of(facts.labels, self._ordered_claims).node_class
                 self._believed.clear()
             self._refresh(() if is_same_claim else self._facts)
-
-    def _select(self, key: WorkloadKey, selector: LabelSelector) -> None:
-        """Take note of which classes a workload selects."""
-        selected = {known: classes for known, classes in self._selected.items() if known != key}
-        if selector == EVERYTHING:
-            self._selectors.pop(key, None)
-        else:
-            self._selectors[key] = selector
-            selected[key] = self._classes_of(selector)
-        self._selected = MappingProxyType(selected)
-
-    def _note_class_labels(self, name: str, labels: dict[str, str] | None) -> None:
-        """Take note of the labels of a NodeClass, None where it is gone: by these it is selected."""
-        if self._class_labels.get(name) == labels:
-            return
-        if labels is None:
-            del self._class_labels[name]
-        else:
-            self._class_labels[name] = labels
-        self._selected = MappingProxyType({key: self._classes_of(each) for key, each in self._selectors.items()})
-
-    def _classes_of(self, selector: LabelSelector) -> frozenset[str]:
-        return frozenset(name for name, labels in self._class_labels.items() if selector.matches(labels))
 
     def _all_lists(self) -> ImagesByNode:
         """What images nodes have: made when it is asked for, since on the first list of nodes each of them is news."""

@@ -25,6 +25,7 @@ from foretide_kube.floor import Floor, Node, read_floor
 from foretide_kube.images import ImagesByNode
 from foretide_kube.measurements import Pair, Wanted
 from foretide_kube.pull_speeds import PullSpeeds
+from foretide_kube.selected import WorkloadKey
 from foretide_kube.task_pods import TaskPod
 from foretide_operator.planner.arrivals import Arrivals
 from foretide_operator.planner.lags import ReleaseLags
@@ -74,6 +75,9 @@ class Facts(Protocol):
 
     def wanted(self) -> Mapping[Pair, Wanted]:
         """The measurements that are under way or next."""
+
+    def selected(self) -> Mapping[WorkloadKey, frozenset[str]]:
+        """The classes where workloads may run that may not run on all."""
 
     def absorb_pod(self, item: Object) -> None:
         """Take note of a Pod as a write gave it back."""
@@ -233,6 +237,7 @@ class Dispatcher:
                 turns=Turns({**self._tries, **self._patience.tries}, self._patience.since_seconds),
                 expectations=self._expectations,
                 wanted=self._facts.wanted(),
+                selected=self._facts.selected(),
             )
             made, placing = floor.plan(
                 now,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,11 +13,13 @@ from foretide_kube.cache import Key, WatchCache, object_key
 from foretide_kube.client import KubeClient, Object
 from foretide_kube.floor import Node
 from foretide_kube.images import NO_LIST, ImagesByNode
+from foretide_kube.kinds.common import EVERYTHING
 from foretide_kube.measurements import LONGEST_AWAITED_SECONDS, Pair, Wanted, wanted_of
 from foretide_kube.names import AIWORKLOADS, NODE_CLASSES, NODES, PODS, Resource
 from foretide_kube.node_class_of import ClassClaim, in_order, node_class_of
 from foretide_kube.reduced import (
     NodeFacts,
+    class_selector_of,
     constraints_of,
     facts_of,
     reduce_class,
@@ -25,6 +27,7 @@ from foretide_kube.reduced import (
     reduce_pod,
     reduce_workload,
 )
+from foretide_kube.selected import Selections, WorkloadKey
 from foretide_kube.task_pods import TaskPod
 
 WATCH_SECONDS: Final = 60
@@ -48,6 +51,9 @@ class View:
         self._nodes_by_name: tuple[object, object, dict[str, Node]] = (None, None, {})
         self._images: tuple[object, ImagesByNode] = (None, ImagesByNode({}))
         self._classes.add_listener(lambda _event, _item: self._read_claims())
+        self._selections = Selections()
+        self._classes.add_listener(self._note_class)
+        self._workloads.add_listener(self._note_selector)
         self._clock = clock
         self._wanted: dict[Key, dict[Pair, tuple[Wanted, float]]] = {}
         """Measurements, and since when each is told of."""
@@ -125,6 +131,10 @@ class View:
             for pair, (each, since_seconds) in told.items()
         }
 
+    def selected(self) -> Mapping[WorkloadKey, frozenset[str]]:
+        """The classes where workloads may run that may not run on all."""
+        return self._selections.by_workload
+
     def class_of(self, node: str) -> str | None:
         """The class of a node, or None."""
         found = self.nodes().get(node)
@@ -168,6 +178,14 @@ class View:
             self._wanted[key] = {pair: (each, since_seconds.get(pair, now_seconds)) for pair, each in found.items()}
         else:
             self._wanted.pop(key, None)
+
+    def _note_class(self, event: str, item: Object) -> None:
+        found = None if event == "DELETED" else facts_of(item)
+        self._selections.class_changed(item["metadata"]["name"], None if found is None else found.metadata.labels)
+
+    def _note_selector(self, event: str, item: Object) -> None:
+        selector = EVERYTHING if event == "DELETED" else class_selector_of(item)
+        self._selections.workload_changed(object_key(item), selector)
 
     def _read_claims(self) -> None:
         known = [facts_of(item) for _, item in sorted(self._classes.snapshot().items())]
