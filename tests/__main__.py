@@ -18,11 +18,13 @@ from types import FrameType
 from typing import IO, Final
 
 PYTEST: Final = (sys.executable, "-m", "pytest")
+_BESIDE: Final = ("tests/faults", "tests/chaos")
+"""What has a cluster of its own, and takes as long as evens the lanes out."""
 LANES: Final = (
-    (("-m", "cluster", "--ignore=tests/faults"),),
-    (("-q", "-m", "not cluster"), ("-q", "-m", "cluster", "tests/faults")),
+    (("-m", "cluster", *(f"--ignore={folder}" for folder in _BESIDE)),),
+    (("-q", "-m", "not cluster"), ("-q", "-m", "cluster", *_BESIDE)),
 )
-"""Options of the runs of each lane, one run after the other. tests/faults has a cluster of its own."""
+"""Options of the runs of each lane, one run after the other."""
 _LOOK_SECONDS: Final = 0.1
 
 
