@@ -49,7 +49,7 @@ test: $(READY) build/checkov/.ready ## All tests, those on a real control plane 
 test-fast: $(READY) build/checkov/.ready ## The tests that need no cluster, no browser and no Prometheus
 	@$(BIN)/python -m pytest -m "not cluster and not browser and not prometheus"
 
-test-kubernetes: $(READY) ## What of the tests needs a cluster, on another version of Kubernetes (VERSION=1.35.4)
+test-kubernetes: $(READY) ## The tests that need a cluster, on another version of Kubernetes (VERSION=1.35.4)
 	@export FORETIDE_KUBERNETES=$(or $(VERSION),1.35.4); \
 	  $(BIN)/python -m devcluster preflight --install --for-tests && \
 	  $(BIN)/python -m pytest -m cluster tests/e2e tests/chart tests/extender tests/planner
@@ -67,7 +67,7 @@ lint: $(READY) ## ruff, mypy --strict, import-linter, yaml, shell, Dockerfile an
 	  for module in devcluster/build/node bench/zero_extender; do (cd $$module; go vet ./...); done; \
 	else echo "no go here: devcluster/build and bench/zero_extender are not linted"; fi
 
-bench-extender: $(READY) ## Time and CPU of a request to the extender beside one in Go that knows nothing
+bench-extender: $(READY) ## Time and CPU of a request to the extender, and to one in Go that does nothing
 	@$(BIN)/python -m bench.extender.latency
 
 bench-scheduler: $(READY) ## Pods a second of kube-scheduler without an extender, with Go's, with Foretide's (RUNS=3)
@@ -123,7 +123,7 @@ bench-profile: $(READY) ## Whether the profiler says the same twice, and the sam
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.profile_repeat $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PRECISION),--precision $(PRECISION))
 
-measure: $(READY) ## Profile models of every kind on six classes: 3,000 rows in two hours; run again, it goes on
+measure: $(READY) ## Profile models of every kind on six classes: 3,000 rows in two hours; a second run resumes
 	@$(BIN)/python -m devcluster preflight --install
 	@$(BIN)/python -m bench.measure
 
