@@ -38,7 +38,7 @@ class Row(NamedTuple):
 _CLASS: Final = 'node_class=~"$node_class"'
 
 RIGHT: Final = Row(
-    "Is it right?",
+    "Are predictions right?",
     (
         Shown(
             "Error of completion",
@@ -65,7 +65,7 @@ RIGHT: Final = Row(
             6,
         ),
         Shown(
-            "Tasks held against their prediction",
+            "Tasks compared with their prediction",
             "In the last day.",
             "figure",
             "short",
@@ -113,8 +113,8 @@ RIGHT: Final = Row(
         ),
         Shown(
             "Placement regret",
-            "By how much tasks would have ended sooner on a node of another class, as it looked when their gates were "
-            "opened, in shares of what they were expected to take: 0 is right.",
+            "By how much tasks would have ended sooner on a node of another class, as predicted when their gates "
+            "were opened, as a share of their expected time: 0 is right.",
             "lines",
             "percentunit",
             (
@@ -136,18 +136,18 @@ RIGHT: Final = Row(
 )
 
 USED: Final = Row(
-    "Is it used?",
+    "Are they used?",
     (
         Shown(
             "Tasks that ended",
-            "Unpredicted are those that nothing was known of; a refused prediction does not fit its Pod.",
+            "Unpredicted: nothing was known of their workload. PredictionRefused: the prediction does not fit its Pod.",
             "stacked",
             "short",
             (Query("sum by (ending) (increase(foretide_tasks_ended_total[$__rate_interval]))", "{{ending}}"),),
         ),
         Shown(
-            "Predictions of what was placed",
-            "By what they rest on.",
+            "Predictions of placed tasks",
+            "By source.",
             "stacked",
             "short",
             (
@@ -159,7 +159,7 @@ USED: Final = Row(
         ),
         Shown(
             "Answers to the scheduler",
-            "Of the extender, about our tasks, by what they rest on.",
+            "From the extender, about Foretide's tasks, by source.",
             "stacked",
             "reqps",
             (
@@ -171,7 +171,7 @@ USED: Final = Row(
         ),
         Shown(
             "Waiting",
-            "Tasks in the plan, and Pods whose prediction is to be written.",
+            "Tasks in the plan, and Pods whose prediction is still to be written.",
             "lines",
             "short",
             (
@@ -181,7 +181,7 @@ USED: Final = Row(
         ),
         Shown(
             "Gates opened",
-            "By the plan, or for what was amiss; and by the operator where no plan did.",
+            "By the planner, planned or with the reason why not; and by the operator where no plan did.",
             "stacked",
             "short",
             (
@@ -209,7 +209,7 @@ USED: Final = Row(
         ),
         Shown(
             "Requests in a service's Pod",
-            "When one came, itself included, in the mean.",
+            "When one arrived, itself included; mean.",
             "lines",
             "short",
             (
@@ -243,7 +243,7 @@ USED: Final = Row(
 )
 
 WELL: Final = Row(
-    "Is it well?",
+    "Is Foretide healthy?",
     (
         Shown(
             "Time of an answer to the scheduler",
@@ -261,7 +261,7 @@ WELL: Final = Row(
         ),
         Shown(
             "Answers without a decision",
-            "All nodes pass with equal scores; and answers on what was known before the API server fell silent.",
+            "All nodes pass with equal scores; and answers on what was known before the API server stopped answering.",
             "stacked",
             "reqps",
             (
@@ -278,7 +278,7 @@ WELL: Final = Row(
         ),
         Shown(
             "Silence of the API server",
-            "Since it last said anything of a resource; it says something once a minute.",
+            "Since it last sent anything about a resource; it sends something at least once a minute.",
             "lines",
             "s",
             (
@@ -288,7 +288,7 @@ WELL: Final = Row(
         ),
         Shown(
             "Time of a plan",
-            "What it rests on gathered, and all waiting tasks planned.",
+            "To gather its inputs and plan all waiting tasks.",
             "lines",
             "s",
             tuple(
@@ -302,7 +302,7 @@ WELL: Final = Row(
         ),
         Shown(
             "What the planner could not do",
-            "Plans that were not made, writes that failed, tasks without a prediction, tasks aimed again.",
+            "Plans that were not made, writes that failed, tasks without a prediction, tasks moved to another node.",
             "stacked",
             "short",
             (
@@ -315,11 +315,11 @@ WELL: Final = Row(
                     "sum by (reason) (increase(foretide_planner_not_predicted_total[$__rate_interval])) or vector(0)",
                     "not predicted: {{reason}}",
                 ),
-                Query("sum(increase(foretide_planner_aimed_again_total[$__rate_interval]))", "aimed again"),
+                Query("sum(increase(foretide_planner_aimed_again_total[$__rate_interval]))", "moved to another node"),
             ),
         ),
         Shown(
-            "Looks of the operator",
+            "Reconciliations of the operator",
             "By outcome, and how many objects wait for one.",
             "lines",
             "short",
@@ -329,7 +329,7 @@ WELL: Final = Row(
             ),
         ),
         Shown(
-            "Time of a look",
+            "Time of a reconciliation",
             "99 % take no longer.",
             "lines",
             "s",

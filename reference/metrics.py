@@ -14,7 +14,7 @@ _HEAD: Final = """\
 
 Made from the code by `make references`. Labels are bounded, and never names of Pods, nodes or workloads. A prediction
 counts once, when its task has ended; sums of predicted and of actual seconds are over the same tasks. How to have them
-scraped, and what to ask: [monitoring](../monitoring.md).
+scraped, and example queries: [monitoring](../monitoring.md).
 """
 _TITLES: Final[Mapping[str, str]] = {
     "operator": "Operator, port 8080",

@@ -23,7 +23,7 @@ OLD = time_text(NOW_SECONDS - 3600)
 READY = [{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True", "lastTransitionTime": OLD}]
 EXTERNAL = ("scheduler.mode=external", "scheduler.external.tlsSecret=foretide-tls")
 CALLED = """\
-# HELP foretide_extender_decisions_total Answers by what they rest on.
+# HELP foretide_extender_decisions_total Answers by source.
 foretide_extender_decisions_total{verb="filter",source="Measured"} 12.0
 foretide_extender_request_duration_seconds_count{verb="filter"} 12.0
 foretide_extender_watch_age_seconds{resource="pods"} 0.5

@@ -26,7 +26,7 @@ def test_the_chart_has_the_dashboard_that_the_code_makes(capsys: pytest.CaptureF
 
 def test_there_are_three_rows_of_questions_and_each_panel_says_what_it_shows() -> None:
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
-    assert rows == ["Is it right?", "Is it used?", "Is it well?"]
+    assert rows == ["Are predictions right?", "Are they used?", "Is Foretide healthy?"]
     for panel in DASHBOARD["panels"]:
         assert panel["type"] == "row" or (panel["targets"] and panel["description"].endswith("."))
 

@@ -38,7 +38,7 @@ class Metrics:
         )
         self.errors = Counter(
             "foretide_extender_errors_total",
-            "Requests that were answered with status 400, by what was wrong with them.",
+            "Requests that were answered with status 400, by reason.",
             ["verb", "reason"],
             registry=self.registry,
         )
@@ -50,7 +50,7 @@ class Metrics:
         )
         self.decisions = Counter(
             "foretide_extender_decisions_total",
-            "Answers by what they rest on: Measured, Learned, Fallback, ClassSpeed, Equal, or Untouched (not our Pod).",
+            "Answers by source: Measured, Learned, Fallback, ClassSpeed, Equal, or Untouched (not a task of Foretide).",
             ["verb", "source"],
             registry=self.registry,
         )
@@ -61,7 +61,7 @@ class Metrics:
                 self.fail_open.labels(verb, reason)
         self.stale_decisions = Counter(
             "foretide_extender_stale_decisions_total",
-            "Decisions on what was known before the API server fell silent: see foretide_extender_watch_age_seconds.",
+            "Decisions on data from before the API server stopped answering: see foretide_extender_watch_age_seconds.",
             ["verb"],
             registry=self.registry,
         )
@@ -85,13 +85,13 @@ class Metrics:
         )
         self._http_refusals = Counter(
             "foretide_extender_http_refusals_total",
-            "Answers of the scheduler's port to what is no call of filter or prioritize, by HTTP status.",
+            "Answers of the scheduler's port to requests other than filter and prioritize, by HTTP status.",
             ["status"],
             registry=self.registry,
         )
         self._watch_age_seconds = Gauge(
             "foretide_extender_watch_age_seconds",
-            "Seconds since the API server last said anything of a resource.",
+            "Seconds since the API server last sent anything about a resource.",
             ["resource"],
             registry=self.registry,
         )
@@ -131,7 +131,7 @@ class _CertificateCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         not_after = GaugeMetricFamily(
             "foretide_extender_certificate_not_after_timestamp_seconds",
-            "When the first certificate expires of those that are in force from a file, in seconds since the epoch.",
+            "When the first of the certificates in use from a file expires, in seconds since the epoch.",
             labels=["file"],
         )
         for path, seconds in self._certificates.not_after_seconds.items():
@@ -139,6 +139,6 @@ class _CertificateCollector(Collector):
         yield not_after
         yield GaugeMetricFamily(
             "foretide_extender_certificate_reload_failed",
-            "1 while changed certificates cannot be used and those from before stay in force.",
+            "1 while changed certificates cannot be used and the previous ones stay in use.",
             value=float(self._certificates.has_failed),
         )

@@ -43,14 +43,14 @@ class Metrics:
         )
         self.resolved = Counter(
             "foretide_predictions_resolved",
-            "Predictions held against what happened, by source: Measured, Learned, Fallback.",
+            "Predictions compared with what happened, by source: Measured, Learned, Fallback.",
             ("node_class", "source"),
             registry=registry,
         )
         self.predicted = Counter(
             "foretide_predicted_seconds",
             "Sum of predicted seconds of resolved predictions (work, startup, completion), each up to 20 times what "
-            "the task took: a Pod's owner can write any on it.",
+            "the task took: a Pod's owner can write any prediction on it.",
             by_quantity,
             registry=registry,
         )
@@ -84,14 +84,13 @@ class Metrics:
         )
         self.service_reports = Counter(
             "foretide_service_reports",
-            "What services said of themselves, by what became of it: Paired, Idle, Unpredicted, Unreachable, Refused, "
-            "LeftOut.",
+            "Reports of services, by outcome: Paired, Idle, Unpredicted, Unreachable, Refused, LeftOut.",
             ("outcome",),
             registry=registry,
         )
         self.service_minutes = Counter(
             "foretide_service_minutes",
-            "Minutes of service Pods whose requests were held against what was predicted.",
+            "Minutes of service Pods whose requests were compared with the prediction.",
             ("node_class", "source"),
             registry=registry,
         )
@@ -117,20 +116,20 @@ class Metrics:
         )
         self.service_in_flight = Histogram(
             "foretide_service_in_flight",
-            "Requests in a Pod when one came, itself included, in the mean of each of these minutes.",
+            "Requests in a Pod when one arrived, itself included; mean of each of these minutes.",
             ("node_class",),
             buckets=IN_FLIGHT_BUCKETS,
             registry=registry,
         )
         self.service_objective = Counter(
             "foretide_service_objective",
-            "Minutes of service Pods with an objective: met where as many requests as asked for kept to it, or missed.",
+            "Minutes of service Pods with an objective: met where its percentile of requests kept to it, or missed.",
             ("outcome",),
             registry=registry,
         )
         self.gates_opened = Counter(
             "foretide_gates_opened_without_plan",
-            "Gates that the operator opened because no plan did, by why: PlannerSilent, WaitedTooLong.",
+            "Gates that the operator opened because no plan did, by reason: PlannerSilent, WaitedTooLong.",
             ("reason",),
             registry=registry,
         )
@@ -146,20 +145,20 @@ class Metrics:
         )
         self.versions = Counter(
             "foretide_model_versions",
-            "Versions of the model, by what became of them: Served, Rejected, RolledBack.",
+            "Versions of the model, by outcome: Served, Rejected, RolledBack.",
             ("outcome",),
             registry=registry,
         )
         self.excluded = Gauge(
             "foretide_model_excluded_observations",
-            "Observations that the newest training did not believe, by why: Implausible, Incoherent.",
+            "Observations that the latest training left out, by reason: Implausible, Incoherent.",
             ("reason",),
             registry=registry,
         )
         self.contention = Gauge(
             "foretide_contention_coefficient",
-            "By how many times the share of the cores that others use tasks take longer, by workload kind "
-            "(ComputeBound, MemoryBound); 0 where it is not used.",
+            "Contention: a task takes 1 + this x the share of the node's cores that others use times as long, by "
+            "workload kind (ComputeBound, MemoryBound); 0 where it is not used.",
             ("node_class", "workload_kind"),
             registry=registry,
         )
@@ -171,19 +170,19 @@ class Metrics:
         )
         self.reconciles = Counter(
             "foretide_reconciles",
-            "Looks at objects, by kind and outcome: done, conflict (somebody was first), failed, error (our own).",
+            "Reconciliations, by kind and outcome: done, conflict (the object had changed), failed, error (a bug).",
             ("kind", "outcome"),
             registry=registry,
         )
         self.reconcile_seconds = Histogram(
             "foretide_reconcile_duration_seconds",
-            "Seconds that a look took, requests included.",
+            "Seconds that a reconciliation took, requests included.",
             ("kind",),
             buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0),
             registry=registry,
         )
         self.queue_length = Gauge(
-            "foretide_reconcile_queue_length", "Objects waiting to be looked at.", registry=registry
+            "foretide_reconcile_queue_length", "Objects waiting to be reconciled.", registry=registry
         )
 
         for ending in get_args(Ending):

@@ -32,20 +32,20 @@ class Metrics:
         )
         self.write_errors = Counter(
             "foretide_planner_write_errors_total",
-            "Writes on Pods that failed and were tried again or given up, by the API's reason.",
+            "Writes to Pods that failed and were retried or given up, by the API's reason.",
             ["reason"],
             registry=self.registry,
         )
         self.gates_opened = Counter(
             "foretide_planner_gates_opened_total",
-            "Gates opened, by reason: Planned, or what was amiss.",
+            "Gates opened, by reason: Planned, or why without a plan.",
             ["reason"],
             registry=self.registry,
         )
         self.regret_seconds = Counter(
             "foretide_placement_regret_seconds_total",
             "Sum over planned gates of predicted seconds by which a task would have ended sooner on a node of another "
-            "class, as it looked then; 0 where on none.",
+            "class, as predicted then; 0 where on none.",
             registry=self.registry,
         )
         self.planned_seconds = Counter(
@@ -74,7 +74,7 @@ class Metrics:
         )
         self._watch_age_seconds = Gauge(
             "foretide_planner_watch_age_seconds",
-            "Seconds since the API server last said anything of a resource.",
+            "Seconds since the API server last sent anything about a resource.",
             ["resource"],
             registry=self.registry,
         )

@@ -95,24 +95,24 @@ class Figures:
             ),
             *_histogram(
                 "foretide_service_inference_duration_seconds",
-                "What the model took for requests that were answered.",
+                "Time the model took for answered requests.",
                 _thinned(seconds, report.inference),
                 report.inference_microseconds / 1e6,
             ),
             *_histogram(
                 "foretide_service_requests_ahead",
-                "Requests that one found in the Pod when it came.",
+                "Requests already in the Pod when one arrived.",
                 list(zip(map(float, BOUNDS_AHEAD), accumulate(report.ahead), strict=True)),
                 ahead_total,
             ),
             *_counter(
                 "foretide_service_queue_seconds_total",
-                "What answered requests waited for others.",
+                "Time answered requests waited for others.",
                 {"": report.queue_microseconds / 1e6},
             ),
-            *_counter("foretide_service_refused_total", "Requests that found no room.", _by_reason(refused)),
+            *_counter("foretide_service_refused_total", "Requests refused for lack of room.", _by_reason(refused)),
             *_counter("foretide_service_failed_total", "Requests that could not be answered.", _by_reason(failed)),
-            *_told("foretide_service_requests_in_flight", "Requests that wait or are at work.", "gauge"),
+            *_told("foretide_service_requests_in_flight", "Requests that wait or are being answered.", "gauge"),
             f"foretide_service_requests_in_flight {in_flight}",
         ]
         return "\n".join(lines) + "\n"
