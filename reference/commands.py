@@ -11,10 +11,10 @@ from foretide_cli.__main__ import command_line
 from reference.markdown import code, table
 
 _HEAD: Final = """\
-# Calls of `foretide`
+# Commands of `foretide`
 
-Made from the command's own parser by `make references`; what the commands tell and how to read it says
-[command line](../cli.md). As a plugin of kubectl each is called `kubectl foretide …`.
+Made from the command's own parser by `make references`; [command line](../cli.md) says what the commands print and how
+to read it. As a plugin of kubectl each is called `kubectl foretide …`.
 """
 
 

@@ -110,7 +110,7 @@ def _simulate(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _release(options: argparse.Namespace, parser: argparse.ArgumentParser, terminal: Terminal) -> int:
     if options.names and (options.all_namespaces or len(options.namespace or ()) > 1):
-        parser.error("names stand for Pods of one namespace: leave out --all-namespaces and others, or the names")
+        parser.error("names of Pods need one namespace: leave out --all-namespaces and others, or the names")
     client = connect()
 
     def in_one(namespace: str | None) -> int:
@@ -181,7 +181,7 @@ def _report(options: argparse.Namespace, parser: argparse.ArgumentParser, termin
     if options.saved is None:
         return of_cluster(connect(), options, terminal)
     if options.explain or options.namespace:
-        parser.error("--from reads what was saved: leave out --explain and --namespace, or --from")
+        parser.error("--from reads a saved export: leave out --explain and --namespace, or --from")
     return of_file(options, terminal)
 
 
@@ -204,38 +204,39 @@ def command_line(program: str) -> argparse.ArgumentParser:
     parser = Parser(
         prog=program,
         description="Foretide in the cluster that KUBECONFIG names.",
-        epilog="Exit status: 0 if what was asked was done, 1 if it was not, 2 for a wrong call, a file that cannot be "
-        "used, or no way to a cluster, 130 if it was interrupted, 141 if nobody read on.",
+        epilog="Exit status: 0 on success, 1 on failure, 2 for wrong usage, a file that cannot be used, or no cluster "
+        "to connect to, 130 if interrupted, 141 if the reader of the output went away.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     words = (
         "Simulate a scenario (YAML) or a trace (JSON) under several policies. docs/simulation.md describes the files."
     )
-    command = commands.add_parser("simulate", help="what policies would make of a scenario", description=words)
+    command = commands.add_parser("simulate", help="compare policies on a scenario", description=words)
     command.add_argument("scenario", type=Path, metavar="FILE")
-    command.add_argument("--policy", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
+    command.add_argument("--policy", action="append", default=[], metavar="NAME", help="this policy only; repeatable")
     command.add_argument("--audit", action="store_true", help="why the plan left nodes idle, and whether it was right")
     add_output(command)
     words = (
-        "Tell what a task of an AIWorkload takes on each node class, and when it would end on each node now; "
-        "nothing is made. docs/cli.md says where the figures are from."
+        "Predict how long a task of an AIWorkload takes on each node class, and when it would end on each node now; "
+        "nothing is created. docs/cli.md says where the figures come from."
     )
     command = commands.add_parser(
         "predict",
-        help="how long a workload would take, and wait",
+        help="how long a workload would take and wait",
         description=words,
         epilog="Exit status 1 also if nothing is predicted for one of the workloads.",
     )
     command.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="manifest; - for stdin")
-    command.add_argument("-n", "--namespace", metavar="NS", help="of manifests that name none; default: as kubectl")
+    words = "for manifests that name no namespace; default: as kubectl"
+    command.add_argument("-n", "--namespace", metavar="NS", help=words)
     command.add_argument(
-        "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
+        "--nodes", type=_count, default=_FEW, metavar="N", help=f"number of nodes to show, or all; default: {_FEW}"
     )
     command.add_argument("--order", choices=get_args(Order), default="Balanced", help="planner.order of the chart")
     add_output(command)
     words = (
-        "Measure what an AIWorkload takes on this machine, without a cluster, by as many CPUs as are granted here. "
-        "docs/cli.md says what it needs."
+        "Measure how long an AIWorkload takes on this machine, without a cluster, with all CPUs that are available "
+        "here. docs/cli.md says what it needs."
     )
     command = commands.add_parser("profile", help="how long a workload takes on this machine", description=words)
     command.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="manifest; - for stdin")
@@ -244,38 +245,37 @@ def command_line(program: str) -> argparse.ArgumentParser:
         type=Path,
         default=Path(),
         metavar="FOLDER",
-        help="of model files, as spec.model.file.path names them",
+        help="folder of the model files; spec.model.file.path is relative to it",
     )
-    words = "seconds that one measurement lasts at most; default: 30"
+    words = "the longest that one measurement lasts, in seconds; default: 30"
     command.add_argument("--max-seconds", type=_seconds, default=30.0, metavar="N", help=words)
     add_output(command)
     words = (
-        "Tell why a Pod went where it went: every candidate with its terms, what was refused and why, and the plan. "
-        "docs/explain.md describes the columns, and the rights that it takes."
+        "Explain why a Pod went where it went: every candidate with its terms, refused nodes with the reason, and the "
+        "plan. docs/explain.md describes the columns and the rights needed."
     )
     command = commands.add_parser("explain", help="why a Pod went where it went", description=words)
     command.add_argument("kind", choices=("pod",), metavar="pod")
     command.add_argument("name", metavar="NAME")
-    command.add_argument("-n", "--namespace", metavar="NS", help="the Pod's; default: as kubectl")
+    command.add_argument("-n", "--namespace", metavar="NS", help="namespace of the Pod; default: as kubectl")
     command.add_argument(
-        "--nodes", type=_count, default=_FEW, metavar="N", help=f"so many nodes, or all; default: {_FEW}"
+        "--nodes", type=_count, default=_FEW, metavar="N", help=f"number of nodes to show, or all; default: {_FEW}"
     )
-    command.add_argument(
-        "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
-    )
+    words = "namespace of Foretide; default: foretide-system"
+    command.add_argument("--system-namespace", default="foretide-system", metavar="NS", help=words)
     add_output(command)
     add_doctor(commands)
     add_parsers(commands)
     words = "Open the gate foretide.dev/plan of waiting Pods: they are placed at once, without a plan."
     command = commands.add_parser("release", help="open the gates of waiting Pods", description=words)
     where = command.add_mutually_exclusive_group()
-    words = "of these Pods; may be given several times; default: as kubectl"
+    words = "namespace of the Pods; may be repeated; default: as kubectl"
     where.add_argument("-n", "--namespace", metavar="NS", action="append", help=words)
-    where.add_argument("-A", "--all-namespaces", action="store_true", help="the Pods of all namespaces")
-    command.add_argument("--dry-run", action="store_true", help="say which gates would be opened, and open none")
-    command.add_argument("names", nargs="*", metavar="NAME", help="only these Pods; default: all that wait")
-    words = "Print a script that has a shell complete commands and options. docs/cli.md says where it goes."
-    command = commands.add_parser("completion", help="completion for a shell", description=words)
+    where.add_argument("-A", "--all-namespaces", action="store_true", help="Pods in all namespaces")
+    command.add_argument("--dry-run", action="store_true", help="show which gates would be opened, and open none")
+    command.add_argument("names", nargs="*", metavar="NAME", help="only these Pods; default: all waiting Pods")
+    words = "Print a script that completes commands and options in a shell. docs/cli.md says where it goes."
+    command = commands.add_parser("completion", help="shell completion", description=words)
     command.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
 
@@ -289,7 +289,7 @@ def _count(text: str) -> int | None:
     if text == "all":
         return None
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; write one, as 10, or all")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of nodes; write one, for example 10, or all")
     return int(text)
 
 
@@ -299,7 +299,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write seconds, above 0 and up to 86400")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write seconds, above 0 and up to 86400")
     return seconds
 
 

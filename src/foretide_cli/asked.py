@@ -53,17 +53,17 @@ def asked_about(workload: AIWorkload, seen: Seen) -> Asked:
     live = [pod for pod in _own(workload, seen) if pod.role == ROLE_RUN and not pod.is_finished]
     waiting = [pod for pod in live if pod.gates == (GATE_PLAN,) and pod.node is None and not pod.is_deleting]
     if waiting and _is_same_job(workload, seen):
-        others = f"; {len(live) - len(waiting)} more run or are about to" if len(live) > len(waiting) else ""
-        note = f"its Job is there: told is what its {_tasks(len(waiting))} meet that wait{others}"
+        others = f"; {len(live) - len(waiting)} more running or about to" if len(live) > len(waiting) else ""
+        note = f"its Job exists: shown is what its {_tasks(len(waiting))} that wait would meet{others}"
         return Asked(tuple(waiting), len(waiting), frozenset().union(*(pod.images for pod in waiting)), (note,))
     notes: list[str] = []
     if live and mode != "None":
-        notes.append(f"{name} has {_tasks(len(live))} already: told is what those of this manifest meet beside")
+        notes.append(f"{name} has {_tasks(len(live))} already: shown is what more of this manifest would meet")
     if mode == "None":
-        notes.append(f"told is a Pod of your own behind the gate {GATE_PLAN}; one without it is placed at once")
+        notes.append(f"shown is a Pod of your own behind the gate {GATE_PLAN}; one without it is placed at once")
     images, is_runner_known = needed_images(workload, seen)
     if not is_runner_known:
-        notes.append("which image its container runs is not known: to pull that is not counted")
+        notes.append("the image of its container is not known: pulling it is not counted")
     priority, note = _priority(workload, seen)
     notes += [note] if note else []
     in_all, at_once = _counts(workload)
@@ -111,7 +111,7 @@ def _priority(workload: AIWorkload, seen: Seen) -> tuple[int, str]:
     if latest is not None:
         return latest.priority, ""
     if seen.default_priority is None:
-        return 0, "the priority of its Pods is taken to be 0: what is the default may not be read (priorityclasses)"
+        return 0, "the priority of its Pods is taken to be 0: no right to read the default (priorityclasses)"
     return seen.default_priority, ""
 
 

@@ -62,7 +62,7 @@ class Extenders:
             try:
                 told.append(msgspec.json.decode(body, type=Explanation))
             except msgspec.MsgspecError:
-                what = "answers what this version does not understand; use the foretide of the same release"
+                what = "gave an answer that this version cannot read; use the foretide of the same release"
                 problems.append(f"{replica.pod} {what}")
         if not told:
             raise NotToldError("; ".join(dict.fromkeys(problems)))

@@ -68,7 +68,7 @@ def _facts(told: Explanation) -> list[tuple[str, str]]:
         cores = "" if told.cpu_millis is None else f", {told.cpu_millis / 1000:g} CPU"
         facts.append(("workload", f"{told.workload}{size}{cores}"))
     if told.as_of:
-        facts.append(("decided", "now, not before" if told.as_of == NOW else told.as_of))
+        facts.append(("decided", "now, not earlier" if told.as_of == NOW else told.as_of))
     return facts + _grounds(told) + _planned(told.planned or Planned()) + _placed(told.placed)
 
 
@@ -97,13 +97,13 @@ def _placed(placed: Placed | None) -> list[tuple[str, str]]:
     if placed.regret_seconds is None:
         return [("went to", placed.node)]
     if not placed.regret_seconds:
-        return [("went to", f"{placed.node}, the best by this reckoning")]
+        return [("went to", f"{placed.node}, the best by these figures")]
     later = f"{placed.regret_seconds:.1f} s later than on {placed.best_node}"
-    return [("went to", f"{placed.node}, {later} by this reckoning")]
+    return [("went to", f"{placed.node}, {later} by these figures")]
 
 
 def _step(step: Step) -> str:
-    return Wrong(f"failed open: {step.failed_open}") if step.failed_open else f"rests on {step.source}"
+    return Wrong(f"failed open: {step.failed_open}") if step.failed_open else f"based on {step.source}"
 
 
 def _planned(planned: Planned) -> list[tuple[str, str]]:

@@ -118,9 +118,9 @@ def _unselected(workload: AIWorkload, seen: Seen, selected: set[str]) -> str:
 def _idle(workload: AIWorkload) -> str:
     """Why none of its tasks would start."""
     if workload.spec.suspend:
-        return "spec.suspend is true: no task starts; told is what they would meet if it were false"
+        return "spec.suspend is true: no task starts; shown is what they would meet if it were false"
     if workload.spec.run.mode == "Deployment" and workload.spec.run.replica_count == 0:
-        return "spec.run.replicas is 0: no Pod starts; told is what one would meet"
+        return "spec.run.replicas is 0: no Pod starts; shown is what one would meet"
     return ""
 
 

@@ -95,7 +95,7 @@ def _conflict(spec: AIWorkloadSpec, itself: AIWorkload) -> str:
     changed = [f"spec.{name}" for name, (own, theirs) in pairs.items() if own != theirs]
     if not changed:
         return ""
-    words = f"AIWorkload {_name(itself)} is there with another {', '.join(changed)}, which cannot change"
+    words = f"AIWorkload {_name(itself)} exists with another {', '.join(changed)}, which cannot change"
     return f"{words}: give this one another name"
 
 
@@ -105,7 +105,7 @@ def _why_none(itself: AIWorkload | None, warning: str) -> str:
             condition = find_condition(itself.status.conditions, kind)
             if condition is not None and condition.status != "True":
                 return f"nothing is predicted yet ({condition.reason}: {condition.message})"
-        return "nothing is predicted yet; the operator has not looked at it, see kubectl -n foretide-system get pods"
+        return "nothing is predicted yet; the operator has not reconciled it, see kubectl -n foretide-system get pods"
     return f"nothing is known of this work: no AIWorkload with its model, input, precision and batchSize; {WAY_OUT}"
 
 

@@ -94,7 +94,7 @@ def _documents(file: str, standard_input: Callable[[], str]) -> Iterator[Object]
         items = document.get("items") if isinstance(document, dict) and document.get("kind") == "List" else [document]
         for item in items if isinstance(items, list) else [items]:
             if not isinstance(item, dict):
-                raise ManifestError(f"{file}: {_shown(item)} is no object; write apiVersion, kind, metadata and spec")
+                raise ManifestError(f"{file}: {_shown(item)} is not an object; write apiVersion, kind, metadata, spec")
             yield item
 
 
@@ -121,7 +121,7 @@ def _workload(file: str, item: Object, namespace: str | None, own_namespace: Cal
     own = metadata.get("namespace") or None
     if own is not None and namespace is not None and own != namespace:
         raise ManifestError(
-            f"{file}: metadata.namespace: {metadata['name']} is of {_shown(own)}, asked for is {namespace!r}; "
+            f"{file}: metadata.namespace: {metadata['name']} is of {_shown(own)}, but --namespace is {namespace!r}; "
             "leave out one of the two"
         )
     kept = {key: metadata[key] for key in ("name", "labels", "annotations") if key in metadata}
@@ -135,7 +135,7 @@ def _workload(file: str, item: Object, namespace: str | None, own_namespace: Cal
 def _help(field: str) -> str:
     """Where it is said what may stand there."""
     path = re.sub(r"\[[^]]*\]", "", field).rpartition(".")[0]
-    return f"kubectl explain aiworkload{'.' if path else ''}{path} says what may stand there"
+    return f"kubectl explain aiworkload{'.' if path else ''}{path} lists what is allowed there"
 
 
 def _beyond(value: Mapping[Any, object], known: frozenset[str], path: str) -> Iterator[str]:

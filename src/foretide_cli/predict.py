@@ -23,11 +23,11 @@ from foretide_kube.client import KubeClient
 from foretide_kube.kinds.aiworkload import AIWorkload
 
 REASONS: Final = {
-    NO_ELIGIBLE_NODE: "no node may run it: taints, its node selector, or none is there",
+    NO_ELIGIBLE_NODE: "no node may run it: taints, its node selector, or there are no nodes",
     TOO_LARGE: "it asks for more than any node that may run it has; lower spec.resources.limits",
-    NO_ROOM_FORESEEN: "what holds the nodes that may run it is not expected to end",
+    NO_ROOM_FORESEEN: "what occupies the nodes that may run it is not expected to end",
     NOT_PREDICTED: "no class that it is predicted for has a node that may run it",
-    WAIT_BOUND_REACHED: "no room within its wait bound: its gate opens before, and the scheduler holds it until then",
+    WAIT_BOUND_REACHED: "no room within its wait bound: its gate opens earlier, and it is Pending until then",
 }
 MOST_AHEAD_SECONDS: Final = 2.0
 """Where this machine's clock is further off the API server's, that is said."""
@@ -59,7 +59,7 @@ def predict(
     _complain_of_rights(seen, complain)
     if abs(seen.ahead_seconds) > MOST_AHEAD_SECONDS:
         off = f"{abs(seen.ahead_seconds):.0f} s {'ahead of' if seen.ahead_seconds > 0.0 else 'behind'}"
-        complain(f"this machine's clock is {off} the API server's, which is gone by")
+        complain(f"this machine's clock is {off} the API server's, which is used")
     return 0 if all(each.is_predicted for each in found) else 1
 
 
@@ -92,7 +92,7 @@ def _of_service(found: Forecast, now: Now) -> tuple[str, ...]:
             for each in found.classes
             if each.work_quantile_seconds is not None and each.work_quantile_seconds <= found.latency_seconds
         ]
-        head = f"the latency of {1e3 * found.latency_seconds:.0f} ms is kept with {found.percentile} %"
+        head = f"the latency of {1e3 * found.latency_seconds:.0f} ms is met with {found.percentile} % probability"
         lines.append(f"{head} on idle nodes of {', '.join(kept)}" if kept else Wrong(f"{head} nowhere"))
     return (*lines, *now.notes)
 
@@ -163,10 +163,10 @@ def _deadline(deadline_seconds: float, tasks: Sequence[Planned], percentile: int
     head = f"the deadline of {deadline_seconds:.1f} s"
     if len(tasks) > 1:
         tone = str if sure == len(tasks) else Doubtful if likely == len(tasks) else Wrong
-        return tone(f"{head} is kept by {likely} of {len(tasks)}, by {sure} with {percentile} %")
+        return tone(f"{head} is met by {likely} of {len(tasks)}, by {sure} with {percentile} % probability")
     if sure:
-        return f"{head} is kept with {percentile} %"
-    return Doubtful(f"{head} is kept if all goes as expected") if likely else Wrong(f"{head} is missed")
+        return f"{head} is met with {percentile} % probability"
+    return Doubtful(f"{head} is met if all goes as expected") if likely else Wrong(f"{head} is missed")
 
 
 def _nodes(now: Now, most: int | None, *, percentile: int) -> list[Table]:

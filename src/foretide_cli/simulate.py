@@ -77,7 +77,7 @@ def _named(names: Sequence[str]) -> list[Policy]:
     known = {policy.name: policy for policy in (*kubernetes(), *foretide(), *orders())}
     unknown = sorted(set(names) - set(known))
     if unknown:
-        raise ValueError(f"policy {unknown[0]!r} is not known; there are {', '.join(known)}")
+        raise ValueError(f"policy {unknown[0]!r} is not known; known are {', '.join(known)}")
     return [known[name] for name in names]
 
 

@@ -23,7 +23,7 @@ _CLEAR_LINE: Final = "\r\x1b[K"
 
 def add_output(command: argparse.ArgumentParser) -> None:
     """Add the option that says in which form a result is printed."""
-    words = "json or yaml for programs, with all that is known"
+    words = "json or yaml for programs, with all details"
     command.add_argument("-o", "--output", choices=get_args(Form), default="table", help=words)
 
 

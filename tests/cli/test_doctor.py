@@ -401,7 +401,7 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
     ("class nobody measured on", drop("workloadprofiles", "slow"), "Note ClassUnprofiled", ("NodeClass slow",)),
     (
         "workload no class can run",
-        condition_of_workload("Admissible", "False", "TooLargeForEveryNode", "no node takes it"),
+        condition_of_workload("Admissible", "False", "TooLargeForEveryNode", "no node has accepted it"),
         "Error TooLargeForEveryNode",
         ("lower spec.resources.limits",),
     ),
@@ -430,7 +430,7 @@ MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "Error PodStranded",
         (
             "spec.schedulerName = foretide-scheduler",
-            "its scheduler does not look",
+            "its scheduler has not tried",
             "kubectl -n foretide-system get pods",
         ),
     ),
@@ -489,7 +489,7 @@ def test_a_mistake_is_named_with_its_remedy(spoil: Spoil, kind: str, words: tupl
 def assert_told(text: str, kind: str, words: tuple[str, ...]) -> None:
     """A finding of that severity and reason has all the words, and a remedy."""
     told = [part for part in _told(text) if part.startswith(f"{kind}:")]
-    assert any("\n  mend: " in part and all(word in part for word in words) for part in told), "\n".join(told) or text
+    assert any("\n  remedy: " in part and all(word in part for word in words) for part in told), "\n".join(told) or text
 
 
 def _told(text: str) -> list[str]:
@@ -586,7 +586,7 @@ EXTERNAL_MISTAKES: list[tuple[str, Spoil, str, tuple[str, ...]]] = [
         "certificate that cannot be used",
         said("/metrics", 200, "foretide_extender_certificate_reload_failed 1.0\n"),
         "Error CertificateUnusable",
-        ("stay in force",),
+        ("stay in use",),
     ),
     ("autoscaler", add("deployments", AUTOSCALER), "Warning AutoscalerBlind", ("docs/limits.md",)),
 ]
@@ -653,7 +653,7 @@ def test_many_pods_of_one_mistake_are_one_finding() -> None:
     cluster.items["pods"] += [task(f"plain-{number}", schedulerName="default-scheduler") for number in range(4)]
     (found,) = findings(cluster)
     assert found["object"] == "Pod team/plain-0"
-    assert found["message"].endswith("; 3 more Pods the same")
+    assert found["message"].endswith("; the same for 3 more Pods")
 
 
 @pytest.mark.parametrize(

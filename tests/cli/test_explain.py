@@ -22,7 +22,7 @@ TOLD = Explanation(
     namespace="team",
     pod="task-1",
     status="Decided",
-    message="this was decided last",
+    message="this is the last decision",
     as_of="2026-09-21T14:13:20.000Z",
     workload="resnet",
     inferences=100,
@@ -178,7 +178,7 @@ def test_what_is_not_understood_is_a_problem_of_that_replica(body: bytes) -> Non
     heard = Heard(one=(200, body), two=(200, NOT_ASKED))
     assert heard.run() == 0
     (complaint,) = heard.complaints
-    assert complaint.endswith("one answers what this version does not understand; use the foretide of the same release")
+    assert complaint.endswith("one gave an answer that this version cannot read; use the foretide of the same release")
     assert Heard(one=(200, body), two=(200, body)).run() == 1
 
 
@@ -235,12 +235,12 @@ def test_the_table_has_the_facts_the_candidates_with_their_terms_and_the_refused
         "Pod team/task-1",
         "workload resnet, 100 inferences, 1 CPU",
         "compared by the seconds that 90 % of such tasks keep to",
-        "filter rests on Measured",
+        "filter based on Measured",
         "set aside PredictedOutOfMemory: would have refused all nodes",
         "model v7",
         "planned fast-1",
         "waits for team/other",
-        "went to slow-0, 3.0 s later than on fast-1 by this reckoning",
+        "went to slow-0, 3.0 s later than on fast-1 by these figures",
         "fast-1 fast Learned 10 4.0 0.5 1.0 2.0 0.2 0.2 3.5 4.5 1.5 of 2 CPU",
         "slow-0, slow-1, slow-2 and 2 more slow ClassSpeed 4 - - - - - - - - -",
         "bare - Unknown - - - - - - - - - -",
@@ -274,4 +274,4 @@ def test_a_table_shows_the_best_nodes_and_how_many_there_are_besides() -> None:
 
 def test_a_decision_that_failed_open_and_one_that_would_be_made_now_say_so() -> None:
     assert "failed open: DeadlineExceeded" in words_of(other(filter=Step(failed_open="DeadlineExceeded")))
-    assert "now, not before" in words_of(NOT_ASKED)
+    assert "now, not earlier" in words_of(NOT_ASKED)

@@ -141,9 +141,9 @@ def test_of_several_containers_the_first_that_its_owner_wrote_is_the_task() -> N
     ("told", "why"),
     [
         ("no json", "it cannot be read"),
-        (prediction(node="medium-1"), "it speaks of node medium-1"),
-        (prediction(node_class="slow"), "it speaks of node class slow"),
-        (prediction(bound_milliseconds=BEGIN - 3_600_000), "it speaks of another time of binding"),
+        (prediction(node="medium-1"), "it is for node medium-1"),
+        (prediction(node_class="slow"), "it is for node class slow"),
+        (prediction(bound_milliseconds=BEGIN - 3_600_000), "its time of binding is not"),
     ],
 )
 def test_a_prediction_that_does_not_fit_its_pod_is_not_believed(told: PodPrediction | str, why: str) -> None:
@@ -230,7 +230,7 @@ def test_what_was_written_is_what_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("no json", "no JSON document"),
+        ("no json", "not a JSON document"),
         ("{}", f"it names no schema; this version reads {SCHEMA}"),
         ('{"schema": "foretide.dev/export/v9"}', "its schema is 'foretide.dev/export/v9'; this version reads"),
         (f'{{"schema": "{SCHEMA}", "version": "1"}}', "missing required field `takenTime`"),
@@ -269,7 +269,7 @@ class Extender:
         assert headers == {"Authorization": "Bearer for-explain"}
         self.asked.append(path)
         return 200, msgspec.json.encode(
-            {"namespace": "team", "pod": "resnet-a", "status": "Decided", "message": "this was decided last"}
+            {"namespace": "team", "pod": "resnet-a", "status": "Decided", "message": "this is the last decision"}
         )
 
 

@@ -62,15 +62,15 @@ def test_the_namespace_is_the_manifests_or_the_one_asked_for(own: str | None, as
         (MANIFEST.replace("inferences: 100", "inferences: 0"), ("spec.inferences", "found 0", "kubectl explain")),
         (
             MANIFEST.replace("inferences", "inferencs"),
-            ("spec.inferencs: there is no such", "aiworkload.spec says"),
+            ("spec.inferencs: there is no such", "aiworkload.spec lists"),
         ),
         (MANIFEST + "  run: {template: {tolerations: [{kee: a}]}}", ("spec.run.template.tolerations[0].kee",)),
         (MANIFEST.replace("name: resnet18", "name: resnet18, file: {}"), ("spec.model.file", "file")),
         (MANIFEST.replace('cpu: "1"', "cpu: much"), ("spec.resources.limits.cpu", "'much'", "500m")),
         (MANIFEST.replace("v1alpha1", "v1"), ("apiVersion: must be foretide.dev/v1alpha1", "'foretide.dev/v1'")),
         (MANIFEST.replace("name: mine,", ""), ("metadata.name: an AIWorkload needs a name",)),
-        (MANIFEST.replace("spec:", "specs:"), ("mine: specs: there is no such field", "explain aiworkload says")),
-        (MANIFEST.partition("spec:")[0], ("mine: spec: an AIWorkload needs one (found None)", "aiworkload.spec says")),
+        (MANIFEST.replace("spec:", "specs:"), ("mine: specs: there is no such field", "explain aiworkload lists")),
+        (MANIFEST.partition("spec:")[0], ("mine: spec: an AIWorkload needs one (found None)", "aiworkload.spec lists")),
         (MANIFEST.replace("name: mine", "name: mine, labls: {}"), ("metadata.labls: there is no such",)),
         (MANIFEST.replace("name: mine", "name: mine, labels: {a: 1}"), ("metadata.labels", "found")),
         (MANIFEST.replace("name: mine", "name: Bad Name!"), ("metadata.name: must be text of lower-case",)),
@@ -78,15 +78,15 @@ def test_the_namespace_is_the_manifests_or_the_one_asked_for(own: str | None, as
         (MANIFEST.replace("namespace: team", "namespace: 2024"), ("metadata.namespace: must be text", "found 2024")),
         (MANIFEST.replace("namespace: team", "namespace: a.b"), ("metadata.namespace: must be text",)),
         (MANIFEST + "  1: 2\n", ("spec.1: there is no such field",)),
-        (MANIFEST + "  inferences: 5\n", ("line 10: 'inferences' stands twice; leave one of them",)),
-        (MANIFEST.replace("metadata: {", "metadata: &m {labels: *m, "), ("*m stands within what it stands for",)),
+        (MANIFEST + "  inferences: 5\n", ("line 10: 'inferences' occurs twice; keep one of them",)),
+        (MANIFEST.replace("metadata: {", "metadata: &m {labels: *m, "), ("*m is part of what it stands for",)),
         (MANIFEST + NINE_TO_THE_NINTH, ("aliases stand for more than 100000 values; write them out",)),
         (MANIFEST + "  run: {completions: 3}\n", ("spec.run.completions: needs mode Job", "found 3")),
         (MANIFEST + "  run: {mode: Job, replicas: 3}\n", ("spec.run.replicas: needs mode Deployment",)),
         (OTHERS, ("no AIWorkload (found: ConfigMap)", "give the manifest that you would apply")),
         ("", ("no AIWorkload (it is empty)",)),
-        ("a: [", ("this is no YAML", "line")),
-        ("just words", ("'just words' is no object",)),
+        ("a: [", ("this is not YAML", "line")),
+        ("just words", ("'just words' is not an object",)),
     ],
 )
 def test_what_the_api_server_would_refuse_is_refused_with_its_place(text: str, words: tuple[str, ...]) -> None:
@@ -129,7 +129,7 @@ def test_what_a_merge_key_brings_along_may_be_set_anew() -> None:
 
 
 def test_another_namespace_than_asked_for_is_refused_as_kubectl_does() -> None:
-    with pytest.raises(ManifestError, match="mine is of 'team', asked for is 'other'"):
+    with pytest.raises(ManifestError, match="mine is of 'team', but --namespace is 'other'"):
         read(MANIFEST, "other")
 
 

@@ -160,7 +160,7 @@ def test_a_name_that_is_taken_by_other_work_is_warned_of() -> None:
     assert told.answer["warnings"] == told.complaints
     assert told.complaints == [
         (
-            "AIWorkload team/mine is there with another spec.precision, spec.batchSize, which cannot change: "
+            "AIWorkload team/mine exists with another spec.precision, spec.batchSize, which cannot change: "
             "give this one another name"
         )
     ]
@@ -227,8 +227,8 @@ def test_all_tasks_of_a_job_are_planned_together() -> None:
 @pytest.mark.parametrize(
     ("deadline", "words"),
     [
-        (60_000, "the deadline of 60.0 s is kept with 90 %"),
-        (1_700, "the deadline of 1.7 s is kept if all goes as expected"),
+        (60_000, "the deadline of 60.0 s is met with 90 % probability"),
+        (1_700, "the deadline of 1.7 s is met if all goes as expected"),
         (900, "the deadline of 0.9 s is missed"),
     ],
 )
@@ -239,7 +239,7 @@ def test_whether_the_deadline_would_be_kept_is_said(deadline: int, words: str) -
 
 def test_of_several_tasks_those_that_would_keep_the_deadline_are_counted() -> None:
     words = Told(JOB + "  objective: {deadlineMilliseconds: 3500}\n", workloads=[OWN]).words
-    assert "the deadline of 3.5 s is kept by 6 of 6, by 2 with 90 %" in words
+    assert "the deadline of 3.5 s is met by 6 of 6, by 2 with 90 % probability" in words
 
 
 def test_what_fits_on_no_node_is_said_with_what_to_do() -> None:
@@ -266,7 +266,7 @@ def test_the_image_that_its_other_pods_run_is_pulled_where_it_is_missing() -> No
 
 
 def test_without_a_pod_that_tells_the_image_pulls_are_said_to_be_left_out() -> None:
-    note = "which image its container runs is not known: to pull that is not counted"
+    note = "the image of its container is not known: pulling it is not counted"
     assert note in Told(workloads=[OWN]).words
     file = {"path": "x", "sha256": "a" * 64, "volume": {"image": {"reference": "r/m:1"}}}
     model = {"source": "ONNX", "file": file}
@@ -363,17 +363,17 @@ def test_of_a_service_requests_are_told_and_where_they_keep_to_the_latency() -> 
     assert "request ms" in told.words
     assert "completion s" not in told.words
     assert "now its Pods would go to fast-1 (2), medium-1" in told.words
-    assert "the latency of 30 ms is kept with 90 % on idle nodes of fast" in told.words
-    assert "kept with 90 % nowhere" in Told(text.replace("30}", "3}"), workloads=[OWN]).words
+    assert "the latency of 30 ms is met with 90 % probability on idle nodes of fast" in told.words
+    assert "met with 90 % probability nowhere" in Told(text.replace("30}", "3}"), workloads=[OWN]).words
 
 
 @pytest.mark.parametrize(
     ("run", "warning"),
     [
-        ("suspend: true", "spec.suspend is true: no task starts; told is what they would meet if it were false"),
+        ("suspend: true", "spec.suspend is true: no task starts; shown is what they would meet if it were false"),
         (
             "run: {mode: Deployment, replicas: 0}",
-            "spec.run.replicas is 0: no Pod starts; told is what one would meet",
+            "spec.run.replicas is 0: no Pod starts; shown is what one would meet",
         ),
     ],
 )
@@ -408,7 +408,7 @@ def test_tasks_of_the_same_job_that_are_there_are_told_and_no_others() -> None:
     told = Told(JOB, workloads=[item], pods=[*pods, bound("runs", "fast-1", workload="mine")])
     assert len(told.answer["now"]["tasks"]) == 5
     assert told.answer["now"]["waiting"] == 0
-    assert "its Job is there: told is what its 5 tasks meet that wait; 1 more run or are about to" in told.words
+    assert "its Job exists: shown is what its 5 tasks that wait would meet; 1 more running or about to" in told.words
 
 
 @pytest.mark.parametrize(
@@ -418,11 +418,11 @@ def test_tasks_of_that_name_that_are_there_and_others_are_noted(text: str) -> No
     item = published("mine", spec={"run": {"mode": "Job", "completions": 6}})
     told = Told(text, workloads=[item], pods=[gated_object("there", workload="mine")])
     assert len(told.answer["now"]["tasks"]) == 6
-    assert "mine has 1 task already: told is what those of this manifest meet beside" in told.words
+    assert "mine has 1 task already: shown is what more of this manifest would meet" in told.words
 
 
 def test_of_ones_own_pods_it_is_said_that_they_are_taken_to_have_a_gate() -> None:
-    words = "told is a Pod of your own behind the gate foretide.dev/plan; one without it is placed at once"
+    words = "shown is a Pod of your own behind the gate foretide.dev/plan; one without it is placed at once"
     assert words in Told(workloads=[OWN]).words
     assert words not in Told(JOB, workloads=[OWN]).words
 
@@ -446,7 +446,7 @@ def test_its_priority_is_the_default_ones_as_the_lowest_of_several_and_without_t
         classes = [{"metadata": {"name": str(value)}, "value": value, "globalDefault": True} for value in values]
         classes.append({"metadata": {"name": "other"}, "value": 1000})
         told = Told(JOB, workloads=[OWN, long], pods=pods, priority_classes=classes, **options)
-        note = "the priority of its Pods is taken to be 0: what is the default may not be read (priorityclasses)"
+        note = "the priority of its Pods is taken to be 0: no right to read the default (priorityclasses)"
         assert (note in told.words) == ("refused" in options)
         assert ("list priorityclasses.scheduling.k8s.io" in "".join(told.complaints)) == ("refused" in options)
         waits: list[float] = [each["waitSeconds"] for each in told.answer["now"]["tasks"]]
@@ -464,8 +464,8 @@ def test_its_priority_is_the_default_ones_as_the_lowest_of_several_and_without_t
         (None, 6.3, ""),
         (NOW_SECONDS - 0.9, 6.3, ""),
         (NOW_SECONDS + 2.0, 4.3, ""),
-        (NOW_SECONDS + 4.0, 2.39, "this machine's clock is 4 s behind the API server's, which is gone by"),
-        (NOW_SECONDS - 31.0, 6.3, "this machine's clock is 30 s ahead of the API server's, which is gone by"),
+        (NOW_SECONDS + 4.0, 2.39, "this machine's clock is 4 s behind the API server's, which is used"),
+        (NOW_SECONDS - 31.0, 6.3, "this machine's clock is 30 s ahead of the API server's, which is used"),
     ],
 )
 def test_the_api_servers_clock_is_gone_by(server_seconds: float | None, wait_seconds: float, complaint: str) -> None:
@@ -515,7 +515,7 @@ def test_energy_is_told_of_work_of_another_namespace_too() -> None:
 def test_the_completions_of_a_job_that_is_there_cannot_change() -> None:
     item = published("mine", spec={"run": {"mode": "Job", "completions": 6}})
     told = Told(MANIFEST + "  run: {mode: Job, completions: 3}\n", workloads=[item])
-    assert "is there with another spec.run.completions, which cannot change" in told.complaints[0]
+    assert "exists with another spec.run.completions, which cannot change" in told.complaints[0]
 
 
 def test_classes_come_fastest_first() -> None:

@@ -40,8 +40,8 @@ def test_without_a_way_to_a_cluster_it_says_what_to_do(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("--nodes", "few"), "'few' is no number of nodes; write one, as 10, or all"),
-        (("--nodes", "0"), "'0' is no number of nodes; write one, as 10, or all"),
+        (("--nodes", "few"), "'few' is not a number of nodes; write one, for example 10, or all"),
+        (("--nodes", "0"), "'0' is not a number of nodes; write one, for example 10, or all"),
         (("--order", "Chance"), "invalid choice: 'Chance'"),
     ],
 )

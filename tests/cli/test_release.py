@@ -285,7 +285,7 @@ def test_who_may_not_is_told_so_in_one_line(
 def test_without_a_kubeconfig_it_says_what_to_do(tmp_path: Path) -> None:
     status, said, complaints = run("release", kubeconfig=tmp_path / "none")
     assert (status, said) == (2, [])
-    assert complaints.startswith("foretide: no way to the API server: ")
+    assert complaints.startswith("foretide: cannot connect to the API server: ")
     assert complaints.endswith("set KUBECONFIG\n")
     assert complaints.count("\n") == 1
 

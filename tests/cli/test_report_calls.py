@@ -84,7 +84,7 @@ def test_rights_that_are_missing_are_named_and_the_rest_is_told(
     monkeypatch.setattr("foretide_cli.__main__.connect", lambda: found)
     assert main(["report", str(tmp_path / "page.html")]) == 0
     rights = "list completiontimemodels.foretide.dev; list nodes"
-    assert capsys.readouterr().err == f"foretide: not all could be read, for want of the rights to {rights}\n"
+    assert capsys.readouterr().err == f"foretide: not all could be read: missing rights to {rights}\n"
 
 
 def test_who_may_read_nothing_gets_no_page(

@@ -57,7 +57,7 @@ def test_columns_that_have_no_room_beside_the_others_stand_beneath_with_the_firs
 
 
 def test_what_may_be_copied_out_of_a_paragraph_is_not_folded() -> None:
-    remedy = "  mend: kubectl label node edge-7 foretide.dev/node-class=jetson-orin"
+    remedy = "  remedy: kubectl label node edge-7 foretide.dev/node-class=jetson-orin"
     assert in_words([("Error", remedy)], width=20) == f"Error\n{remedy}"
 
 

@@ -85,7 +85,7 @@ def test_a_file_nested_beyond_all_sense_is_one_line_that_says_so(words: list[str
         [PROGRAM, *words, "deep.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
     )  # a process of its own: libyaml's reader ends it
     assert done.returncode == 2
-    assert done.stderr.startswith("foretide: deep.yaml: lists and mappings lie too deep in each other to be read; ")
+    assert done.stderr.startswith("foretide: deep.yaml: lists and mappings are nested too deeply; ")
     assert done.stderr.count("\n") == 1
 
 

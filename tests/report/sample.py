@@ -278,7 +278,7 @@ def explanation(of: Task, best: str) -> Explanation:
         namespace=of.namespace,
         pod=of.pod,
         status="Decided",
-        message="this was decided last",
+        message="this is the last decision",
         as_of=ago(hours=1),
         candidates=[Candidates(nodes=[of.node], contention_seconds=1.3, sharing_seconds=2.8)],
         placed=Placed(node=of.node, best_node=best, completion_seconds=15.4, best_seconds=10.4, regret_seconds=5.0),

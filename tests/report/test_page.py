@@ -152,10 +152,10 @@ def test_a_workload_without_predictions_says_what_it_waits_for() -> None:
     [
         ("fastest", "There is no AIWorkload. Apply one: kubectl apply -f workload.yaml"),
         ("errors", "No task that was predicted has ended. Apply an AIWorkload with run: {mode: Job}"),
-        ("calibration", "Nothing to judge yet. It needs tasks that were held against a prediction"),
+        ("calibration", "Nothing to judge yet. It needs tasks that were compared with a prediction"),
         ("regret", "Nothing to compare yet. It needs a workload whose tasks ended on two node classes or more"),
         ("versions", "There is no CompletionTimeModel. The operator makes it: see kubectl get ctmodel"),
-        ("misses", "Nothing to show yet. It needs tasks that were held against a prediction"),
+        ("misses", "Nothing to show yet. It needs tasks that were compared with a prediction"),
     ],
 )
 def test_each_section_says_what_is_missing_and_how_to_get_it(name: str, missing: str) -> None:

@@ -81,7 +81,7 @@ def test_calibration_says_whether_intervals_are_as_told() -> None:
     def verdict(*offs: float) -> str:
         return words(section(made(tasks(*offs)), "calibration"))
 
-    assert "90 % of 40 tasks lie within their 90 % interval: as told." in verdict(*[1.0] * 36, *[1.5] * 4)
+    assert "90 % of 40 tasks lie within their 90 % interval: as predicted." in verdict(*[1.0] * 36, *[1.5] * 4)
     assert "50 % of 40 tasks lie within their 90 % interval: intervals are too narrow." in verdict(
         *[1.0] * 20, *[1.5] * 20
     )
@@ -118,12 +118,12 @@ def test_versions_are_told_the_newest_first_with_why_they_went() -> None:
     found = {row[0]: row for row in rows(table)}
     assert list(found) == ["14-3f9a61", "13-77b2e0", "12-0c77de", "11-5d20c4", "10-aa01bf"]
     assert found["14-3f9a61"][2] == "serving, proven"
-    assert found["13-77b2e0"][2] == "turned down"
+    assert found["13-77b2e0"][2] == "rejected"
     assert found["13-77b2e0"][7] == (
         "WorseThanPresent: worse than 12-0c77de on 41 recent pairs of 9 workloads"
         "On 41 pairs held back: 14 % against 9.6 % of 12-0c77de, worse."
     )
-    assert found["11-5d20c4"][2] == "taken back"
+    assert found["11-5d20c4"][2] == "rolled back"
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
@@ -137,13 +137,13 @@ def test_a_clock_that_is_far_off_keeps_no_version_from_being_told(time: str) -> 
 
 def test_who_was_not_believed_is_told_with_the_versions() -> None:
     found = dict(tables(section(export(each=1), "versions")))
-    assert rows(found["Observations that were not believed"]) == [["playground", "14 (all)", "Incoherent"]]
+    assert rows(found["Observations that were left out"]) == [["playground", "14 (all)", "Incoherent"]]
 
 
 def test_before_the_first_training_it_is_said_what_it_waits_for() -> None:
     status = msgspec.structs.replace(model().status, versions=())
     found = section(export(each=1, model=msgspec.structs.replace(model(), status=status)), "versions")
-    assert "Nothing was trained yet. It is once there are 4 observations" in words(found)
+    assert "Nothing was trained yet. The first version needs 4 observations" in words(found)
 
 
 def test_the_worst_misses_come_first_one_of_each_workload_and_class() -> None:
@@ -171,9 +171,9 @@ def causes(ended: list[Task], number: int = 0, **fields: Any) -> str:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("Measured", "Told by the workload's own profile on gpu-server 2026-09-19 14:13 UTC."),
-        ("Learned", "told by model 14-3f9a61, whose median error there is 8.0 %."),
-        ("Fallback", "A guess: it was neither measured on"),
+        ("Measured", "Predicted by the workload's own profile on gpu-server of 2026-09-19 14:13 UTC."),
+        ("Learned", "predicted by model 14-3f9a61, whose median error there is 8.0 %."),
+        ("Fallback", "A guess: neither measured on"),
     ],
 )
 def test_a_miss_says_what_it_was_told_by(source: str, said: str) -> None:
@@ -208,7 +208,7 @@ def test_a_miss_by_a_version_that_was_taken_back_says_so() -> None:
     prediction = msgspec.structs.replace(learned.pairing.prediction, model_version="11-5d20c4")
     pairing = msgspec.structs.replace(learned.pairing, prediction=prediction)
     said = causes([msgspec.structs.replace(learned, pairing=pairing)])
-    assert "Model 11-5d20c4 was taken back since: WorseThanProven." in said
+    assert "Model 11-5d20c4 was rolled back since: WorseThanProven." in said
 
 
 def test_a_miss_names_who_was_beside_it_on_its_node() -> None:
@@ -217,17 +217,17 @@ def test_a_miss_names_who_was_beside_it_on_its_node() -> None:
     assert slow.ended_milliseconds is not None
     half = (slow.bound_milliseconds + slow.ended_milliseconds) // 2
     beside = msgspec.structs.replace(other, bound_milliseconds=half, ended_milliseconds=slow.ended_milliseconds + 9_000)
-    assert "Beside it on n1 ran 1 other task, for 50 % of its time." in causes([slow, beside])
+    assert "1 other task ran beside it on n1, for 50 % of its time." in causes([slow, beside])
     elsewhere = msgspec.structs.replace(beside, node="n2")
-    assert "Beside it" not in causes([slow, elsewhere])
+    assert "ran beside it" not in causes([slow, elsewhere])
 
 
 def test_a_miss_says_whether_its_like_miss_too() -> None:
     assert (
-        "3 other tasks of this workload on gpu-server took 1.00 × what was told, in the median: it stands alone."
+        "3 other tasks of this workload on gpu-server took 1.00 × what was predicted, in the median: it stands alone."
         in causes(tasks(3.0, 1.0, 1.0, 1.0))
     )
-    assert "took 3.0 × what was told, in the median: it is not alone." in causes(tasks(3.0, 3.0, 3.0, 3.0))
+    assert "took 3.0 × what was predicted, in the median: it is not alone." in causes(tasks(3.0, 3.0, 3.0, 3.0))
 
 
 def test_a_miss_that_went_elsewhere_than_planned_says_so() -> None:
@@ -238,7 +238,7 @@ def test_a_miss_that_went_elsewhere_than_planned_says_so() -> None:
 def test_a_miss_tells_what_the_extender_keeps_of_it() -> None:
     (slow,) = tasks(3.0)
     told = msgspec.structs.replace(slow, explanation=explanation(slow, "n9"))
-    said = "By the extender's reckoning n1 was 5.0 s later than n9: 15.4 s; 4.1 s of it for others there."
+    said = "By the extender's figures n1 was 5.0 s later than n9: 15.4 s; 4.1 s of it for others there."
     assert said in causes([told])
     assert "--explain" not in words(section(made([told]), "misses"))
     assert "--explain" in words(section(made([slow]), "misses"))

@@ -19,6 +19,6 @@ def autoscalers(observed: Observed) -> Iterator[Finding]:
             field="spec.containers[0].resources.limits[foretide.dev/task]" if is_external else "spec.schedulingGates",
             message="no node of its groups has this resource, so it adds none for tasks that request it"
             if is_external
-            else "tasks behind the gate do not count for it: it adds nodes for those alone that the plan has let go",
+            else "it does not see tasks behind the gate: it adds nodes only for those whose gate is open",
             remedy=f"{LIMITS} (External scheduler mode; Autoscalers)",
         )

@@ -29,7 +29,7 @@ def calls(observed: Observed) -> Iterator[Finding]:
             reason="ExtenderUnreachable",
             object=f"Deployment {observed.namespace}/{observed.expected()[1]}",
             field="spec.template.spec.containers[extender]",
-            message="no extender is running: the scheduler goes on without it, and tasks are placed unpredicted",
+            message="no extender is running: the scheduler places tasks without it and without predictions",
             remedy=f"kubectl -n {observed.namespace} get pods",
         )
         return
@@ -62,7 +62,7 @@ def _one(observed: Observed, extender: Extender) -> Iterator[Finding]:
                 object=where,
                 field=f"foretide_extender_watch_age_seconds{{resource={dict(key).get('resource', '')}}}",
                 value=f"{age_seconds:.0f}",
-                message="it has heard nothing from the API server for so many seconds, and decides by what it saw then",
+                message="it has received nothing from the API server for so many seconds, and decides on old data",
                 remedy=logs,
             )
     if extender.total("foretide_extender_errors_total"):
@@ -94,7 +94,7 @@ def _open(where: str, extender: Extender, logs: str) -> Iterator[Finding]:
         object=where,
         field="foretide_extender_fail_open_total",
         value=f"{opened:.0f}, mostly {reason}",
-        message=f"of {answered:.0f} filter calls so many were answered without a decision",
+        message=f"so many of {answered:.0f} filter calls were answered without a decision",
         remedy=f"docs/scheduling.md#failing-open; {logs}",
     )
 
@@ -122,7 +122,7 @@ def _certificates(observed: Observed, where: str, extender: Extender) -> Iterato
             object=where,
             field="foretide_extender_certificate_reload_failed",
             value="1",
-            message="the renewed certificates cannot be used; those from before stay in force",
+            message="the renewed certificates cannot be used; the previous ones stay in use",
             remedy=f"kubectl -n {observed.namespace} logs {extender.pod} -c extender; {_FILE}",
         )
 
@@ -148,7 +148,7 @@ def _asked(observed: Observed, extenders: Sequence[Extender]) -> Iterator[Findin
     strangers = sum(each.total("foretide_extender_connections_given_up_total") for each in extenders)
     if observed.mode == "external":
         cause = (
-            f"{strangers:.0f} connections were given up: the scheduler's certificate is not of ca.crt, or it has none"
+            f"{strangers:.0f} connections were closed: the scheduler has no certificate, or one not signed by ca.crt"
             if strangers
             else "the cluster's scheduler has no entry for the extender, or cannot reach its Service"
         )

@@ -66,7 +66,7 @@ def _labels(observed: Observed) -> Iterator[Finding]:
                     object=f"Node {name}",
                     field=f"metadata.labels[{key}]",
                     value=labels[key],
-                    message=f"this label says nothing to Foretide; the class of a node stands in {LABEL_NODE_CLASS}",
+                    message=f"Foretide ignores this label; the label for a node's class is {LABEL_NODE_CLASS}",
                     remedy=f"kubectl label node {name} {LABEL_NODE_CLASS}={labels[key] or 'CLASS'} {key}-",
                 )
         value = labels.get(LABEL_NODE_CLASS)
@@ -77,7 +77,7 @@ def _labels(observed: Observed) -> Iterator[Finding]:
                 object=f"Node {name}",
                 field=f"metadata.labels[{LABEL_NODE_CLASS}]",
                 value=value,
-                message="this can be no name of a NodeClass: lower-case letters, digits, '-' and '.' are",
+                message="this cannot be the name of a NodeClass: use lower-case letters, digits, '-' and '.'",
                 remedy=f"kubectl label --overwrite node {name} {LABEL_NODE_CLASS}={_as_name(value)}",
             )
 
@@ -203,7 +203,7 @@ def _unprofiled(observed: Observed, members: dict[str, list[Object]]) -> Iterato
             for each in (() if workload.status.profiles is None else workload.status.profiles.classes)
             if each.node_class == name
         ]
-        why = Counter(told).most_common(1)[0][0] if told else "nothing is said of it yet"
+        why = Counter(told).most_common(1)[0][0] if told else "its status says nothing yet"
         yield Finding(
             severity="Note",
             reason="ClassUnprofiled",

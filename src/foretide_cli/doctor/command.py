@@ -20,19 +20,19 @@ _TONES: Final[dict[Severity, type[str]]] = {"Error": Wrong, "Warning": Doubtful,
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the command."""
     words = (
-        "Tell what is wrong with an installation, and how each fault is mended; nothing is changed. "
-        "docs/cli.md says what is checked, and the rights that it takes."
+        "Check an installation, and name the remedy for each fault; nothing is changed. "
+        "docs/cli.md says what is checked, and the rights needed."
     )
     command = commands.add_parser(
         "doctor",
-        help="what is wrong, and how it is mended",
+        help="what is wrong with an installation, and the remedy",
         description=words,
         epilog="Exit status 1 with an error or a warning, 0 without.",
     )
-    command.add_argument("-n", "--namespace", metavar="NS", help="yours, if you may not read all; default: as kubectl")
-    command.add_argument(
-        "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
-    )
+    words = "your namespace, if you may not read all; default: as kubectl"
+    command.add_argument("-n", "--namespace", metavar="NS", help=words)
+    words = "namespace of Foretide; default: foretide-system"
+    command.add_argument("--system-namespace", default="foretide-system", metavar="NS", help=words)
     add_output(command)
 
 
@@ -45,7 +45,7 @@ def doctor(
     clock: Callable[[], float],
     show: Show,
 ) -> int:
-    """Print what is wrong, and how it is mended; 1 if anything is, 0 if nothing of what could be checked.
+    """Print what is wrong, and the remedy; 1 if anything is, 0 if nothing of what could be checked.
 
     ``namespace`` is looked at where all may not be; ``system_namespace`` is where Foretide is if it is found in no
     other alone. ApiError where the API server is out of reach.
@@ -63,7 +63,7 @@ def told(diagnosis: Diagnosis) -> list[Part]:
     ]
     parts += [_finding(finding) for each in diagnosis.checks for finding in each.findings]
     if diagnosis.missing_rights:
-        head = "rights that you lack, for want of which not all was checked (docs/cli.md):"
+        head = "rights that you lack, so that not all was checked (docs/cli.md):"
         parts.append((head, *(f"  {each}" for each in diagnosis.missing_rights)))
     return parts
 
@@ -89,4 +89,4 @@ def _outcome(checked: Checked) -> str:
 def _finding(finding: Finding) -> tuple[str, ...]:
     where = f": {finding.field} = {finding.value}" if finding.value else f": {finding.field}" if finding.field else ""
     head = f"{finding.severity} {finding.reason}: {finding.object}{where}"
-    return _TONES[finding.severity](head), f"  {finding.message}", f"  mend: {finding.remedy}"
+    return _TONES[finding.severity](head), f"  {finding.message}", f"  remedy: {finding.remedy}"

@@ -46,7 +46,7 @@ def path_of(item: Object) -> str:
 
 def besides(count: int, what: str) -> str:
     """Words for ``count`` others of the same, to stand at the end of a message; empty for none."""
-    return f"; {count} more {what}{'' if count == 1 else 's'} the same" if count else ""
+    return f"; the same for {count} more {what}{'' if count == 1 else 's'}" if count else ""
 
 
 def one_line(text: object) -> str:

@@ -23,7 +23,7 @@ def definitions(observed: Observed) -> Iterator[Finding]:
                 severity="Error",
                 reason="DefinitionMissing",
                 object=name,
-                message="this kind of Foretide's is not defined in the cluster",
+                message="this kind of Foretide is not defined in the cluster",
                 remedy="helm upgrade with --set crds.enabled=true, or: kubectl apply --server-side -f crds/",
             )
         else:
@@ -47,7 +47,7 @@ def installation(observed: Observed) -> Iterator[Finding]:
             severity="Error",
             reason="NotInstalled",
             object=f"Namespace {observed.namespace}",
-            message="no Deployment of Foretide is there, nor in any other namespace that may be read",
+            message="it has no Deployment of Foretide, nor has any other namespace that you may read",
             remedy=f"helm install foretide {CHART} --namespace {observed.namespace} --create-namespace ({INSTALL})",
         )
         return
@@ -77,8 +77,8 @@ def _gone(observed: Observed) -> Iterator[Finding]:
             object=f"Deployment {observed.namespace}/{OPERATOR}",
             field="watchNamespaces",
             value=namespace,
-            message="it is watched, and gone or being deleted: all goes on in the others, and the next upgrade fails",
-            remedy=f"{observed.upgrade_command} --set 'watchNamespaces={{{left}}}', or make it again before",
+            message="it is watched, and gone or being deleted: the others go on working, but the next upgrade fails",
+            remedy=f"{observed.upgrade_command} --set 'watchNamespaces={{{left}}}', or create it again first",
         )
 
 

@@ -11,7 +11,7 @@ from foretide_cli.tables import some
 
 _FOR: dict[str, tuple[str, str]] = {
     "aiworkloads.foretide.dev": ("make AIWorkloads", "kubectl create rolebinding NAME --clusterrole=edit --user=USER"),
-    "pods": ("open gates by `foretide release`", "kubectl create rolebinding NAME --clusterrole=edit --user=USER"),
+    "pods": ("open gates with `foretide release`", "kubectl create rolebinding NAME --clusterrole=edit --user=USER"),
     "serviceaccounts/token": ("use `foretide explain`", "docs/explain.md#who-may-see-it"),
 }
 """What who asks would need a right for, and how it is given."""

@@ -84,12 +84,12 @@ def _told_of_stranded(observed: Observed, stranded: Mapping[str, Sequence[Object
     wanted = SCHEDULER_NAME if observed.mode == "secondary" else DEFAULT_SCHEDULER
     for name, pods in stranded.items():
         if name not in {wanted, SCHEDULER_NAME}:
-            message, mend = "no scheduler of this name looks at it", f"make it anew with schedulerName: {wanted}"
+            message, mend = "no such scheduler has tried to place it", f"recreate it with schedulerName: {wanted}"
         elif _is_scheduler_gone(observed) and name == SCHEDULER_NAME:
             message, mend = "its scheduler is not installed", f"install Foretide again ({INSTALL}#upgrade-uninstall)"
         else:
             namespace = observed.namespace if name == SCHEDULER_NAME else "kube-system"
-            message, mend = "its scheduler does not look at it", f"kubectl -n {namespace} get pods"
+            message, mend = "its scheduler has not tried to place it", f"kubectl -n {namespace} get pods"
         yield _of_many(
             pods,
             severity="Error",
@@ -131,7 +131,7 @@ def _unschedulable(observed: Observed, waiting: Sequence[Object]) -> Iterator[Fi
             reason="Unschedulable",
             field="status.conditions[PodScheduled]",
             value=one_line(condition_of(long[0], "PodScheduled").get("message", "")),
-            message="no node takes it, for five minutes and more",
+            message="no node has accepted it for five minutes or more",
             remedy=f"kubectl -n {long[0]['metadata']['namespace']} describe pod {long[0]['metadata']['name']}",
         )
 
@@ -151,9 +151,9 @@ def _gated(observed: Observed) -> Iterator[Finding]:
         reason="GateWithoutPlanner",
         field="spec.schedulingGates",
         value=GATE_PLAN,
-        message="it waits for the plan, and no planner is at work; "
+        message="it waits for the plan, and no planner is running; "
         + ("the operator opens gates in its place" if is_guarded else "nobody opens its gate"),
-        remedy=f"kubectl -n {observed.namespace} logs deployment/{OPERATOR} -c planner --previous, or let them go: "
+        remedy=f"kubectl -n {observed.namespace} logs deployment/{OPERATOR} -c planner --previous, or open the gates: "
         "foretide release --all-namespaces",
     )
 
@@ -181,7 +181,7 @@ def _past_us(observed: Observed, stranded: Collection[str]) -> Iterator[Finding]
             reason="LabelMissing",
             field=f"metadata.labels[{LABEL_WORKLOAD}]",
             value="(none)",
-            message="its scheduler asks the extender, which does not know what it is: all nodes count alike",
+            message="its scheduler asks the extender, which does not know what it runs: all nodes score the same",
             remedy=f"give its template the label {LABEL_WORKLOAD}: NAME of an AIWorkload (docs/kinds.md#aiworkload)",
         )
     if observed.workloads is None or AIWORKLOADS.plural in observed.partly or observed.unreadable:
@@ -211,8 +211,8 @@ def _unasked(observed: Observed, pods: Sequence[Object]) -> Iterator[Finding]:
             reason="NotPlacedByPrediction",
             field=f"spec.containers[0].resources.limits[{RESOURCE_TASK}]" if is_external else "spec.schedulerName",
             value="(none)" if is_external else name[0],
-            message="it carries a workload's label, and the scheduler that places it asks no extender about it",
-            remedy=f"give its template {wanted} (docs/kinds.md#aiworkload), or take the label {LABEL_WORKLOAD} away",
+            message="it has a workload's label, but the scheduler that places it does not ask the extender",
+            remedy=f"set {wanted} in its template (docs/kinds.md#aiworkload), or remove the label {LABEL_WORKLOAD}",
         )
 
 
@@ -228,7 +228,7 @@ def _unreadable_inferences(live: Sequence[Object]) -> Iterator[Finding]:
             reason="InferencesUnreadable",
             field=f"metadata.annotations[{ANNOTATION_INFERENCES}]",
             value=one_line(pod["metadata"]["annotations"][ANNOTATION_INFERENCES]),
-            message="it cannot be read, and spec.inferences of the AIWorkload is taken",
+            message="it cannot be parsed, so spec.inferences of the AIWorkload is used",
             remedy=one_line(problem),
         )
 

@@ -53,7 +53,7 @@ def image_trouble(pod: Object, container: Object) -> Trouble | None:
     if "@sha256:" in image:
         message = f"no image of this digest can be pulled ({waiting['reason']}): {said}"
         return Trouble(
-            "ImageDigestMissing", field, image, message, f"give the digest that the registry has: {_look(pod)}"
+            "ImageDigestMissing", field, image, message, f"set the digest that the registry has: {_look(pod)}"
         )
     message = f"the image cannot be pulled ({waiting['reason']}): {said}"
     return Trouble(
@@ -74,7 +74,7 @@ def _crash(pod: Object, container: Object) -> Trouble | None:
     ended = (container.get("lastState") or {}).get("terminated") or {}
     why = f"{ended.get('reason', 'Error')}, exit status {ended.get('exitCode', '?')}"
     times = container.get("restartCount", 0)
-    message = f"container {container['name']} was started {times} times and ends again ({why})"
+    message = f"container {container['name']} was restarted {times} times and keeps ending ({why})"
     remedy = f"{_logs(pod, container['name'])} --previous"
     return Trouble("Crashing", f"status.containerStatuses[{container['name']}]", "CrashLoopBackOff", message, remedy)
 
@@ -82,7 +82,7 @@ def _crash(pod: Object, container: Object) -> Trouble | None:
 def _unbound(pod: Object, scheduled: Object) -> Trouble:
     scheduler = pod["spec"].get("schedulerName", "")
     if not scheduled:
-        message = "no scheduler has looked at it"
+        message = "no scheduler has tried to place it"
         return Trouble("NotScheduled", "spec.schedulerName", scheduler, message, "kubectl -n kube-system get pods")
     message = f"it has no node: {one_line(scheduled.get('message', ''))}"
     return Trouble("Unschedulable", "status.conditions[PodScheduled]", "False", message, _look(pod))
@@ -98,7 +98,7 @@ def _starting(pod: Object, waiting: Object | None) -> Trouble:
         if field in volume
     ]
     wants = f"; it needs {', '.join(needed)}" if needed else ""
-    message = f"container {name or '(all)'} does not begin{wants}"
+    message = f"container {name or '(all)'} does not start{wants}"
     return Trouble("NotStarted", "status.containerStatuses", node or "(none)", message, _look(pod))
 
 

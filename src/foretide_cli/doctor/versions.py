@@ -47,7 +47,7 @@ def _kubernetes(observed: Observed) -> Iterator[Finding]:
     elif version not in TESTED_KUBERNETES and observed.mode in {None, "secondary"}:
         is_allowed = _ALLOWED in ((observed.deployment(SCHEDULER) or {}).get("metadata", {}).get("annotations") or {})
         tested = ", ".join(_words(each) for each in TESTED_KUBERNETES)
-        told = "was told to go on" if is_allowed else "refuses others unless told"
+        told = "was set to allow others" if is_allowed else "refuses others by default"
         yield Finding(
             severity="Note" if is_allowed else "Warning",
             reason="KubernetesUntested",
@@ -80,7 +80,7 @@ def _scheduler(observed: Observed) -> Iterator[Finding]:
         object=named("Deployment", deployment),
         field=f"spec.template.spec.containers[{_SCHEDULER_CONTAINER}].image",
         value=image,
-        message=f"a scheduler of {_words(own)} beside an API server of {_words(cluster)} {message}",
+        message=f"a scheduler of {_words(own)} with an API server of {_words(cluster)} {message}",
         remedy=f"{observed.upgrade_command} --set scheduler.image.tag={tag}{unpinned}",
     )
 
@@ -94,7 +94,7 @@ def _command(observed: Observed) -> Iterator[Finding]:
             object="Command foretide",
             field="version",
             value=observed.cli_version,
-            message=f"Foretide {installed} is installed: what this command checks and reads is of another version",
+            message=f"Foretide {installed} is installed, and this command is of another version: its checks may differ",
             remedy=f"pip install '.[kube]' in the checkout of {installed}, or: {observed.upgrade_command}",
         )
 
@@ -146,7 +146,7 @@ def _digests(observed: Observed) -> Iterator[Finding]:
                 object=max(found.values()),
                 field="status.containerStatuses.imageID",
                 value=some(sorted(found)),
-                message=f"{image} runs as {len(found)} different builds: the tag was pushed anew",
+                message=f"{image} runs as {len(found)} different builds: the tag was pushed again",
                 remedy=f"kubectl -n {observed.namespace} rollout restart deployment {' '.join(observed.expected())}",
             )
 

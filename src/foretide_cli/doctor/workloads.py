@@ -19,13 +19,13 @@ _REMEDIES: Final[dict[str, str]] = {
     "InputRefused": "give the shape that the model takes, in another AIWorkload: spec.input cannot change",
     "PrecisionUnsupported": "docs/profiling.md#precision",
     "ImageMissing": "docs/install.md#what-it-needs; pull secrets are those of the account default of its namespace",
-    "VolumeUnavailable": "kubectl -n {namespace} get pvc,configmap; spec.model.file.volume names what is not there",
+    "VolumeUnavailable": "kubectl -n {namespace} get pvc,configmap; spec.model.file.volume names a missing one",
     "QuotaExceeded": "kubectl -n {namespace} describe resourcequota",
     "PodRefused": "kubectl -n {namespace} get events --field-selector type=Warning",
     "Unschedulable": "kubectl -n {namespace} get pods; kubectl describe nodes",
     "NoNodeClass": "kubectl get nclass --show-labels; correct spec.nodeClassSelector",
     "NoNodes": "label nodes of these classes: docs/kinds.md#nodeclass",
-    "TooLargeForEveryNode": "lower spec.resources.limits: kubectl describe nodes tells what they have",
+    "TooLargeForEveryNode": "lower spec.resources.limits: kubectl describe nodes shows what they have",
     "MemoryLimitTooSmall": "kubectl -n {namespace} edit aiw {name}: raise spec.resources.limits.memory",
     "OOMKilled": "kubectl -n {namespace} edit aiw {name}: raise spec.resources.limits.memory",
     "DeadlineUnmeetable": "kubectl -n {namespace} edit aiw {name}: raise spec.objective.deadlineMilliseconds",
@@ -60,7 +60,7 @@ def workloads(observed: Observed) -> Iterator[Finding]:
             reason="Unreadable",
             object=name,
             field="",
-            message=f"it is not of its kind's form, and left out by all parts: {one_line(problem)}",
+            message=f"it does not match its kind's schema, and all parts ignore it: {one_line(problem)}",
             remedy="kubectl explain aiworkload.spec --recursive; docs/kinds.md",
         )
     for workload in observed.workloads or ():
@@ -108,9 +108,9 @@ def _unwatched(observed: Observed, workload: AIWorkload) -> Finding:
         object=f"AIWorkload {namespace}/{workload.metadata.name}",
         field="metadata.namespace",
         value=namespace,
-        message=f"Foretide watches {', '.join(observed.watched)} and nothing else: nobody sees it",
+        message=f"Foretide watches {', '.join(observed.watched)} and nothing else, so nothing handles it",
         remedy=f"{observed.upgrade_command} --set 'watchNamespaces={{{','.join((*observed.watched, namespace))}}}', "
-        "or make it in one of these",
+        "or create it in one of these",
     )
 
 
@@ -125,6 +125,6 @@ def _unseen(observed: Observed, workload: AIWorkload) -> Iterator[Finding]:
         object=f"AIWorkload {workload.metadata.namespace}/{workload.metadata.name}",
         field="status.conditions",
         value="(none)",
-        message=f"the operator has not looked at it in {observed.now_seconds - created:.0f} s",
+        message=f"the operator has not reconciled it in {observed.now_seconds - created:.0f} s",
         remedy=f"kubectl -n {observed.namespace} logs deployment/{OPERATOR} -c operator",
     )

@@ -31,39 +31,41 @@ DEFAULT_PAGE: Final = "foretide-report.html"
 def add_parsers(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the three commands."""
     words = (
-        "Write one HTML page, which asks no network for anything: where workloads run fastest, how well that was "
-        "foretold, what is known of the worst misses. docs/report.md says how to read it."
+        "Write one HTML page that needs no network: where workloads run fastest, how good predictions were, what is "
+        "known of the worst misses. docs/report.md says how to read it."
     )
-    report = commands.add_parser("report", help="a page on how well all is foretold", description=words)
+    report = commands.add_parser("report", help="an HTML page on how good predictions are", description=words)
     report.add_argument(
         "file", nargs="?", default=DEFAULT_PAGE, metavar="FILE", help=f"- for stdout; default: {DEFAULT_PAGE}"
     )
-    report.add_argument("--from", dest="saved", type=Path, metavar="EXPORT", help="of what foretide export saved")
-    words = "Save what the report needs of the cluster, as one JSON document. docs/report.md describes it."
-    export = commands.add_parser("export", help="save what the report needs", description=words)
+    words = "read a file of foretide export instead of the cluster"
+    report.add_argument("--from", dest="saved", type=Path, metavar="EXPORT", help=words)
+    words = "Save the data of the cluster that the report needs, as one JSON document. docs/report.md describes it."
+    export = commands.add_parser("export", help="save the data that the report needs", description=words)
     export.add_argument("file", metavar="FILE", help="- for stdout")
     export.set_defaults(saved=None)
     for command in (report, export):
-        command.add_argument("-n", "--namespace", metavar="NS", help="this one alone; default: all that may be read")
+        words = "this namespace only; default: all that you may read"
+        command.add_argument("-n", "--namespace", metavar="NS", help=words)
         command.add_argument("--explain", action="store_true", help="ask the extender about the worst misses")
-        command.add_argument(
-            "--system-namespace", default="foretide-system", metavar="NS", help="Foretide's; default: foretide-system"
-        )
+        words = "namespace of Foretide; default: foretide-system"
+        command.add_argument("--system-namespace", default="foretide-system", metavar="NS", help=words)
 
     words = (
-        "Make the WorkloadProfiles of an export in this cluster, where the same AIWorkloads are, and node classes are "
-        "the same hardware by their probes. docs/report.md says when they are believed."
+        "Create the WorkloadProfiles of an export in this cluster, where the same AIWorkloads exist and node classes "
+        "have the same hardware by their probes. docs/report.md has the conditions."
     )
     given = commands.add_parser(
         "import",
-        help="take over measurements of another cluster",
+        help="import measurements from another cluster",
         description=words,
-        epilog="Exit status 0 also if all was left out, 1 if the API server refused one.",
+        epilog="Exit status 0 even if all were left out, 1 if the API server refused one.",
     )
-    given.add_argument("saved", type=Path, metavar="FILE", help="what foretide export saved")
-    given.add_argument("-n", "--namespace", metavar="NS", help="profiles of this namespace alone")
-    given.add_argument("--trust-names", action="store_true", help="classes of one name are the same hardware, unproven")
-    given.add_argument("--dry-run", action="store_true", help="say what would be imported, and import nothing")
+    given.add_argument("saved", type=Path, metavar="FILE", help="file of foretide export")
+    given.add_argument("-n", "--namespace", metavar="NS", help="profiles of this namespace only")
+    words = "take classes of the same name for the same hardware, without comparing probes"
+    given.add_argument("--trust-names", action="store_true", help=words)
+    given.add_argument("--dry-run", action="store_true", help="show what would be imported, and import nothing")
 
 
 def of_cluster(client: KubeClient, options: argparse.Namespace, terminal: Terminal) -> int:
@@ -81,7 +83,7 @@ def of_cluster(client: KubeClient, options: argparse.Namespace, terminal: Termin
         progress=terminal.progress,
     )
     if export.missing:
-        terminal.complain(f"not all could be read, for want of the rights to {'; '.join(export.missing)}")
+        terminal.complain(f"not all could be read: missing rights to {'; '.join(export.missing)}")
         if not (export.workloads or export.profiles or export.tasks or export.node_classes):
             return 1
     if options.explain:

@@ -109,5 +109,5 @@ def read(path: Path) -> Export:
         problem, _, where = str(error).partition(" - at `")
         raise ExportError(f"{path}: {where.rstrip('`').removeprefix('$.') or 'the document'}: {problem}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ExportError(f"{path}: no JSON document: {error}") from error
+        raise ExportError(f"{path}: not a JSON document: {error}") from error
     return export

@@ -120,9 +120,9 @@ def _why_not(profile: WorkloadProfile, there: _There, here: Mapping[str, NodeCla
     if workload is None:
         return "there is no AIWorkload of that name; apply it first"
     if workload_key(workload.spec) != spec.workload.key:
-        return "the AIWorkload of that name does other work (model, input, precision, batch size or CPU limit)"
+        return "the AIWorkload of that name differs in model, input, precision, batch size or CPU limit"
     if _pair(profile) in there.measured:
-        return "it is measured there already"
+        return "it has already been measured there"
     if spec.node_class not in there.classes:
         return "there is no node class of that name"
     status = there.classes[spec.node_class].status
@@ -136,9 +136,9 @@ def _other_hardware(made: NodeClass | None, after: Probe | None) -> str:
     before = None if made is None else made.status.probe
     if before is None or after is None:
         where = "there" if after is None else "where it was measured"
-        return f"the class was not probed {where}, so that nobody knows whether it is the same hardware (--trust-names)"
+        return f"the class was not probed {where}, so whether it is the same hardware is not known (--trust-names)"
     differs = change(before, after)
-    return f"the class is other hardware there: {differs}" if differs else ""
+    return f"the class is different hardware there: {differs}" if differs else ""
 
 
 def _given(profile: WorkloadProfile, export: Export, there: _There) -> Object:

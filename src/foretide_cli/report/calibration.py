@@ -21,17 +21,17 @@ def calibration(rows: Sequence[Compared]) -> Markup:
     """The section."""
     title = "Calibration"
     if not rows:
-        how = "It needs tasks that were held against a prediction, as above; some twenty say something, a hundred much."
+        how = "It needs tasks that were compared with a prediction, as above: twenty for an idea, a hundred to be sure."
         return section("calibration", title, absent("Nothing to judge yet.", how))
     return section(
         "calibration",
         title,
         tag(
             "p",
-            "Of a time that 90 % of tasks are told to keep to, 90 % should: then the points lie on the line. Where all "
-            "lie above it times are told too long, where all lie below it too short. Points that rise more steeply "
-            "than the line say that intervals are wide, less steeply that they are narrow. Upright lines show what so "
-            "few tasks can tell.",
+            "To a time that 90 % of tasks are predicted to keep to, 90 % should: then the points lie on the line. "
+            "Where all lie above it, predicted times are too long; where all lie below it, too short. Points that rise "
+            "more steeply than the line mean that intervals are too wide, less steeply that they are too narrow. "
+            "Vertical lines show how far chance could move a point.",
         ),
         tag("p", tag("strong", _verdict(rows))),
         tag(
@@ -49,7 +49,7 @@ def _verdict(rows: Sequence[Compared]) -> str:
     if len(rows) < FEW:
         return f"{said}: too few to judge by."
     if found.is_as_told:
-        return f"{said}: as told."
+        return f"{said}: as predicted."
     return f"{said}: intervals are too {'narrow' if found.share < 0.9 else 'wide'}."
 
 
@@ -62,8 +62,8 @@ def _diagram(rows: Sequence[Compared]) -> Markup:
             tag("line", class_="interval", x1=x, x2=x, y1=_down(found.upper), y2=_down(found.lower)),
             tag("circle", class_="level", cx=x, cy=_down(found.share), r="4.5"),
         ]
-    said = "; ".join(f"told {level} %, kept {percent(kept(rows, level).share)}" for level in LEVELS)
-    return plot(_SHARES, _SHARES, marks, x_words="told →", y_words="↑ kept to it", label=said)
+    said = "; ".join(f"predicted {level} %, kept {percent(kept(rows, level).share)}" for level in LEVELS)
+    return plot(_SHARES, _SHARES, marks, x_words="predicted →", y_words="↑ kept to it", label=said)
 
 
 def _down(share: float) -> str:
@@ -74,7 +74,7 @@ def _table(rows: Sequence[Compared]) -> Markup:
     columns: Columns = [
         ("source", NAME),
         ("tasks", FIGURES),
-        *((f"told {level}\u00a0%", FIGURES) for level in LEVELS),
+        *((f"predicted {level}\u00a0%", FIGURES) for level in LEVELS),
         ("in 90 % interval", FIGURES),
     ]
     groups: list[tuple[Child, Sequence[Compared]]] = [
@@ -86,7 +86,7 @@ def _table(rows: Sequence[Compared]) -> Markup:
         (name, f"{len(found):,}", *(_said(kept(found, level)) for level in LEVELS), _said(inside(found)))
         for name, found in groups
     ]
-    caption = "Share of tasks that kept to what was told, by source; below it what so few tasks can tell"
+    caption = "Share of tasks that kept to the predicted time, by source; below it how far chance could move it"
     return table(caption, columns, made)
 
 

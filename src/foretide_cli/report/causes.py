@@ -67,15 +67,15 @@ class Causes:
         match row.source:
             case "Measured":
                 if profile is None or _is_later(profile, row.task):
-                    return f"Told by a profile of the workload on {name} that is there no more."
-                return f"Told by the workload's own profile on {name} {moment(profile.spec.measured_time)}."
+                    return f"Predicted by a profile of the workload on {name} that no longer exists."
+                return f"Predicted by the workload's own profile on {name} of {moment(profile.spec.measured_time)}."
             case "Learned":
                 known = self._errors.get(name)
                 error = f", whose median error there is {permille(known.error_permille)}" if known is not None else ""
                 since = " It has been measured since." if profile is not None else ""
-                return f"Not measured on {name} then: told by model {row.model_version}{error}.{since}"
+                return f"Not measured on {name} then: predicted by model {row.model_version}{error}.{since}"
             case "Fallback":
-                return f"A guess: it was neither measured on {name} then nor told by a model, or its CPU limit differs."
+                return f"A guess: neither measured on {name} then nor predicted by a model, or its CPU limit differs."
 
     def _unstable(self, row: Compared) -> str:
         profile = self._profiles.get(_pair(row.task)) if row.source == "Measured" else None
@@ -95,14 +95,14 @@ class Causes:
         version = self._versions.get(row.model_version)
         if version is None or version.state not in {"RolledBack", "Rejected"}:
             return ""
-        return f"Model {version.version} was taken back since: {version.reason}."
+        return f"Model {version.version} was rolled back since: {version.reason}."
 
     def _neighbours(self, task: Task) -> str:
         shares = [share for each in self._on_node[task.node] if (share := _shared(task, each)) >= LEAST_SHARED]
         if not shares:
             return ""
         longest = f"{'one ' if len(shares) > 1 else ''}for {percent(max(shares))} of its time"
-        return f"Beside it on {task.node} ran {count(len(shares), 'other task')}, {longest}."
+        return f"{count(len(shares), 'other task')} ran beside it on {task.node}, {longest}."
 
     def _like(self, row: Compared) -> str:
         ratios = list(self._ratios[_pair(row.task)])
@@ -112,7 +112,8 @@ class Causes:
             return ""
         middle = median(ratios)
         alone = "it stands alone" if 1 / STANDS_ALONE < middle < STANDS_ALONE else "it is not alone"
-        return f"{count(len(ratios), 'other task')} {where} took {times(middle)} what was told, in the median: {alone}."
+        others = count(len(ratios), "other task")
+        return f"{others} {where} took {times(middle)} what was predicted, in the median: {alone}."
 
 
 def _is_later(profile: WorkloadProfile, task: Task) -> bool:
@@ -143,7 +144,7 @@ def _startup(row: Compared) -> str:
     if took < LATE_STARTUP * told or took < told + 1.0:
         return ""
     pulled = f", {duration(pull)} of it for images" if pull else ""
-    return f"It started late as well: in {duration(took)}, told were {duration(told)}{pulled}."
+    return f"It started late as well: in {duration(took)}, predicted {duration(told)}{pulled}."
 
 
 def _elsewhere(task: Task) -> str:
@@ -162,8 +163,8 @@ def _decided(task: Task) -> str:
     shared = f"; {duration(others)} of it for others there" if others > 0.0 else ""
     placed = told.placed
     if placed is None or placed.completion_seconds is None or placed.regret_seconds is None:
-        return f"By the extender's reckoning nothing was told of {task.node} ({told.as_of})."
+        return f"The extender had no figures for {task.node} ({told.as_of})."
     if placed.regret_seconds <= 0.0 or placed.best_node is None:
-        return f"By the extender's reckoning {task.node} was the best: {duration(placed.completion_seconds)}{shared}."
+        return f"By the extender's figures {task.node} was the best: {duration(placed.completion_seconds)}{shared}."
     later = f"{duration(placed.regret_seconds)} later than {placed.best_node}"
-    return f"By the extender's reckoning {task.node} was {later}: {duration(placed.completion_seconds)}{shared}."
+    return f"By the extender's figures {task.node} was {later}: {duration(placed.completion_seconds)}{shared}."

@@ -22,8 +22,8 @@ def counted(export: Export) -> Markup | None:
         ("mean completion", FIGURES),
         ("actual over predicted", FIGURES),
     ]
-    caption = "Counted by the operator since each workload was made, tasks included whose Pods are gone"
-    return behind("Counted since each workload was made", table(caption, columns, made))
+    caption = "Counted by the operator since each workload was created, including tasks whose Pods are gone"
+    return behind("Counted since each workload was created", table(caption, columns, made))
 
 
 def _rows(workload: AIWorkload) -> list[Sequence[Child]]:

@@ -16,7 +16,7 @@ from foretide_cli.report.words import count, duration, moment_of, percent, signe
 
 MOST_POINTS: Final = 2_000
 MOST_ROWS: Final = 300
-_OTHERS: Final = " Of tasks without our runner the completion is compared."
+_OTHERS: Final = " For tasks without Foretide's runner, completion is compared."
 _FACTOR: Final = 2.0
 _RATIOS: Final = Log(0.25, 4.0, times, marks=((0.5, "½ ×"), (1.0, "1 ×"), (2.0, "2 ×")))
 
@@ -32,8 +32,8 @@ def errors(export: Export, rows: Sequence[Compared]) -> Markup:
         title,
         tag(
             "p",
-            "Each point is one task that ended: what was told of its work when it was placed, and what it took. On the "
-            "line both are equal; above it tasks took longer. Dashed is twice as long, and half.",
+            "Each point is one task that ended: the time predicted for its work when it was placed, and the time it "
+            "took. On the line both are equal; above it tasks took longer. Dashed lines: twice as long, and half.",
             None if all(row.is_work for row in rows) else _OTHERS,
         ),
         tag(
@@ -50,9 +50,7 @@ def errors(export: Export, rows: Sequence[Compared]) -> Markup:
 def no_tasks(export: Export) -> Markup:
     """Words where no task was held against a prediction."""
     if any("pods" in each for each in export.missing):
-        return absent(
-            "Pods could not be read.", "Ended tasks are Pods; the rights that are missing are named at the end."
-        )
+        return absent("Pods could not be read.", "Ended tasks are Pods; missing rights are listed at the end.")
     failed = sum(task.ending == "Failed" for task in export.tasks)
     ended = f" {count(len(export.tasks), 'task')} ended, {failed:,} of them failed." if export.tasks else ""
     how: list[Child] = [
@@ -60,7 +58,7 @@ def no_tasks(export: Export) -> Markup:
         code("run: {mode: Job}"),
         ", or Pods of your own with the label ",
         code("foretide.dev/workload"),
-        ". A report tells of tasks whose Pods are still there: those of run Jobs stay for an hour.",
+        ". A report covers tasks whose Pods still exist: those of run Jobs stay for an hour.",
     ]
     return absent("No task that was predicted has ended.", how)
 
@@ -83,7 +81,7 @@ def _scatter(rows: Sequence[Compared]) -> Markup:
         tag("line", class_="factor", x1=place(shift), y1="100%", x2="100%", y2=place(shift)),
     ]
     points = [dot(row.source, scale.at(row.told), 100 - scale.at(row.took)) for row in rows]
-    told = f"{count(len(rows), 'task')}: predicted against actual seconds; the tables tell the figures"
+    told = f"{count(len(rows), 'task')}: predicted against actual seconds; the tables have the figures"
     return plot(scale, scale, [*lines, *points], x_words="predicted →", y_words="↑ actual", label=told)
 
 
@@ -113,8 +111,8 @@ def _by_class(rows: Sequence[Compared]) -> Markup:
         ),
         tag(
             "p",
-            "WAPE: the sum of all errors over the sum of what tasks took. Bias: how much more was told than they took, "
-            "together. Errors are shares of what a task took.",
+            "WAPE: the sum of all errors over the sum of what tasks took. Bias: how much more was predicted than "
+            "they took, in total. Errors are shares of what a task took.",
             class_="aside",
         ),
     )

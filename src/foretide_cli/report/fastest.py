@@ -148,7 +148,7 @@ def _problem(workload: AIWorkload) -> str:
         found = find_condition(workload.status.conditions, kind)
         if found is not None and found.status != "True":
             return f"{found.reason}: {found.message}"
-    return "the operator has not looked at it yet"
+    return "the operator has not reconciled it yet"
 
 
 def _why_none(export: Export) -> list[Markup]:
@@ -158,7 +158,7 @@ def _why_none(export: Export) -> list[Markup]:
             *_notes(export, 0),
         ]
     if any("aiworkloads" in each for each in export.missing):
-        return [absent("AIWorkloads could not be read.", "The rights that are missing are named at the end.")]
+        return [absent("AIWorkloads could not be read.", "Missing rights are listed at the end.")]
     return [absent("There is no AIWorkload.", ["Apply one: ", code("kubectl apply -f workload.yaml"), "."])]
 
 

@@ -20,7 +20,7 @@ def misses(export: Export, rows: Sequence[Compared]) -> Markup:
     """The section."""
     title = "Worst misses"
     if not rows:
-        how = "It needs tasks that were held against a prediction, as above."
+        how = "It needs tasks that were compared with a prediction, as above."
         return section("misses", title, absent("Nothing to show yet.", how))
     found = worst(rows, MOST_MISSES)
     beyond = sum(row.outcome != "inside" for row in rows)
@@ -30,9 +30,9 @@ def misses(export: Export, rows: Sequence[Compared]) -> Markup:
     causes = Causes(export, rows)
     is_explained = any(row.task.explanation is not None for row in found)
     asked = [
-        " What the extender keeps of its decisions is not among it: ask with ",
+        " It does not include the decisions that the extender keeps: for these use ",
         code("--explain"),
-        ", or of one Pod with ",
+        ", or for one Pod ",
         code("foretide explain pod"),
         ".",
     ]
@@ -42,8 +42,8 @@ def misses(export: Export, rows: Sequence[Compared]) -> Markup:
         tag(
             "p",
             f"{count(beyond, 'task')} of {len(rows):,} ended outside the interval in which nine of ten were expected. "
-            "Shown are those that were the farthest off as a factor, of each workload on a class the worst, and what "
-            "is known of each; a fact that stands beside a miss need not be its cause.",
+            "Shown are those farthest off as a factor, the worst of each workload on a class, and what is known of "
+            "each; what is shown beside a miss need not be its cause.",
             None if is_explained else asked,
         ),
         tag("ol", [_miss(row, causes.of(row)) for row in found], class_="misses"),
@@ -54,7 +54,7 @@ def misses(export: Export, rows: Sequence[Compared]) -> Markup:
 def _miss(row: Compared, why: Sequence[str]) -> Markup:
     task = row.task
     scale = Log.over([row.lower, row.upper, row.took], tick, least=4.0)
-    label = f"told {span(row.lower, row.upper)}, took {duration(row.took)}"
+    label = f"predicted {span(row.lower, row.upper)}, took {duration(row.took)}"
     picture = strip(
         scale,
         bar(scale.at(row.lower), scale.at(row.upper), "interval"),
@@ -68,8 +68,8 @@ def _miss(row: Compared, why: Sequence[str]) -> Markup:
         tag("h3", foreign(f"{task.namespace}/{task.pod}")),
         tag(
             "p",
-            join(tag("b", times(row.ratio)), " what was told: "),
-            f"{duration(row.took)} {quantity}, told were {duration(row.told)} ({span(row.lower, row.upper)}). ",
+            join(tag("b", times(row.ratio)), " the prediction: "),
+            f"{duration(row.took)} {quantity}, predicted {duration(row.told)} ({span(row.lower, row.upper)}). ",
             join(foreign(task.workload), " on ", foreign(task.node), ", class ", foreign(task.node_class), ", "),
             f"{row.source}, ended {moment_of(task.ended_milliseconds)}.",
         ),

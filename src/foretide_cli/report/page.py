@@ -79,7 +79,7 @@ def _head(export: Export) -> list[Markup]:
     taken = [*of, foreign(where), f", as of {moment(export.taken_time)}"]
     return [
         tag("h1", "Foretide report"),
-        tag("p", "How long inference takes where, and how well that was foretold.", class_="lead"),
+        tag("p", "How long inference takes where, and how good the predictions were.", class_="lead"),
         tag("p", taken, class_="aside"),
     ]
 
@@ -120,12 +120,12 @@ def _figures(export: Export) -> Markup:
 
 
 def _foot(export: Export) -> list[Markup]:
-    parts = [tag("h2", "What this rests on")]
+    parts = [tag("h2", "What this is based on")]
     if export.missing:
         parts.append(
             tag(
                 "p",
-                tag("strong", "Rights that were missing"),
+                tag("strong", "Missing rights"),
                 ", so that the report lacks what they show: ",
                 join([[code(each), ", "] for each in export.missing[:-1]], code(export.missing[-1])),
                 ".",
@@ -138,13 +138,13 @@ def _foot(export: Export) -> list[Markup]:
             "p",
             "Predictions are those published in ",
             code("AIWorkload.status.predictions"),
-            ". Tasks are Pods that ended and are there yet, each held against the prediction written on it. Who makes "
-            "Pods could forge one: it counts for no more than 20 times what its task took. Times are by the API "
+            ". Tasks are Pods that ended and still exist, each compared with the prediction written on it. Those who "
+            "create Pods could forge one: it counts for no more than 20 times what its task took. Times are by the API "
             "server's clock, in UTC.",
         ),
         tag(
             "p",
-            f"Made by foretide {export.version}, from one reading of the cluster. No network is asked for anything.",
+            f"Made by foretide {export.version}, from one reading of the cluster. It loads nothing from the network.",
         ),
     ]
     return parts

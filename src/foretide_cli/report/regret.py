@@ -26,15 +26,15 @@ def regret(export: Export, rows: Sequence[Compared]) -> Markup:
     seconds, share = mean_lost(found)
     said = "Predictions prefer the best class everywhere"
     if seconds > 0.0:
-        said = f"A task loses {duration(seconds)} in the mean, {percent(share)} of what it takes on its best class"
+        said = f"A task loses {duration(seconds)} on average, {percent(share)} of what it takes on its best class"
     return section(
         "regret",
         title,
         tag(
             "p",
-            "What a task loses on the class that predictions prefer, against the class where its like took the least, "
-            "by the medians of what tasks took. Each mark is a class: the disc the best, the ring the preferred one; "
-            "where they agree they are in one place. Waiting for a busy node is no part of it.",
+            "What a task loses on the class that predictions prefer, against the class where similar tasks took the "
+            "least, by the medians of what tasks took. Each mark is a class: the disc is the best, the ring the "
+            "preferred one; where they agree they coincide. Waiting for a busy node is not included.",
         ),
         tag("p", tag("strong", said), f": {count(len(found), 'workload')} with tasks on several classes."),
         _summary(found),

@@ -44,8 +44,8 @@ def versions(export: Export) -> Markup:
         title,
         tag(
             "p",
-            "A bar is the time from a version's training until it was replaced, a cross a version that was turned down "
-            "or taken back. Errors are of data held out of its training.",
+            "A bar is the time from a version's training until it was replaced, a cross a version that was rejected or "
+            "rolled back. Errors are on data held out of its training.",
         ),
         _timeline(newest, export.taken_time),
         _classes(model),
@@ -57,7 +57,7 @@ def _why_none(model: CompletionTimeModel) -> str:
     found = find_condition(model.status.conditions, "Trained")
     least = model.spec.minimum_observations
     said = f"{found.reason}: {found.message}. " if found is not None and found.message else ""
-    return f"{said}It is once there are {least} observations: measurements, and tasks that ended."
+    return f"{said}The first version needs {least} observations: measurements, and tasks that ended."
 
 
 def _timeline(newest: Sequence[Version], taken_time: str) -> Markup:
@@ -111,7 +111,7 @@ def _end(version: Version, taken_time: str) -> float:
 
 
 def _state(version: Version) -> str:
-    words = {"Serving": "serving", "Superseded": "superseded", "Rejected": "turned down", "RolledBack": "taken back"}
+    words = {"Serving": "serving", "Superseded": "superseded", "Rejected": "rejected", "RolledBack": "rolled back"}
     proven = version.state in {"Serving", "Superseded"} and version.proven_time
     return words[version.state] + (", proven" if proven else "")
 
@@ -163,7 +163,7 @@ def _excluded(model: CompletionTimeModel) -> Markup | None:
         (foreign(each.namespace), f"{each.observations:,}{' (all)' if each.whole else ''}", each.reason)
         for each in model.status.excluded
     ]
-    return behind("Observations that were not believed", table("Observations that were not believed", columns, rows))
+    return behind("Observations that were left out", table("Observations that were left out", columns, rows))
 
 
 def _seconds(time: str) -> float:
