@@ -16,7 +16,7 @@ _HEAD: Final = """\
 
 Made from `crds/*.yaml` by `make references`; [kinds](../kinds.md) says what they are for. Group `foretide.dev`, version
 `v1alpha1`. `[]` stands for each entry of a list, `*` for each key of a map. A *fixed* field cannot be changed once the
-object is there. In italics is what the API server answers where a rule is broken. `kubectl explain` shows the same.
+object exists. In italics is what the API server answers where a rule is broken. `kubectl explain` shows the same.
 """
 _UNITS: Final = {"minLength": "characters", "minItems": "entries", "minProperties": "entries"}
 _UNCHANGED: Final = "self == oldSelf"

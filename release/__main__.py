@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m release", description="Build a release into dist/.")
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--cyclonedx", type=Path, help="the program cyclonedx-py, which writes bills of materials")
-    asked.add_argument("--version", type=_number, help="only name this version in every file that tells it")
+    asked.add_argument("--version", type=_number, help="only set this version in every file that has it")
     options = parser.parse_args(arguments)
     if options.version:
         write(options.version)
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
 def _number(text: str) -> str:
     """A version that is the same to Python and to helm, which write others in ways of their own."""
     if not re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is no version; write three numbers, as 1.2.3")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a version; write three numbers, as 1.2.3")
     return text
 
 

@@ -40,7 +40,7 @@ class ShardError(ValueError):
     reason: Final = "ObservationShardCorrupt"
 
     def __init__(self, shard: str, message: str) -> None:
-        super().__init__(f"shard {shard!r} of the training table: {message}; it is left out, and written anew")
+        super().__init__(f"shard {shard!r} of the training table: {message}; it is left out, and written again")
         self.shard = shard
 
 

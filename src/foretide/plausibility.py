@@ -98,7 +98,7 @@ def _check_besides(result: ProfileResult) -> None:
         raise _impossible("stable", f"true with unstableReason {result.unstable_reason!r}")
     if result.stable and result.inference.samples < FEWEST_STABLE_SAMPLES:
         raise _impossible(
-            "stable", f"{result.inference.samples} samples are too few to tell; {FEWEST_STABLE_SAMPLES} do"
+            "stable", f"{result.inference.samples} samples are too few for that; {FEWEST_STABLE_SAMPLES} are needed"
         )
     work_microseconds = 1000 * (result.work_end - result.work_begin + _ROUNDING_MILLISECONDS)
     inferences = 1 + result.warmup_inferences + result.inference.samples
@@ -120,10 +120,10 @@ def _check_batches(result: ProfileResult, signature: Signature | None) -> None:
     if signature is not None:
         sizes.append(signature.batch_size)
     if len(set(sizes)) < len(sizes):
-        raise _impossible("batches", f"batch sizes {', '.join(map(str, sorted(sizes)))}: one is there twice")
+        raise _impossible("batches", f"batch sizes {', '.join(map(str, sorted(sizes)))}: one occurs twice")
     for batch in result.batches:
         if batch.stable and batch.samples < FEWEST_STABLE_SAMPLES:
-            raise _impossible("batches.stable", f"{batch.samples} samples are too few to tell")
+            raise _impossible("batches.stable", f"{batch.samples} samples are too few for that")
         if 2 * batch.mean + 2 < batch.median:
             raise _impossible("batches.mean", f"{batch.mean} is less than half the median {batch.median}")
         if signature is not None:
@@ -145,7 +145,7 @@ def _check_order(times: Distribution) -> None:
         if value is None:
             continue
         if times.samples < least:
-            raise _impossible(f"inference.{name}", f"{times.samples} samples tell no {name}; {least} do")
+            raise _impossible(f"inference.{name}", f"{times.samples} samples are too few for {name}; {least} will do")
         if value < floor:
             raise _impossible(f"inference.{name}", f"{value} is below a lower percentile, {floor}")
         if 10 * value > 11 * share * (times.mean + 1):  # one in so many took that or longer
@@ -178,7 +178,7 @@ def _check_probe(result: ProbeResult) -> None:
     if not all(result.model_microseconds.values()):
         raise _impossible("modelMicroseconds", "a model that takes no time")
     if not result.gemm_flops_per_second or not result.memory_bandwidth_bytes_per_second:
-        raise _impossible("gemmFlopsPerSecond", "a machine that computes or moves nothing has not told it")
+        raise _impossible("gemmFlopsPerSecond", "a rate of 0 is not plausible")
     if result.gemm_flops_per_second > 2 * _fastest(result.environment):
         raise _impossible("gemmFlopsPerSecond", f"{result.gemm_flops_per_second} is beyond any machine")
     if result.memory_bandwidth_bytes_per_second > MAX_BYTES_PER_SECOND:

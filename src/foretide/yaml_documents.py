@@ -23,9 +23,9 @@ def documents(text: str | bytes) -> list[Any]:
     except YamlError:
         raise
     except RecursionError as error:
-        raise YamlError("lists and mappings lie too deep in each other to be read; close what is left open") from error
+        raise YamlError("lists and mappings are nested too deeply; close what is left open") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise YamlError(f"this is no YAML: {' '.join(str(error).split())}") from error
+        raise YamlError(f"this is not YAML: {' '.join(str(error).split())}") from error
 
 
 def decode(text: str | bytes, *, type: Any) -> Any:  # noqa: A002, ANN401 - as msgspec's own
@@ -57,7 +57,7 @@ class _Loader(yaml.SafeLoader):
             self._values_of[name] = self._values - before
             return node
         if name in self.anchors and name not in self._values_of:
-            raise YamlError(f"line {line}: *{name} stands within what it stands for; write it out")
+            raise YamlError(f"line {line}: *{name} is part of what it stands for; write it out")
         node = super().compose_node(parent, index)
         self._values += self._values_of[name]
         self._repeated += self._values_of[name]
@@ -71,6 +71,6 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                 if key.value in seen:
-                    raise YamlError(f"line {key.start_mark.line + 1}: {key.value!r} stands twice; leave one of them")
+                    raise YamlError(f"line {key.start_mark.line + 1}: {key.value!r} occurs twice; keep one of them")
                 seen.add(key.value)
         return node

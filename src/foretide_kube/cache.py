@@ -244,7 +244,7 @@ class WatchCache:
                 if self._stopped.is_set():
                     return
             if is_silent and self._clock() - began_seconds < _SHORTEST_WATCH_SECONDS:
-                raise ApiError(0, "WatchClosed", "the server ended the watch at once and said nothing")
+                raise ApiError(0, "WatchClosed", "the server ended the watch at once without a reason")
             watch.last_contact = self._clock()  # its end is a word as well: nothing happened meanwhile
 
     def _hear(self, kind: str, item: Object) -> None:

@@ -23,7 +23,7 @@ def connect() -> KubeClient:
     except Exception as error:
         # The official client raises whatever it meets: its own, of YAML, of base64, of a key that is missing.
         why = " ".join(str(error).split()) or type(error).__name__
-        raise NoWayError(f"no way to the API server: {why}; run in a Pod or set KUBECONFIG") from error
+        raise NoWayError(f"cannot connect to the API server: {why}; run in a Pod or set KUBECONFIG") from error
 
 
 def own_cluster() -> str:

@@ -114,9 +114,9 @@ def fitting_prediction(
         return None, f"it cannot be read: {error}"
     node = pod["spec"].get("nodeName")
     if prediction.node != node:
-        return None, f"it speaks of node {prediction.node[:64]}, the Pod was on {node}"
+        return None, f"it is for node {prediction.node[:64]}, the Pod was on {node}"
     if is_class_known and prediction.node_class != node_class:
-        return None, f"it speaks of node class {prediction.node_class[:64]}, the node is of {node_class or 'none'}"
+        return None, f"it is for node class {prediction.node_class[:64]}, the node is of {node_class or 'none'}"
     work = prediction.work_milliseconds
     if not 0 <= work.lower <= work.median <= work.upper <= 10**12 or not 1 <= prediction.inferences <= 10**12:
         return None, "its figures are out of order"
@@ -124,7 +124,7 @@ def fitting_prediction(
         return None, "its start-up is out of bounds"
     bound = bound_milliseconds(pod)
     if bound is None or abs(bound - prediction.bound_milliseconds) > CLOCK_TOLERANCE_MILLISECONDS:
-        return None, "it speaks of another time of binding than the API"
+        return None, "its time of binding is not the API's"
     return prediction, ""
 
 

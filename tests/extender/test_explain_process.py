@@ -78,7 +78,7 @@ def test_who_may_get_the_pod_is_told_and_nobody_else(
         body = msgspec.json.encode({"Pod": asked, "Nodes": None, "NodeNames": list(NODES)})
         before = explained()
         assert (before.status, before.as_of, before.candidates) == ("NotDecided", None, [])
-        assert "who may list nodes" in before.message
+        assert "the right to list nodes" in before.message
         for verb in ("filter", "prioritize"):
             assert call(port, "POST", f"/{verb}", body)[0] == 200
         decided = explained()

@@ -157,7 +157,7 @@ async def test_without_a_word_of_the_api_server_nothing_is_told_and_why_is_in_th
 ) -> None:
     api.problem = problem
     async with serving(api) as client:
-        assert await get(client) == (503, b"the API server gives no answer; the extender's log says why\n")
+        assert await get(client) == (503, b"the API server does not answer; the extender's log says why\n")
         assert words in caplog.text
         api.problem = None
         assert (await get(client))[0] == 200, "what was not answered is asked again"
@@ -271,7 +271,7 @@ async def test_while_the_api_server_is_silent_the_loop_goes_on_and_too_many_are_
     try:
         await asyncio.sleep(0)
         refused = await route.answer(request(ANN))
-        assert (refused.status, refused.text) == (503, "too many ask at once; try again\n")
+        assert (refused.status, refused.text) == (503, "too many requests at once; try again\n")
     finally:
         api.goes_on.set()
         answers = await asyncio.gather(*waiting)

@@ -304,7 +304,7 @@ def test_who_may_not_list_nodes_is_told_of_no_other_nodes_than_those_of_a_decisi
     extender = Asked(cluster(workload_object()))
     told = extender.explain(rights=Rights(sees_nodes=False, sees_others=True))
     assert (told.status, told.as_of, told.candidates, told.workload) == ("NotDecided", None, [], "resnet")
-    assert "who may list nodes" in told.message
+    assert "the right to list nodes" in told.message
     extender.decide(pod_object(), ["medium-1", "slow-1"])
     assert scores_of(extender.explain(rights=TENANT)).keys() == {"medium-1", "slow-1"}
 

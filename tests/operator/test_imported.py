@@ -126,7 +126,7 @@ def test_an_imported_measurement_is_made_again_where_the_container_is_given_some
 def test_it_is_imported_once(measured: Export) -> None:
     api, _ = probed()
     imported(measured, api)
-    assert imported(measured, api) == (0, [f"{SAID} left out: it is measured there already"], [])
+    assert imported(measured, api) == (0, [f"{SAID} left out: it has already been measured there"], [])
 
 
 def test_another_workload_of_the_same_work_that_is_measured_there_keeps_no_measurement_out(measured: Export) -> None:
@@ -156,7 +156,7 @@ def test_without_its_workload_a_measurement_is_left_out(measured: Export) -> Non
 def test_a_measurement_of_other_work_is_left_out(measured: Export) -> None:
     api, _ = probed(workload=workload_object("cnn", precision="int8"))
     (said,) = imported(measured, api)[1]
-    assert said.startswith(f"{SAID} left out: the AIWorkload of that name does other work")
+    assert said.startswith(f"{SAID} left out: the AIWorkload of that name differs in model")
     assert profiles(api) == []
 
 
@@ -174,7 +174,7 @@ def test_a_class_of_the_same_name_that_is_other_hardware_gets_no_measurement_unl
     item["status"]["probe"] |= {"modelMicroseconds": {"dense": 9_000}, "gemmFlopsPerSecond": 10**9}
     api.put(NODE_CLASSES, item)
     (said,) = imported(measured, api)[1]
-    assert said.startswith(f"{SAID} left out: the class is other hardware there: the probe's tasks take ")
+    assert said.startswith(f"{SAID} left out: the class is different hardware there: the probe's tasks take ")
     assert profiles(api) == []
     assert imported(measured, api, trusts_names=True)[1] == [f"{SAID} imported"]
 

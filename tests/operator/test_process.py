@@ -43,7 +43,7 @@ def test_without_a_usable_kubeconfig_it_says_what_to_do_in_one_line(
     )
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
-    assert "no way to the API server" in line
+    assert "cannot connect to the API server" in line
     assert "set KUBECONFIG" in line
 
 

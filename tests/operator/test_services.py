@@ -372,7 +372,7 @@ def test_last_words_that_are_told_again_make_no_pod_idle(api: MemoryApi) -> None
 
 def test_a_ledger_that_cannot_be_read_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
     assert ledgers.load({"binaryData": {"services.json.gz": "AAAA"}}) == ledgers.ServiceLedger()
-    assert "sums of services begin anew" in caplog.text
+    assert "sums of services start from zero" in caplog.text
 
 
 def test_more_boots_than_are_remembered_are_read_on_but_never_one_of_them_again() -> None:

@@ -41,7 +41,7 @@ def test_a_planner_that_hangs_or_does_not_see_lets_others_lead_and_is_given_time
     [
         (replace(WELL, dispatcher_silent_seconds=STUCK_SECONDS + 1.0), "nothing was done for 61 s"),
         (replace(WELL, recorder_silent_seconds=STUCK_SECONDS + 1.0), "nothing was done for 61 s"),
-        (replace(WELL, watch_ages_seconds={"nodes": DEAF_SECONDS + 1.0}), "nothing was heard of nodes for 901 s"),
+        (replace(WELL, watch_ages_seconds={"nodes": DEAF_SECONDS + 1.0}), "nothing was received about nodes for 901 s"),
     ],
 )
 def test_what_does_not_come_back_by_itself_is_said(beyond_help: Health, problem: str) -> None:

@@ -70,7 +70,7 @@ def prospect(on: str, seconds: float, *, upper: float = 1.2, pull: float = 0.0) 
             Assignment(UID, NOW_SECONDS, reason="GatedByOthers"),
             None,
             None,
-            "gate opened without a planned node (GatedByOthers): placed by what is predicted for each node",
+            "gate opened without a planned node (GatedByOthers): placed by the prediction for each node",
         ),
         (
             gated(gates=()),
@@ -79,7 +79,7 @@ def prospect(on: str, seconds: float, *, upper: float = 1.2, pull: float = 0.0) 
             None,
             (
                 "not bound so far: planned again without a planned node (NoRoomForeseen): "
-                "placed by what is predicted for each node"
+                "placed by the prediction for each node"
             ),
         ),
     ],

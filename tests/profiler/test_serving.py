@@ -287,7 +287,7 @@ def test_while_it_ends_it_is_alive_but_not_ready(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as refused:
         service.read("/readyz")
     assert (refused.value.status, refused.value.reason) == (503, "Stopping")
-    with pytest.raises(RequestError, match="ask another"):
+    with pytest.raises(RequestError, match="try another Pod"):
         service.infer(SLOW_BATCH.tobytes(), "application/octet-stream")
     assert service.read("/healthz")[1] == b"ok\n"
 
@@ -309,7 +309,7 @@ def test_refused_in_the_report_are_those_for_whom_there_was_no_room_and_in_the_m
     request = ModelRequest("ONNX", "", model, None, None, "float32", 1, "fp32")
     service = Service(ServeCall(request, port=0, queue=2))
     for reason in ("NotReady", "NotReady", "Stopping", "QueueFull", "Overloaded", "Overloaded"):
-        service.turned_away(RequestError(503, reason, "come back later"))
+        service.turned_away(RequestError(503, reason, "try again later"))
     report = service.figures.report()
     assert (report.refused, report.failed) == (3, 0)
     text = service.figures.exposition(0)

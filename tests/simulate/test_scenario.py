@@ -106,8 +106,8 @@ def test_by_day_more_come_than_by_night(tmp_path: Path) -> None:
         ("{process: Poisson}", "{process: Replay, file: none.json}", "none.json cannot be read"),
         ("{name: light,", "{name: light, startupSeconds: {board: 1},", "light: startupSeconds lacks class server"),
         ("{name: light,", "{name: light, image: {name: i, mebibytes: 9},", "class board neither hold image i "),
-        ("tasks:", "predictionResiduals: [0.1, 10.5]\ntasks:", "10.5 is no log"),
-        ("tasks:", "predictionResiduals: [.nan]\ntasks:", "nan is no log"),
+        ("tasks:", "predictionResiduals: [0.1, 10.5]\ntasks:", "10.5 is not a log"),
+        ("tasks:", "predictionResiduals: [.nan]\ntasks:", "nan is not a log"),
         ("tasks:", "predictionResiduals: []\ntasks:", "predictionResiduals"),
         ("tasks:", "predictionResiduals: {file: none.yaml}\ntasks:", "none.yaml cannot be read"),
         ("tasks:", "nodeLoss: {losses: [{node: board-9, atSeconds: 1}]}\ntasks:", "no node board-9; .* board-0000"),
@@ -166,10 +166,10 @@ def test_arrivals_and_residuals_of_a_recorded_trace_are_taken(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (f"{TEXT}load: 0.9\n", r"scenario\.yaml: line 12: 'load' stands twice"),
+        (f"{TEXT}load: 0.9\n", r"scenario\.yaml: line 12: 'load' occurs twice"),
         (f"{TEXT}---{TEXT}", r"scenario\.yaml: there are 2 YAML documents in it"),
         ("", r"scenario\.yaml: there are 0 YAML documents"),
-        (f"{TEXT}seed: 2026-13-32\n", r"scenario\.yaml: this is no YAML: month must be in 1\.\.12"),
+        (f"{TEXT}seed: 2026-13-32\n", r"scenario\.yaml: this is not YAML: month must be in 1\.\.12"),
     ],
 )
 def test_what_would_be_passed_over_or_cannot_be_is_told_of_the_file(tmp_path: Path, text: str, why: str) -> None:

@@ -145,10 +145,10 @@ class Access:
         with self._lock:
             is_left = self._questions.take()
         if not is_left:
-            raise Denied(HTTPStatus.SERVICE_UNAVAILABLE, "too many ask at once; try again")
+            raise Denied(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at once; try again")
 
 
 def _not_answered(what: str, error: ApiError) -> Denied:
     """What to say where the API server gave no answer to the extender itself; why, only the log is told."""
     log.warning("no answer of the API server %s: %s", what, error)
-    return Denied(HTTPStatus.SERVICE_UNAVAILABLE, "the API server gives no answer; the extender's log says why")
+    return Denied(HTTPStatus.SERVICE_UNAVAILABLE, "the API server does not answer; the extender's log says why")

@@ -73,7 +73,7 @@ class ExplainRoute:
             words = f"a token for {AUDIENCE} is missing: send Authorization: Bearer TOKEN"
             return _refused(HTTPStatus.UNAUTHORIZED, words)
         if self._waiting >= MOST_WAITING:
-            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many ask at once; try again")
+            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at once; try again")
         self._waiting += 1
         try:
             return await self._explained(bearer[1], namespace, name)

@@ -64,7 +64,7 @@ def explain(
     if record is not None:
         told = _described(record, "Decided", _time(record.time_seconds), _decided_words(record), pod, pace=pace)
     elif not is_ours(pod):
-        words = f"the Pod carries no label {LABEL_WORKLOAD}, or is one that measures: all nodes pass alike"
+        words = f"the Pod has no label {LABEL_WORKLOAD}, or is a measurement: all nodes are treated alike"
         return Explanation(namespace=namespace, pod=name, status="NotOurs", message=words)
     else:
         told = _undecided(pod, known, pace)
@@ -83,9 +83,9 @@ def _undecided(pod: TaskPod, known: Standpoint, pace: Check) -> Explanation:
     elif known.snapshot is None:
         words = f"{why}; what would be decided now is not known, as the cluster has not been read yet"
     elif not known.rights.sees_nodes:
-        words = f"{why}; what would be decided now of all nodes is for who may list nodes"
+        words = f"{why}; what would be decided now is shown only with the right to list nodes"
     else:
-        words = f"{why}; this would be decided now of all nodes, whether or not kube-scheduler's own filters pass them"
+        words = f"{why}; this would be decided now over all nodes, even if kube-scheduler's own filters refuse them"
         record = _decided_now(known.snapshot, pod, known.now_seconds, pace)
         return _described(record, "NotDecided", NOW, words, pod, pace=pace)
     return Explanation(namespace=pod.namespace, pod=pod.name, status=status, message=words, workload=pod.workload)
@@ -180,19 +180,19 @@ def _planned(item: Object, pod: TaskPod) -> Planned | None:
 
 def _decided_words(record: Record) -> str:
     reasons = dict.fromkeys(filter(None, (record.filter_failed_open, record.prioritize_failed_open)))
-    words = ["this was decided last"]
+    words = ["this is the last decision"]
     if reasons:
         words = [f"the extender failed open ({', '.join(reasons)}): it judged no node by prediction"]
     elif not record.prioritize_source:
-        words.append("kube-scheduler asked for no scores, as it does where one node is left, or none")
+        words.append("kube-scheduler asked for no scores, as it does when one node or none is left")
     return "; ".join(words)
 
 
 def _undecided_words(pod: TaskPod) -> str:
     if pod.is_gated:
-        return "the Pod waits behind its gate for the plan, so that nobody was asked about it"
+        return "the Pod waits behind its gate for the plan, so the extender was not asked"
     if pod.gates:
-        return f"the Pod waits behind {', '.join(pod.gates)}, so that nobody was asked about it"
+        return f"the Pod waits behind {', '.join(pod.gates)}, so the extender was not asked"
     if pod.node is None and not pod.is_finished:
         return "kube-scheduler has not asked this extender about the Pod"
     return "no decision on the Pod is kept: it is too long ago, from before a restart, or was made by another replica"

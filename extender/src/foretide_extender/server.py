@@ -120,7 +120,7 @@ class Answerer:
         except (NoState, TooLate):
             return
         except Exception:
-            log.exception("nothing could be reckoned ahead")
+            log.exception("nothing could be computed ahead")
             self._standings = Standings(self._check)
 
     def _read(self, body: Body) -> Request:
@@ -162,7 +162,7 @@ class Answerer:
         except NoState:
             return FilterAnswer("Equal")
         except Exception:
-            log.exception("nor is it known what the user of %s/%s forbids", request.pod.namespace, request.pod.name)
+            log.exception("nor could nodeClassSelector be applied to %s/%s", request.pod.namespace, request.pod.name)
             return FilterAnswer("Equal")
 
     def _prioritized(self, request: Request, left_seconds: float, now_seconds: float) -> bytes:
@@ -212,7 +212,7 @@ class Answerer:
         try:
             yield
         except Exception:
-            log.exception("what was decided could not be kept; all that was is forgotten")
+            log.exception("a decision could not be kept; all kept ones are dropped")
             self.records.clear()
 
     def _broken(self, verb: Verb, request: Request, error: Exception) -> FailOpenReason:

@@ -35,17 +35,17 @@ class Settings:
     """How this process runs.
 
     ``scheduler_address`` (FORETIDE_SCHEDULER_LISTEN, default ``127.0.0.1:8888``): filter and prioritize. Without TLS
-    there is no authentication, so nothing but the loopback interface is taken.
+    there is no authentication, so only the loopback interface is accepted.
     ``tls`` (FORETIDE_TLS_CERT, FORETIDE_TLS_KEY, FORETIDE_TLS_CLIENT_CA, default none; all three or none): PEM files by
     which the scheduler's port speaks TLS, with clients that show a certificate which one of the authorities signed.
     ``observe_address`` (FORETIDE_OBSERVE_LISTEN, default ``:8082``): /metrics, /healthz, /readyz and /explain.
-    ``decision_deadline_seconds`` (FORETIDE_DECISION_DEADLINE_MILLISECONDS, default 50, 1 to 10000): after which an
-    answer is given that changes nothing. Keep it well below the scheduler's httpTimeout.
+    ``decision_deadline_seconds`` (FORETIDE_DECISION_DEADLINE_MILLISECONDS, default 50, 1 to 10000): after which it
+    answers without a decision. Keep it well below the scheduler's httpTimeout.
     ``max_body_bytes`` (FORETIDE_MAX_BODY_BYTES, default 2097152, 65536 to 1073741824): the largest request; it costs
     up to about thirteen times as much memory. A scheduler that sends whole Nodes needs some 20 kB for each.
     ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
-    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces whose Pods and workloads are looked
-    at, separated by commas. Empty means all. Pods of others are answered as those of no workload.
+    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces whose Pods and workloads are
+    watched, separated by commas. Empty means all. Pods of others are answered as those of no workload.
     """
 
     scheduler_address: Address
@@ -63,7 +63,7 @@ class Settings:
         scheduler_address = _address(environment, "FORETIDE_SCHEDULER_LISTEN", "127.0.0.1:8888")
         if tls is None and not _is_loopback(scheduler_address.host):
             raise SettingError(
-                f"FORETIDE_SCHEDULER_LISTEN is {environment['FORETIDE_SCHEDULER_LISTEN']!r}, where everybody may ask; "
+                f"FORETIDE_SCHEDULER_LISTEN is {environment['FORETIDE_SCHEDULER_LISTEN']!r}, where anybody may ask; "
                 f"write 127.0.0.1:PORT, or set {', '.join(_TLS_FILES)}"
             )
         return cls(

@@ -128,7 +128,7 @@ def _adopted(action: Create, found: Object) -> Object:
     if same_key and same_owner and "deletionTimestamp" not in existing:
         return found
     raise NameTakenError(
-        f"{action.resource.kind} {wanted['name']} is there and was made for something else; delete it if it stays"
+        f"{action.resource.kind} {wanted['name']} exists and was made for something else; delete it if it stays"
     )
 
 
@@ -141,7 +141,7 @@ def _announce(client: KubeClient, event: Object) -> None:
         client.create(EVENTS, event, event["metadata"]["namespace"])
     except ApiError as error:
         if not error.is_already_there:
-            log.warning("no Event tells %s: %s (%s)", event["reason"], event["message"], error)
+            log.warning("no Event says %s: %s (%s)", event["reason"], event["message"], error)
 
 
 def _patch(action: Patch, client: KubeClient, world: World) -> None:

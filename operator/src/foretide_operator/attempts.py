@@ -117,10 +117,10 @@ def on_class(attempt: Attempt | None, nodes: Iterable[Object]) -> Attempt | None
         return attempt
     finished = finished_condition(attempt.job)
     if finished is None:
-        return replace(attempt, outcome=Running(message="its end is being read"))
+        return replace(attempt, outcome=Running(message="its outcome is being read"))
     ended_time = finished.get("lastTransitionTime", "")
     return replace(
-        attempt, outcome=Failed("NodeGone", f"node {name}, where it ran, is none of the class any more", ended_time)
+        attempt, outcome=Failed("NodeGone", f"node {name}, where it ran, is no longer in the class", ended_time)
     )
 
 
@@ -139,7 +139,7 @@ def advance(
     if attempt is None:
         if not may_start:
             return Step(reason="Waiting", message="waiting for its turn")
-        return _start(make(1), (), Step(reason="Started", message="its Job was made"), refusals)
+        return _start(make(1), (), Step(reason="Started", message="its Job was created"), refusals)
     match attempt.outcome:
         case Done() as done:
             return Step(done=done)

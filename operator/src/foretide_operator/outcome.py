@@ -139,7 +139,7 @@ def read_outcome(
     else:
         may_settle = pod is None or terminated_state(pod) is None
     if may_settle and seconds_left(SETTLE_SECONDS, _time(finished), now):
-        return Running(message="its end is being read")
+        return Running(message="its outcome is being read")
     if finished["type"] == "Complete":
         if pod is None:
             return Failed("NodeGone", "the Pod is gone and its result with it", _time(finished))
@@ -187,7 +187,7 @@ def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: da
     if pod is None:
         is_new = seconds_left(BLOCKED_AFTER_SECONDS, job["metadata"].get("creationTimestamp"), now)
         refusal = None if is_new else _refusal(events)
-        return Running(*refusal) if refusal else Running(message="its Pod is being made")
+        return Running(*refusal) if refusal else Running(message="its Pod is being created")
     told = told_by_pod(pod, now)
     if told is not None:
         return told
@@ -196,7 +196,7 @@ def _progress(job: Object, pod: Object | None, events: Sequence[Object], now: da
     last = _event(events, "FailedMount", "FailedAttachVolume", "Pulling", "Pulled")
     if last is not None and last["reason"] not in {"Pulling", "Pulled"} and status.get("phase") == "Pending":
         return Running("VolumeUnavailable", _one_line(last.get("message", "")))
-    return Running(message="at work", is_started=status.get("phase") == "Running")
+    return Running(message="running", is_started=status.get("phase") == "Running")
 
 
 def told_by_pod(pod: Object, now: datetime) -> Running | None:
@@ -206,7 +206,7 @@ def told_by_pod(pod: Object, now: datetime) -> Running | None:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             if seconds_left(UNSCHEDULABLE_AFTER_SECONDS, pod["metadata"].get("creationTimestamp"), now):
                 return Running(message="waiting for a node")
-            return Running("Unschedulable", _one_line(condition.get("message", "no node takes the Pod")))
+            return Running("Unschedulable", _one_line(condition.get("message", "no node can take the Pod")))
     for container in status.get("containerStatuses", []):
         waiting = container.get("state", {}).get("waiting") or {}
         if waiting.get("reason") in IMAGE_REASONS:
@@ -222,20 +222,20 @@ def _failure(
         reason, message = (
             _hindrance(pod, events, now)
             or _lateness(job, events)
-            or ("DeadlineExceeded", "it had not ended when its time was up and was stopped")
+            or ("DeadlineExceeded", "it did not end in its time and was stopped")
         )
         return Failed(reason, message, ended)
     if pod is None:
-        return Failed("NodeGone", "the Pod is gone, with its node or by someone's hand", ended)
+        return Failed("NodeGone", "the Pod is gone: its node is gone, or it was deleted", ended)
     refused = _refused_by_node(pod)
     if refused is not None:
         return Failed(*refused, ended)
     terminated = terminated_state(pod)
     if terminated is not None and terminated.get("reason") == "OOMKilled":
-        return Failed("OOMKilled", "the kernel ended it at its memory limit; raise resources.limits.memory", ended)
+        return Failed("OOMKilled", "the kernel killed it at its memory limit; raise resources.limits.memory", ended)
     result = read_result(pod, expected=expected, ended_time=ended)
     if isinstance(result, Done):
-        return Failed("ResultInvalid", "a result came, and yet its Pod failed", ended)
+        return Failed("ResultInvalid", "it wrote a result, but its Pod failed", ended)
     if result.reason == "ResultMissing" and terminated is not None:
         return Failed(*_wordless(terminated), ended)
     return result
@@ -244,11 +244,11 @@ def _failure(
 def _wordless(terminated: Object) -> tuple[str, str]:
     """Why a container has ended without a word; a node that lost its power knows no more than that it is gone."""
     if terminated.get("reason") == "ContainerStatusUnknown":
-        return "NodeGone", "its node does not know what became of it, as after a loss of power"
+        return "NodeGone", "its node lost track of it, as after a power failure"
     status = terminated.get("exitCode")
     if isinstance(status, int) and status > _BY_SIGNAL_STATUS:
-        return "Killed", f"ended by signal {status - _BY_SIGNAL_STATUS}, and not for its memory"
-    return "ResultMissing", f"exit status {status} and not a word"
+        return "Killed", f"ended by signal {status - _BY_SIGNAL_STATUS}, not for its memory"
+    return "ResultMissing", f"exit status {status} and no message"
 
 
 def _hindrance(pod: Object | None, events: Sequence[Object], now: datetime) -> tuple[str, str] | None:
@@ -284,13 +284,13 @@ def _lateness(job: Object, events: Sequence[Object]) -> tuple[str, str] | None:
     had_seconds, allowed_seconds = _time_to_work(job, started)
     told: tuple[str, str] | None = None
     if _event(events, "NodeNotReady") is not None:
-        told = "NodeGone", "its node was not ready for a part of its time"
+        told = "NodeGone", "its node was not ready for part of its time"
     elif started is None:
-        told = "StartedLate", "its container had not begun when its time was up, and nobody says why"
+        told = "StartedLate", "its container had not started when its time was up, and no Event says why"
     elif had_seconds < _FAIR_SHARE * allowed_seconds:
-        told = "StartedLate", f"its container had {had_seconds:.0f} s of {allowed_seconds:.0f} s: it began late"
+        told = "StartedLate", f"its container had {had_seconds:.0f} s of {allowed_seconds:.0f} s: it started late"
     elif _event(events, "Killing") is None:
-        told = "Killed", "when its time was up it ran no more, and its node did not say why"
+        told = "Killed", "it was no longer running when its time was up, and its node did not report why"
     return told
 
 

@@ -175,12 +175,12 @@ class Operator:
     def what_is_dead(self) -> str:
         """What will not come back by itself; empty if nothing is so."""
         if self._worker is not None and self._worker.age_seconds() > WORKER_AGE_SECONDS:
-            return f"the worker has not come round for {self._worker.age_seconds():.0f} s"
+            return f"the worker has been stuck for {self._worker.age_seconds():.0f} s"
         if self._guardian.age_seconds() > WORKER_AGE_SECONDS:
-            return f"the gates were not looked at for {self._guardian.age_seconds():.0f} s"
+            return f"the gates were not checked for {self._guardian.age_seconds():.0f} s"
         for resource, cache in self._caches():
             if cache.is_synced and cache.age_seconds() > WATCH_AGE_SECONDS:
-                return f"nothing was heard of {resource.plural} for {cache.age_seconds():.0f} s"
+                return f"nothing was received about {resource.plural} for {cache.age_seconds():.0f} s"
         return ""
 
     def what_is_not_ready(self) -> str:

@@ -43,7 +43,7 @@ class Settings:
     ``job_deadline_seconds`` (FORETIDE_JOB_DEADLINE_SECONDS, default 600): the longest that a Job which inspects,
     profiles or probes may take, pulling and waiting included.
     ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
-    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces that are looked at, its own among
+    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces that are watched, its own among
     them, separated by commas. Empty means all.
     """
 

@@ -70,7 +70,7 @@ class Worker:
             self._again(key, str(error))
         except Exception:
             outcome = "error"
-            log.exception("a look at %s failed; it is tried again", _named(key))
+            log.exception("reconciling %s failed; it is retried", _named(key))
             self._queue.failed(key, self._monotonic())
         else:
             self._queue.succeeded(key)

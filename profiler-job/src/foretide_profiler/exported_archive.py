@@ -59,7 +59,7 @@ def check(stream: BinaryIO) -> None:
                 if name.lower().endswith(".json"):
                     _check_document(name, archive.read(name))
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, msgspec.DecodeError) as error:
-        raise _invalid(f"it is no such archive: {error}") from error
+        raise _invalid(f"it is not such an archive: {error}") from error
     except RecursionError as error:
         raise _invalid("its program is nested deeper than any model") from error
     stream.seek(0)

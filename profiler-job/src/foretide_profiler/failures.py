@@ -20,5 +20,5 @@ class ProfilerError(Exception):
 def accelerator_is_full(error: Exception) -> ProfilerError:
     """That a model and its batch need more memory than the accelerator has, in the runtime's own first words."""
     said = ". ".join(str(error).split(". ")[:3])
-    message = f"the accelerator's memory does not suffice; lower batchSize or take a larger one: {said}"
+    message = f"the accelerator has too little memory; lower batchSize or use a larger one: {said}"
     return ProfilerError("OutOfMemory", message, "batchSize")

@@ -16,7 +16,7 @@ SAVED_BYTES_PER_WEIGHT: Final = 3
 
 def nothing_to_quantise() -> ProfilerError:
     """That int8 would change nothing in a model."""
-    message = "no matrix product with float32 weights is there to be computed in int8; choose fp32"
+    message = "there is no matrix product with float32 weights to compute in int8; choose fp32"
     return ProfilerError("PrecisionUnsupported", f"precision int8: {message}", "precision")
 
 

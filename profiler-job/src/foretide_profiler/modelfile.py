@@ -74,5 +74,5 @@ def _state(stream: BinaryIO) -> tuple[int, int, int]:
 
 
 def _missing(file: Path, error: OSError) -> ProfilerError:
-    message = f"{file} cannot be read ({error.strerror}); mount the volume or image that carries the model there"
+    message = f"{file} cannot be read ({error.strerror}); mount the volume or image that holds the model there"
     return ProfilerError("ModelFileMissing", message, "model.file.path")

@@ -42,7 +42,7 @@ def _read(path: Path) -> list[float] | Trace:
     try:
         found: list[float] | Trace = read(path.read_bytes(), type=list[float] | Trace)
     except OSError as error:
-        raise ScenarioError(f"{path} cannot be read ({error.strerror}); it is sought beside the scenario") from error
+        raise ScenarioError(f"{path} cannot be read ({error.strerror}); it belongs next to the scenario") from error
     except (YamlError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path} is neither a list of numbers nor a trace: {error}") from error
     if found == []:

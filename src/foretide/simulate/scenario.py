@@ -194,7 +194,7 @@ def _problems(scenario: Scenario) -> Iterator[str]:
     if isinstance(scenario.prediction_residuals, list):
         odd = [each for each in scenario.prediction_residuals if not abs(each) <= MOST_RESIDUAL]
         if odd:
-            yield f"predictionResiduals: {odd[0]} is no log(actual / predicted); give logarithms, 0.1 for 10 % longer"
+            yield f"predictionResiduals: {odd[0]} is not a log(actual / predicted); give logarithms: 0.1 is 10 % longer"
     yield from _arrival_problems(scenario)
     nodes = {node.name for group in scenario.nodes for node in group.nodes()} if scenario.node_loss.losses else set()
     for loss in scenario.node_loss.losses:

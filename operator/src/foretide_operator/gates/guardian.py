@@ -168,7 +168,7 @@ class Guardian:
             try:
                 self.turn()
             except Exception:
-                log.exception("the gates were not looked at; again in %.0f s", TURN_SECONDS)
+                log.exception("the gates were not checked; again in %.0f s", TURN_SECONDS)
             self._stopped.wait(max(TURN_SECONDS - (self._clock() - began_seconds), 0.1))
 
 

@@ -59,4 +59,4 @@ def _opening(each: Gated, vigil: Vigil) -> Opening | None:
         why, reason = f"the planner has been silent for {vigil.silent_seconds:.0f} s", Reason.PLANNER_SILENT
     else:
         return None
-    return Opening(each.pod, reason, f"{why}: placed without a plan, by what is predicted for each node")
+    return Opening(each.pod, reason, f"{why}: placed without a plan, by the prediction for each node")

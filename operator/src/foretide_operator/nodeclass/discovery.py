@@ -33,8 +33,8 @@ def decide(nodes: Iterable[Object], existing: Collection[str], announced: Collec
             unusable.append(value)
             if value not in announced:
                 message = (
-                    f"label {LABEL_NODE_CLASS}={value} can be no name of a NodeClass; use lower-case letters, digits, "
-                    "'-' and '.', with a letter or digit at both ends and beside each '.'"
+                    f"label {LABEL_NODE_CLASS}={value} cannot be the name of a NodeClass; use lower-case letters, "
+                    "digits, '-' and '.', with a letter or digit at both ends and next to each '.'"
                 )
                 actions.append(Announce(node, "Warning", "NodeClassNameInvalid", message))
         elif value not in existing:

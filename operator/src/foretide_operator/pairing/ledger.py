@@ -155,7 +155,7 @@ def load(item: Object | None) -> Ledger:
         plain = zlib.decompressobj(wbits=31).decompress(data, _MAX_BYTES)
         return msgspec.json.decode(plain, type=Ledger)
     except (ValueError, zlib.error, msgspec.DecodeError) as error:
-        log.warning("ConfigMap %s cannot be read (%s): sums begin anew", NAME, error)
+        log.warning("ConfigMap %s cannot be read (%s): sums start from zero", NAME, error)
         return Ledger()
 
 

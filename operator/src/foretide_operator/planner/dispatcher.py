@@ -249,7 +249,7 @@ class Dispatcher:
         self._made = made
         self._patience.saw(made)
         if floor.unread and floor.unread != self._unread:
-            log.error("of these Pods nothing but their requests is known: %s", "; ".join(floor.unread))
+            log.error("of these Pods only the requests could be read: %s", "; ".join(floor.unread))
         self._unread = floor.unread
         return floor, made, placing
 
@@ -337,7 +337,7 @@ class Dispatcher:
                 self._metrics.planned_seconds.inc(max(outlook.here.finish_seconds - now_seconds, 0.0))
                 self._metrics.regret_seconds.inc(outlook.regret_seconds)
         except Exception:
-            log.exception("%s/%s was opened, but no times are told of it", pod.namespace, pod.name)
+            log.exception("%s/%s was opened, but its times could not be reported", pod.namespace, pod.name)
             words = bare_message(pod, assignment)
         self._writer.announce(pod, words)
 

@@ -39,5 +39,5 @@ class Health:
             return f"nothing was done for {silent_seconds:.0f} s"
         for resource, age_seconds in self.watch_ages_seconds.items():
             if age_seconds > DEAF_SECONDS:
-                return f"nothing was heard of {resource} for {age_seconds:.0f} s"
+                return f"nothing was received about {resource} for {age_seconds:.0f} s"
         return ""

@@ -27,9 +27,9 @@ class Settings:
     ``log_level`` (FORETIDE_LOG_LEVEL, default ``INFO``): DEBUG, INFO, WARNING or ERROR.
     ``pod_uid`` (FORETIDE_POD_UID, default empty): the Pod that this runs in. A container that is started again goes on
     with the Lease that it had; without it, each process waits until the Lease of the one before has expired.
-    ``order`` (FORETIDE_PLANNER_ORDER, default ``Balanced``): whose turn comes first where not everybody's can.
-    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces whose Pods and workloads are looked
-    at, separated by commas. Empty means all.
+    ``order`` (FORETIDE_PLANNER_ORDER, default ``Balanced``): whose turn comes first.
+    ``watch_namespaces`` (FORETIDE_WATCH_NAMESPACES, default empty): the namespaces whose Pods and workloads are
+    watched, separated by commas. Empty means all.
     """
 
     namespace: str

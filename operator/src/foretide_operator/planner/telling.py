@@ -78,6 +78,6 @@ def bare_message(pod: TaskPod, assignment: Assignment) -> str:
     again = "" if pod.is_gated else "not bound so far: "
     if assignment.node is None:
         done = again + ("gate opened" if pod.is_gated else "planned again")
-        return f"{done} without a planned node ({assignment.reason}): placed by what is predicted for each node"
+        return f"{done} without a planned node ({assignment.reason}): placed by the prediction for each node"
     note = f" ({assignment.reason})" if assignment.reason else ""
     return f"{again}planned on {assignment.node}{note}"

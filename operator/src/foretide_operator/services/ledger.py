@@ -261,7 +261,7 @@ def load(item: Object | None) -> ServiceLedger:
         plain = zlib.decompressobj(wbits=31).decompress(data, _MAX_BYTES)
         return msgspec.json.decode(plain, type=ServiceLedger)
     except (ValueError, zlib.error, msgspec.DecodeError) as error:
-        log.warning("ConfigMap %s cannot be read (%s): sums of services begin anew", NAME, error)
+        log.warning("ConfigMap %s cannot be read (%s): sums of services start from zero", NAME, error)
         return ServiceLedger()
 
 

@@ -114,7 +114,7 @@ class Trainer:
         if is_late.is_set():
             return NotTrained(f"stopped after {self._timeout_seconds:.0f} s", input_digest)
         if process.returncode != 0:
-            last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no output"]
             return NotTrained(f"exit status {process.returncode}: {last[0][:400]}", input_digest)
         first, _, artefact = output.partition(b"\n")
         if not artefact or len(output) > MAX_OUTPUT_BYTES:

@@ -50,7 +50,7 @@ def accepted(facts: Facts, judgements: Sequence[Judgement]) -> Verdict:
         return Verdict("Accepted", "False", against[0].reason, told)
     if judgements:
         return Verdict("Accepted", "True", judgements[0].reason, told)
-    message = "the newest training gave a version that was turned down before"
+    message = "the newest training gave a version that was rejected before"
     return Verdict("Accepted", "False", "KnownAsWorse", message)
 
 
@@ -68,8 +68,8 @@ def vetted(facts: Facts) -> Verdict:
     ]
     more = f" and {len(exclusions) - MOST_TOLD} more" if len(exclusions) > MOST_TOLD else ""
     message = (
-        f"{rows} observations of {len(exclusions)} namespaces contradict those of others or the probes and teach only "
-        f"what is peculiar to their own workloads: {', '.join(told)}{more}"
+        f"{rows} observations of {len(exclusions)} namespaces contradict those of others or the probes and are used "
+        f"for their own workloads only: {', '.join(told)}{more}"
     )
     return Verdict("Vetted", "False", "ObservationsExcluded", message)
 

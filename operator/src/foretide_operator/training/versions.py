@@ -125,7 +125,7 @@ def after_training(
         judgements.append(Judgement("Rejected", candidate.version, reason, message))
         return history, judgements
     is_proven = _is_proven(replace(history, versions=others), trials)
-    message = "; ".join(map(_told, trials)) or "there was nothing to hold it against"
+    message = "; ".join(map(_told, trials)) or "there was nothing to compare it with"
     history = history.serving(
         candidate.version, now, reason="NotWorse" if is_proven else "OnProbation", message=message
     )
@@ -209,7 +209,7 @@ def _state(state: State, now: datetime, reason: str, message: str) -> dict[str, 
 
 
 def _told(trial: Trial) -> str:
-    where = "pairs held back" if trial.times == "HeldBack" else "pairs since it serves"
+    where = "pairs held back" if trial.times == "HeldBack" else "pairs since its training"
     return (
         f"{trial.error_permille / 10:.1f} % median error on {trial.pairs} {where}, "
         f"version {trial.against} {trial.against_error_permille / 10:.1f} %"

@@ -42,7 +42,7 @@ def _too_large(facts: Facts, _: Sequence[Prediction]) -> Verdict | None:
     if any(members.fits(limits) for members in facts.classes):
         return None
     asked = ", ".join(f"{name} {quantity}" for name, quantity in sorted(limits.items()))
-    message = f"no node of the selected classes takes a Pod with {asked}; lower spec.resources.limits"
+    message = f"no node of the selected classes can take a Pod with {asked}; lower spec.resources.limits"
     return Verdict(TYPE, "False", "TooLargeForEveryNode", message)
 
 

@@ -153,7 +153,7 @@ def _sure_enough(asked: _Asked) -> tuple[str, str] | None:
     is_stale = any(profile.spec.node_class == asked.node_class for profile in asked.facts.profiles)
     if profiling.policy == "Always" or is_stale or asked.gain_seconds >= asked.sure_seconds:
         return None
-    return SURE_ENOUGH, "measuring would change too little of where tasks go, and when"
+    return SURE_ENOUGH, "measuring would hardly change where tasks run, and when"
 
 
 def _one_after_another(asked: _Asked) -> tuple[str, str] | None:
@@ -170,7 +170,7 @@ def _budget_spent(asked: _Asked) -> tuple[str, str] | None:
     budget_seconds = asked.facts.settings.profile_budget_seconds
     if asked.facts.spent.node_seconds.get(asked.node_class, 0.0) < budget_seconds:
         return None
-    return BUDGET_SPENT, f"the {budget_seconds} s of node time that the class has a day for measurements are spent"
+    return BUDGET_SPENT, f"the {budget_seconds} s of node time a day for measurements on the class are used up"
 
 
 def _not_first(asked: _Asked) -> tuple[str, str] | None:

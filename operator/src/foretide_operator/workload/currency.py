@@ -82,12 +82,12 @@ def current(facts: Facts, profile: WorkloadProfile) -> Verdict:
     """The condition of a WorkloadProfile."""
     found = outdated(facts, profile)
     if found is not None:
-        return Verdict(TYPE, "False", found.reason, f"{found.message}; it is used until it has been made again")
+        return Verdict(TYPE, "False", found.reason, f"{found.message}; it is used until it has been measured again")
     asked = _asked(facts, profile)
     if asked.watch is not None and asked.watch.is_alarmed:
         message = (
-            f"tasks take {_direction(asked.watch)} than was predicted by it, and it was made for that: predictions go "
-            "by the tasks, and in a day it may be made again"
+            f"tasks take {_direction(asked.watch)} than it predicted, and it was made for that reason: predictions "
+            "follow the tasks, and it may be measured again in a day"
         )
         return Verdict(TYPE, "True", "TasksDiffer", message)
     return Verdict(TYPE, "True", "UpToDate", "nothing that it depends on is known to have changed")
@@ -163,7 +163,7 @@ def _drifted(asked: _Asked) -> Outdated | None:
     was_made_for_drift = made_for is not None and made_for.reason == "Drifted"
     if was_made_for_drift and seconds_left(DRIFT_REST_SECONDS, spec.measured_time, asked.facts.now):
         return None
-    return Outdated("Drifted", f"tasks take {_direction(asked.watch)} than was predicted by it, beyond scatter")
+    return Outdated("Drifted", f"tasks take {_direction(asked.watch)} than it predicted, by more than scatter")
 
 
 def _disturbed(asked: _Asked) -> Outdated | None:

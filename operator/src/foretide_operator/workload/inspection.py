@@ -42,7 +42,7 @@ def decide(facts: Facts) -> Inspection:
         )
     limits = facts.workload.spec.resources.limits
     if attempt is None and not any(node_fits(node, limits) for node in facts.nodes):
-        return Inspection(Verdict(TYPE, "Unknown", "TooLargeForEveryNode", "no node takes a Pod with these limits"))
+        return Inspection(Verdict(TYPE, "Unknown", "TooLargeForEveryNode", "no node can take a Pod with these limits"))
     step = advance(
         attempt,
         lambda number: inspect_job(

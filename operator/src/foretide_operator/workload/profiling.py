@@ -160,7 +160,7 @@ def _stand(
         return _from_step(facts, name, Step(failed=TOO_MANY), known)
     has_ready_node = any(is_ready(node) for node in members.members)
     if attempt is None and has_ready_node and not members.fits(facts.workload.spec.resources.limits):
-        return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class takes a Pod with these limits")
+        return _ClassStand(name, "Failed", "TooLargeForEveryNode", "no node of the class has room for these limits")
     has_room = facts.measuring.get(name, 0) < facts.settings.profiles_per_class
     attempt_there = on_class(attempt, members.members)
     may_start = has_room and has_ready_node and (choice is None or choice.may_start)
@@ -265,7 +265,7 @@ def _verdict(stands: Sequence[_ClassStand]) -> Verdict:
     counts = Counter(stand.state for stand in stands)
     progress = f"{counts['Measured']} of {len(stands)} node classes measured"
     if counts["Sure"]:
-        progress += f", of {counts['Sure']} enough is known"
+        progress += f", {counts['Sure']} known well enough"
     failed = [stand for stand in stands if stand.state == "Failed"]
     if counts["Measured"] + counts["Sure"] == len(stands):
         return Verdict(TYPE, "True", SURE_ENOUGH if counts["Sure"] else "Measured", progress)

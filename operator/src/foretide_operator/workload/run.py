@@ -67,7 +67,7 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         return waiting or _start(
             facts,
             Create(JOBS, run_job(facts.workload, facts.settings)),
-            Verdict(JOB_TYPE, "Unknown", "Started", "the run Job was made"),
+            Verdict(JOB_TYPE, "Unknown", "Started", "the run Job was created"),
         )
     status = job.get("status", {})
     total = facts.workload.spec.run.task_count
@@ -86,7 +86,7 @@ def _job(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Running:
         changes = _adjust(facts, job)
         refused = facts.refusals.get(job["metadata"]["name"])
         if changes and refused is not None:
-            message = f"{progress}, as asked before a change that is refused: {refused.message}"
+            message = f"{progress}, as asked before a change that was refused: {refused.message}"
             verdict = Verdict(JOB_TYPE, "Unknown", refused.reason, message)
             return Running(verdict, counts, recheck_seconds=REFUSED_DELAY_SECONDS)
         reason = "Suspended" if facts.workload.spec.suspend else "InProgress"
@@ -119,7 +119,7 @@ def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Ru
         return waiting or _start(
             facts,
             Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),
-            Verdict(DEPLOYMENT_TYPE, "Unknown", "Started", "the Deployment was made"),
+            Verdict(DEPLOYMENT_TYPE, "Unknown", "Started", "the Deployment was created"),
         )
     wanted = wanted_replicas(facts.workload.spec)
     available = deployment.get("status", {}).get("availableReplicas", 0)
@@ -130,7 +130,7 @@ def _deployment(facts: Facts, *, may_start: bool, inspection_failed: bool) -> Ru
         refused = facts.refusals.get(name)
         if refused is not None:
             status: ConditionStatus = "True" if 0 < wanted <= available else "False"
-            message = f"{progress}, as they were before a change that is refused: {refused.message}"
+            message = f"{progress}, as they were before a change that was refused: {refused.message}"
             verdict = Verdict(DEPLOYMENT_TYPE, status, refused.reason, message)
             return Running(verdict, counts, recheck_seconds=REFUSED_DELAY_SECONDS)
         actions = (Apply(DEPLOYMENTS, run_deployment(facts.workload, facts.settings)),)
@@ -166,7 +166,7 @@ def _latest_failure(pods: Sequence[Object]) -> tuple[str, str] | None:
     if latest is None:
         return None
     if latest.get("reason") == "OOMKilled":
-        return "OOMKilled", "the kernel ended it at its memory limit; raise spec.resources.limits.memory"
+        return "OOMKilled", "the kernel killed it at its memory limit; raise spec.resources.limits.memory"
     try:
         failure = parse((latest.get("message") or "").encode())
     except (ResultError, UnicodeEncodeError):

@@ -37,5 +37,5 @@ def _count(request: ModelRequest) -> tuple[Signature, str | None]:
 
         return torch_dispatch.count(request)
     except ModuleNotFoundError as error:
-        message = f"Python module {error.name!r} is missing; {request.source} needs the image flavour that carries it"
+        message = f"Python module {error.name!r} is missing; {request.source} needs the image flavour that has it"
         raise ProfilerError("RuntimeMissing", message, "model.source") from error

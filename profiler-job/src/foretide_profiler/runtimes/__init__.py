@@ -76,7 +76,7 @@ def check_precision(request: ModelRequest) -> None:
     choices = PRECISIONS[request.source]
     if request.precision not in choices:
         message = (
-            f"precision {request.precision} is not to be had of a file; choose {' or '.join(choices)}: "
+            f"precision {request.precision} is not available for files; choose {' or '.join(choices)}: "
             f"a file saved in {request.precision} computes in it under fp32 too"
         )
         raise ProfilerError("PrecisionUnsupported", message, "precision")
@@ -98,5 +98,5 @@ def load(request: ModelRequest, limits: Limits) -> LoadedModel:
 
         return torch_runtime.load(request, limits)
     except ModuleNotFoundError as error:
-        message = f"Python module {error.name!r} is missing; {request.source} needs the image flavour that carries it"
+        message = f"Python module {error.name!r} is missing; {request.source} needs the image flavour that has it"
         raise ProfilerError("RuntimeMissing", message, "model.source") from error

@@ -53,10 +53,10 @@ class Line:
         """Wait for the turn, and for its end. Raises RequestError where there is no room, or the inference fails."""
         with self._changed:
             if self._is_closed:
-                raise RequestError(503, "Stopping", "the service is ending; ask another", retry_seconds=1)
+                raise RequestError(503, "Stopping", "the service is shutting down; try another Pod", retry_seconds=1)
             if len(self._waiting) >= self._length:
                 left_seconds = math.ceil(self._usual_nanoseconds * (len(self._waiting) + 1) / SECOND)
-                message = f"{len(self._waiting)} requests wait already; come back later, or ask another"
+                message = f"{len(self._waiting)} requests wait already; try again later, or another Pod"
                 raise RequestError(503, "QueueFull", message, retry_seconds=min(max(left_seconds, 1), 3600))
             turn = Turn(batch, len(self._waiting) + self._is_at_work, self._clock())
             self._waiting.append(turn)

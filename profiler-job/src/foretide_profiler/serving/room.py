@@ -47,7 +47,7 @@ class Room:
         held_bytes = self._held_bytes(content_type, size_bytes)
         with self._lock:
             if held_bytes > self._left_bytes:
-                message = f"the requests under way hold all of {self._all_bytes} bytes; come back later"
+                message = f"the requests under way hold all of {self._all_bytes} bytes; try again later"
                 raise RequestError(503, "Overloaded", message, retry_seconds=1)
             self._left_bytes -= held_bytes
 

@@ -140,15 +140,16 @@ class _Handler(BaseHTTPRequestHandler):
             raise RequestError(404, "NotFound", "requests go to POST /infer", "path")
         found = self.headers.get_content_type() if "content-type" in self.headers else JSON
         if found not in {JSON, BYTES}:
-            message = f"{found[:64]} is not read; send {JSON} or {BYTES}"
+            message = f"{found[:64]} is not supported; send {JSON} or {BYTES}"
             raise RequestError(415, "ContentTypeUnsupported", message, "content-type")
         most_bytes = self._answers.most_bytes(found)
         values = self.headers.get_all("content-length") or []
         if "transfer-encoding" in self.headers or len(values) != 1:
-            raise RequestError(411, "LengthRequired", "say Content-Length once; chunks are not read", "body")
+            message = "send Content-Length once; chunked bodies are not supported"
+            raise RequestError(411, "LengthRequired", message, "body")
         text = values[0].strip()
         if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_LENGTH):
-            raise RequestError(400, "RequestInvalid", f"{text[:32]!r} is no length", "content-length")
+            raise RequestError(400, "RequestInvalid", f"{text[:32]!r} is not a length", "content-length")
         if int(text) > most_bytes:
             message = f"{text} bytes; of {found} at most {most_bytes} are read" + (
                 f"; send {BYTES}, which takes the least" if found == JSON else ""
@@ -182,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What is no request at all is refused in the same words as others."""
         self.close_connection = True
-        self._refuse(RequestError(int(code), "RequestInvalid", explain or message or "not a request of HTTP"))
+        self._refuse(RequestError(int(code), "RequestInvalid", explain or message or "not an HTTP request"))
 
     def log_message(self, *_: object) -> None:
         """Say nothing: probes come every few seconds."""

@@ -48,11 +48,11 @@ def serve(call: ServeCall, process: Process) -> bytes:
     word = stopping.Word()
     progress(f"answers requests on port {port.number}")
     word.wait()
-    progress("told to stop: who waits is served, others are refused")
+    progress("stopping: waiting requests are answered, others are refused")
     is_drained = service.drain(DRAIN_SECONDS, port.connections)
     port.close()
     if not is_drained:
-        message = f"stopped with requests that waited for more than {DRAIN_SECONDS:.0f} s; ask for a shorter queue"
+        message = f"stopped with requests that waited for more than {DRAIN_SECONDS:.0f} s; set a shorter queue"
         raise ProfilerError("TimedOut", message, "run.maxQueuedRequests")
     stopping.ignore()
     return encode(service.figures.report())
@@ -167,21 +167,21 @@ class Service:
 
     def _ready(self) -> _Opened:
         if self._is_ending:
-            raise RequestError(503, "Stopping", "the service is ending; ask another", retry_seconds=1)
+            raise RequestError(503, "Stopping", "the service is shutting down; try another Pod", retry_seconds=1)
         if self._opened is None:
-            raise RequestError(503, "NotReady", "the model is being loaded; come back later", retry_seconds=5)
+            raise RequestError(503, "NotReady", "the model is being loaded; try again later", retry_seconds=5)
         self._check_alive()
         return self._opened
 
     def _check_alive(self) -> None:
-        """Refuse where no inference is made any more: kubelet then starts the container anew."""
+        """Refuse where inferences have stopped: kubelet then starts the container anew."""
         opened = self._opened
         if opened is None or self._is_ending:
             return
         if not opened.worker.is_alive():
-            raise RequestError(503, "WorkerDead", "no inference is made any more", retry_seconds=60)
+            raise RequestError(503, "WorkerDead", "inferences have stopped", retry_seconds=60)
         if opened.inferences.is_lost:
-            message = "the accelerator answers nothing any more; the service has to start anew"
+            message = "the accelerator no longer answers; the service has to be restarted"
             raise RequestError(503, "AcceleratorLost", message, retry_seconds=60)
 
     def _described(self) -> bytes:
