@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
 def _number(text: str) -> str:
     """A version that is the same to Python and to helm, which write others in ways of their own."""
     if not re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a version; write three numbers, as 1.2.3")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a version; write three numbers, such as 1.2.3")
     return text
 
 

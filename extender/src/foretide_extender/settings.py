@@ -99,7 +99,7 @@ def _address(environment: Mapping[str, str], name: str, default: str) -> Address
     text = environment.get(name) or default
     host, separator, port = text.rpartition(":")
     if not separator or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise SettingError(f"{name} is {text!r}; write HOST:PORT, as {default}")
+        raise SettingError(f"{name} is {text!r}; write HOST:PORT, such as {default}")
     return Address(host.strip("[]"), int(port))
 
 

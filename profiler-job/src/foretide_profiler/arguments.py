@@ -84,13 +84,13 @@ def _model(options: argparse.Namespace) -> ModelRequest:
     source = cast("Source", options.source)
     if source == "TorchVision":
         if not options.name:
-            raise _invalid("name", "is missing; say which torchvision model, as --name mobilenet_v3_small")
+            raise _invalid("name", "is missing; say which torchvision model, for example --name mobilenet_v3_small")
         if options.file is not None or options.sha256 is not None:
             raise _invalid("file", "belongs to the sources ONNX and TorchExport; drop --file and --sha256")
         if options.input is None:
-            raise _invalid("input", "is missing; say the shape of one item, as --input 3,224,224")
+            raise _invalid("input", "is missing; say the shape of one item, for example --input 3,224,224")
     elif options.file is None:
-        raise _invalid("file", f"is missing; say where the {source} file lies, as --file /model/model.onnx")
+        raise _invalid("file", f"is missing; say where the {source} file is, for example --file /model/model.onnx")
     elif options.name:
         raise _invalid("name", "belongs to the source TorchVision; drop --name")
     return ModelRequest(
@@ -150,7 +150,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 
 def _shape(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\d{1,9}(,\d{1,9}){0,7}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a shape; write one to eight sizes, as 3,224,224")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape; write one to eight sizes, such as 3,224,224")
     shape = tuple(int(size) for size in text.split(","))
     elements = 1
     for size in shape:

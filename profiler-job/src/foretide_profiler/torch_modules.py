@@ -79,7 +79,7 @@ def _torchvision(name: str) -> torch.nn.Module:
     except ValueError as error:
         known = torchvision.models.list_models()
         close = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"{len(known)} are known, as mobilenet_v3_small"
+        hint = f"did you mean {' or '.join(close)}?" if close else f"{len(known)} are known, such as mobilenet_v3_small"
         message = f"torchvision {torchvision.__version__} has no model {name!r}; {hint}"
         raise ProfilerError("UnknownModel", message, "model.name") from error
     takes_backbone = "weights_backbone" in inspect.signature(builder).parameters

@@ -47,7 +47,7 @@ class Settings:
             raise SettingError("FORETIDE_NAMESPACE is not set; give the namespace that Foretide is installed in")
         port = environment.get("FORETIDE_PLANNER_PORT") or "8081"
         if not port.isdecimal() or not 0 <= int(port) <= 65535:
-            raise SettingError(f"FORETIDE_PLANNER_PORT is {port!r}; write a port number, as 8081")
+            raise SettingError(f"FORETIDE_PLANNER_PORT is {port!r}; write a port number, such as 8081")
         level = (environment.get("FORETIDE_LOG_LEVEL") or "INFO").upper()
         if level not in LOG_LEVELS:
             raise SettingError(f"FORETIDE_LOG_LEVEL is {level!r}; write one of {', '.join(LOG_LEVELS)}")
