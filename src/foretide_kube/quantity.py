@@ -52,7 +52,8 @@ def _parse(quantity: str | int) -> Decimal:
     match = _PATTERN.fullmatch(quantity) if len(quantity) <= _MAX_LENGTH else None
     if match is None:
         raise QuantityError(
-            f"{quantity[:_MAX_LENGTH]!r} is not a quantity; write a number with an optional suffix, such as 500m or 512Mi"
+            f"{quantity[:_MAX_LENGTH]!r} is not a quantity; write a number with an optional suffix, "
+            "for example 500m, 2 or 512Mi"
         )
     number = Decimal(match["number"])
     if match["exponent"] is not None:
