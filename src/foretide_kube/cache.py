@@ -68,7 +68,7 @@ class WatchCache:
     ``clock`` gives monotonic seconds. ``reduce`` may cut an object down to what its readers need, to save memory; if
     it raises, the object stays as it was known, and if it gives ``unreadable`` along, that says what is missing. Either
     is logged once for each list. A listener that raises is logged and the others still hear; the watch goes on. No
-    listener may call `absorb`.
+    listener may call `absorb`. Whether ``namespaces`` are still there is asked, unless they are ``lasting``.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class WatchCache:
         *,
         clock: Callable[[], float],
         namespaces: Sequence[str] = (),
+        lasting: bool = False,
         label_selector: str = "",
         field_selector: str = "",
         reduce: Callable[[Object], Object] | None = None,
@@ -86,6 +87,7 @@ class WatchCache:
         self._client = client
         self._resource = resource
         self._clock = clock
+        self._lasting = lasting
         self._label_selector = label_selector
         self._field_selector = field_selector
         self._reduce = reduce or (lambda item: item)
@@ -187,7 +189,7 @@ class WatchCache:
     def _relist(self, watch: _Watch) -> str | None:
         """List what is there; the version to watch on from, None where a namespace goes or is gone."""
         self._unreadable.difference_update([key for key in tuple(self._unreadable) if watch.covers(key)])
-        leaves = watch.namespace is not None and is_leaving(self._client, watch.namespace)
+        leaves = watch.namespace is not None and not self._lasting and is_leaving(self._client, watch.namespace)
         try:
             items, version = self._client.list_objects_with_version(
                 self._resource,

@@ -338,6 +338,20 @@ def test_where_a_namespace_leaves_and_the_right_with_it_the_others_are_seen(
     assert sorted(cache.snapshot()) == [("a", "two"), ("b", "three")]
 
 
+def test_nobody_is_asked_whether_a_namespace_is_there_that_lasts() -> None:
+    class Unasked(Places):
+        def find(self, _: Any, name: str) -> Object | None:
+            raise AssertionError(name)
+
+    server = Unasked()
+    server.is_b_open.set()
+    cache = WatchCache(server, CONFIG_MAPS, clock=lambda: 0.0, namespaces=("b",), lasting=True)  # type: ignore[arg-type]
+    cache.start()
+    assert cache.wait_synced(5.0)
+    cache.stop()
+    assert sorted(cache.snapshot()) == [("b", "three")]
+
+
 def test_what_lies_in_no_namespace_is_watched_once_whatever_is_chosen() -> None:
     class OfCluster(Script):
         def list_objects_with_version(self, *asked: Any, **more: Any) -> tuple[list[Object], str]:

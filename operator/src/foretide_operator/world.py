@@ -119,11 +119,18 @@ def open_world(
         resource: Resource,
         reduce: Callable[[Object], Object] = reduce_object,
         *,
-        namespaces: Sequence[str] = watch_namespaces,
+        is_own: bool = False,
         label_selector: str = "",
     ) -> WatchCache:
+        """A cache of the namespaces that are watched, or of the operator's own, which is there while it runs."""
         return WatchCache(
-            client, resource, clock=clock, namespaces=namespaces, label_selector=label_selector, reduce=reduce
+            client,
+            resource,
+            clock=clock,
+            namespaces=(namespace,) if is_own else watch_namespaces,
+            lasting=is_own,
+            label_selector=label_selector,
+            reduce=reduce,
         )
 
     pod_packer, job_packer = Packer(), Packer()
@@ -145,10 +152,10 @@ def open_world(
         models=cache(COMPLETION_TIME_MODELS),
         nodes=cache(NODES, reduce_node),
         task_pods=task_pods,
-        probe_pods=cache(PODS, pack_pod, namespaces=(namespace,), label_selector=f"{LABEL_ROLE}={ROLE_PROBE}"),
+        probe_pods=cache(PODS, pack_pod, is_own=True, label_selector=f"{LABEL_ROLE}={ROLE_PROBE}"),
         jobs=jobs,
         deployments=deployments,
-        config_maps=cache(CONFIG_MAPS, namespaces=(namespace,), label_selector=_OURS),
+        config_maps=cache(CONFIG_MAPS, is_own=True, label_selector=_OURS),
         pods_by_workload=ByWorkload(task_pods, label_of),
         jobs_by_workload=ByWorkload(jobs, label_of),
         profiles_by_workload=ByWorkload(profiles, workload_of_profile),
